@@ -1,0 +1,86 @@
+"""Every error and warning that sknic raises, one class per cause."""
+
+
+class SknicError(Exception):
+    """Base of all errors of sknic; catch it to catch them all."""
+
+
+class UnreadableSlideError(SknicError):
+    """A file is no slide, is damaged, or cannot be read at the place asked for."""
+
+
+class MissingMppError(SknicError):
+    """A slide does not say its um/px, and the caller did not either."""
+
+
+class InvalidMppError(SknicError, ValueError):
+    """An um/px outside 0.05 to 10, or one that makes no sense."""
+
+
+class TissueMaskError(SknicError):
+    """A tissue mask is missing, damaged or of the wrong shape."""
+
+
+class EncoderFileError(SknicError):
+    """A file is no encoder, is damaged, or holds an architecture that sknic does not know."""
+
+
+class PatchSizeError(SknicError, ValueError):
+    """Patches of a size, shape or type that the encoder cannot take."""
+
+
+class GridFileError(SknicError):
+    """A file is no grid, is damaged or incomplete."""
+
+
+class CompressionError(SknicError):
+    """Some slides of a cohort could not be compressed.
+
+    Attributes
+    ----------
+    failures : dict of str to str
+        Path of each failed slide and the reason.
+    """
+
+    def __init__(self, message, failures=None):
+        super().__init__(message)
+        self.failures = dict(failures or {})
+
+    def __reduce__(self):
+        return type(self), (self.args[0], self.failures)
+
+
+class PatientLeakageError(SknicError, ValueError):
+    """Slides of one patient would sit on both sides of a split."""
+
+
+class DegenerateDataError(SknicError, ValueError):
+    """The data cannot answer the question: one class, no event, no variation."""
+
+
+class DatasetError(SknicError):
+    """A table, folder or slide of a dataset is missing or malformed."""
+
+
+class ModelFileError(SknicError):
+    """A file is no saved estimator, or is damaged."""
+
+
+class MissingDependencyError(SknicError, ImportError):
+    """An optional package is needed; the message says which extra installs it."""
+
+
+class SknicWarning(UserWarning):
+    """Base of all warnings of sknic."""
+
+
+class MppWarning(SknicWarning):
+    """The um/px of a slide is doubtful."""
+
+
+class SlideFailureWarning(SknicWarning):
+    """Slides that failed were skipped, as asked."""
+
+
+class CollapseWarning(SknicWarning):
+    """An encoder's embeddings have collapsed: it did not learn."""
