@@ -84,3 +84,7 @@ class SlideFailureWarning(SknicWarning):
 
 class CollapseWarning(SknicWarning):
     """An encoder's embeddings have collapsed: it did not learn."""
+
+
+class CacheError(SknicError):
+    """A folder of compressed slides cannot be written or read."""

@@ -1,0 +1,172 @@
+"""Where compressed slides are kept, and when a kept grid is still the right one."""
+
+import hashlib
+import json
+import os
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+from sknic.exceptions import CacheError, GridFileError
+from sknic.grids import hdf5
+from sknic.grids.grid import Grid
+
+_SAMPLES, _SAMPLE_BYTES = 16, 16384
+
+
+def file_identity(path):
+    """What tells one file from another without reading gigabytes.
+
+    Size, time of modification and sixteen samples of the content; not the name, so that a moved slide is the same
+    slide. A format that keeps its pixels in a folder of the same name beside the file (MIRAX) has the folder's listing
+    in it too.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    str
+        Hexadecimal digest.
+    """
+    path = Path(path)
+    status = path.stat()
+    digest = hashlib.blake2b(f"{status.st_size}:{status.st_mtime_ns}".encode(), digest_size=16)
+    with open(path, "rb") as file:
+        for i in range(_SAMPLES):
+            file.seek(max(0, status.st_size - _SAMPLE_BYTES) * i // (_SAMPLES - 1))
+            digest.update(file.read(_SAMPLE_BYTES))
+    folder = path.with_suffix("")
+    if path.suffix and folder.is_dir():
+        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+            digest.update(f"{entry.name}:{entry.stat().st_size}:{entry.stat().st_mtime_ns}".encode())
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class CacheEntry:
+    """One file of a cache: its path, size in bytes, header where it is readable, and the reason where it is not."""
+
+    path: Path
+    n_bytes: int
+    header: hdf5.GridHeader | None
+    error: str | None
+
+
+class GridCache:
+    """A folder of grid files named by slide and by what they were computed from.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Made when the first grid is stored. "auto" is the user's cache folder of the platform.
+
+    Notes
+    -----
+    A grid is returned only when the file is whole (checksum) and its key, which covers slide, encoder and settings,
+    is the one asked for. Files appear by rename, so that a killed process leaves nothing that could be read.
+    """
+
+    def __init__(self, folder):
+        if str(folder) == "auto":
+            import platformdirs
+
+            folder = Path(platformdirs.user_cache_dir("sknic")) / "grids"
+        self.folder = Path(os.path.abspath(os.path.expanduser(folder)))
+
+    @staticmethod
+    def key(slide_path, fingerprint, settings):
+        """Digest of slide, encoder and settings (a JSON-able mapping)."""
+        parts = [hdf5.FORMAT, file_identity(slide_path), fingerprint, settings]
+        return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+    def path(self, slide_path, key):
+        """File of a slide's grid."""
+        return self.folder / f"{Path(slide_path).stem[:80]}-{key[:16]}.h5"
+
+    def get(self, slide_path, key):
+        """The kept grid, or None where there is none that can be trusted."""
+        path = self.path(slide_path, key)
+        try:
+            _, stored_key, _ = hdf5.read_header(path)
+            if stored_key != key:
+                return None
+            hdf5.verify(path)
+        except GridFileError:
+            return None
+        return Grid.read(path)
+
+    def put(self, slide_path, key, grid):
+        """Keep a grid; returns the grid that lives in the file.
+
+        Raises
+        ------
+        CacheError
+            If the folder cannot be written: read-only, full, or no folder.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            return grid.write(self.path(slide_path, key), key)
+        except OSError as error:
+            raise CacheError(f"cannot write to cache_dir {self.folder}: {error}") from error
+
+    @contextmanager
+    def lock(self, slide_path, key):
+        """Hold the slide's lock, so that two processes never compute the same grid at once.
+
+        The operating system releases the lock of a process that dies.
+        """
+        locks = self.folder / ".locks"
+        try:
+            locks.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(locks / f"{self.path(slide_path, key).name}.lock")
+            lock.acquire()
+        except OSError as error:
+            raise CacheError(f"cannot write to cache_dir {self.folder}: {error}") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def entries(self, verify=False):
+        """Every grid file of the folder as a `CacheEntry`; with `verify`, checksums are compared."""
+        return [self._entry(path, verify) for path in sorted(self.folder.glob("*.h5"))]
+
+    @staticmethod
+    def _entry(path, verify):
+        try:
+            header, _, _ = hdf5.read_header(path)
+            if verify:
+                hdf5.verify(path)
+        except GridFileError as error:
+            return CacheEntry(path, path.stat().st_size, None, str(error))
+        return CacheEntry(path, path.stat().st_size, header, None)
+
+    def remove_leftovers(self):
+        """Delete what killed processes left: half-written files and idle locks; returns the number of files."""
+        leftovers = [*self.folder.glob(".*.part"), *(self.folder / ".locks").glob("*.lock")]
+        removed = 0
+        for path in leftovers:
+            if _is_abandoned(path) if path.suffix == ".part" else _is_idle(path):
+                path.unlink(missing_ok=True)
+                removed += 1
+        return removed
+
+
+def _is_abandoned(part_path):
+    # Another process may be writing a fresh one right now; no write of a grid takes an hour.
+    return time.time() - part_path.stat().st_mtime > 3600
+
+
+def _is_idle(lock_path):
+    lock = FileLock(lock_path, blocking=False)
+    try:
+        lock.acquire()
+    except TimeoutError:
+        return False
+    lock.release()
+    return True

@@ -1,0 +1,124 @@
+"""Reads the feature files of TRIDENT and CLAM as grids."""
+
+import warnings
+
+import numpy as np
+
+from sknic.exceptions import GridFileError, SknicWarning
+from sknic.grids.hdf5 import GridHeader
+
+
+def read_foreign(path, file, mpp=None):
+    """Place the patches of a foreign feature file on a lattice.
+
+    Parameters
+    ----------
+    path : str
+        Named in errors.
+    file : h5py.File
+        With `features (n, C)` or `(1, n, C)` and `coords (n, 2)`, level-0 pixels.
+    mpp : float, optional
+        um/px of the patches; by default 10 / `target_magnification` where TRIDENT wrote it.
+
+    Returns
+    -------
+    header : GridHeader
+    features : float16 (n, C)
+    cells : int32 (n, 2)
+    """
+    features, coords, attributes = _read_datasets(path, file)
+    patch_size = int(attributes.get("patch_size", 0)) or None
+    patch_size_level0 = _patch_size_level0(path, attributes, coords, patch_size)
+    overlap = float(attributes.get("overlap", 0)) * patch_size_level0 / (patch_size or patch_size_level0)
+    stride_level0 = patch_size_level0 - overlap
+    cells, kept, origin = _snap(coords, stride_level0)
+    if len(kept) < len(coords):
+        warnings.warn(
+            f"{path}: {len(coords) - len(kept)} of {len(coords)} patches fall on a cell that is taken "
+            "(several contours with lattices of their own); the nearest patch of each cell was kept",
+            SknicWarning,
+            stacklevel=3,
+        )
+    header = GridHeader(
+        shape=_shape(attributes, cells, stride_level0),
+        mpp=mpp or _mpp(attributes),
+        patch_size=patch_size or round(patch_size_level0),
+        stride=round(stride_level0 * (patch_size or patch_size_level0) / patch_size_level0),
+        slide=str(attributes["name"]) if "name" in attributes else None,
+        slide_mpp=_slide_mpp(attributes, mpp or _mpp(attributes), patch_size, patch_size_level0),
+        origin=origin,
+        fingerprint=str(file["features"].attrs.get("encoder", "")) or None,
+    )
+    return header, features[kept].astype(np.float16), cells
+
+
+def _read_datasets(path, file):
+    if "features" not in file or "coords" not in file:
+        raise GridFileError(f"{path} holds no `features` and `coords`: neither sknic, TRIDENT nor CLAM wrote it")
+    try:
+        features, coords = np.asarray(file["features"]), np.asarray(file["coords"])
+    except (OSError, TypeError, ValueError, MemoryError) as error:
+        raise GridFileError(f"{path} is damaged: {error}") from error
+    if features.ndim == 3 and features.shape[0] == 1:
+        features = features[0]
+    if features.ndim != 2 or coords.shape != (len(features), 2) or features.dtype.kind not in "fiu":
+        raise GridFileError(
+            f"{path}: features {features.shape} and coords {coords.shape} should be (n, C) and (n, 2) numbers"
+        )
+    return features, coords.astype(np.int64), {**file.attrs, **file["coords"].attrs}
+
+
+def _patch_size_level0(path, attributes, coords, patch_size):
+    if "patch_size_level0" in attributes:
+        return float(attributes["patch_size_level0"])
+    if patch_size and "downsample" in attributes:
+        return patch_size * float(np.ravel(attributes["downsample"])[0])
+    # CLAM's feature files carry no attributes: neighbours in a row are one patch apart.
+    steps = np.diff(np.unique(coords[:, 0]))
+    rows = [np.diff(np.sort(coords[coords[:, 1] == y, 0])) for y in np.unique(coords[:, 1])]
+    steps = np.concatenate(rows) if rows else steps
+    if not (steps > 0).any():
+        raise GridFileError(f"{path} does not say its patch size, and its coords do not show it")
+    values, counts = np.unique(steps[steps > 0], return_counts=True)
+    return float(values[counts.argmax()])
+
+
+def _snap(coords, stride):
+    """Cells (row, column), the index of the patch kept for each, and the level-0 origin of the lattice."""
+    if not len(coords):
+        return np.empty((0, 2), np.int32), np.empty(0, np.int64), (0, 0)
+    origin = [_common_phase(coords[:, axis], stride) for axis in (0, 1)]
+    places = (coords - origin) / stride
+    cells = np.rint(places).astype(np.int32)
+    distance = np.abs(places - cells).sum(1)
+    order = np.lexsort((distance, cells[:, 0], cells[:, 1]))
+    _, first = np.unique(cells[order][:, ::-1], axis=0, return_index=True)
+    kept = order[first]
+    shift = np.minimum(cells[kept].min(0), 0)
+    origin = tuple(int(round(o + s * stride)) for o, s in zip(origin, shift))
+    return np.ascontiguousarray((cells[kept] - shift)[:, ::-1]), kept, origin
+
+
+def _common_phase(values, stride):
+    phases, counts = np.unique(np.round(values % stride), return_counts=True)
+    return int(phases[counts.argmax()])
+
+
+def _shape(attributes, cells, stride):
+    extent = cells.max(0) + 1 if len(cells) else np.zeros(2, int)
+    if "level0_height" in attributes and "level0_width" in attributes:
+        slide = np.array([attributes["level0_height"], attributes["level0_width"]], float) // stride
+        extent = np.maximum(extent, slide.astype(int))
+    return int(extent[0]), int(extent[1])
+
+
+def _mpp(attributes):
+    magnification = float(attributes.get("target_magnification", 0) or 0)
+    return 10.0 / magnification if magnification else None
+
+
+def _slide_mpp(attributes, mpp, patch_size, patch_size_level0):
+    if mpp and patch_size:
+        return mpp * patch_size / patch_size_level0
+    magnification = float(attributes.get("level0_magnification", 0) or 0)
+    return 10.0 / magnification if magnification else None

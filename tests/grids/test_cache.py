@@ -1,0 +1,81 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sknic.exceptions import CacheError
+from sknic.grids import GridCache, hdf5
+from sknic.grids.cache import file_identity
+
+
+@pytest.fixture
+def slide(tmp_path):
+    path = tmp_path / "slide.svs"
+    path.write_bytes(bytes(range(256)) * 4000)
+    return path
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return GridCache(tmp_path / "cache")
+
+
+def test_a_kept_grid_comes_back(cache, slide, grid):
+    key = cache.key(slide, "encoder", {"mpp": 0.5})
+    assert cache.get(slide, key) is None
+    cache.put(slide, key, grid)
+    np.testing.assert_array_equal(cache.get(slide, key).to_dense(), grid.to_dense())
+
+
+@pytest.mark.parametrize(("fingerprint", "settings"), [("other", {"mpp": 0.5}), ("encoder", {"mpp": 0.25})])
+def test_another_encoder_or_setting_is_another_key(cache, slide, fingerprint, settings):
+    assert cache.key(slide, "encoder", {"mpp": 0.5}) != cache.key(slide, fingerprint, settings)
+
+
+def test_a_moved_slide_keeps_its_identity_and_a_changed_one_does_not(slide):
+    before = file_identity(slide)
+    moved = slide.rename(slide.with_name("renamed.svs"))
+    assert file_identity(moved) == before
+    status = moved.stat()
+    content = bytearray(moved.read_bytes())
+    content[0] ^= 1
+    moved.write_bytes(content)
+    os.utime(moved, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert file_identity(moved) != before
+
+
+def test_a_grid_of_another_key_under_the_same_name_is_not_used(cache, slide, grid):
+    key = cache.key(slide, "encoder", {})
+    cache.put(slide, key, grid)
+    assert cache.get(slide, key[:16] + "0" * 16) is None
+
+
+def test_a_damaged_grid_is_not_used(cache, slide, grid):
+    key = cache.key(slide, "encoder", {})
+    stored = cache.put(slide, key, grid)
+    content = bytearray(Path(stored.path).read_bytes())
+    content[hdf5.read_header(stored.path)[2]["features"][0]] ^= 1
+    Path(stored.path).write_bytes(content)
+    assert cache.get(slide, key) is None
+    assert cache.entries(verify=True)[0].error is not None
+
+
+def test_a_cache_that_is_a_file_says_which(slide, grid, tmp_path):
+    (tmp_path / "taken").write_text("")
+    cache = GridCache(tmp_path / "taken")
+    with pytest.raises(CacheError, match="taken"):
+        cache.put(slide, "0" * 32, grid)
+    with pytest.raises(CacheError, match="taken"), cache.lock(slide, "0" * 32):
+        pass
+
+
+def test_leftovers_of_killed_processes_are_removed_and_held_locks_are_not(cache, slide, grid):
+    cache.put(slide, "a" * 32, grid)
+    old = cache.folder / ".slide.h5.x.part"
+    old.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    (cache.folder / ".fresh.h5.x.part").write_bytes(b"being written")
+    with cache.lock(slide, "b" * 32):
+        assert cache.remove_leftovers() == 1
+    assert cache.get(slide, "a" * 32) is not None

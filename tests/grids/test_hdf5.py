@@ -1,0 +1,148 @@
+import os
+
+import h5py
+import numpy as np
+import pytest
+
+from sknic import Grid
+from sknic.exceptions import GridFileError, SknicWarning
+from sknic.grids import hdf5
+
+
+def test_the_file_has_what_the_loaders_of_trident_and_clam_read(grid, tmp_path):
+    grid.write(tmp_path / "slide.h5")
+    with h5py.File(tmp_path / "slide.h5") as file:
+        assert file["features"].shape == (grid.n_cells, 4)
+        assert file["coords"].shape == (grid.n_cells, 2)
+        attributes = dict(file["coords"].attrs)
+    assert attributes["patch_size"] == 128
+    assert attributes["patch_size_level0"] == 256
+    assert attributes["level0_magnification"] == 40
+    assert attributes["target_magnification"] == 20
+    assert attributes["overlap"] == 0
+    assert attributes["name"] == "slide one"
+
+
+def test_a_write_that_fails_leaves_no_file(grid, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(hdf5, "_flush_to_disk", full)
+    with pytest.raises(OSError, match="No space"):
+        grid.write(tmp_path / "slide.h5")
+    assert os.listdir(tmp_path) == []
+
+
+def test_every_truncation_is_recognised(grid, tmp_path):
+    path = tmp_path / "slide.h5"
+    grid.write(path)
+    whole = path.read_bytes()
+    for length in range(0, len(whole), 97):
+        path.write_bytes(whole[:length])
+        with pytest.raises(GridFileError):
+            hdf5.verify(path)
+
+
+def test_a_flipped_byte_of_content_is_recognised(grid, tmp_path):
+    path = tmp_path / "slide.h5"
+    grid.write(path)
+    whole = path.read_bytes()
+    _, _, layout = hdf5.read_header(path)
+    for name in ("features", "cells", "coords"):
+        damaged = bytearray(whole)
+        damaged[layout[name][0] + 3] ^= 0x40
+        path.write_bytes(damaged)
+        with pytest.raises(GridFileError, match="checksum"):
+            hdf5.verify(path)
+
+
+def test_random_damage_never_passes_for_another_grid(grid, tmp_path):
+    path = tmp_path / "slide.h5"
+    grid.write(path)
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        damaged = bytearray(whole)
+        damaged[rng.integers(len(whole))] ^= 1 << rng.integers(8)
+        path.write_bytes(damaged)
+        try:
+            hdf5.verify(path)
+        except GridFileError:
+            continue
+        np.testing.assert_array_equal(Grid.read(path).to_dense(), grid.to_dense())
+
+
+@pytest.mark.parametrize("content", [b"", b"no HDF5 at all", b"\x89HDF\r\n\x1a\n" + bytes(100)])
+def test_foreign_bytes_are_refused(content, tmp_path):
+    path = tmp_path / "slide.h5"
+    path.write_bytes(content)
+    with pytest.raises(GridFileError, match=r"slide\.h5"):
+        Grid.read(path)
+
+
+def _foreign(path, coords, features=None, **attributes):
+    features = np.arange(len(coords) * 3, dtype=np.float32).reshape(-1, 3) if features is None else features
+    with h5py.File(path, "w") as file:
+        file["features"] = features
+        file["coords"] = coords
+        file["coords"].attrs.update(attributes)
+
+
+def test_a_trident_file_reads_as_a_grid(tmp_path):
+    path = tmp_path / "slide.h5"
+    coords = np.array([[0, 0], [512, 0], [512, 1024]])
+    _foreign(
+        path,
+        coords,
+        patch_size=256,
+        patch_size_level0=512,
+        level0_magnification=40,
+        target_magnification=20,
+        overlap=0,
+        name="TCGA-1",
+        level0_width=2560,
+        level0_height=2048,
+    )
+    grid = Grid.read(path)
+    assert grid.shape == (4, 5)
+    assert grid.mpp == 0.5
+    assert grid.slide_mpp == 0.25
+    assert sorted(grid.cells.tolist()) == [[0, 0], [0, 1], [2, 1]]
+    np.testing.assert_array_equal(grid.to_dense()[:, 2, 1], [6, 7, 8])
+
+
+def test_overlapping_trident_patches_take_cells_of_the_stride(tmp_path):
+    path = tmp_path / "slide.h5"
+    coords = np.array([[0, 0], [256, 0], [512, 256]])
+    _foreign(path, coords, patch_size=256, patch_size_level0=512, overlap=128)
+    assert sorted(Grid.read(path).cells.tolist()) == [[0, 0], [0, 1], [1, 2]]
+
+
+def test_a_clam_file_without_attributes_reads_as_a_grid(tmp_path):
+    path = tmp_path / "slide.h5"
+    coords = np.array([[x, y] for x in range(130, 1400, 256) for y in range(70, 900, 256)])
+    _foreign(path, coords)
+    grid = Grid.read(path)
+    assert grid.shape == (4, 5)
+    assert grid.n_cells == len(coords)
+    assert grid.origin == (130, 70)
+    assert grid.mpp is None
+    assert Grid.read(path, mpp=0.5).mpp == 0.5
+
+
+def test_patches_that_share_a_cell_warn(tmp_path):
+    path = tmp_path / "slide.h5"
+    _foreign(path, np.array([[0, 0], [256, 0], [300, 0]]), patch_size=256, patch_size_level0=256)
+    with pytest.warns(SknicWarning, match="1 of 3 patches"):
+        grid = Grid.read(path)
+    np.testing.assert_array_equal(grid.to_dense()[:, 0, 1], [3, 4, 5])
+
+
+@pytest.mark.parametrize("missing", ["features", "coords"])
+def test_a_file_without_features_or_coords_is_refused(missing, tmp_path):
+    path = tmp_path / "slide.h5"
+    _foreign(path, np.array([[0, 0]]), patch_size=256)
+    with h5py.File(path, "a") as file:
+        del file[missing]
+    with pytest.raises(GridFileError, match="features"):
+        Grid.read(path)
