@@ -62,6 +62,10 @@ class DatasetError(SknicError):
     """A table, folder or slide of a dataset is missing or malformed."""
 
 
+class TrainingDivergedError(SknicError):
+    """The loss was never a finite number."""
+
+
 class ModelFileError(SknicError):
     """A file is no saved estimator, or is damaged."""
 

@@ -1,0 +1,416 @@
+"""The one place that builds and fits a skorch net: seed, split, schedule, stopping, device."""
+
+import math
+from collections.abc import Mapping
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from sklearn.utils import check_random_state
+from skorch import NeuralNet
+from skorch.callbacks import Callback, EarlyStopping
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from sknic.exceptions import DegenerateDataError, PatientLeakageError, TrainingDivergedError
+
+
+def resolve_device(device="auto"):
+    """Turn "auto", "cpu", "cuda", "cuda:1" or a torch.device into a torch.device; "auto" is CUDA where present."""
+    if isinstance(device, torch.device):
+        return device
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(f"device={device!r} is none; give 'auto', 'cpu' or 'cuda'") from error
+
+
+def make_random(random_state):
+    """Return a numpy RandomState; None gives fresh entropy and leaves numpy's global state alone."""
+    if random_state is None:
+        return np.random.RandomState(np.random.MT19937())
+    return check_random_state(random_state)
+
+
+def check_no_leakage(groups, *parts):
+    """Raise PatientLeakageError when a group (patient) occurs in two of the index arrays `parts`."""
+    groups = np.asarray(groups)
+    seen = set()
+    for part in parts:
+        here = set(groups[part].tolist())
+        shared = sorted(map(str, seen & here))
+        if shared:
+            raise PatientLeakageError(
+                f"{len(shared)} patient(s) on both sides of a split, e.g. {', '.join(shared[:5])};"
+                " all slides of a patient belong on one side"
+            )
+        seen |= here
+
+
+def quantile_bins(values, n_bins=4):
+    """Return the quantile bin, int (n,), of each of the floats `values` (n,), to stratify a target by."""
+    values = np.asarray(values, dtype=float)
+    edges = np.unique(np.quantile(values, np.linspace(0, 1, n_bins + 1)[1:-1]))
+    return np.searchsorted(edges, values, side="right")
+
+
+def split(n_samples, fraction, *, groups=None, stratify=None, random_state=None):
+    """Split samples into training and validation; a group is never on both sides.
+
+    Parameters
+    ----------
+    n_samples : int
+    fraction : float
+        Share of the samples wanted in validation, inside (0, 1).
+    groups : array-like (n_samples,), optional
+        Patient of each sample.
+    stratify : array-like of labels (n_samples,), optional
+        Class, event or quantile bin (`quantile_bins`). Each label gives its share where it has two groups
+        or more; with fewer, the one group stays in training. A group counts for its most frequent label.
+    random_state : int, RandomState or None
+
+    Returns
+    -------
+    train, valid : int arrays, sorted
+
+    Raises
+    ------
+    ValueError
+        For a fraction outside (0, 1).
+    DegenerateDataError
+        When there are fewer than two groups.
+    """
+    if not 0 < fraction < 1:
+        raise ValueError(f"validation fraction is {fraction}; it must lie inside (0, 1)")
+    _, groups = np.unique(np.arange(n_samples) if groups is None else np.asarray(groups), return_inverse=True)
+    n_groups = groups.max() + 1
+    if n_groups < 2:
+        raise DegenerateDataError(f"{n_groups} patient(s) cannot be split in two; give two or more")
+    random = make_random(random_state)
+    strata = _group_labels(groups, stratify)
+    chosen = [_pick(np.flatnonzero(strata == label), groups, fraction, random) for label in np.unique(strata)]
+    chosen = np.concatenate(chosen)
+    if len(chosen) == 0:
+        chosen = _pick(np.arange(n_groups), groups, fraction, random)
+    in_valid = np.isin(groups, chosen)
+    return np.flatnonzero(~in_valid), np.flatnonzero(in_valid)
+
+
+def _group_labels(groups, stratify):
+    if stratify is None:
+        return np.zeros(groups.max() + 1, dtype=int)
+    _, labels = np.unique(np.asarray(stratify), return_inverse=True)
+    counts = np.zeros((groups.max() + 1, labels.max() + 1), dtype=int)
+    np.add.at(counts, (groups, labels), 1)
+    return counts.argmax(axis=1)
+
+
+def _pick(candidates, groups, fraction, random):
+    """Draw groups until about `fraction` of the candidates' samples are taken; never none of two, never all."""
+    if len(candidates) < 2:
+        return candidates[:0]
+    order = random.permutation(candidates)
+    taken = np.bincount(groups, minlength=groups.max() + 1)[order].cumsum()
+    n = np.abs(taken - fraction * taken[-1]).argmin() + 1
+    return order[: min(n, len(order) - 1)]
+
+
+class Samples(Dataset):
+    """A sequence and its targets as a torch Dataset of pairs; anything with `[i]` and `len` goes."""
+
+    def __init__(self, X, y):
+        self.X, self.y = X, y
+
+    def __len__(self):
+        return len(self.X)
+
+    def __getitem__(self, index):
+        return self.X[index], self.y[index]
+
+
+class EvenBatches(Sampler):
+    """Shuffled batches of nearly equal size: never a last batch of one, which BatchNorm cannot train on."""
+
+    def __init__(self, n_samples, batch_size):
+        self.n_samples = n_samples
+        self.n_batches = max(1, math.ceil(n_samples / batch_size))
+
+    def __len__(self):
+        return self.n_batches
+
+    def __iter__(self):
+        yield from (part.tolist() for part in torch.randperm(self.n_samples).tensor_split(self.n_batches))
+
+
+class Plateau(Callback):
+    """Keep the best weights, divide the learning rate by 10 on each plateau, and say when to stop.
+
+    Attributes
+    ----------
+    best_epoch_ : int or None
+        Epoch (from 1) whose weights were kept.
+    done_ : bool
+        The monitored value has not improved for `patience` epochs at the lowest learning rate.
+    """
+
+    def __init__(self, monitor, lower_is_better=True, patience=4, min_lr=1e-5, threshold=1e-4):
+        self.monitor = monitor
+        self.lower_is_better = lower_is_better
+        self.patience = patience
+        self.min_lr = min_lr
+        self.threshold = threshold
+
+    def on_train_begin(self, net, **kwargs):
+        self.best_ = self.reference_ = math.inf
+        self.best_epoch_ = self.best_weights_ = None
+        self.misses_, self.done_ = 0, False
+
+    def on_epoch_end(self, net, **kwargs):
+        value = float(net.history[-1, self.monitor])
+        value = value if self.lower_is_better else -value
+        lrs = [group["lr"] for name in net._optimizers for group in getattr(net, name + "_").param_groups]
+        net.history.record("lr", lrs[0])
+        net.history.record("event_best", value < self.best_)
+        if value < self.best_:
+            self.best_, self.best_epoch_ = value, net.history[-1, "epoch"]
+            self.best_weights_ = {k: v.detach().clone() for k, v in net.module_.state_dict().items()}
+        improved = value < self.reference_ - self.threshold * min(abs(self.reference_), abs(value))
+        self.reference_ = value if improved else self.reference_
+        self.misses_ = 0 if improved else self.misses_ + 1
+        if self.patience is not None and self.misses_ >= self.patience:
+            self._lower(net, max(lrs))
+
+    def _lower(self, net, lr):
+        self.misses_ = 0
+        if lr <= self.min_lr * (1 + 1e-6):
+            self.done_ = True
+            return
+        for name in net._optimizers:
+            for group in getattr(net, name + "_").param_groups:
+                group["lr"] = max(group["lr"] / 10, self.min_lr)
+
+    def on_train_end(self, net, **kwargs):
+        if self.best_weights_ is None:
+            raise TrainingDivergedError(
+                f"{self.monitor} was never a finite number in {len(net.history)} epoch(s); lower lr or check the data"
+            )
+        net.module_.load_state_dict(self.best_weights_)
+        self.best_weights_ = None
+
+
+class Net(NeuralNet):
+    """skorch's NeuralNet as sknic runs it; subclass it for a training step of another kind.
+
+    It reads torch DataLoaders, computes in bfloat16 on CUDA while `mixed_precision` (outputs are float32),
+    and takes a loss that returns a dict of named parts: their mean is minimised and each part is in the history.
+    """
+
+    mixed_precision = True
+
+    def get_dataset(self, X, y=None):
+        return X if isinstance(X, DataLoader) else super().get_dataset(X, y)
+
+    def get_iterator(self, dataset, training=False):
+        return dataset if isinstance(dataset, DataLoader) else super().get_iterator(dataset, training)
+
+    def get_split_datasets(self, X, y=None, **fit_params):
+        return X if isinstance(X, tuple) else super().get_split_datasets(X, y, **fit_params)
+
+    def infer(self, x, **fit_params):
+        device = torch.device(self.device).type
+        with torch.autocast(device, torch.bfloat16, enabled=self.mixed_precision and device == "cuda"):
+            output = super().infer(x, **fit_params)
+        return _to_float(output)
+
+    def get_loss(self, y_pred, y_true, X=None, training=False):
+        loss = super().get_loss(y_pred, y_true, X=X, training=training)
+        if not isinstance(loss, Mapping):
+            return loss
+        for name, value in loss.items():
+            self.history.record_batch(f"{'train' if training else 'valid'}_{name}", value.item())
+        return torch.stack(list(loss.values())).mean()
+
+    def on_epoch_end(self, net, **kwargs):
+        rows = self.history[-1]["batches"]
+        skorch_names = {f"{part}_{what}" for part in ("train", "valid") for what in ("loss", "batch_size")}
+        for name in sorted({name for row in rows for name in row} - skorch_names):
+            size = name.partition("_")[0] + "_batch_size"
+            values, weights = zip(*((row[name], row[size]) for row in rows if name in row))
+            self.history.record(name, float(np.average(values, weights=weights)))
+
+
+class _Loss(torch.nn.Module):
+    """A loss function as the module that skorch wants for a criterion."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, output, target):
+        return self.function(output, target)
+
+
+def _to_float(output):
+    if isinstance(output, Mapping):
+        return {key: _to_float(value) for key, value in output.items()}
+    if isinstance(output, tuple | list):
+        return type(output)(map(_to_float, output))
+    return output.float() if output.is_floating_point() else output
+
+
+def _adam(param_groups, lr, l2):
+    """Adam with the L2 penalty l2 * sum(w ** 2) on kernels only: neither biases nor BatchNorm shrink."""
+    params = [p for group in param_groups for p in group["params"]]
+    kernels = {"params": [p for p in params if p.ndim > 1], "weight_decay": 2 * l2}
+    others = {"params": [p for p in params if p.ndim <= 1]}
+    return torch.optim.Adam([group for group in (kernels, others) if group["params"]], lr=lr)
+
+
+def train(
+    module,
+    train_data,
+    valid_data=None,
+    *,
+    loss,
+    lr=1e-3,
+    min_lr=1e-5,
+    patience=4,
+    max_epochs=100,
+    batch_size=32,
+    batch_sampler=None,
+    collate=None,
+    l2=0.0,
+    monitor=None,
+    lower_is_better=True,
+    callbacks=None,
+    device="auto",
+    random_state=None,
+    verbose=0,
+    num_workers=0,
+    net_class=Net,
+):
+    """Build a module and train it with Adam; the weights of the best epoch are kept.
+
+    Parameters
+    ----------
+    module : callable () -> torch.nn.Module
+        A class or `functools.partial` of one; importable, so that the net pickles. Built under the seed.
+    train_data, valid_data : torch Dataset of pairs (x, y)
+        Without validation data the training loss is watched instead.
+    loss : callable (output, y) -> scalar tensor, or dict of name to scalar tensor
+        Of a dict, the mean is minimised and the parts are recorded as `train_<name>` and `valid_<name>`.
+    lr, min_lr, patience : float, float, int or None
+        The learning rate is divided by 10 after `patience` epochs without a better monitored value, down
+        to `min_lr`; the next such plateau ends the training. None keeps `lr` for all `max_epochs`.
+    batch_size : int
+        Training batches are shuffled and of nearly equal size, at most this; validation keeps its order.
+    batch_sampler : torch Sampler, optional
+        Draws the training batches instead.
+    collate : callable (list of pairs) -> (x, y), optional
+    l2 : float
+        Penalty l2 * sum(w ** 2) on kernels, not on biases or BatchNorm.
+    monitor : str, optional
+        Column of the history to watch, "valid_loss" by default ("train_loss" without validation data).
+    lower_is_better : bool
+        Of the monitored value.
+    callbacks : list of skorch callbacks, optional
+        They run before the schedule, which may therefore monitor what they record.
+    device : "auto", str or torch.device
+    random_state : int, RandomState or None
+        The caller's torch and numpy random states are left as they are.
+    verbose : int
+        Above 0, one line per epoch.
+    num_workers : int
+        Of the training DataLoader; 0 because workers crash inside joblib's processes.
+    net_class : type
+        Subclass of `Net` with another training step (`train_step`, `validation_step`, `initialize_optimizer`).
+
+    Returns
+    -------
+    Net
+        Fitted, in evaluation mode, without data, optimiser state or rows of single batches.
+
+    Raises
+    ------
+    TrainingDivergedError
+        When the monitored value was never finite.
+    KeyboardInterrupt
+        Ctrl-C goes through.
+    """
+    device = resolve_device(device)
+    schedule = Plateau(
+        monitor or ("train_loss" if valid_data is None else "valid_loss"), lower_is_better, patience, min_lr
+    )
+    net = net_class(
+        module,
+        criterion=_Loss,
+        criterion__function=loss,
+        optimizer=_adam,
+        optimizer__l2=l2,
+        lr=lr,
+        train_split=None,
+        callbacks=[*(callbacks or []), ("plateau", schedule)],
+        device=str(device),
+        verbose=verbose,
+    )
+    if verbose <= 0:
+        net.set_params(callbacks__print_log=None)
+    sampler = batch_sampler if batch_sampler is not None else EvenBatches(len(train_data), batch_size)
+    loaders = (
+        DataLoader(train_data, batch_sampler=sampler, collate_fn=collate, num_workers=num_workers),
+        None if valid_data is None else DataLoader(valid_data, batch_size=batch_size, collate_fn=collate),
+    )
+    with _own_randomness(device, make_random(random_state).randint(2**31 - 1)):
+        net.initialize()
+        _run(net, loaders, max_epochs, schedule)
+    return _trim(net)
+
+
+@contextmanager
+def _own_randomness(device, seed):
+    """Seed torch inside, and give the caller's generators their states back after."""
+    cuda = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=cuda):
+        torch.default_generator.manual_seed(seed)
+        if cuda:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        yield
+
+
+def _run(net, loaders, max_epochs, schedule):
+    """skorch's `partial_fit`, except that Ctrl-C is not swallowed."""
+    net.notify("on_train_begin", X=loaders, y=None)
+    try:
+        for _ in range(max_epochs):
+            net.fit_loop(loaders, epochs=1)
+            if schedule.done_:
+                break
+    except KeyboardInterrupt:
+        if not _early_stopping_asked(net):
+            raise
+    net.notify("on_train_end", X=loaders, y=None)
+
+
+def _early_stopping_asked(net):
+    # skorch's EarlyStopping stops the training with the exception that Ctrl-C raises.
+    stoppers = [callback for _, callback in net.callbacks_ if isinstance(callback, EarlyStopping)]
+    return any(callback.misses_ >= callback.patience for callback in stoppers)
+
+
+def _trim(net):
+    """Drop what only the training needed: the fitted net is as small as its weights."""
+    for row in net.history:
+        del row["batches"]
+    for name in net._optimizers:
+        optimizer = getattr(net, name + "_")
+        optimizer.zero_grad(set_to_none=True)
+        optimizer.state.clear()
+    net._set_training(False)
+    return net
+
+
+def history(net):
+    """Return the training history as a list of dicts, one an epoch: epoch, train_loss, valid_loss, lr, dur, ..."""
+    return [dict(row) for row in net.history]

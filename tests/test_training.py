@@ -1,0 +1,232 @@
+"""The trainer: same seed same net, the best weights, Ctrl-C, and nobody's random state touched."""
+
+import pickle
+from functools import partial
+
+import numpy as np
+import pytest
+import sklearn
+import torch
+from skorch.callbacks import Callback, EarlyStopping, EpochScoring
+from torch import nn
+
+from sknic.exceptions import DegenerateDataError, PatientLeakageError, TrainingDivergedError
+from sknic.training import (
+    EvenBatches,
+    Net,
+    Samples,
+    check_no_leakage,
+    history,
+    make_random,
+    quantile_bins,
+    resolve_device,
+    split,
+    train,
+)
+
+linear = partial(nn.Linear, 3, 1)
+
+
+def mse(output, target):
+    return ((output[:, 0] - target) ** 2).mean()
+
+
+@pytest.fixture(scope="module")
+def data():
+    random = np.random.RandomState(0)
+    X = random.normal(size=(70, 3)).astype(np.float32)
+    y = (X @ [1, -2, 0.5] + 0.01 * random.normal(size=70)).astype(np.float32)
+    return Samples(X[:50], y[:50]), Samples(X[50:], y[50:])
+
+
+def fit(data, **settings):
+    return train(linear, *data, **{"loss": mse, "lr": 0.1, "max_epochs": 5, "random_state": 0, **settings})
+
+
+def weights(net):
+    return torch.cat([p.detach().flatten() for p in net.module_.parameters()])
+
+
+def test_it_learns(data):
+    net = fit(data, max_epochs=60)
+    np.testing.assert_allclose(weights(net)[:3], [1, -2, 0.5], atol=0.02)
+    assert not net.module_.training
+
+
+def test_same_seed_same_weights_and_another_seed_others(data):
+    assert torch.equal(weights(fit(data)), weights(fit(data)))
+    assert not torch.equal(weights(fit(data)), weights(fit(data, random_state=1)))
+
+
+@pytest.mark.parametrize("random_state", [0, None])
+def test_the_callers_random_states_are_left_alone(data, random_state):
+    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    fit(data, random_state=random_state)
+    assert torch.equal(torch.get_rng_state(), torch_state)
+    assert np.array_equal(np.random.get_state()[1], numpy_state)  # noqa: NPY002
+
+
+def test_the_learning_rate_falls_on_plateaus_of_the_validation_loss_and_then_training_ends(data):
+    train_data, valid_data = data
+    opposite = Samples(valid_data.X, -valid_data.y)
+    rows = history(fit((train_data, opposite), lr=0.1, min_lr=1e-3, patience=2, max_epochs=100))
+    rates = [row["lr"] for row in rows]
+    assert rates == sorted(rates, reverse=True)
+    np.testing.assert_allclose(sorted(set(rates)), [1e-3, 1e-2, 1e-1])
+    assert len(rows) < 20
+
+
+def test_the_best_weights_are_kept(data):
+    train_data, valid_data = data
+    net = fit((train_data, Samples(valid_data.X, -valid_data.y)), max_epochs=8)
+    best = min(row["valid_loss"] for row in history(net))
+    with torch.no_grad():
+        loss = mse(net.module_(torch.tensor(valid_data.X)), torch.tensor(-valid_data.y))
+    assert loss == pytest.approx(best, rel=1e-5)
+    assert best < history(net)[-1]["valid_loss"]
+
+
+def test_without_validation_data_the_training_loss_is_watched(data):
+    rows = history(fit(data[:1]))
+    assert "valid_loss" not in rows[0]
+    assert rows[-1]["event_best"]
+
+
+def test_a_loss_that_is_never_finite_raises(data):
+    def broken(output, target):
+        return output.sum() * float("nan")
+
+    with pytest.raises(TrainingDivergedError, match="valid_loss"):
+        fit(data, loss=broken)
+
+
+class CtrlC(Callback):
+    def on_epoch_end(self, net, **kwargs):
+        raise KeyboardInterrupt
+
+
+def test_ctrl_c_goes_through(data):
+    with pytest.raises(KeyboardInterrupt):
+        fit(data, callbacks=[CtrlC()])
+
+
+def test_skorchs_early_stopping_stops_without_an_error(data):
+    net = fit(data, callbacks=[EarlyStopping(patience=3, threshold=10)], max_epochs=50)
+    assert len(history(net)) < 10
+
+
+def r2(net, X, y):
+    return 0.5
+
+
+def test_a_score_of_a_skorch_callback_can_be_monitored(data):
+    scoring = EpochScoring(r2, lower_is_better=False, name="r2")
+    net = fit(data, callbacks=[scoring], monitor="r2", lower_is_better=False)
+    assert [row["event_best"] for row in history(net)] == [True, False, False, False, False]
+
+
+def test_the_fitted_net_pickles_small_and_predicts_the_same(data):
+    net = fit((Samples(np.zeros((100_000, 3), np.float32), np.zeros(100_000, np.float32)),), batch_size=50_000)
+    saved = pickle.dumps(net)
+    assert len(saved) < 20_000
+    X = data[1].X
+    np.testing.assert_array_equal(net.predict(X), pickle.loads(saved).predict(X))
+
+
+def named(output, target):
+    return {"a_loss": mse(output, target), "b_loss": 3 * mse(output, target)}
+
+
+def test_named_losses_are_averaged_and_recorded(data):
+    row = history(fit(data, loss=named))[-1]
+    assert row["valid_b_loss"] == pytest.approx(3 * row["valid_a_loss"])
+    assert row["valid_loss"] == pytest.approx(2 * row["valid_a_loss"])
+    assert row["train_loss"] == pytest.approx(2 * row["train_a_loss"], rel=1e-5)
+
+
+class Doubled(Net):
+    def train_step(self, batch, **fit_params):
+        super().train_step(batch)
+        return super().train_step(batch)
+
+
+def test_another_training_step_comes_as_a_subclass(data):
+    assert not torch.equal(weights(fit(data, net_class=Doubled)), weights(fit(data)))
+
+
+def test_l2_pulls_kernels_to_zero_but_not_biases(data):
+    biased = Samples(data[0].X, data[0].y + 5)
+    net = fit((biased,), l2=100.0, max_epochs=150)
+    assert net.module_.weight.abs().max() < 0.1
+    assert net.module_.bias.item() == pytest.approx(5, abs=0.5)
+
+
+def test_one_line_an_epoch_when_verbose_and_none_otherwise(data, capsys):
+    fit(data)
+    assert capsys.readouterr().out == ""
+    fit(data, verbose=1)
+    assert len(capsys.readouterr().out.strip().splitlines()) == 5 + 2
+
+
+def test_it_trains_with_metadata_routing_switched_on(data):
+    with sklearn.config_context(enable_metadata_routing=True):
+        assert torch.equal(weights(fit(data)), weights(fit(data)))
+
+
+def test_no_batch_is_left_with_a_single_sample():
+    sizes = [len(batch) for batch in EvenBatches(17, 16)]
+    assert sorted(sizes) == [8, 9]
+    assert sorted(i for batch in EvenBatches(17, 16) for i in batch) == list(range(17))
+
+
+def test_a_patient_is_never_on_both_sides():
+    groups = np.repeat(np.arange(20), 3)
+    train_rows, valid_rows = split(60, 0.3, groups=groups, random_state=0)
+    check_no_leakage(groups, train_rows, valid_rows)
+    assert len(valid_rows) == 18
+    assert sorted([*train_rows, *valid_rows]) == list(range(60))
+
+
+def test_leakage_names_the_patient():
+    with pytest.raises(PatientLeakageError, match="P7"):
+        check_no_leakage(["P7", "P7", "P8"], [0, 2], [1])
+
+
+@pytest.mark.parametrize("groups", [None, np.arange(100) // 2])
+def test_each_class_gives_its_share_to_validation(groups):
+    labels = np.repeat(["a", "b"], [80, 20])
+    _, valid_rows = split(100, 0.25, groups=groups, stratify=labels, random_state=0)
+    assert np.unique(labels[valid_rows], return_counts=True)[1].tolist() in ([20, 5], [20, 4])
+
+
+def test_a_class_with_one_patient_stays_in_training_and_two_samples_still_split():
+    train_rows, valid_rows = split(5, 0.4, stratify=[0, 0, 0, 0, 1], random_state=0)
+    assert 4 in train_rows and len(valid_rows) == 2
+    assert [len(part) for part in split(2, 0.1, stratify=[0, 1], random_state=0)] == [1, 1]
+
+
+def test_one_patient_cannot_be_split():
+    with pytest.raises(DegenerateDataError, match="1 patient"):
+        split(3, 0.5, groups=[1, 1, 1])
+
+
+@pytest.mark.parametrize("fraction", [0, 1, -0.2])
+def test_a_fraction_outside_0_to_1_is_refused(fraction):
+    with pytest.raises(ValueError, match="fraction"):
+        split(10, fraction)
+
+
+def test_quantile_bins_are_even_and_survive_ties():
+    assert np.bincount(quantile_bins(np.arange(100.0))).tolist() == [25, 25, 25, 25]
+    assert len(np.unique(quantile_bins(np.zeros(10)))) == 1
+
+
+def test_devices_are_resolved_and_nonsense_is_refused():
+    assert resolve_device("cpu") == torch.device("cpu")
+    assert resolve_device("auto").type in {"cpu", "cuda"}
+    with pytest.raises(ValueError, match="moon"):
+        resolve_device("moon")
+
+
+def test_no_seed_draws_afresh():
+    assert make_random(None).randint(2**31 - 1) != make_random(None).randint(2**31 - 1)
