@@ -40,14 +40,17 @@ class CompressionError(SknicError):
     ----------
     failures : dict of str to str
         Path of each failed slide and the reason.
+    grids : list of Grid or None
+        The grids of the others, in the order asked for; None where a slide failed.
     """
 
-    def __init__(self, message, failures=None):
+    def __init__(self, message, failures=None, grids=None):
         super().__init__(message)
         self.failures = dict(failures or {})
+        self.grids = list(grids or [])
 
     def __reduce__(self):
-        return type(self), (self.args[0], self.failures)
+        return type(self), (self.args[0], self.failures, self.grids)
 
 
 class PatientLeakageError(SknicError, ValueError):

@@ -1,0 +1,58 @@
+"""`sknic cache`: look at a folder of grids, verify it, clean it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def cache(
+    folder: Annotated[Path, typer.Argument(help="Folder given as cache_dir or --out; 'auto' for the platform's.")],
+    verify: Annotated[bool, typer.Option("--verify", help="Read every byte and compare checksums.")] = False,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Delete damaged files, leftovers, and grids whose slide is gone.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="With --prune: only say what would go.")] = False,
+):
+    """Show, verify or prune a folder of compressed slides."""
+    from sknic.grids import GridCache
+
+    grids = GridCache(folder)
+    if not grids.folder.is_dir():
+        raise typer.BadParameter(f"{grids.folder} is no folder")
+    entries = grids.entries(verify=verify or prune)
+    damaged = [entry for entry in entries if entry.error]
+    for entry in damaged:
+        typer.secho(f"{entry.path.name}: {entry.error}", err=True)
+    _show(entries)
+    if prune:
+        orphans = [e for e in entries if e.header and e.header.slide and not Path(e.header.slide).exists()]
+        for entry in [*damaged, *orphans]:
+            typer.echo(f"{'would delete' if dry_run else 'delete'} {entry.path.name}")
+            if not dry_run:
+                entry.path.unlink(missing_ok=True)
+        if not dry_run:
+            typer.echo(f"{grids.remove_leftovers()} leftovers removed")
+    elif damaged:
+        raise typer.Exit(1)
+
+
+def _show(entries):
+    from collections import Counter
+
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("encoder", "um/px", "patch", "stride", "grids", "MB")
+    counts, sizes = Counter(), Counter()
+    for entry in entries:
+        if entry.header:
+            header = entry.header
+            key = ((header.fingerprint or "")[:12], header.mpp, header.patch_size, header.stride)
+            counts[key] += 1
+            sizes[key] += entry.n_bytes
+    for key in sorted(counts, key=str):
+        table.add_row(*map(str, key), str(counts[key]), f"{sizes[key] / 1e6:.1f}")
+    Console().print(table)
+    n_damaged = sum(entry.error is not None for entry in entries)
+    typer.echo(f"{len(entries)} files, {sum(e.n_bytes for e in entries) / 1e6:.1f} MB, {n_damaged} damaged")

@@ -1,0 +1,80 @@
+"""What the commands share: lists of slides, and the record of a run."""
+
+import json
+import os
+import platform
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import typer
+
+SLIDE_SUFFIXES = {".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".scn", ".bif", ".vms", ".vmu", ".svslide", ".dcm", ".czi"}
+_PACKAGES = ("sknic", "numpy", "scikit-learn", "skorch", "torch", "openslide-python", "scikit-survival", "pandas")
+
+
+def find_slides(sources, column="path"):
+    """Paths of slides from files, folders, glob patterns and CSV files.
+
+    Parameters
+    ----------
+    sources : list of str
+    column : str
+        Column of a CSV file that holds the paths; relative ones start at the CSV's folder.
+
+    Returns
+    -------
+    list of str
+    """
+    slides = []
+    for source in sources:
+        found = list(_expand(source, column))
+        if not found:
+            raise typer.BadParameter(f"no slides at {source}")
+        slides += found
+    return list(dict.fromkeys(slides))
+
+
+def _expand(source, column):
+    path = Path(source)
+    if path.suffix.lower() == ".csv":
+        return read_table(path, [column])[column]
+    if path.is_dir():
+        return sorted(str(p) for p in path.rglob("*") if p.suffix.lower() in SLIDE_SUFFIXES)
+    if any(sign in source for sign in "*?["):
+        import glob
+
+        return sorted(glob.glob(source, recursive=True))
+    return [source]
+
+
+def read_table(path, columns, path_column=None):
+    """A CSV with the columns asked for; relative paths of its first column are resolved at the CSV's folder."""
+    import pandas as pd
+
+    table = pd.read_csv(path)
+    missing = [column for column in columns if column and column not in table]
+    if missing:
+        raise typer.BadParameter(f"{path} has no column {missing[0]!r}; it has {', '.join(map(str, table.columns))}")
+    slides = path_column or columns[0]
+    table[slides] = [value if os.path.isabs(value) else str(Path(path).parent / value) for value in table[slides]]
+    return table
+
+
+def write_run_record(folder, command, settings, **results):
+    """Write `run.json`: what ran, with which settings and versions, on which machine, and what came out."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    record = {
+        "command": command,
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+        "arguments": sys.argv[1:],
+        "settings": settings,
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
+        "machine": {"system": platform.platform(), "cores": os.cpu_count()},
+        **results,
+    }
+    temporary = folder / f".run.json.{os.getpid()}.part"
+    temporary.write_text(json.dumps(record, indent=2, default=str))
+    os.replace(temporary, folder / "run.json")

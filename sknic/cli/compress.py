@@ -1,0 +1,85 @@
+"""`sknic compress`: slides to a folder of grids."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sknic.cli.common import find_slides, read_table, write_run_record
+
+
+def compress(
+    slides: Annotated[list[str], typer.Argument(help="Slides, folders, glob patterns or CSV files.")],
+    encoder: Annotated[Path, typer.Option(help="Encoder file: Keras .h5 as published, or .safetensors of sknic.")],
+    out: Annotated[Path, typer.Option(help="Folder that keeps the grids and manifest.csv.")],
+    column: Annotated[str, typer.Option(help="Column of paths in a CSV.")] = "path",
+    mpp: Annotated[float | None, typer.Option(help="um/px of the patches; the encoder's by default.")] = None,
+    patch_size: Annotated[int | None, typer.Option(help="px at --mpp; the encoder's by default.")] = None,
+    stride: Annotated[int | None, typer.Option(help="px at --mpp; --patch-size by default.")] = None,
+    tissue: Annotated[str, typer.Option(help="otsu, none, or a mask pattern such as 'masks/{stem}.png'.")] = "otsu",
+    min_tissue: Annotated[float, typer.Option(help="Share of a patch that must be tissue.")] = 0.6,
+    slide_mpp: Annotated[
+        str | None, typer.Option(help="um/px of the slides: a number, or the name of a column of the CSV.")
+    ] = None,
+    orientations: Annotated[int, typer.Option(help="1, or 8 to encode turned and mirrored patches too.")] = 1,
+    on_error: Annotated[str, typer.Option(help="raise or skip; either way every slide is tried.")] = "raise",
+    n_jobs: Annotated[int, typer.Option("--n-jobs", help="Slides at once.")] = 1,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "auto",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be done and what cannot.")] = False,
+):
+    """Compress slides to grids; interrupted, it goes on where it was.
+
+    Example: `sknic compress slides/ --encoder encoder_multitask-4.h5 --out grids`
+    """
+    from sknic.compression import SlideCompressor
+
+    paths = find_slides(slides, column)
+    compressor = SlideCompressor(
+        str(encoder),
+        mpp=mpp,
+        patch_size=patch_size,
+        stride=stride,
+        tissue=None if tissue == "none" else tissue,
+        min_tissue=min_tissue,
+        slide_mpp=_slide_mpp(slide_mpp, slides, column),
+        orientations=orientations,
+        cache_dir=out,
+        on_error=on_error,
+        device=device,
+        n_jobs=n_jobs,
+        verbose=1,
+    )
+    if dry_run:
+        _show_plan(compressor.plan(paths))
+        return
+    write_run_record(out, "compress", compressor.get_params(deep=False), n_slides=len(paths))
+    grids = compressor.fit(paths).transform(paths)
+    typer.echo(f"{len(grids)} slides, {sum(grid.n_cells for grid in grids):,} tissue cells, in {out}")
+
+
+def _slide_mpp(value, sources, column):
+    """A number as it is; otherwise the column of that name in the CSV files among the sources."""
+    if value is None:
+        return None
+    try:
+        return float(value)
+    except ValueError:
+        tables = [read_table(source, [column, value]) for source in sources if source.lower().endswith(".csv")]
+    if not tables:
+        raise typer.BadParameter(f"--slide-mpp {value} is neither a number nor a column: no CSV was given")
+    return {path: mpp for table in tables for path, mpp in zip(table[column], table[value])}
+
+
+def _show_plan(plan):
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("slide", "status", "um/px", "cells", "reason")
+    for row in plan.itertuples():
+        mpp = "" if row.mpp is None or row.mpp != row.mpp else f"{row.mpp:.4g}"
+        table.add_row(row.slide, row.status, mpp, f"{row.n_cells:,}", row.reason)
+    Console().print(table)
+    n_bad = (plan.status == "cannot").sum()
+    typer.echo(f"{len(plan)} slides: {plan.status.value_counts().to_dict()}, {plan.n_cells.sum():,} cells")
+    if n_bad:
+        raise typer.Exit(1)

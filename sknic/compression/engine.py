@@ -1,0 +1,180 @@
+"""One slide to one grid: bands of the lattice, threads that read and encode them, one device."""
+
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+from sknic.exceptions import SknicError
+from sknic.grids import Grid, orient
+from sknic.slides import Lattice, PatchReader, Slide, is_background, tissue_mask
+
+# Cells of one band: large enough that every tile is decoded about once, small enough for a few MB of pixels a thread.
+BAND_CELLS = 256
+
+
+def compress_slide(path, encoder, recipe, *, device="cpu", batch_size=None, n_threads=None):
+    """Compress one slide (paper, Fig. 1).
+
+    Parameters
+    ----------
+    path : str
+    encoder : object with `transform(patches)` and, for speed, `embedder(device, precision)`
+    recipe : Recipe
+    device : str
+        "cpu": every thread reads a band and encodes it. Otherwise threads read and one device encodes.
+    batch_size : int, optional
+        Patches encoded at once on a device other than the CPU; 1024 by default.
+    n_threads : int, optional
+        `torch.get_num_threads()` by default, which joblib sets in its workers.
+
+    Returns
+    -------
+    Grid
+        In memory.
+    """
+    with Slide(path, mpp=recipe.mpp_of(path)) as slide:
+        lattice = Lattice.of(slide, mpp=recipe.mpp, patch_size=recipe.patch_size, stride=recipe.stride)
+        cells = tissue_cells(slide, lattice, recipe)
+        reader = PatchReader(slide, lattice)
+        drop_background = recipe.tissue is None
+        bands = list(lattice.bands(cells, BAND_CELLS))
+        read = _reader(reader, drop_background)
+        embed = _embedder(encoder, device, recipe.orientations)
+        n_threads = n_threads or torch.get_num_threads()
+        if device == "cpu":
+            parts = _read_and_encode(bands, read, embed, n_threads)
+        else:
+            parts = _read_then_encode(bands, read, embed, n_threads, batch_size or 1024)
+        return _grid(path, slide, lattice, parts, recipe, encoder)
+
+
+def tissue_cells(slide, lattice, recipe):
+    """Cells to read: those whose mask mean exceeds `min_tissue`, or all of them without a mask; int32 (n, 2)."""
+    mask = tissue_mask(slide, recipe.tissue)
+    if mask is None:
+        return np.argwhere(np.ones(lattice.shape, bool)).astype(np.int32)
+    return np.argwhere(mask.coverage(lattice) > recipe.min_tissue).astype(np.int32)
+
+
+def _reader(reader, drop_background):
+    def read(cells):
+        patches = reader.read(cells)
+        if drop_background:
+            tissue = ~is_background(patches)
+            cells, patches = cells[tissue], patches[tissue]
+        return cells, patches
+
+    return read
+
+
+def _embedder(encoder, device, orientations):
+    """Function from patches to embeddings float16 (orientations, n, C)."""
+    embed = encoder.embedder(device=device) if hasattr(encoder, "embedder") else encoder.transform
+
+    def embed_orientations(patches):
+        versions = (np.ascontiguousarray(_orient_patches(patches, k)) for k in range(orientations))
+        embeddings = np.stack([np.asarray(embed(version)) for version in versions])
+        if not np.isfinite(embeddings).all():
+            raise SknicError("the encoder gave embeddings that are not finite")
+        return embeddings.astype(np.float16)
+
+    return embed_orientations
+
+
+def _orient_patches(patches, k):
+    """Orientation k of patches (n, height, width, 3)."""
+    return orient(patches.transpose(0, 3, 1, 2), k).transpose(0, 2, 3, 1) if k else patches
+
+
+def _read_and_encode(bands, read, embed, n_threads):
+    """On the CPU a thread does both: reading and encoding overlap with nothing to hand over, and neither waits."""
+
+    def work(band):
+        torch.set_num_threads(1)
+        cells, patches = read(band)
+        return (cells, embed(patches)) if len(cells) else None
+
+    with _own_torch_threads():
+        return [part for part in _in_order(work, bands, n_threads) if part is not None]
+
+
+def _read_then_encode(bands, read, embed, n_threads, batch_size):
+    """Threads decode ahead while this thread keeps one device busy with large batches."""
+    parts, waiting, n_waiting = [], [], 0
+    for cells, patches in _in_order(read, bands, n_threads):
+        waiting.append((cells, patches))
+        n_waiting += len(cells)
+        if n_waiting >= batch_size:
+            parts.append(_encode_batch(waiting, embed))
+            waiting, n_waiting = [], 0
+    if n_waiting:
+        parts.append(_encode_batch(waiting, embed))
+    return parts
+
+
+def _encode_batch(waiting, embed):
+    cells, patches = (np.concatenate(arrays) for arrays in zip(*waiting))
+    return cells, embed(patches)
+
+
+def _in_order(function, items, n_threads):
+    """Results in order, never more than two per thread ahead of the consumer, so that memory stays flat."""
+    items = iter(items)
+    with ThreadPoolExecutor(n_threads) as pool:
+        pending = deque()
+        try:
+            for item in items:
+                pending.append(pool.submit(function, item))
+                if len(pending) >= 2 * n_threads:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()
+
+
+@contextmanager
+def _own_torch_threads():
+    """`torch.set_num_threads` in a thread leaks into the process; put back what the caller had."""
+    n_threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_threads)
+
+
+def _code_size(encoder, recipe):
+    """C of an encoder that may be anything with `transform`."""
+    if hasattr(encoder, "code_size"):
+        return encoder.code_size
+    return encoder.transform(np.full((1, recipe.patch_size, recipe.patch_size, 3), 255, np.uint8)).shape[1]
+
+
+def _grid(path, slide, lattice, parts, recipe, encoder):
+    if parts:
+        cells = np.concatenate([cells for cells, _ in parts])
+        embeddings = np.concatenate([embeddings for _, embeddings in parts], axis=1)
+        order = np.lexsort((cells[:, 1], cells[:, 0]))
+        cells, embeddings = cells[order], embeddings[:, order]
+    else:
+        cells = np.empty((0, 2), np.int32)
+        embeddings = np.empty((recipe.orientations, 0, _code_size(encoder, recipe)), np.float16)
+    n_lattice = lattice.shape[0] * lattice.shape[1]
+    return Grid(
+        embeddings[0],
+        cells,
+        lattice.shape,
+        mpp=recipe.mpp,
+        patch_size=recipe.patch_size,
+        stride=recipe.stride,
+        slide=path,
+        slide_mpp=slide.mpp,
+        origin=slide.origin,
+        fingerprint=encoder.fingerprint(),
+        tissue_fraction=len(cells) / n_lattice if n_lattice else 0.0,
+        oriented_embeddings=embeddings[1:] if recipe.orientations > 1 else None,
+    )

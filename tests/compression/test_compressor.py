@@ -1,0 +1,194 @@
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils.estimator_checks import estimator_checks_generator
+
+from sknic import Slide, SlideCompressor
+from sknic.exceptions import CompressionError, SlideFailureWarning
+from sknic.grids import orient
+
+from .conftest import MeanEncoder, tissue, write_slide
+
+DATA_FREE_CHECKS = {
+    "check_estimator_cloneable",
+    "check_estimator_tags_renamed",
+    "check_valid_tag_types",
+    "check_estimator_repr",
+    "check_no_attributes_set_in_init",
+    "check_mixin_order",
+    "check_parameters_default_constructible",
+    "check_get_params_invariance",
+    "check_set_params",
+    "check_do_not_raise_errors_in_init_or_set_param",
+}
+
+
+def pooled(grids):
+    return np.stack([grid.embeddings.astype(float).mean(0) for grid in grids])
+
+
+def test_the_data_free_checks_of_scikit_learn_pass(encoder):
+    checks = {c.func.__name__: c for _, c in estimator_checks_generator(SlideCompressor(encoder))}
+    assert set(checks) >= DATA_FREE_CHECKS
+    for name in DATA_FREE_CHECKS:
+        checks[name](SlideCompressor(encoder))
+
+
+def test_each_embedding_is_the_encoder_on_the_pixels_of_its_cell(slides, encoder):
+    (grid,) = SlideCompressor(encoder).fit_transform(slides[:1])
+    assert grid.shape == (20, 20)
+    assert 200 < grid.n_cells < 300
+    with Slide(slides[0]) as slide:
+        for (row, column), embedding in zip(grid.cells, grid.embeddings):
+            patch = slide.read(column * 32, row * 32, 32, 32, mpp=0.5)
+            np.testing.assert_allclose(embedding, patch.mean((0, 1)), rtol=1e-3)
+
+
+def test_a_stride_smaller_than_the_patch_overlaps_patches(slides, encoder):
+    (grid,) = SlideCompressor(encoder, stride=16, patch_size=32).transform(slides[:1])
+    assert grid.shape == (40, 40)
+    assert (grid.patch_size, grid.stride) == (32, 16)
+
+
+def test_without_a_mask_bright_patches_are_dropped(slides, encoder):
+    (grid,) = SlideCompressor(encoder, tissue=None).transform(slides[:1])
+    assert grid.n_cells == 16 * 16
+    assert (grid.embeddings.mean(1) < 245).all()
+
+
+def test_a_mask_function_decides(slides, encoder):
+    def left_half(slide):
+        mask = np.zeros((10, 10), bool)
+        mask[:, :5] = True
+        return mask
+
+    (grid,) = SlideCompressor(encoder, tissue=left_half).transform(slides[:1])
+    assert grid.n_cells == 200
+    assert grid.cells[:, 1].max() == 9
+
+
+def test_eight_orientations_are_those_of_the_turned_pixels(tmp_path):
+    class CornerEncoder(MeanEncoder):
+        def transform(self, patches):
+            return patches[:, :8, :4].mean(axis=(1, 2), dtype=np.float32)
+
+    pixels = tissue(0)
+    path = write_slide(tmp_path / "slide.tiff", pixels)
+    (grid,) = SlideCompressor(CornerEncoder(), tissue=None, orientations=8).transform([path])
+    with Slide(path) as slide:
+        decoded = slide.read(0, 0, 640, 640, mpp=0.5)
+    for k, version in enumerate(grid.orientations):
+        turned = orient(decoded.transpose(2, 0, 1), k).transpose(1, 2, 0)
+        for (row, column), embedding in list(zip(version.cells, version.embeddings))[::17]:
+            corner = turned[row * 32 : row * 32 + 8, column * 32 : column * 32 + 4]
+            np.testing.assert_allclose(embedding, corner.mean((0, 1)), rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [list, tuple, np.array, lambda p: np.array(p, object), pd.Series, lambda p: pd.Series(p, dtype="string"),
+     lambda p: [Path(x) for x in p], lambda p: pd.DataFrame({"slide": p})],
+)  # fmt: skip
+def test_paths_come_in_any_container(make, slides, encoder):
+    grids = SlideCompressor(encoder).transform(make(slides))
+    assert grids.shape == (3,)
+    assert [grid.slide for grid in grids] == slides
+
+
+@pytest.mark.parametrize("X", ["slide.svs", [1, 2], [["a", "b"]]])
+def test_what_is_no_list_of_paths_is_refused(X, encoder):
+    with pytest.raises(ValueError, match="path"):
+        SlideCompressor(encoder).fit(X)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("mpp", 50), ("mpp", "0.5"), ("patch_size", 0), ("stride", 1.5), ("min_tissue", 1.0), ("orientations", 4),
+     ("on_error", "ignore"), ("slide_mpp", "0.5")],
+)  # fmt: skip
+def test_a_bad_setting_is_named(name, value, encoder):
+    with pytest.raises(ValueError, match=name):
+        SlideCompressor(encoder, **{name: value}).fit(["a.svs"])
+
+
+def test_a_fitted_encoder_survives_clone_and_pickle(encoder):
+    compressor = SlideCompressor(encoder, stride=16)
+    assert clone(compressor).encoder is encoder
+    assert clone(make_pipeline(compressor))[0].encoder is encoder
+    assert clone(compressor).stride == 16
+    assert pickle.loads(pickle.dumps(compressor)).encoder.name == "mean"
+
+
+def test_a_frozen_encoder_serves(slides, encoder):
+    grids = SlideCompressor(FrozenEstimator(encoder)).transform(slides[:1])
+    assert grids[0].fingerprint == "mean"
+
+
+def test_an_unfitted_encoder_is_refused(slides):
+    from sknic import MultitaskEncoder
+
+    with pytest.raises(NotFittedError):
+        SlideCompressor(MultitaskEncoder()).fit(slides)
+
+
+def test_what_is_no_encoder_is_refused(slides):
+    with pytest.raises(TypeError, match="fingerprint"):
+        SlideCompressor(object()).fit(slides)
+
+
+def test_it_runs_in_cross_validation_and_search(slides, encoder):
+    pipe = make_pipeline(SlideCompressor(encoder), FunctionTransformer(pooled), Ridge())
+    scores = cross_val_score(pipe, slides, [1.0, 2.0, 3.0], cv=3, scoring="neg_mean_absolute_error")
+    assert np.isfinite(scores).all()
+    search = GridSearchCV(
+        pipe,
+        {"slidecompressor__encoder": [encoder, MeanEncoder("other")], "slidecompressor__stride": [32]},
+        cv=3,
+        scoring="neg_mean_absolute_error",
+    )
+    assert search.fit(slides, [1.0, 2.0, 3.0]).best_estimator_[0].encoder.name in ("mean", "other")
+
+
+def test_the_representations_name_the_encoder(encoder):
+    compressor = SlideCompressor(encoder, stride=16)
+    assert "MeanEncoder" in repr(compressor)
+    assert "stride=16" in repr(compressor)
+    assert "MeanEncoder" in compressor._repr_html_()
+
+
+def test_an_all_white_slide_is_an_empty_grid(tmp_path, encoder):
+    path = write_slide(tmp_path / "white.tiff", np.full((640, 640, 3), 255, np.uint8))
+    (grid,) = SlideCompressor(encoder).transform([path])
+    assert (grid.n_cells, grid.shape, grid.code_size) == (0, (20, 20), 3)
+
+
+def test_a_slide_without_um_per_px_fails_clearly_and_slide_mpp_mends_it(tmp_path, encoder):
+    path = write_slide(tmp_path / "plain.tiff", tissue(0), mpp=None)
+    with pytest.raises(CompressionError, match="slide_mpp"):
+        SlideCompressor(encoder).transform([path])
+    for slide_mpp in (0.5, {path: 0.5}, {"plain.tiff": 0.5}, {"plain": 0.5}, pd.Series({"plain": 0.5})):
+        assert SlideCompressor(encoder, slide_mpp=slide_mpp).transform([path])[0].n_cells > 100
+
+
+def test_a_bad_slide_costs_one_slide(slides, tmp_path, encoder):
+    bad = tmp_path / "bad.svs"
+    bad.write_text("no slide")
+    paths = [slides[0], str(bad), slides[1]]
+    with pytest.raises(CompressionError, match=r"1 of 3.*\n.*bad\.svs") as caught:
+        SlideCompressor(encoder).transform(paths)
+    assert list(caught.value.failures) == [str(bad)]
+    assert [grid is None for grid in caught.value.grids] == [False, True, False]
+    with pytest.warns(SlideFailureWarning, match=r"bad\.svs"):
+        grids = SlideCompressor(encoder, on_error="skip").transform(paths)
+    assert [grid.n_cells > 0 for grid in grids] == [True, False, True]
+    assert grids[1].code_size == 3
