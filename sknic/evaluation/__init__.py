@@ -1,0 +1,58 @@
+"""Measuring slide-level models: fold ensembles, intervals by patient, survival of risk groups, task ablation."""
+
+from importlib import import_module
+
+from sknic.evaluation.ablation import by_task_count, task_inclusion
+from sknic.evaluation.bootstrap import compare, estimate
+from sknic.evaluation.delong import compare_auc
+from sknic.evaluation.ensemble import CrossValEnsemble
+from sknic.evaluation.metrics import accuracy, auc, balanced_accuracy, concordance, r2, spearman
+from sknic.evaluation.patients import aggregate
+from sknic.evaluation.results import Comparison, Estimate, format_p
+from sknic.evaluation.scorers import auc_scorer, concordance_scorer, spearman_scorer
+from sknic.evaluation.survival import (
+    KaplanMeier,
+    RiskGroups,
+    hazard_ratio,
+    kaplan_meier,
+    log_rank,
+    median_split,
+    split_by_risk,
+)
+
+__all__ = [
+    "Comparison",
+    "CrossValEnsemble",
+    "Estimate",
+    "KaplanMeier",
+    "RiskGroups",
+    "TaskSelector",
+    "accuracy",
+    "aggregate",
+    "auc",
+    "auc_scorer",
+    "balanced_accuracy",
+    "by_task_count",
+    "compare",
+    "compare_auc",
+    "concordance",
+    "concordance_scorer",
+    "estimate",
+    "format_p",
+    "hazard_ratio",
+    "kaplan_meier",
+    "log_rank",
+    "median_split",
+    "r2",
+    "spearman",
+    "spearman_scorer",
+    "split_by_risk",
+    "task_inclusion",
+]
+
+
+def __getattr__(name):
+    # Loads torch, which nothing else here needs.
+    if name == "TaskSelector":
+        return import_module("sknic.evaluation.task_selection").TaskSelector
+    raise AttributeError(f"module 'sknic.evaluation' has no attribute {name!r}")

@@ -1,0 +1,48 @@
+"""Which training tasks matter: the analysis of the paper's section 4.3 for any set of runs."""
+
+import numpy as np
+import pandas as pd
+
+from sknic.evaluation.metrics import spearman
+
+
+def task_inclusion(included, result):
+    """Correlate the inclusion of each task with the result (the paper's Table 2).
+
+    Parameters
+    ----------
+    included : DataFrame or mapping of bool, shape (n_runs, n_tasks)
+        Whether each run used each task; one column a task.
+    result : array-like of float, shape (n_runs,)
+        Slide-level result of each run, higher is better.
+
+    Returns
+    -------
+    Series
+        Spearman's correlation of each task.
+
+    Raises
+    ------
+    DegenerateDataError
+        When a task is in all runs or in none.
+    """
+    included = pd.DataFrame(included).astype(bool)
+    return pd.Series({task: spearman(result, included[task]) for task in included}, name="spearman")
+
+
+def by_task_count(included, result):
+    """Mean, standard deviation and number of the results by number of tasks (the paper's Fig. 3).
+
+    Parameters
+    ----------
+    included, result
+        As in :func:`task_inclusion`.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``mean``, ``std`` (of the sample; 0 for a single run) and ``n``, indexed by the number of tasks.
+    """
+    count = pd.DataFrame(included).astype(bool).sum(axis=1).to_numpy()
+    table = pd.Series(np.asarray(result, dtype=float)).groupby(count).agg(["mean", "std", "count"])
+    return table.fillna({"std": 0.0}).rename(columns={"count": "n"}).rename_axis("n_tasks")

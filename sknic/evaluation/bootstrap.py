@@ -1,0 +1,143 @@
+"""Confidence intervals that resample patients, not slides."""
+
+import numpy as np
+from scipy import stats
+from sklearn.utils import check_random_state
+
+from sknic.evaluation.metrics import get_metric
+from sknic.evaluation.patients import rows_by_patient
+from sknic.evaluation.results import Comparison, Estimate
+from sknic.exceptions import DegenerateDataError
+
+# Resamples that lack a class or an event are drawn again; where that happens oftener than this, the interval would
+# describe another experiment.
+_MAX_DEGENERATE = 0.1
+
+
+def estimate(metric, y_true, y_pred, *, groups=None, level=0.95, n_resamples=1000, random_state=0):
+    """Measure predictions, with a percentile bootstrap interval.
+
+    Parameters
+    ----------
+    metric : str or callable
+        "spearman", "auc", "concordance", "accuracy", "balanced_accuracy", "r2", or ``metric(y_true, y_pred) -> float``.
+    y_true : array-like, shape (n_slides,)
+        Labels, numbers or structured survival targets.
+    y_pred : array-like, shape (n_slides,) or (n_slides, k)
+        What the metric wants: labels, numbers, scores or risks.
+    groups : array-like, shape (n_slides,), optional
+        Patient of each slide. Whole patients are resampled, because the slides of one patient resemble each other.
+    level : float
+        Confidence level.
+    n_resamples : int
+        Number of bootstrap resamples.
+    random_state : int, RandomState or None
+        The default gives the same interval every time.
+
+    Returns
+    -------
+    Estimate
+
+    Raises
+    ------
+    DegenerateDataError
+        When the metric is undefined on these data, or on more than a tenth of the resamples.
+
+    Examples
+    --------
+    >>> from sknic.evaluation import estimate
+    >>> estimate("accuracy", [0, 1, 1, 0], [0, 1, 1, 1], groups=["a", "b", "c", "d"])
+    Estimate(0.750 [0.250, 1.000], level=0.95, n=4)
+    """
+    metric, y_true, y_pred = get_metric(metric), np.asarray(y_true), np.asarray(y_pred)
+    value = metric(y_true, y_pred)
+    units = _units(y_true, groups)
+    result = _bootstrap(lambda rows: (metric(y_true[rows], y_pred[rows]),), units, level, n_resamples, random_state)
+    return _estimates([value], result, level, len(units))[0]
+
+
+def compare(metric, y_true, pred_a, pred_b, *, groups=None, level=0.95, n_resamples=1000, random_state=0):
+    """Compare two models on the same patients by the paired bootstrap.
+
+    Every resample of patients is given to both models, so that what is hard for both cancels in the difference.
+
+    Parameters
+    ----------
+    metric, y_true, groups, level, n_resamples, random_state
+        As in :func:`estimate`.
+    pred_a, pred_b : array-like, shape (n_slides,) or (n_slides, k)
+        Predictions of the two models for the same slides.
+
+    Returns
+    -------
+    Comparison
+        Its p-value is twice the smaller share of resamples in which the difference has the other sign, and never
+        smaller than 2 / (n_resamples + 1).
+
+    Raises
+    ------
+    DegenerateDataError
+        As in :func:`estimate`.
+    """
+    metric, y_true = get_metric(metric), np.asarray(y_true)
+    pred_a, pred_b = np.asarray(pred_a), np.asarray(pred_b)
+
+    def both(rows):
+        a, b = metric(y_true[rows], pred_a[rows]), metric(y_true[rows], pred_b[rows])
+        return a, b, a - b
+
+    values = both(np.arange(len(y_true)))
+    units = _units(y_true, groups)
+    result = _bootstrap(both, units, level, n_resamples, random_state)
+    a, b, difference = _estimates(values, result, level, len(units))
+    differences = result.bootstrap_distribution[2]
+    tail = min((differences <= 0).sum(), (differences >= 0).sum())
+    p_value = float(min(1.0, 2 * (tail + 1) / (n_resamples + 1)))
+    return Comparison(a, b, difference, p_value, method="paired bootstrap")
+
+
+def _units(y_true, groups):
+    """Rows of each independent unit: the slides of a patient, or each slide alone."""
+    units = [np.array([row]) for row in range(len(y_true))]
+    if groups is not None:
+        if len(groups) != len(y_true):
+            raise ValueError(f"groups has {len(groups)} rows, y_true {len(y_true)}; they must be the same slides")
+        units = rows_by_patient(groups)[1]
+    if len(units) < 2:
+        raise DegenerateDataError(f"{len(units)} patient; an interval needs at least two")
+    return units
+
+
+def _bootstrap(statistic, units, level, n_resamples, random_state):
+    """Bootstrap ``statistic(rows) -> tuple of k floats``; scipy's result, with k rows."""
+    rng = np.random.default_rng(check_random_state(random_state).randint(2**31))
+    n_rejected = 0
+
+    def of_units(chosen):
+        nonlocal n_rejected
+        while True:
+            try:
+                return statistic(np.concatenate([units[unit] for unit in chosen]))
+            except DegenerateDataError as error:
+                n_rejected += 1
+                if n_rejected > _MAX_DEGENERATE * n_resamples:
+                    raise DegenerateDataError(
+                        f"too few patients for an interval: more than {_MAX_DEGENERATE:.0%} of the resamples of"
+                        f" {len(units)} patients fail, because {error}"
+                    ) from error
+                chosen = rng.integers(len(units), size=len(units))
+
+    return stats.bootstrap(
+        (np.arange(len(units)),),
+        lambda chosen, axis: np.moveaxis(np.apply_along_axis(of_units, axis, chosen), -1, 0),
+        vectorized=True,
+        method="percentile",
+        n_resamples=n_resamples,
+        confidence_level=level,
+        rng=rng,
+    )
+
+
+def _estimates(values, result, level, n):
+    interval = result.confidence_interval
+    return [Estimate(float(v), float(low), float(high), level, n) for v, low, high in zip(values, *interval)]

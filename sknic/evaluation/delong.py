@@ -1,0 +1,67 @@
+"""DeLong's comparison of two ROC curves on the same patients."""
+
+import numpy as np
+from scipy.stats import norm, rankdata
+
+from sknic.evaluation.results import Comparison, Estimate
+from sknic.exceptions import DegenerateDataError
+
+
+def compare_auc(y_true, score_a, score_b, *, level=0.95):
+    """Compare the areas under two ROC curves by DeLong's test (Biometrics 44:837, 1988).
+
+    The test takes every row as independent: reduce slides to patients with :func:`aggregate` first, or use
+    ``compare("auc", ..., groups=patients)``.
+
+    Parameters
+    ----------
+    y_true : array-like, shape (n,)
+        Labels of two classes; the one that sorts last is positive.
+    score_a, score_b : array-like of float, shape (n,)
+        Scores of the two models for the positive class.
+    level : float
+        Confidence level of the intervals.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    DegenerateDataError
+        When a class has fewer than two members, or both models order all pairs alike and differ in nothing.
+    """
+    y_true = np.asarray(y_true)
+    scores = np.array([score_a, score_b], dtype=np.float64)
+    if scores.ndim != 2 or scores.shape[1] != len(y_true) or not np.isfinite(scores).all():
+        raise ValueError(f"score_a and score_b must be {len(y_true)} finite numbers each, one per row of y_true")
+    classes, index = np.unique(y_true, return_inverse=True)
+    if len(classes) != 2 or np.bincount(index).min() < 2:
+        counts = dict(zip(classes.tolist(), np.bincount(index).tolist()))
+        raise DegenerateDataError(f"y_true holds {counts}; DeLong's test wants two classes of at least two each")
+    values, covariance = _areas(scores[:, index == 1], scores[:, index == 0])
+    contrast = np.array([[1, 0], [0, 1], [1, -1]])
+    errors = np.sqrt(np.clip(np.einsum("ij,jk,ik->i", contrast, covariance, contrast), 0, None))
+    half = norm.ppf(0.5 + level / 2) * errors
+    a, b, difference = (
+        Estimate(float(v), float(v - h), float(v + h), level, len(y_true)) for v, h in zip(contrast @ values, half)
+    )
+    return Comparison(a, b, difference, _p_value(difference.value, errors[2]), method="DeLong")
+
+
+def _areas(positive, negative):
+    """Areas of both models and their covariance, by midranks; inputs (2, n_positive) and (2, n_negative)."""
+    n_positive, n_negative = positive.shape[1], negative.shape[1]
+    ranks = rankdata(np.hstack([positive, negative]), axis=1)
+    above_negatives = (ranks[:, :n_positive] - rankdata(positive, axis=1)) / n_negative
+    below_positives = 1 - (ranks[:, n_positive:] - rankdata(negative, axis=1)) / n_positive
+    covariance = np.cov(above_negatives) / n_positive + np.cov(below_positives) / n_negative
+    return above_negatives.mean(axis=1), covariance
+
+
+def _p_value(difference, error):
+    if error > 0:
+        return float(2 * norm.sf(abs(difference) / error))
+    if difference == 0:
+        return 1.0
+    raise DegenerateDataError("both models separate the classes without any spread; their difference has no error")

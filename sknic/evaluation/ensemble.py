@@ -1,0 +1,266 @@
+"""One model a fold, kept: out-of-fold predictions, and for new slides the mean over the models."""
+
+import numpy as np
+from joblib import Parallel, delayed
+from sklearn import get_config
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
+from sklearn.model_selection._search import BaseSearchCV
+from sklearn.pipeline import Pipeline
+from sklearn.utils import _safe_indexing, assert_all_finite, get_tags, indexable
+from sklearn.utils.metadata_routing import get_routing_for_object
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+from sksurv.functions import StepFunction
+
+from sknic.evaluation.bootstrap import estimate
+from sknic.evaluation.folds import make_folds
+from sknic.evaluation.metrics import get_metric
+from sknic.evaluation.targets import target_kind
+
+_DEFAULT_METRIC = {"classifier": "accuracy", "regressor": "r2", "survival": "concordance"}
+_OF_LABELS = ("accuracy", "balanced_accuracy")
+
+
+def _inner_has(name):
+    def check(self):
+        getattr(self.estimators_[0] if hasattr(self, "estimators_") else self.estimator, name)
+        return True
+
+    return check
+
+
+class CrossValEnsemble(MetaEstimatorMixin, BaseEstimator):
+    """Fit one clone of an estimator a fold, keep them, and predict by their mean.
+
+    The paper's protocol (section 4.2): the slides at hand are predicted out of fold, by the model that has not seen
+    them; new slides by the mean of the folds' models. With `groups` no patient is on both sides, neither of a fold
+    nor, when the estimator's `fit` takes groups, of the validation split inside it (the 2/1/1 of section 4.4).
+
+    Around a pipeline with a SlideCompressor give that a `cache_dir`, or each fold compresses its slides anew.
+
+    Parameters
+    ----------
+    estimator : classifier, regressor or survival estimator, or a Pipeline or search that ends in one
+        Cloned, never fitted itself.
+    cv : int, splitter or iterable of (train, test)
+        An integer makes shuffled folds, stratified by class or event, by patient when `fit` gets groups.
+    n_jobs : int, optional
+        Folds fitted at once, by joblib.
+    random_state : int, RandomState or None
+        Shuffles the folds.
+
+    Attributes
+    ----------
+    estimators_ : list of estimators
+        The fitted clones, one a fold.
+    fold_ : ndarray of int, shape (n_slides,)
+        The fold that tested each slide.
+    oof_prediction_ : ndarray, shape (n_slides,) or (n_slides, k)
+        Out-of-fold prediction of each slide: probabilities (labels where the estimator has none), numbers or risks.
+    classes_ : ndarray
+        Labels, for classifiers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import Ridge
+    >>> from sknic import CrossValEnsemble
+    >>> X = np.random.RandomState(0).normal(size=(80, 3))
+    >>> ensemble = CrossValEnsemble(Ridge(), cv=4, random_state=0).fit(X, X[:, 0])
+    >>> len(ensemble.estimators_), ensemble.oof_score("spearman").value > 0.99
+    (4, True)
+    """
+
+    def __init__(self, estimator, cv=4, *, n_jobs=None, random_state=None):
+        self.estimator = estimator
+        self.cv = cv
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    def fit(self, X, y, groups=None):
+        """Fit one clone a fold and predict each slide by the clone that has not seen it.
+
+        Parameters
+        ----------
+        X : sequence of n_slides
+            What the estimator takes: grids, paths, a table.
+        y : array-like, shape (n_slides,) or (n_slides, n_outputs), or structured array
+            Labels, numbers or survival times.
+        groups : array-like, shape (n_slides,), optional
+            Patient of each slide.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        PatientLeakageError
+            When the given cv puts a patient on both sides.
+        DegenerateDataError
+            When a fold cannot be learnt: a class or every event is missing.
+        """
+        y = _check_target(y)
+        X, y, groups = indexable(X, y, groups)
+        kind = target_kind(self.estimator, y)
+        folds = make_folds(self.cv, kind, np.asarray(y), groups, self.random_state)
+        fitted = Parallel(n_jobs=self.n_jobs)(
+            delayed(_fit_fold)(clone(self.estimator), X, y, groups, train, test) for train, test in folds
+        )
+        self.estimators_, parts = map(list, zip(*fitted))
+        tests = np.concatenate([test for _, test in folds])
+        self.fold_ = np.repeat(np.arange(len(folds)), [len(test) for _, test in folds])[np.argsort(tests)]
+        self.oof_prediction_ = np.concatenate(parts)[np.argsort(tests)]
+        self._kind, self._y, self._groups = kind, np.asarray(y), None if groups is None else np.asarray(groups)
+        return self
+
+    def predict(self, X):
+        """Predict by the mean of the folds' models.
+
+        Parameters
+        ----------
+        X : sequence of n_slides
+
+        Returns
+        -------
+        ndarray, shape (n_slides,) or (n_slides, n_outputs)
+            The label of the highest mean probability (of the most votes where there are no probabilities), the mean
+            number or the mean risk.
+        """
+        check_is_fitted(self)
+        if self._kind != "classifier":
+            return self._mean("predict", X)
+        if hasattr(self, "predict_proba"):
+            return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        votes = np.array([model.predict(X) for model in self.estimators_])
+        return self.classes_[(votes[:, :, None] == self.classes_).sum(axis=0).argmax(axis=1)]
+
+    @available_if(_inner_has("predict_proba"))
+    def predict_proba(self, X):
+        """Mean of the folds' probabilities, shape (n_slides, n_classes)."""
+        check_is_fitted(self)
+        return self._mean("predict_proba", X)
+
+    @available_if(_inner_has("predict_survival_function"))
+    def predict_survival_function(self, X):
+        """Mean of the folds' survival functions, an object array of scikit-survival's step functions."""
+        check_is_fitted(self)
+        return self._mean_step("predict_survival_function", X)
+
+    @available_if(_inner_has("predict_cumulative_hazard_function"))
+    def predict_cumulative_hazard_function(self, X):
+        """Mean of the folds' cumulative hazards, an object array of scikit-survival's step functions."""
+        check_is_fitted(self)
+        return self._mean_step("predict_cumulative_hazard_function", X)
+
+    def score(self, X, y):
+        """Accuracy, R2 or concordance of `predict` on other slides, as the estimator's own `score`.
+
+        Parameters
+        ----------
+        X : sequence of n_slides
+        y : array-like, shape (n_slides,)
+
+        Returns
+        -------
+        float
+        """
+        check_is_fitted(self)
+        return get_metric(_DEFAULT_METRIC[self._kind])(y, self.predict(X))
+
+    def oof_score(self, metric=None, *, level=0.95, n_resamples=1000, random_state=0):
+        """Measure the out-of-fold predictions, with an interval that resamples patients.
+
+        Parameters
+        ----------
+        metric : str, callable or None
+            As in :func:`sknic.evaluation.estimate`; None is accuracy, R2 or concordance.
+        level, n_resamples, random_state
+            As in :func:`sknic.evaluation.estimate`.
+
+        Returns
+        -------
+        Estimate
+        """
+        check_is_fitted(self)
+        metric = _DEFAULT_METRIC[self._kind] if metric is None else metric
+        prediction = self.oof_prediction_
+        if metric in _OF_LABELS and prediction.ndim == 2:
+            prediction = self.classes_[prediction.argmax(axis=1)]
+        options = {"level": level, "n_resamples": n_resamples, "random_state": random_state}
+        return estimate(metric, self._y, prediction, groups=self._groups, **options)
+
+    @property
+    def classes_(self):
+        """Labels in the order of the columns of `predict_proba`."""
+        return self._first_model.classes_
+
+    @property
+    def n_features_in_(self):
+        """Number of columns seen in `fit`, where X was a table."""
+        return self._first_model.n_features_in_
+
+    @property
+    def feature_names_in_(self):
+        """Names of the columns seen in `fit`, where X was a DataFrame."""
+        return self._first_model.feature_names_in_
+
+    @property
+    def _first_model(self):
+        if not hasattr(self, "estimators_"):
+            raise AttributeError("this CrossValEnsemble is not fitted yet")
+        return self.estimators_[0]
+
+    def _mean(self, method, X):
+        return np.mean([getattr(model, method)(X) for model in self.estimators_], axis=0)
+
+    def _mean_step(self, method, X):
+        by_model = [getattr(model, method)(X) for model in self.estimators_]
+        functions = np.empty(len(by_model[0]), dtype=object)
+        for row, of_slide in enumerate(zip(*by_model)):
+            functions[row] = _mean_step_function(of_slide)
+        return functions
+
+    def __sklearn_tags__(self):
+        tags, inner = super().__sklearn_tags__(), get_tags(self.estimator)
+        for name in ("estimator_type", "classifier_tags", "regressor_tags", "target_tags", "input_tags"):
+            setattr(tags, name, getattr(inner, name))
+        return tags
+
+
+def _check_target(y):
+    if y is None:
+        raise ValueError("CrossValEnsemble requires y to be passed, but the target y is None")
+    y = y if hasattr(y, "shape") else np.asarray(y)
+    if getattr(y, "dtype", None) is None or y.dtype.names is None:
+        assert_all_finite(y, input_name="y")
+    return y
+
+
+def _fit_fold(model, X, y, groups, train, test):
+    inner_groups = None if groups is None else _safe_indexing(groups, train)
+    model.fit(_safe_indexing(X, train), _safe_indexing(y, train), **_group_params(model, inner_groups))
+    method = "predict_proba" if hasattr(model, "predict_proba") else "predict"
+    return model, getattr(model, method)(_safe_indexing(X, test))
+
+
+def _group_params(model, groups):
+    """The fit parameters by which groups reach the estimator that wants them."""
+    if groups is None:
+        return {}
+    if get_config()["enable_metadata_routing"]:
+        return dict.fromkeys(get_routing_for_object(model).consumes("fit", {"groups"}), groups)
+    if isinstance(model, Pipeline):
+        name, last = model.steps[-1]
+        return {f"{name}__{key}": value for key, value in _group_params(last, groups).items()}
+    if isinstance(model, BaseSearchCV):
+        return {"groups": groups, **_group_params(model.estimator, groups)}
+    return {"groups": groups} if has_fit_parameter(model, "groups") else {}
+
+
+def _mean_step_function(functions):
+    """Mean of step functions, on the times that all of them cover."""
+    end = min(function.domain[1] for function in functions)
+    times = np.unique(np.concatenate([function.x for function in functions]))
+    times = times[times <= end]
+    return StepFunction(times, np.mean([function(times) for function in functions], axis=0))

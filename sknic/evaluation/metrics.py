@@ -1,0 +1,192 @@
+"""Metrics of slide-level predictions, each a plain function of the truth and the prediction that returns a float."""
+
+import numpy as np
+from scipy.stats import rankdata, spearmanr
+from sklearn.metrics import r2_score
+from sksurv.exceptions import NoComparablePairException
+from sksurv.metrics import concordance_index_censored
+
+from sknic.evaluation.targets import survival_target
+from sknic.exceptions import DegenerateDataError
+
+
+def spearman(y_true, y_pred):
+    """Spearman's rank correlation, the measure of the paper's section 4.2.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of float, shape (n,)
+        Truth and prediction.
+
+    Returns
+    -------
+    float
+        Between -1 and 1.
+
+    Raises
+    ------
+    DegenerateDataError
+        When all values of one side are equal: they cannot be ranked.
+    """
+    y_true, y_pred = _numbers("y_true", y_true), _numbers("y_pred", y_pred)
+    _same_length(y_true, y_pred)
+    for name, values in (("y_true", y_true), ("y_pred", y_pred)):
+        if values.ndim != 1:
+            raise ValueError(f"{name} has shape {values.shape}; Spearman's correlation wants one number a slide")
+        if len(values) < 2 or np.all(values == values[0]):
+            raise DegenerateDataError(
+                f"all {len(values)} values of {name} are equal; Spearman's correlation needs values to rank"
+            )
+    return float(spearmanr(y_true, y_pred).statistic)
+
+
+def auc(y_true, y_score):
+    """Area under the ROC curve; for more than two classes the mean over one class against the rest.
+
+    Parameters
+    ----------
+    y_true : array-like, shape (n,)
+        Labels. Of two labels the one that sorts last is the positive one.
+    y_score : array-like of float, shape (n,) or (n, n_classes)
+        Score of the positive class, or one column a class in sorted order (``predict_proba``).
+
+    Returns
+    -------
+    float
+        Between 0 and 1.
+
+    Raises
+    ------
+    DegenerateDataError
+        When a class is missing.
+    """
+    y_true, y_score = np.asarray(y_true), _numbers("y_score", y_score)
+    _same_length(y_true, y_score)
+    classes = np.unique(y_true)
+    n_columns = 2 if y_score.ndim == 1 else y_score.shape[1]
+    if len(classes) < 2 or len(classes) < n_columns:
+        raise DegenerateDataError(
+            f"y_true holds {len(classes)} class{'es' * (len(classes) != 1)} ({_few(classes)}); the area under the ROC"
+            f" curve needs slides of {'both' if n_columns == 2 else f'all {n_columns}'} classes"
+        )
+    if len(classes) > n_columns:
+        raise ValueError(f"y_true holds {len(classes)} classes; y_score wants as many columns, it has {n_columns}")
+    if n_columns == 2:
+        return _binary_auc(y_true == classes[1], y_score if y_score.ndim == 1 else y_score[:, 1])
+    return float(np.mean([_binary_auc(y_true == label, y_score[:, k]) for k, label in enumerate(classes)]))
+
+
+def concordance(y_true, risk):
+    """Harrell's concordance of risk scores with censored survival times.
+
+    Parameters
+    ----------
+    y_true : structured array, shape (n,)
+        Event (bool) and time, as scikit-survival's ``Surv``.
+    risk : array-like of float, shape (n,)
+        Higher means an earlier event.
+
+    Returns
+    -------
+    float
+        0.5 for guessing, 1 for the right order.
+
+    Raises
+    ------
+    DegenerateDataError
+        When no pair can be compared: no event, or none before the end of another's follow-up.
+    """
+    y_true, risk = survival_target(y_true), _numbers("risk", risk)
+    _same_length(y_true, risk)
+    if len(y_true) < 2 or not y_true["event"].any():
+        raise DegenerateDataError(f"{len(y_true)} slides without any event; concordance needs events to compare")
+    try:
+        return float(concordance_index_censored(y_true["event"], y_true["time"], risk)[0])
+    except NoComparablePairException as error:
+        raise DegenerateDataError("no event lies before the end of another's follow-up; nothing to compare") from error
+
+
+def accuracy(y_true, y_pred):
+    """Fraction of right labels; ``y_pred`` holds labels."""
+    y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
+    _same_length(y_true, y_pred)
+    if len(y_true) == 0:
+        raise DegenerateDataError("no slides; accuracy needs at least one")
+    return float(np.mean(y_true == y_pred))
+
+
+def balanced_accuracy(y_true, y_pred):
+    """Mean over the classes in ``y_true`` of the fraction of right labels; ``y_pred`` holds labels.
+
+    Raises
+    ------
+    DegenerateDataError
+        When ``y_true`` holds fewer than two classes.
+    """
+    y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
+    _same_length(y_true, y_pred)
+    classes, index = np.unique(y_true, return_inverse=True)
+    if len(classes) < 2:
+        raise DegenerateDataError(f"y_true holds one class ({_few(classes)}); balanced accuracy needs two")
+    right = np.bincount(index, weights=y_true == y_pred)
+    return float(np.mean(right / np.bincount(index)))
+
+
+def r2(y_true, y_pred):
+    """Coefficient of determination, the mean over outputs when there are several.
+
+    Raises
+    ------
+    DegenerateDataError
+        When ``y_true`` does not vary.
+    """
+    y_true, y_pred = _numbers("y_true", y_true), _numbers("y_pred", y_pred)
+    _same_length(y_true, y_pred)
+    if len(y_true) < 2 or np.any(np.ptp(y_true, axis=0) == 0):
+        raise DegenerateDataError(f"all {len(y_true)} values of y_true are equal; R2 needs a target that varies")
+    return float(r2_score(y_true, y_pred))
+
+
+METRICS = {
+    "spearman": spearman,
+    "auc": auc,
+    "concordance": concordance,
+    "accuracy": accuracy,
+    "balanced_accuracy": balanced_accuracy,
+    "r2": r2,
+}
+
+
+def get_metric(metric):
+    """Return the metric of that name, or the callable ``metric(y_true, y_pred)`` itself."""
+    if callable(metric):
+        return metric
+    if metric not in METRICS:
+        raise ValueError(f"metric={metric!r} is unknown; it must be one of {', '.join(METRICS)} or a callable")
+    return METRICS[metric]
+
+
+def _binary_auc(positive, score):
+    # Ranks give the same number as sklearn's roc_auc_score in a tenth of its time, which a bootstrap needs.
+    ranks = rankdata(score)
+    n_positive = positive.sum()
+    n_pairs = n_positive * (len(positive) - n_positive)
+    return float((ranks[positive].sum() - n_positive * (n_positive + 1) / 2) / n_pairs)
+
+
+def _numbers(name, values):
+    values = np.asarray(values, dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise ValueError(f"{name} holds {(~np.isfinite(values)).sum()} values that are not finite numbers")
+    return values
+
+
+def _same_length(y_true, y_pred):
+    if len(y_true) != len(y_pred):
+        raise ValueError(
+            f"y_true has {len(y_true)} rows and the prediction {len(y_pred)}; they must be the same slides"
+        )
+
+
+def _few(values):
+    return ", ".join(str(value) for value in values[:5]) or "none"

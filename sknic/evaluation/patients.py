@@ -1,0 +1,72 @@
+"""Slides belong to patients: from slide scores to patient scores."""
+
+import numpy as np
+
+from sknic.exceptions import PatientLeakageError
+
+_REDUCE = {"mean": np.mean, "max": np.max}
+
+
+def aggregate(values, patients, how="mean"):
+    """Reduce one value a slide to one value a patient.
+
+    Parameters
+    ----------
+    values : array-like, shape (n_slides,) or (n_slides, k)
+        Scores, probabilities, risks or targets (structured survival targets included).
+    patients : array-like, shape (n_slides,)
+        Owner of each slide.
+    how : {"mean", "max", "same"}
+        ``"same"`` takes the value that all slides of a patient share, as targets do.
+
+    Returns
+    -------
+    patients : ndarray, shape (n_patients,)
+        Sorted, each once. The order is the same for every call with the same patients.
+    values : ndarray, shape (n_patients,) or (n_patients, k)
+
+    Raises
+    ------
+    ValueError
+        With ``how="same"``, when two slides of a patient differ.
+
+    Examples
+    --------
+    >>> from sknic.evaluation import aggregate
+    >>> patients, risk = aggregate([0.1, 0.3, 0.9], ["anna", "anna", "ben"])
+    >>> patients.tolist(), risk.tolist()
+    (['anna', 'ben'], [0.2, 0.9])
+    """
+    values, patients = np.asarray(values), np.asarray(patients)
+    if len(values) != len(patients):
+        raise ValueError(f"values has {len(values)} rows, patients {len(patients)}; they must be the same slides")
+    names, rows = rows_by_patient(patients)
+    if how == "same":
+        return names, values[_same(values, names, rows)]
+    if how not in _REDUCE:
+        raise ValueError(f"how={how!r}; it must be 'mean', 'max' or 'same'")
+    return names, np.stack([_REDUCE[how](values[members], axis=0) for members in rows])
+
+
+def rows_by_patient(patients):
+    """Return the sorted patients and, for each, the rows of its slides."""
+    names, index = np.unique(np.asarray(patients), return_inverse=True)
+    order = np.argsort(index, kind="stable")
+    return names, np.split(order, np.cumsum(np.bincount(index))[:-1])
+
+
+def check_no_shared_patient(patients, train, test):
+    """Raise PatientLeakageError when slides of one patient are on both sides of a split."""
+    shared = np.intersect1d(np.asarray(patients)[train], np.asarray(patients)[test])
+    if len(shared):
+        raise PatientLeakageError(
+            f"{len(shared)} patients (first: {shared[0]}) have slides in both training and test;"
+            " use a cv that splits by group, such as an integer, GroupKFold or StratifiedGroupKFold"
+        )
+
+
+def _same(values, names, rows):
+    for name, members in zip(names, rows):
+        if (values[members] != values[members[0]]).any():
+            raise ValueError(f"the slides of patient {name} differ; how='same' wants one value a patient")
+    return np.array([members[0] for members in rows])

@@ -1,0 +1,65 @@
+"""What the evaluation functions return: small frozen records that read well."""
+
+from dataclasses import dataclass
+
+
+def format_p(p_value):
+    """Write a p-value as papers do: ``"p < 0.001"`` or ``"p = 0.032"``."""
+    if p_value < 0.001:
+        return "p < 0.001"
+    return f"p = {p_value:.2g}" if p_value < 0.1 else f"p = {p_value:.2f}"
+
+
+@dataclass(frozen=True, repr=False)
+class Estimate:
+    """A number with its confidence interval.
+
+    Attributes
+    ----------
+    value : float
+        Estimate on all the data.
+    low, high : float
+        Limits of the interval.
+    level : float
+        Its confidence level, such as 0.95.
+    n : int
+        Number of independent units behind it: patients, or slides where no patients were named.
+    """
+
+    value: float
+    low: float
+    high: float
+    level: float
+    n: int
+
+    def __str__(self):
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+    def __repr__(self):
+        return f"Estimate({self}, level={self.level:g}, n={self.n})"
+
+
+@dataclass(frozen=True, repr=False)
+class Comparison:
+    """Two models measured on the same patients.
+
+    Attributes
+    ----------
+    a, b : Estimate
+        Each model's metric.
+    difference : Estimate
+        ``a - b``.
+    p_value : float
+        Two-sided p-value of the hypothesis that the difference is zero.
+    method : str
+        ``"DeLong"`` or ``"paired bootstrap"``.
+    """
+
+    a: Estimate
+    b: Estimate
+    difference: Estimate
+    p_value: float
+    method: str
+
+    def __repr__(self):
+        return f"Comparison({self.a} against {self.b}: {self.difference}, {format_p(self.p_value)}, {self.method})"

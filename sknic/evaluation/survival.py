@@ -1,0 +1,280 @@
+"""Survival of groups of patients: Kaplan-Meier curves, log-rank test, hazard ratio (the paper's Fig. 5 and 6)."""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import norm
+from sksurv.compare import compare_survival
+from sksurv.nonparametric import kaplan_meier_estimator
+from statsmodels.duration.hazard_regression import PHReg
+from statsmodels.tools.sm_exceptions import ConvergenceWarning
+
+from sknic.evaluation.patients import aggregate
+from sknic.evaluation.results import Estimate, format_p
+from sknic.evaluation.targets import survival_target
+from sknic.exceptions import DegenerateDataError
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class KaplanMeier:
+    """A Kaplan-Meier curve.
+
+    Attributes
+    ----------
+    time : ndarray of float, shape (n_times,)
+        Times of events and censoring, ascending.
+    survival, low, high : ndarray of float, shape (n_times,)
+        Probability to survive beyond each time, and its pointwise interval (log-log).
+    durations, censored : ndarray of float
+        Follow-up of every patient, and of those without event, in the order given.
+    n_events : int
+        Number of events.
+    level : float
+        Confidence level of the interval.
+    """
+
+    time: np.ndarray
+    survival: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    durations: np.ndarray
+    censored: np.ndarray
+    n_events: int
+    level: float
+
+    @property
+    def n(self):
+        """Number of patients."""
+        return len(self.durations)
+
+    @property
+    def median(self):
+        """First time at which half of the patients have had the event; None when it is not reached."""
+        reached = self.survival <= 0.5
+        return float(self.time[reached.argmax()]) if reached.any() else None
+
+    def at_risk(self, times):
+        """Number of patients still observed just before each of the times."""
+        return self.n - np.searchsorted(np.sort(self.durations), times, side="left")
+
+    def __repr__(self):
+        median = "not reached" if self.median is None else f"{self.median:.4g}"
+        return f"KaplanMeier(n={self.n}, n_events={self.n_events}, median={median})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class RiskGroups:
+    """Patients split by risk, and how differently they survive.
+
+    Attributes
+    ----------
+    low, high : KaplanMeier
+        Curves of the patients at low and at high risk.
+    is_high : ndarray of bool, shape (n_patients,)
+        Who is at high risk.
+    patients : ndarray, shape (n_patients,)
+        Names in the same order; row numbers where none were given.
+    threshold : float
+        Risk above which a patient counts as high.
+    p_value : float
+        Of the log-rank test.
+    hazard_ratio : Estimate or None
+        Hazard of the high against the low group; None where it is not finite, for the reason in `note`.
+    note : str
+        Why there is no hazard ratio, else empty.
+    """
+
+    low: KaplanMeier
+    high: KaplanMeier
+    is_high: np.ndarray
+    patients: np.ndarray
+    threshold: float
+    p_value: float
+    hazard_ratio: Estimate | None
+    note: str = ""
+
+    def __repr__(self):
+        ratio = f"hazard ratio {self.hazard_ratio}" if self.hazard_ratio else f"no hazard ratio: {self.note}"
+        return f"RiskGroups(low={self.low}, high={self.high}, log-rank {format_p(self.p_value)}, {ratio})"
+
+
+def kaplan_meier(y, *, level=0.95):
+    """Estimate the survival of one group.
+
+    Parameters
+    ----------
+    y : structured array, shape (n_patients,)
+        Event (bool) and time, as scikit-survival's ``Surv``.
+    level : float
+        Confidence level of the pointwise interval.
+
+    Returns
+    -------
+    KaplanMeier
+
+    Raises
+    ------
+    DegenerateDataError
+        When there is no patient.
+    """
+    y = survival_target(y)
+    if len(y) == 0:
+        raise DegenerateDataError("no patients; a survival curve needs at least one")
+    event, duration = y["event"], y["time"]
+    time, survival, (low, high) = kaplan_meier_estimator(event, duration, conf_level=level, conf_type="log-log")
+    return KaplanMeier(time, survival, low, high, duration, duration[~event], int(event.sum()), level)
+
+
+def log_rank(y, group):
+    """Test whether groups of patients survive alike.
+
+    Parameters
+    ----------
+    y : structured array, shape (n_patients,)
+        Event (bool) and time.
+    group : array-like, shape (n_patients,)
+        Group of each patient, two or more.
+
+    Returns
+    -------
+    p_value : float
+
+    Raises
+    ------
+    DegenerateDataError
+        When there is one group, no event, or no event while two groups are still observed.
+    """
+    y, group = survival_target(y), np.asarray(group)
+    if len(y) != len(group):
+        raise ValueError(f"y has {len(y)} rows, group {len(group)}; they must be the same patients")
+    names = np.unique(group)
+    if len(names) < 2:
+        raise DegenerateDataError(f"all {len(y)} patients are in one group; the log-rank test compares two or more")
+    if not y["event"].any():
+        raise DegenerateDataError(f"no event among {len(y)} patients; the log-rank test needs events")
+    try:
+        p_value = float(compare_survival(y, group)[1])
+    except np.linalg.LinAlgError as error:
+        raise DegenerateDataError("no event while every group is still observed; nothing can be compared") from error
+    return p_value
+
+
+def hazard_ratio(y, high, *, level=0.95):
+    """Estimate by Cox regression how much higher the hazard of one group is (Efron ties, Wald interval).
+
+    Parameters
+    ----------
+    y : structured array, shape (n_patients,)
+        Event (bool) and time.
+    high : array-like of bool, shape (n_patients,)
+        The group whose hazard stands above the fraction line.
+    level : float
+        Confidence level.
+
+    Returns
+    -------
+    Estimate
+
+    Raises
+    ------
+    DegenerateDataError
+        When a group is empty or has no event, or when the groups' events do not overlap in time.
+    """
+    y, high = survival_target(y), np.asarray(high, dtype=bool)
+    for name, members in (("low", ~high), ("high", high)):
+        if not y["event"][members].any():
+            raise DegenerateDataError(
+                f"no event among the {members.sum()} patients of the {name} group; the hazard ratio is not finite"
+            )
+    beta, error = _cox_coefficient(y, high)
+    half = norm.ppf(0.5 + level / 2) * error
+    value, low, up = np.exp([beta, beta - half, beta + half])
+    return Estimate(float(value), float(low), float(up), level, len(y))
+
+
+def _cox_coefficient(y, high):
+    model = PHReg(y["time"], high[:, None].astype(float), status=y["event"], ties="efron")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        try:
+            fit = model.fit(disp=False)
+        except ConvergenceWarning:
+            fit = None
+    if fit is None or not np.isfinite(fit.bse[0]) or abs(fit.params[0]) > 10:
+        raise DegenerateDataError("all events of one group come before the other's; the hazard ratio is not finite")
+    return float(fit.params[0]), float(fit.bse[0])
+
+
+def median_split(risk, *, threshold=None):
+    """Tell who is at high risk: those above the median, or above a threshold from other patients.
+
+    Parameters
+    ----------
+    risk : array-like of float, shape (n_patients,)
+        One score a patient.
+    threshold : float, optional
+        Default: the median of `risk`.
+
+    Returns
+    -------
+    is_high : ndarray of bool, shape (n_patients,)
+    threshold : float
+
+    Raises
+    ------
+    DegenerateDataError
+        When one side is empty, as it is when ties sit on the median.
+    """
+    risk = np.asarray(risk, dtype=np.float64)
+    if not np.isfinite(risk).all() or risk.ndim != 1:
+        raise ValueError(f"risk has shape {risk.shape}; it must be one finite number a patient")
+    if threshold is None:
+        threshold = np.median(risk)
+    is_high = risk > threshold
+    if not 0 < is_high.sum() < len(risk):
+        raise DegenerateDataError(
+            f"{is_high.sum()} of {len(risk)} patients have a risk above {threshold:.4g}; both groups need members"
+        )
+    return is_high, float(threshold)
+
+
+def split_by_risk(y, risk, *, groups=None, how="mean", threshold=None, level=0.95):
+    """Split patients at the median risk and compare their survival, as in the paper's Fig. 5 and 6.
+
+    Parameters
+    ----------
+    y : structured array, shape (n_slides,)
+        Event (bool) and time. All slides of a patient must agree.
+    risk : array-like of float, shape (n_slides,)
+        Predicted risk, or a probability that stands for it.
+    groups : array-like, shape (n_slides,), optional
+        Patient of each slide; slides are reduced to patients by `how`.
+    how : {"mean", "max"}
+        As in :func:`aggregate`.
+    threshold : float, optional
+        Default: the median risk of these patients.
+    level : float
+        Confidence level of all intervals.
+
+    Returns
+    -------
+    RiskGroups
+
+    Raises
+    ------
+    DegenerateDataError
+        When a group is empty, or no event can be compared.
+    """
+    y, risk = survival_target(y), np.asarray(risk, dtype=np.float64)
+    patients = np.arange(len(y)) if groups is None else np.asarray(groups)
+    y = aggregate(y, patients, how="same")[1]
+    patients, risk = aggregate(risk, patients, how=how)
+    is_high, threshold = median_split(risk, threshold=threshold)
+    p_value = log_rank(y, is_high)
+    try:
+        ratio, note = hazard_ratio(y, is_high, level=level), ""
+    except DegenerateDataError as error:
+        ratio, note = None, str(error)
+    low, high = kaplan_meier(y[~is_high], level=level), kaplan_meier(y[is_high], level=level)
+    return RiskGroups(low, high, is_high, patients, threshold, p_value, ratio, note)
