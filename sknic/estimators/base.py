@@ -1,0 +1,240 @@
+"""What the three grid estimators share: reading X, the split, the training, and the mean over crops."""
+
+from functools import partial
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+from skorch.callbacks import Callback
+from torch import nn
+from torch.utils.data import DataLoader
+
+from sknic.estimators.crops import (
+    MAX_CANVAS,
+    ArrayGrid,
+    Canvas,
+    CohortBatches,
+    SpreadCrops,
+    TrainingCrops,
+    auto_canvas,
+)
+from sknic.estimators.network import GridCNN, valid_size
+from sknic.training import history, make_random, split, train
+
+MIN_BATCHES = 32
+MIN_PATIENTS_TO_SPLIT = 4
+VALIDATION_CROPS = 3
+
+
+def read_grids(estimator, X, *, reset):
+    """Read X of an estimator into a list of grids, and check the number of channels.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Gets `n_features_in_` (C) when `reset`; must have it otherwise.
+    X : sequence or 1-D object array of Grids or (C, rows, columns) arrays, 4-D array, or 2-D table (n, C)
+        A row of a table is a grid of one cell.
+    reset : bool
+
+    Raises
+    ------
+    ValueError
+        For an item that is no grid, not finite, or of another number of channels.
+    """
+    if not _holds_grids(X):
+        table = validate_data(estimator, X, dtype=np.float32, reset=reset)
+        cell = np.zeros((1, 2), np.int32)
+        return [ArrayGrid(row[None], cell, (1, 1)) for row in table]
+    grids = [_as_grid(item, index) for index, item in enumerate(X)]
+    if reset:
+        estimator.n_features_in_ = grids[0].code_size
+    for index, grid in enumerate(grids):
+        if grid.code_size != estimator.n_features_in_:
+            raise ValueError(
+                f"X[{index}] has {grid.code_size} features, but {type(estimator).__name__} is expecting "
+                f"{estimator.n_features_in_} features as input"
+            )
+    return grids
+
+
+def _holds_grids(X):
+    if isinstance(X, np.ndarray) and X.ndim == 4:
+        return True
+    if not hasattr(X, "__len__") or not hasattr(X, "__iter__") or getattr(X, "ndim", 1) != 1:
+        return False
+    return any(item is None or hasattr(item, "cells") or np.ndim(item) == 3 for item in X)
+
+
+def _as_grid(item, index):
+    if hasattr(item, "cells"):
+        return item
+    if np.ndim(item) != 3:
+        raise ValueError(f"X[{index}] is {type(item).__name__}; give a Grid or an array (C, rows, columns)")
+    array = np.asarray(item)
+    array = array if array.dtype == np.float16 else array.astype(np.float32)
+    if not np.isfinite(array).all():
+        raise ValueError(f"X[{index}] contains NaN or infinity")
+    return ArrayGrid.of_array(array)
+
+
+def _as_is(batch):
+    return batch
+
+
+class CohortLoss(Callback):
+    """Replaces the mean of the batches' validation losses by the loss over all validation outputs.
+
+    A partial likelihood compares slides with each other, and a batch need not hold all classes.
+    """
+
+    def __init__(self, loss):
+        self.loss = loss
+
+    def on_epoch_begin(self, net, **kwargs):
+        self._outputs, self._targets = [], []
+
+    def on_batch_end(self, net, batch=None, training=True, y_pred=None, **kwargs):
+        if not training:
+            self._outputs.append(y_pred)
+            self._targets.append(batch[1].to(y_pred.device))
+
+    def on_epoch_end(self, net, **kwargs):
+        if self._outputs:
+            net.history.record("valid_loss", self.loss(torch.cat(self._outputs), torch.cat(self._targets)).item())
+        self._outputs, self._targets = [], []
+
+
+class GridEstimator(BaseEstimator):
+    """Base of the grid estimators; see GridCNNClassifier for the parameters."""
+
+    def __init__(
+        self,
+        *,
+        crop_size="auto",
+        padding="same",
+        n_filters=128,
+        dropout=0.2,
+        l2=1e-5,
+        lr=1e-2,
+        min_lr=1e-5,
+        batch_size=16,
+        max_epochs=100,
+        patience=4,
+        validation_fraction=0.25,
+        n_crops=10,
+        module=None,
+        callbacks=None,
+        device="auto",
+        random_state=None,
+        verbose=0,
+    ):
+        self.crop_size = crop_size
+        self.padding = padding
+        self.n_filters = n_filters
+        self.dropout = dropout
+        self.l2 = l2
+        self.lr = lr
+        self.min_lr = min_lr
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.patience = patience
+        self.validation_fraction = validation_fraction
+        self.n_crops = n_crops
+        self.module = module
+        self.callbacks = callbacks
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _read(self, X, y, groups):
+        """Grids of X; X, y and groups must be of one length."""
+        if y is None:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+        grids = read_grids(self, X, reset=True)
+        check_consistent_length(grids, *([] if groups is None else [groups]))
+        if len(grids) < 2:
+            raise ValueError("n_samples=1: 1 sample cannot train a network; give 2 grids or more")
+        return grids
+
+    def _fit_net(self, grids, targets, *, loss, n_outputs, strata, groups, balanced=False, callbacks=()):
+        """Split, draw crops, train.
+
+        Parameters
+        ----------
+        targets : tensor (n, ...)
+        strata : int array (n,)
+            Label to stratify the split and the batches by.
+        """
+        random = make_random(self.random_state)
+        train_rows, valid_rows = self._split(len(grids), groups, strata, random)
+        self.canvas_ = self._choose_canvas(grids)
+        canvas = self._canvas(grids)
+        train_data = TrainingCrops([grids[i] for i in train_rows], targets[train_rows], canvas, random)
+        valid_data = None
+        if len(valid_rows):
+            held_out = [grids[i] for i in valid_rows]
+            valid_data = SpreadCrops(held_out, targets[valid_rows], canvas, min(self.n_crops, VALIDATION_CROPS))
+        self.net_ = train(
+            self._module(n_outputs),
+            train_data,
+            valid_data,
+            loss=loss,
+            lr=self.lr,
+            min_lr=self.min_lr,
+            patience=self.patience,
+            max_epochs=self.max_epochs,
+            batch_size=self.batch_size,
+            batch_sampler=CohortBatches(strata[train_rows], self.batch_size, balanced, MIN_BATCHES),
+            collate=_as_is,
+            l2=self.l2,
+            callbacks=[*callbacks, *(self.callbacks or [])],
+            device=self.device,
+            random_state=random,
+            verbose=self.verbose,
+        )
+        self.history_ = history(self.net_)
+
+    def _split(self, n, groups, strata, random):
+        n_patients = n if groups is None else len(np.unique(np.asarray(groups)))
+        if not self.validation_fraction or n_patients < MIN_PATIENTS_TO_SPLIT:
+            return np.arange(n), np.arange(0)
+        return split(n, self.validation_fraction, groups=groups, stratify=strata, random_state=random)
+
+    def _choose_canvas(self, grids):
+        if self.padding not in ("same", "valid"):
+            raise ValueError(f"padding is {self.padding!r}; it must be 'same' or 'valid'")
+        if self.crop_size == "auto":
+            return MAX_CANVAS if self.padding == "valid" else auto_canvas(grids)
+        if not isinstance(self.crop_size, int | np.integer) or self.crop_size < 1:
+            raise ValueError(f"crop_size is {self.crop_size!r}; it must be 'auto' or a number of cells")
+        if self.padding == "valid" and valid_size(self.crop_size) < 1:
+            raise ValueError(f"crop_size={self.crop_size} is too small for padding='valid', which needs 383 cells")
+        return int(self.crop_size)
+
+    def _canvas(self, grids):
+        dtype = np.result_type(*{grid.embeddings.dtype for grid in grids})
+        return Canvas(self.canvas_, self.n_features_in_, dtype)
+
+    def _module(self, n_outputs):
+        """What builds the network: a callable without arguments."""
+        if isinstance(self.module, nn.Module):
+            raise TypeError(
+                "module is an instance, which would carry trained weights from fit to fit; give its class, "
+                "or a function of (n_channels, n_outputs)"
+            )
+        if self.module is not None:
+            return partial(self.module, self.n_features_in_, n_outputs)
+        return partial(GridCNN, self.n_features_in_, n_outputs, self.n_filters, self.dropout, self.padding)
+
+    def _predict_outputs(self, X, link=_as_is):
+        """Mean over crops and orientations of `link` of the network's outputs, float64 (n, n_outputs)."""
+        check_is_fitted(self, "net_")
+        grids = read_grids(self, X, reset=False)
+        crops = SpreadCrops(grids, torch.zeros(len(grids)), self._canvas(grids), self.n_crops)
+        loader = DataLoader(crops, batch_size=self.batch_size, collate_fn=_as_is)
+        outputs = torch.cat([link(output) for output in self.net_.forward_iter(loader)]).double().numpy()
+        total = np.zeros((len(grids), outputs.shape[1]))
+        np.add.at(total, crops.owner, outputs)
+        return total / np.bincount(crops.owner, minlength=len(grids))[:, None]

@@ -1,0 +1,133 @@
+"""Cox's model: the partial likelihood as a torch loss, its targets, and the baseline hazard."""
+
+import numpy as np
+import torch
+from sksurv.functions import StepFunction
+
+from sknic.exceptions import DegenerateDataError
+
+
+def cox_loss(risk, event, time, ties="efron"):
+    """Negative log partial likelihood, per event.
+
+    Parameters
+    ----------
+    risk : float tensor (n,)
+        Log of the hazard ratio.
+    event : bool tensor (n,)
+        False where the time is censored.
+    time : float tensor (n,)
+    ties : "efron" or "breslow"
+        How events at the same time are counted.
+
+    Returns
+    -------
+    scalar tensor
+        Zero, with zero gradient, when there is no event.
+    """
+    time, order = time.sort(descending=True)
+    risk, event = risk[order], event[order].to(risk.dtype)
+    _, moment, counts = torch.unique_consecutive(time, return_inverse=True, return_counts=True)
+    # All with the same time are at risk together, so the sum ends with the last of them.
+    at_risk = risk.logcumsumexp(0)[counts.cumsum(0) - 1][moment]
+    terms = risk - at_risk
+    if ties == "efron":
+        terms = terms - torch.log1p(-_efron_share(terms, event, moment, len(counts)))
+    return -(terms * event).sum() / event.sum().clamp(min=1)
+
+
+def _efron_share(log_share, event, moment, n_moments):
+    """Share of the risk set that Efron takes away for each event: that of the tied events, times l / d."""
+    tied = event.new_zeros(n_moments).index_add(0, moment, log_share.exp() * event)
+    n_tied = event.new_zeros(n_moments).index_add(0, moment, event)
+    before = event.cumsum(0) - event
+    before = before - (n_tied.cumsum(0) - n_tied)[moment]
+    return event * (before / n_tied.clamp(min=1)[moment]) * tied[moment]
+
+
+def as_survival(y):
+    """Read a survival target.
+
+    Parameters
+    ----------
+    y : structured array, DataFrame or pair of arrays
+        A structured array as scikit-survival's `Surv` makes it (event first, then time), a DataFrame with the
+        columns "event" and "time", or `(event, time)`.
+
+    Returns
+    -------
+    event : bool array (n,)
+    time : float array (n,)
+
+    Raises
+    ------
+    ValueError
+        When y is none of these, an event is neither true nor false, or a time is negative or not finite.
+    """
+    event, time = _event_and_time(y)
+    event, time = np.array(event), np.array(time, dtype=float)
+    if event.ndim != 1 or event.shape != time.shape:
+        raise ValueError(f"event {event.shape} and time {time.shape} must be two arrays of one length")
+    if not np.isin(event, [0, 1]).all():
+        raise ValueError(f"event must be True or False (1 or 0); got {np.unique(event)[:5]}")
+    if not np.isfinite(time).all() or (time < 0).any():
+        raise ValueError("time must be finite and not negative")
+    return event.astype(bool), time
+
+
+def _event_and_time(y):
+    if getattr(getattr(y, "dtype", None), "names", None):
+        if len(y.dtype.names) == 2:
+            return y[y.dtype.names[0]], y[y.dtype.names[1]]
+    elif hasattr(y, "columns"):
+        if {"event", "time"} <= set(y.columns):
+            return y["event"], y["time"]
+    elif isinstance(y, tuple | list) and len(y) == 2:
+        return y
+    raise ValueError(
+        f"y is {type(y).__name__}; give a structured array of event and time (sksurv.util.Surv), "
+        "a DataFrame with columns 'event' and 'time', or the pair (event, time)"
+    )
+
+
+def check_events(event):
+    """Raise DegenerateDataError unless there is an event to learn from."""
+    if not event.any():
+        raise DegenerateDataError(f"none of the {len(event)} samples has an event; Cox's model needs some")
+
+
+def baseline_hazard(risk, event, time):
+    """Breslow's cumulative baseline hazard.
+
+    Parameters
+    ----------
+    risk : float array (n,)
+        Log of the hazard ratio.
+    event, time : arrays (n,)
+
+    Returns
+    -------
+    times : float array (m,)
+        The distinct times, ascending.
+    hazard : float array (m,)
+        Cumulative hazard of a slide with risk 0 at each of them.
+    """
+    times, moment = np.unique(time, return_inverse=True)
+    n_events = np.bincount(moment, weights=event)
+    leaving = np.bincount(moment, weights=np.exp(risk))
+    at_risk = leaving[::-1].cumsum()[::-1]
+    return times, np.cumsum(n_events / at_risk)
+
+
+def cumulative_hazard_functions(risk, times, hazard):
+    """scikit-survival's StepFunction of the cumulative hazard for each risk, object array (n,)."""
+    functions = np.empty(len(risk), dtype=object)
+    functions[:] = [StepFunction(times, hazard, a=ratio) for ratio in np.exp(risk)]
+    return functions
+
+
+def survival_functions(risk, times, hazard):
+    """scikit-survival's StepFunction of the survival probability for each risk, object array (n,)."""
+    functions = np.empty(len(risk), dtype=object)
+    functions[:] = [StepFunction(times, np.exp(-hazard * ratio)) for ratio in np.exp(risk)]
+    return functions

@@ -1,0 +1,244 @@
+"""What a network sees of a grid: square crops on a canvas of fixed size, drawn for training, spread for prediction."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy import ndimage
+from torch.utils.data import Dataset, Sampler
+
+from sknic.grids.grid import orient_cells
+
+MAX_CANVAS = 400
+
+
+@dataclass(frozen=True)
+class ArrayGrid:
+    """The part of a Grid that an estimator reads, for embeddings given as arrays: floats (n, C), cells, shape."""
+
+    embeddings: np.ndarray
+    cells: np.ndarray
+    shape: tuple[int, int]
+
+    @property
+    def orientations(self):
+        return (self,)
+
+    @classmethod
+    def of_array(cls, array):
+        """Of a dense array (C, rows, columns); cells that are zero throughout are background."""
+        cells = np.argwhere((array != 0).any(axis=0)).astype(np.int32)
+        return cls(np.ascontiguousarray(array[:, cells[:, 0], cells[:, 1]].T), cells, array.shape[1:])
+
+
+def tissue_box(cells):
+    """First row and column, and rows and columns, of the box around cells (n, 2): two int arrays (2,)."""
+    if len(cells) == 0:
+        return np.zeros(2, int), np.ones(2, int)
+    first = cells.min(axis=0).astype(int)
+    return first, cells.max(axis=0) - first + 1
+
+
+def auto_canvas(grids):
+    """Side in cells of the smallest square that holds the tissue of every grid, at most 400."""
+    return min(MAX_CANVAS, max(int(tissue_box(grid.cells)[1].max()) for grid in grids))
+
+
+def crop_density(cells):
+    """Probability (n,) that a training crop is centred on each of the cells (n, 2).
+
+    The distance to the nearest background, over its maximum, squared, normalised to sum 1 (the authors' code).
+    """
+    first, size = tissue_box(cells)
+    tissue = np.zeros(size + 2, bool)
+    at = tuple((cells - first + 1).T)
+    tissue[at] = True
+    distance = ndimage.distance_transform_edt(tissue)[at]
+    density = (distance / distance.max()) ** 2
+    return density / density.sum()
+
+
+def spread_windows(cells, canvas, max_crops):
+    """First row and column of the windows to predict from, a list of (int, int).
+
+    One window around the middle where the tissue fits the canvas. Else each window in turn is the one that
+    holds the most tissue not yet seen, until all of it is seen or there are `max_crops`.
+    """
+    first, size = tissue_box(cells)
+    if (size <= canvas).all():
+        return [tuple((first - (canvas - size) // 2).tolist())]
+    first = first - np.maximum(canvas - size, 0) // 2
+    unseen = np.zeros(np.maximum(size, canvas), bool)
+    unseen[tuple((cells - first).T)] = True
+    windows = []
+    while unseen.any() and len(windows) < max_crops:
+        row, column = _fullest_window(unseen, canvas)
+        unseen[row : row + canvas, column : column + canvas] = False
+        windows.append((int(first[0] + row), int(first[1] + column)))
+    return windows
+
+
+def _fullest_window(mask, size):
+    """Where the window of `size` that holds most of the mask starts; of equals, the middle one."""
+    total = np.pad(mask.astype(np.int32).cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
+    count = total[size:, size:] - total[:-size, size:] - total[size:, :-size] + total[:-size, :-size]
+    best = np.argwhere(count == count.max())
+    return best[len(best) // 2]
+
+
+class Canvas:
+    """Lays cells out as dense batches: channels-last memory that is reused from one batch to the next.
+
+    Parameters
+    ----------
+    size : int
+        Rows and columns of a crop.
+    n_channels : int
+    dtype : numpy dtype
+        Of the embeddings. The batch is cast to float32 in one pass, which is faster than cell by cell.
+
+    Notes
+    -----
+    Fresh memory costs as much as filling it, so a batch is valid until the next one is made.
+    """
+
+    def __init__(self, size, n_channels, dtype):
+        self.size, self.n_channels, self.dtype = size, n_channels, np.dtype(dtype)
+        self._raw = self._batch = None
+
+    def batch(self, crops):
+        """Float32 tensor (n, C, size, size) of `crops`, a list of (embeddings, cells relative to the window)."""
+        self._reserve(len(crops))
+        raw, batch = self._raw[: len(crops)], self._batch[: len(crops)]
+        raw.fill(0)
+        for plane, (embeddings, cells) in zip(raw, crops):
+            inside = ((cells >= 0) & (cells < self.size)).all(axis=1)
+            place = cells[:, 0] * self.size + cells[:, 1]
+            if inside.all():
+                plane[place] = embeddings
+            else:
+                kept = np.flatnonzero(inside)
+                plane[place[kept]] = embeddings[kept]
+        if raw.dtype != np.float32:
+            batch.copy_(torch.from_numpy(raw))
+        return batch.view(len(crops), self.size, self.size, self.n_channels).permute(0, 3, 1, 2)
+
+    def _reserve(self, n):
+        if self._raw is None or len(self._raw) < n:
+            self._raw = np.zeros((n, self.size**2, self.n_channels), self.dtype)
+            half = self.dtype != np.float32
+            self._batch = torch.empty(self._raw.shape) if half else torch.from_numpy(self._raw)
+
+
+class TrainingCrops(Dataset):
+    """A crop of each grid, drawn anew each time: placed by the crop density, then turned and mirrored.
+
+    Where a grid holds the eight orientations of its pixels one of them is drawn; else the grid itself is turned.
+    A grid whose tissue fits the canvas is placed anywhere on it.
+    """
+
+    def __init__(self, grids, targets, canvas, random):
+        self.grids, self.targets, self.canvas, self.random = grids, targets, canvas, random
+        self._cumulated = {}
+
+    def __len__(self):
+        return len(self.grids)
+
+    def __getitems__(self, indices):
+        return self.canvas.batch([self._draw(index) for index in indices]), self.targets[indices]
+
+    def _draw(self, index):
+        orientation = self.random.randint(8)
+        versions = self.grids[index].orientations
+        if len(versions) == 1:
+            cells, _ = orient_cells(versions[0].cells, versions[0].shape, orientation)
+            return versions[0].embeddings, cells - self._place(index, cells)
+        version = versions[orientation]
+        return version.embeddings, version.cells - self._place(index, version.cells)
+
+    def _place(self, index, cells):
+        """First row and column of a window that holds all the tissue, or is centred where tissue is deep."""
+        first, size = tissue_box(cells)
+        room = self.canvas.size - size
+        anywhere = first - self.random.randint(np.maximum(room, 0) + 1)
+        if (room >= 0).all():
+            return anywhere
+        centre = cells[np.searchsorted(self._density(index, cells), self.random.uniform())]
+        deep = np.clip(centre - self.canvas.size // 2, first, first + np.maximum(-room, 0))
+        return np.where(room >= 0, anywhere, deep)
+
+    def _density(self, index, cells):
+        # The density belongs to the cell, whichever way the grid is turned.
+        if index not in self._cumulated:
+            cumulated = np.cumsum(crop_density(cells))
+            self._cumulated[index] = (cumulated / cumulated[-1]).astype(np.float32)
+        return self._cumulated[index]
+
+
+class SpreadCrops(Dataset):
+    """The same crops of each grid each time, spread over its tissue and over its orientations.
+
+    Attributes
+    ----------
+    owner : int array (n_crops,)
+        The grid that each crop is of.
+    """
+
+    def __init__(self, grids, targets, canvas, max_crops):
+        self.grids, self.canvas = grids, canvas
+        self._windows = [
+            (index, version, window)
+            for index, grid in enumerate(grids)
+            for version, turned in enumerate(grid.orientations)
+            for window in spread_windows(turned.cells, canvas.size, max_crops)
+        ]
+        self.owner = np.array([index for index, _, _ in self._windows])
+        self.targets = targets[self.owner]
+
+    def __len__(self):
+        return len(self._windows)
+
+    def __getitems__(self, indices):
+        return self.canvas.batch([self._read(*self._windows[i]) for i in indices]), self.targets[indices]
+
+    def _read(self, index, version, window):
+        turned = self.grids[index].orientations[version]
+        return turned.embeddings, turned.cells - window
+
+
+class CohortBatches(Sampler):
+    """Shuffled batches that each hold their share of every label; an epoch is one pass, or more for few grids.
+
+    Parameters
+    ----------
+    labels : int array (n,)
+        Class or event; with one label for all this is plain shuffling.
+    batch_size : int
+        At most; batches are of nearly equal size.
+    balanced : bool
+        Every label gives the same number (rare ones repeat) instead of its share.
+    min_batches : int
+        Fewest batches of an epoch: BatchNorm's averages and the schedule need some.
+    """
+
+    def __init__(self, labels, batch_size, balanced=False, min_batches=1):
+        self.members = [torch.from_numpy(np.flatnonzero(labels == label)) for label in np.unique(labels)]
+        even_share = -(-len(labels) // len(self.members))
+        self.shares = [even_share if balanced else len(members) for members in self.members]
+        self.n_batches = -(-sum(self.shares) // batch_size)
+        self.n_passes = -(-min_batches // self.n_batches)
+
+    def __len__(self):
+        return self.n_passes * self.n_batches
+
+    def __iter__(self):
+        for _ in range(self.n_passes):
+            yield from (part.tolist() for part in self._one_pass().tensor_split(self.n_batches))
+
+    def _one_pass(self):
+        drawn, keys = [], []
+        for members, share in zip(self.members, self.shares):
+            repeats = -(-share // len(members))
+            drawn.append(torch.cat([members[torch.randperm(len(members))] for _ in range(repeats)])[:share])
+            keys.append((torch.arange(share) + torch.rand(1)) / share)
+        return torch.cat(drawn)[torch.cat(keys).argsort()]

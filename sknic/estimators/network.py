@@ -1,0 +1,103 @@
+"""The networks that read a crop of a grid: the paper's CNN, and attention over a bag of its cells."""
+
+import torch
+from torch import nn
+
+N_STRIDED, N_LAYERS = 6, 8
+
+
+def valid_size(size):
+    """Width in cells of what is left of a canvas of `size` after the eight convolutions with valid padding."""
+    for layer in range(N_LAYERS):
+        size = (size - 3) // (2 if layer < N_STRIDED else 1) + 1
+    return size
+
+
+class SeparableBlock(nn.Module):
+    """Depthwise 3x3 and pointwise convolution, BatchNorm, leaky ReLU and dropout of whole features."""
+
+    def __init__(self, n_inputs, n_filters, stride, padding, dropout):
+        super().__init__()
+        self.depthwise = nn.Conv2d(n_inputs, n_inputs, 3, stride, padding, groups=n_inputs, bias=False)
+        self.pointwise = nn.Conv2d(n_inputs, n_filters, 1, bias=False)
+        self.norm = nn.BatchNorm2d(n_filters)
+        self.activation = nn.LeakyReLU(0.2, inplace=True)
+        self.dropout = nn.Dropout2d(dropout)
+
+    def forward(self, x):
+        return self.dropout(self.activation(self.norm(self.pointwise(self.depthwise(x)))))
+
+
+class GridCNN(nn.Module):
+    """The paper's CNN on grids (appendix, "CNN architecture"): eight strided separable convolutions.
+
+    Parameters
+    ----------
+    n_channels : int
+        C, the length of an embedding.
+    n_outputs : int
+    n_filters : int
+    dropout : float
+        Share of features dropped after each block.
+    padding : "same" or "valid"
+        "valid" turns the 400 x 400 canvas into one position: the dense layer sees `n_filters` values.
+        "same" takes a canvas of any size; the mean over the positions that are left is taken.
+    """
+
+    def __init__(self, n_channels, n_outputs, n_filters=128, dropout=0.2, padding="same"):
+        super().__init__()
+        self.blocks = nn.Sequential(
+            *(
+                SeparableBlock(
+                    n_filters if layer else n_channels,
+                    n_filters,
+                    stride=2 if layer < N_STRIDED else 1,
+                    padding=1 if padding == "same" else 0,
+                    dropout=dropout,
+                )
+                for layer in range(N_LAYERS)
+            )
+        )
+        self.head = nn.Sequential(
+            nn.Linear(n_filters, 128, bias=False), nn.BatchNorm1d(128), nn.LeakyReLU(0.2), nn.Linear(128, n_outputs)
+        )
+
+    def forward(self, x):
+        """Map crops (n, C, height, width), best in channels-last memory, to (n, n_outputs)."""
+        return self.head(self.blocks(x).mean(dim=(2, 3)))
+
+
+class AttentionMIL(nn.Module):
+    """Gated attention over the bag of cells (Ilse et al., 2018): blind to where a cell lies.
+
+    Give it as `module=AttentionMIL` to test what the arrangement of tissue adds.
+
+    Parameters
+    ----------
+    n_channels, n_outputs : int
+    n_hidden, n_attention : int
+        Widths of the embedding of a cell and of its attention.
+    dropout : float
+    """
+
+    def __init__(self, n_channels, n_outputs, n_hidden=128, n_attention=64, dropout=0.2):
+        super().__init__()
+        self.embed = nn.Sequential(nn.Linear(n_channels, n_hidden), nn.LeakyReLU(0.2), nn.Dropout(dropout))
+        self.value = nn.Linear(n_hidden, n_attention)
+        self.gate = nn.Linear(n_hidden, n_attention)
+        self.weight = nn.Linear(n_attention, 1)
+        self.head = nn.Linear(n_hidden, n_outputs)
+
+    def forward(self, x):
+        """Map crops (n, C, height, width) to (n, n_outputs); cells that are all zero are background."""
+        bag = x.flatten(2).transpose(1, 2)
+        tissue = (bag != 0).any(dim=2)
+        cells = bag[tissue]
+        owner = tissue.nonzero()[:, 0]
+        hidden = self.embed(cells)
+        score = self.weight(torch.tanh(self.value(hidden)) * torch.sigmoid(self.gate(hidden)))[:, 0].float()
+        score = torch.exp(score - score.max().detach()) if len(score) else score
+        total = torch.zeros(len(x), device=x.device).index_add(0, owner, score)
+        share = (score / total[owner]).unsqueeze(1)
+        pooled = hidden.new_zeros(len(x), hidden.shape[1]).index_add(0, owner, (hidden * share).to(hidden.dtype))
+        return self.head(pooled)
