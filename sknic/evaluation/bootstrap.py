@@ -7,6 +7,7 @@ from sklearn.utils import check_random_state
 from sknic.evaluation.metrics import get_metric
 from sknic.evaluation.patients import rows_by_patient
 from sknic.evaluation.results import Comparison, Estimate
+from sknic.evaluation.targets import as_target
 from sknic.exceptions import DegenerateDataError
 
 # Resamples that lack a class or an event are drawn again; where that happens oftener than this, the interval would
@@ -49,10 +50,10 @@ def estimate(metric, y_true, y_pred, *, groups=None, level=0.95, n_resamples=100
     >>> estimate("accuracy", [0, 1, 1, 0], [0, 1, 1, 1], groups=["a", "b", "c", "d"])
     Estimate(0.750 [0.250, 1.000], level=0.95, n=4)
     """
-    metric, y_true, y_pred = get_metric(metric), np.asarray(y_true), np.asarray(y_pred)
+    metric, y_true, y_pred = get_metric(metric), as_target(y_true), np.asarray(y_pred)
     value = metric(y_true, y_pred)
-    units = _units(y_true, groups)
-    result = _bootstrap(lambda rows: (metric(y_true[rows], y_pred[rows]),), units, level, n_resamples, random_state)
+    units = independent_units(y_true, groups)
+    result = bootstrap(lambda rows: (metric(y_true[rows], y_pred[rows]),), units, level, n_resamples, random_state)
     return _estimates([value], result, level, len(units))[0]
 
 
@@ -79,7 +80,7 @@ def compare(metric, y_true, pred_a, pred_b, *, groups=None, level=0.95, n_resamp
     DegenerateDataError
         As in :func:`estimate`.
     """
-    metric, y_true = get_metric(metric), np.asarray(y_true)
+    metric, y_true = get_metric(metric), as_target(y_true)
     pred_a, pred_b = np.asarray(pred_a), np.asarray(pred_b)
 
     def both(rows):
@@ -87,8 +88,8 @@ def compare(metric, y_true, pred_a, pred_b, *, groups=None, level=0.95, n_resamp
         return a, b, a - b
 
     values = both(np.arange(len(y_true)))
-    units = _units(y_true, groups)
-    result = _bootstrap(both, units, level, n_resamples, random_state)
+    units = independent_units(y_true, groups)
+    result = bootstrap(both, units, level, n_resamples, random_state)
     a, b, difference = _estimates(values, result, level, len(units))
     differences = result.bootstrap_distribution[2]
     tail = min((differences <= 0).sum(), (differences >= 0).sum())
@@ -96,7 +97,7 @@ def compare(metric, y_true, pred_a, pred_b, *, groups=None, level=0.95, n_resamp
     return Comparison(a, b, difference, p_value, method="paired bootstrap")
 
 
-def _units(y_true, groups):
+def independent_units(y_true, groups):
     """Rows of each independent unit: the slides of a patient, or each slide alone."""
     units = [np.array([row]) for row in range(len(y_true))]
     if groups is not None:
@@ -108,7 +109,7 @@ def _units(y_true, groups):
     return units
 
 
-def _bootstrap(statistic, units, level, n_resamples, random_state):
+def bootstrap(statistic, units, level, n_resamples, random_state):
     """Bootstrap ``statistic(rows) -> tuple of k floats``; scipy's result, with k rows."""
     rng = np.random.default_rng(check_random_state(random_state).randint(2**31))
     n_rejected = 0

@@ -15,7 +15,7 @@ from sksurv.functions import StepFunction
 from sknic.evaluation.bootstrap import estimate
 from sknic.evaluation.folds import make_folds
 from sknic.evaluation.metrics import get_metric
-from sknic.evaluation.targets import target_kind
+from sknic.evaluation.targets import as_target, target_kind
 
 _DEFAULT_METRIC = {"classifier": "accuracy", "regressor": "r2", "survival": "concordance"}
 _OF_LABELS = ("accuracy", "balanced_accuracy")
@@ -84,8 +84,9 @@ class CrossValEnsemble(MetaEstimatorMixin, BaseEstimator):
         ----------
         X : sequence of n_slides
             What the estimator takes: grids, paths, a table.
-        y : array-like, shape (n_slides,) or (n_slides, n_outputs), or structured array
-            Labels, numbers or survival times.
+        y : array-like, shape (n_slides,) or (n_slides, n_outputs), or survival times
+            Labels, numbers, or what GridCoxSurvival takes: a structured array, a DataFrame with columns "event" and
+            "time", or the pair of both. The estimator gets survival times as a structured array.
         groups : array-like, shape (n_slides,), optional
             Patient of each slide.
 
@@ -103,7 +104,7 @@ class CrossValEnsemble(MetaEstimatorMixin, BaseEstimator):
         y = _check_target(y)
         X, y, groups = indexable(X, y, groups)
         kind = target_kind(self.estimator, y)
-        folds = make_folds(self.cv, kind, np.asarray(y), groups, self.random_state)
+        folds = make_folds(self.cv, kind, y, groups, self.random_state)
         fitted = Parallel(n_jobs=self.n_jobs)(
             delayed(_fit_fold)(clone(self.estimator), X, y, groups, train, test) for train, test in folds
         )
@@ -111,7 +112,7 @@ class CrossValEnsemble(MetaEstimatorMixin, BaseEstimator):
         tests = np.concatenate([test for _, test in folds])
         self.fold_ = np.repeat(np.arange(len(folds)), [len(test) for _, test in folds])[np.argsort(tests)]
         self.oof_prediction_ = np.concatenate(parts)[np.argsort(tests)]
-        self._kind, self._y, self._groups = kind, np.asarray(y), None if groups is None else np.asarray(groups)
+        self._kind, self._y, self._groups = kind, y, None if groups is None else np.asarray(groups)
         return self
 
     def predict(self, X):
@@ -231,8 +232,8 @@ class CrossValEnsemble(MetaEstimatorMixin, BaseEstimator):
 def _check_target(y):
     if y is None:
         raise ValueError("CrossValEnsemble requires y to be passed, but the target y is None")
-    y = y if hasattr(y, "shape") else np.asarray(y)
-    if getattr(y, "dtype", None) is None or y.dtype.names is None:
+    y = as_target(y)
+    if y.dtype.names is None:
         assert_all_finite(y, input_name="y")
     return y
 

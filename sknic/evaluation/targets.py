@@ -1,7 +1,10 @@
 """Which kind of target an estimator learns, and censored survival times in one form."""
 
 import numpy as np
+import pandas as pd
 from sklearn.base import is_classifier
+
+from sknic.estimators.cox import as_survival
 
 SURVIVAL_DTYPE = np.dtype([("event", bool), ("time", np.float64)])
 
@@ -11,8 +14,8 @@ def survival_target(y):
 
     Parameters
     ----------
-    y : structured array, shape (n,)
-        Two fields, the event indicator (bool) first and the time second, as scikit-survival's ``Surv`` makes it.
+    y : structured array, DataFrame or pair of arrays
+        As scikit-survival's ``Surv`` makes it, with columns "event" and "time", or ``(event, time)``.
 
     Returns
     -------
@@ -22,24 +25,23 @@ def survival_target(y):
     Raises
     ------
     ValueError
-        When the fields are not an event indicator and positive, finite times.
+        When y is none of these, or a time is negative or not finite.
     """
-    y = np.asarray(y)
-    if y.dtype.names is None or len(y.dtype.names) != 2 or y[y.dtype.names[0]].dtype != bool:
-        raise ValueError(
-            f"y has dtype {y.dtype}; survival wants a structured array of event (bool) and time (float),"
-            " for example from sksurv.util.Surv.from_arrays(event, time)"
-        )
-    event, time = (y[name] for name in y.dtype.names)
-    if not np.isfinite(time).all() or (time < 0).any():
-        raise ValueError("y holds survival times that are negative or not finite; they must be times since the start")
-    target = np.empty(len(y), dtype=SURVIVAL_DTYPE)
+    event, time = as_survival(y)
+    target = np.empty(len(event), dtype=SURVIVAL_DTYPE)
     target["event"], target["time"] = event, time
     return target
 
 
+def as_target(y):
+    """Any target as an array with one row a slide; survival times become a structured one."""
+    is_table = isinstance(y, pd.DataFrame) and {"event", "time"} <= set(y.columns)
+    is_pair = isinstance(y, tuple) and len(y) == 2 and np.ndim(y[0]) == np.ndim(y[1]) == 1
+    return survival_target(y) if is_table or is_pair else np.asarray(y)
+
+
 def target_kind(estimator, y):
-    """Tell whether an estimator learns "survival", "classifier" or "regressor" from this y."""
-    if getattr(y, "dtype", None) is not None and y.dtype.names is not None:
+    """Tell whether an estimator learns "survival", "classifier" or "regressor" from a target."""
+    if y.dtype.names is not None:
         return "survival"
     return "classifier" if is_classifier(estimator) else "regressor"

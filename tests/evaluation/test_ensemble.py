@@ -105,6 +105,22 @@ def test_survival_functions_are_the_mean_of_the_models_and_fall():
     assert ensemble.score(X, SURVIVAL) == pytest.approx(concordance(SURVIVAL, ensemble.predict(X)))
 
 
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda y: (y["event"], y["time"]),
+        lambda y: pd.DataFrame({"time": y["time"], "event": y["event"], "sex": 0}),
+    ],
+    ids=["pair", "table"],
+)
+def test_survival_times_come_in_any_form_that_the_estimators_take(form):
+    ensemble = CrossValEnsemble(CoxPHSurvivalAnalysis(alpha=0.1), random_state=0)
+    expected = clone(ensemble).fit(X, SURVIVAL, groups=PATIENT)
+    given = ensemble.fit(X, form(SURVIVAL), groups=PATIENT)
+    np.testing.assert_array_equal(given.oof_prediction_, expected.oof_prediction_)
+    assert given.oof_score().value == estimate("concordance", form(SURVIVAL), given.oof_prediction_).value
+
+
 def test_methods_are_those_of_the_estimator():
     assert not hasattr(CrossValEnsemble(Ridge()), "predict_proba")
     assert not hasattr(CrossValEnsemble(LogisticRegression()), "predict_survival_function")

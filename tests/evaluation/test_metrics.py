@@ -80,8 +80,8 @@ def test_degenerate_data_is_named(measure, message):
         (lambda: spearman([1, 2], [1, 2, 3]), "2 rows"),
         (lambda: spearman(np.ones((3, 2)), np.ones((3, 2))), "one number a slide"),
         (lambda: auc([0, 1, 2], [0.1, 0.2, 0.3]), "3 classes"),
-        (lambda: concordance([1.0, 2.0], [1, 2]), "structured array"),
-        (lambda: concordance(Surv.from_arrays([True], [-1.0]), [1]), "negative"),
+        (lambda: concordance([1.0, 2.0, 3.0], [1, 2, 3]), "Surv"),
+        (lambda: concordance(Surv.from_arrays([True], [-1.0]), [1]), "not negative"),
     ],
 )
 def test_wrong_input_is_named(measure, message):
