@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from sknic.cli.common import find_slides, read_table, write_run_record
+from sknic.cli.cohort import slide_mpp_option
+from sknic.cli.common import find_slides, write_run_record
 
 
 def compress(
@@ -41,7 +42,7 @@ def compress(
         stride=stride,
         tissue=None if tissue == "none" else tissue,
         min_tissue=min_tissue,
-        slide_mpp=_slide_mpp(slide_mpp, slides, column),
+        slide_mpp=slide_mpp_option(slide_mpp, [s for s in slides if s.lower().endswith(".csv")], column),
         orientations=orientations,
         cache_dir=out,
         on_error=on_error,
@@ -55,19 +56,6 @@ def compress(
     write_run_record(out, "compress", compressor.get_params(deep=False), n_slides=len(paths))
     grids = compressor.fit(paths).transform(paths)
     typer.echo(f"{len(grids)} slides, {sum(grid.n_cells for grid in grids):,} tissue cells, in {out}")
-
-
-def _slide_mpp(value, sources, column):
-    """A number as it is; otherwise the column of that name in the CSV files among the sources."""
-    if value is None:
-        return None
-    try:
-        return float(value)
-    except ValueError:
-        tables = [read_table(source, [column, value]) for source in sources if source.lower().endswith(".csv")]
-    if not tables:
-        raise typer.BadParameter(f"--slide-mpp {value} is neither a number nor a column: no CSV was given")
-    return {path: mpp for table in tables for path, mpp in zip(table[column], table[value])}
 
 
 def _show_plan(plan):

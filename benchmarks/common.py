@@ -1,0 +1,65 @@
+"""What every benchmark shares: where the data are, the machine, a table on screen and a CSV on disk."""
+
+import csv
+import os
+import platform
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results"
+WORK = HERE / "_work"
+
+
+def test_data(*parts):
+    """A path inside the folder of real data; leaves with a plain reason where it is absent."""
+    root = Path(os.environ.get("SKNIC_TEST_DATA", HERE.parents[1] / "shared" / "data"))
+    path = root.joinpath(*parts)
+    if not path.exists():
+        sys.exit(f"this benchmark needs {path}; set SKNIC_TEST_DATA to the folder that holds {Path(*parts)}")
+    return path
+
+
+def work_dir(name):
+    """A scratch folder that git ignores and that later runs find again."""
+    folder = WORK / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def machine():
+    """One line: processor, cores, accelerator, versions that decide speed."""
+    import torch
+
+    model = platform.processor() or platform.machine()
+    if os.path.exists("/proc/cpuinfo"):
+        lines = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+        model = lines[0].split(":")[1].strip() if lines else model
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+    return f"{os.cpu_count()} cores {model}, {gpu}, Python {platform.python_version()}, torch {torch.__version__}"
+
+
+def report(name, rows, title=None):
+    """Print rows (dicts with the same keys) as a table and write them to `results/NAME.csv` with the machine."""
+    from rich.console import Console
+    from rich.table import Table
+
+    columns = list(rows[0])
+    table = Table(*columns, title=title or name)
+    for row in rows:
+        table.add_row(*(_text(row[column]) for column in columns))
+    Console(width=160).print(table)
+    print(machine())
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.csv"
+    with open(path, "w", newline="") as file:
+        writer = csv.DictWriter(file, [*columns, "machine"])
+        writer.writeheader()
+        writer.writerows({**row, "machine": machine()} for row in rows)
+    print(f"wrote {path.relative_to(HERE.parent)}")
+
+
+def _text(value):
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return str(value)

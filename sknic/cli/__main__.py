@@ -1,0 +1,5 @@
+"""`python -m sknic.cli`."""
+
+from sknic.cli.app import main
+
+main()

@@ -1,0 +1,51 @@
+"""`sknic fit`: slides and their targets to a model folder."""
+
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sknic.cli import options
+from sknic.cli.cohort import load_grids, make_compressor, make_estimator, read_targets, slide_mpp_option
+from sknic.cli.common import write_run_record
+
+
+def fit(
+    table: options.Table,
+    task: options.TaskOption,
+    out: Annotated[Path, typer.Option(help="Folder of the model; `sknic predict` reads it.")],
+    path: options.PathColumn = "path",
+    patient: options.PatientColumn = None,
+    target: options.TargetColumn = None,
+    event: options.EventColumn = "event",
+    time: options.TimeColumn = "time",
+    encoder: options.Encoder = None,
+    grids: options.Grids = None,
+    slide_mpp: options.SlideMpp = None,
+    tissue: options.Tissue = "otsu",
+    max_epochs: options.MaxEpochs = 100,
+    device: options.Device = "auto",
+    n_jobs: options.Jobs = 1,
+    random_state: options.Seed = 0,
+):
+    """Train a slide-level model on all slides of a table.
+
+    Example: `sknic fit slides.csv --task regression --target score --patient patient --encoder E --out model`
+    """
+    import pandas as pd
+
+    targets = read_targets(table, task, path, patient, target, event, time)
+    mpp = slide_mpp_option(slide_mpp, [table], path)
+    compressor = make_compressor(encoder, grids or out / "grids", tissue, mpp, device, n_jobs) if encoder else None
+    X = load_grids(targets.paths, compressor)
+    model = make_estimator(task, max_epochs, random_state, device, verbose=1)
+    model.fit(X, targets.y, groups=targets.patients)
+    out.mkdir(parents=True, exist_ok=True)
+    model.save(out / "model.safetensors")
+    pd.DataFrame(model.history_).to_csv(out / "history.csv", index=False)
+    if encoder:
+        shutil.copyfile(encoder, out / f"encoder{encoder.suffix}")
+    settings = {"task": task, "tissue": tissue, "encoder": f"encoder{encoder.suffix}" if encoder else None}
+    write_run_record(out, "fit", {**settings, **model.get_params(deep=False)}, n_slides=len(X))
+    typer.echo(f"wrote {out / 'model.safetensors'}, trained on {len(X)} slides in {len(model.history_)} epochs")
