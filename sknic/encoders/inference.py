@@ -1,0 +1,187 @@
+"""The fast way through a trained network: BatchNorm and pixel scaling folded away, small batches, no copies."""
+
+import copy
+
+import numpy as np
+import torch
+from torch import nn
+
+from sknic.encoders.networks import Chain, Flatten, GlobalAverage
+from sknic.exceptions import PatchSizeError
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+# On a CPU 16 to 32 patches keep the activations in cache; a GPU wants much more at once.
+CPU_BATCH, GPU_BATCH = 32, 1024
+
+
+class Affine(nn.Module):
+    """x * scale + shift per channel, of images or of what `Flatten` made of them."""
+
+    def __init__(self, scale, shift):
+        super().__init__()
+        self.register_buffer("scale", scale)
+        self.register_buffer("shift", shift)
+
+    def forward(self, x):
+        if x.ndim == 2:
+            return (x.unflatten(1, (-1, len(self.scale))) * self.scale + self.shift).flatten(1)
+        return x * self.scale[:, None, None] + self.shift[:, None, None]
+
+
+def fold(network, scale=None, shift=None):
+    """Return an equal network for inference without BatchNorm layers, computed in float64.
+
+    A BatchNorm goes into the convolution or linear layer before it, else the one after it, else becomes an `Affine`.
+
+    Parameters
+    ----------
+    network : Chain
+        Left as it is.
+    scale, shift : float tensors (3,), optional
+        Pixels (0 to 255) * scale + shift is what the network wants; folded as well.
+
+    Returns
+    -------
+    torch.nn.Sequential
+        float32, in evaluation mode.
+    """
+    layers = []
+    pending = None if scale is None else (scale.double(), shift.double())
+    for layer in copy.deepcopy(network).double().cpu().eval():
+        if isinstance(layer, nn.BatchNorm2d | nn.BatchNorm1d):
+            if pending is None and layers and isinstance(layers[-1], nn.Conv2d | nn.Linear):
+                _fold_back(layers[-1], *_affine_of(layer))
+                continue
+            pending = _after(pending, _affine_of(layer))
+        elif pending is not None and _takes(layer):
+            _fold_forward(layer, *pending)
+            pending = None
+            layers.append(layer)
+        elif isinstance(layer, Flatten | GlobalAverage):
+            layers.append(layer)
+        else:
+            if pending is not None:
+                layers.append(Affine(*pending))
+                pending = None
+            layers.append(layer)
+    if pending is not None:
+        layers.append(Affine(*pending))
+    for layer in layers:
+        if hasattr(layer, "inplace"):
+            layer.inplace = True
+    return nn.Sequential(*layers).float().eval().requires_grad_(False)
+
+
+def _affine_of(norm):
+    scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+    return scale.detach(), (norm.bias - norm.running_mean * scale).detach()
+
+
+def _after(first, second):
+    """One affine map for `first`, then `second`."""
+    return second if first is None else (first[0] * second[0], first[1] * second[0] + second[1])
+
+
+def _takes(layer):
+    """Whether an affine map in front can go into the layer: zero padding would have to be padded by -shift / scale."""
+    return isinstance(layer, nn.Linear) or (isinstance(layer, nn.Conv2d) and layer.padding in (0, (0, 0)))
+
+
+def _fold_forward(layer, scale, shift):
+    weight = layer.weight.data
+    if isinstance(layer, nn.Linear):
+        places = weight.shape[1] // len(scale)
+        scale, shift = scale.repeat(places), shift.repeat(places)
+        bias, weight = weight @ shift, weight * scale
+    else:
+        bias, weight = torch.einsum("oihw,i->o", weight, shift), weight * scale[:, None, None]
+    layer.weight.data = weight
+    layer.bias.data = layer.bias.data + bias
+
+
+def _fold_back(layer, scale, shift):
+    layer.weight.data = layer.weight.data * scale.reshape(-1, *[1] * (layer.weight.ndim - 1))
+    layer.bias.data = layer.bias.data * scale + shift
+
+
+def check_patches(patches, sizes=None):
+    """Return `patches` if they are uint8 (n, size, size, 3) with a size among `sizes`.
+
+    Raises
+    ------
+    PatchSizeError
+    """
+    if not isinstance(patches, np.ndarray):
+        patches = np.asarray(patches)
+    if patches.dtype != np.uint8 or patches.ndim != 4 or patches.shape[1] != patches.shape[2] or patches.shape[3] != 3:
+        raise PatchSizeError(
+            f"patches have shape {patches.shape} and type {patches.dtype}; wanted uint8 (n, size, size, 3), RGB"
+        )
+    if sizes is not None and patches.shape[1] not in sizes:
+        raise PatchSizeError(
+            f"patches are {patches.shape[1]} px wide; this encoder takes {' or '.join(map(str, sizes))} px"
+        )
+    return patches
+
+
+def to_pixels(patches, input_size=None):
+    """Float tensor (n, 3, size, size), channels last, of uint8 patches (n, size, size, 3), still 0 to 255.
+
+    Patches of twice `input_size` are averaged 2x2: integer sums are exact, so nothing is rounded before the network.
+    """
+    n, height, width, _ = patches.shape
+    if input_size is None or height != 2 * input_size:
+        return patches.permute(0, 3, 1, 2).float()
+    rows = patches.reshape(n, height // 2, 2, width * 3)
+    rows = (rows[:, :, 0].short() + rows[:, :, 1]).reshape(n, height // 2, width // 2, 2, 3)
+    return (rows[:, :, :, 0] + rows[:, :, :, 1]).permute(0, 3, 1, 2).float().div_(4)
+
+
+class Embedder:
+    """Patches in, embeddings out: a function without state that threads may share.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Takes pixels, float (n, 3, size, size), 0 to 255.
+    code_size, input_size : int or None
+        Patches of twice `input_size` are averaged 2x2; None takes every size.
+    device : str or torch.device
+    precision : "float32", "bfloat16" or "float16"
+    batch_size : int, optional
+        Patches at once; chosen by the device.
+    """
+
+    def __init__(self, network, code_size, input_size, device="cpu", precision="float32", batch_size=None):
+        if precision not in PRECISIONS:
+            raise ValueError(f"precision={precision!r} must be one of {', '.join(PRECISIONS)}")
+        self.device = torch.device(device)
+        self.dtype = PRECISIONS[precision]
+        self.network = network.to(self.device, self.dtype, memory_format=torch.channels_last)
+        self.code_size = code_size
+        self.input_size = input_size
+        self.batch_size = batch_size or (CPU_BATCH if self.device.type == "cpu" else GPU_BATCH)
+
+    def __call__(self, patches):
+        """Embed uint8 patches (n, size, size, 3); float32 (n, C).
+
+        Raises
+        ------
+        PatchSizeError
+            For patches of another shape, size or type.
+        """
+        sizes = None if self.input_size is None else (self.input_size, 2 * self.input_size)
+        patches = check_patches(patches, sizes)
+        embeddings = np.empty((len(patches), self.code_size), np.float32)
+        with torch.inference_mode():
+            for start in range(0, len(patches), self.batch_size):
+                batch = np.require(patches[start : start + self.batch_size], requirements=["C", "W"])
+                pixels = to_pixels(torch.from_numpy(batch).to(self.device), self.input_size)
+                embeddings[start : start + len(batch)] = self.network(pixels.to(self.dtype)).float().cpu().numpy()
+        return embeddings
+
+
+def folded_embedder(network: Chain, scale, shift, code_size, input_size, device, precision):
+    """An `Embedder` of a chain that wants pixels * scale + shift."""
+    folded = fold(network, torch.as_tensor(scale), torch.as_tensor(shift))
+    return Embedder(folded, code_size, input_size, device, precision)

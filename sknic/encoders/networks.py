@@ -1,0 +1,169 @@
+"""Torch networks as chains of plain layers that a file can describe: the paper's encoder body and its heads."""
+
+import torch
+from torch import nn
+
+SLOPE = 0.2
+EPSILON = 1e-3
+MOMENTUM = 0.2
+
+
+class Flatten(nn.Module):
+    """Flatten (n, C, height, width) in height, width, channel order, as the published encoders do."""
+
+    def forward(self, x):
+        return x.permute(0, 2, 3, 1).flatten(1)
+
+
+class GlobalAverage(nn.Module):
+    """Mean over height and width."""
+
+    def forward(self, x):
+        return x.mean((2, 3))
+
+
+# Everything a file may ask for: the name of a layer, its module, and its settings in order.
+_LAYERS = {
+    "conv": (nn.Conv2d, ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation")),
+    "linear": (nn.Linear, ("in_features", "out_features")),
+    "batch_norm": (nn.BatchNorm2d, ("num_features", "eps", "momentum")),
+    "batch_norm_1d": (nn.BatchNorm1d, ("num_features", "eps", "momentum")),
+    "leaky_relu": (nn.LeakyReLU, ("negative_slope",)),
+    "relu": (nn.ReLU, ()),
+    "elu": (nn.ELU, ("alpha",)),
+    "tanh": (nn.Tanh, ()),
+    "sigmoid": (nn.Sigmoid, ()),
+    "pad": (nn.ZeroPad2d, ("padding",)),
+    "max_pool": (nn.MaxPool2d, ("kernel_size", "stride")),
+    "average_pool": (nn.AvgPool2d, ("kernel_size", "stride")),
+    "global_average": (GlobalAverage, ()),
+    "flatten": (Flatten, ()),
+}
+
+
+class Chain(nn.Sequential):
+    """Layers in a row, built from a description that JSON can hold.
+
+    Parameters
+    ----------
+    layers : sequence of (str, dict)
+        Name and settings of each layer, e.g. `("leaky_relu", {"negative_slope": 0.2})`.
+
+    Attributes
+    ----------
+    description : list of [str, dict]
+
+    Raises
+    ------
+    ValueError
+        For an unknown layer or setting, or a value of the wrong kind.
+    """
+
+    def __init__(self, layers):
+        super().__init__(*(_build(name, settings) for name, settings in layers))
+        self.description = [[name, dict(settings)] for name, settings in layers]
+
+    @property
+    def out_features(self):
+        """Numbers this chain gives for one sample: those of its last layer that knows."""
+        for layer in reversed(self):
+            for name in ("out_features", "num_features", "out_channels"):
+                if hasattr(layer, name):
+                    return getattr(layer, name)
+        return 3
+
+
+def restore(layers, state):
+    """Build a chain around given weights, in evaluation mode.
+
+    Nothing is allocated for sizes that the layers state but the weights do not have, and no random number is drawn.
+
+    Raises
+    ------
+    ValueError, RuntimeError
+        When layers and weights do not fit.
+    """
+    with torch.device("meta"):
+        network = Chain(layers)
+    network.load_state_dict(state, assign=True)
+    return network.eval()
+
+
+def _build(name, settings):
+    if name not in _LAYERS:
+        raise ValueError(f"layer {name!r} is unknown; known are {', '.join(_LAYERS)}")
+    module, known = _LAYERS[name]
+    for key, value in settings.items():
+        if key not in known:
+            raise ValueError(f"layer {name!r} has no setting {key!r}")
+        numbers = value if isinstance(value, list | tuple) else [value]
+        if not all(type(number) in (int, float) and 0 <= number < 2**20 for number in numbers) or len(numbers) > 4:
+            raise ValueError(f"{key}={value!r} of layer {name!r} must be a number of a sensible size, or a few")
+    return module(**{key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()})
+
+
+def conv_block(in_channels, out_channels, stride=2):
+    """One block of the body in the order of the published weights: conv, leaky ReLU, BatchNorm."""
+    return [
+        ("conv", {"in_channels": in_channels, "out_channels": out_channels, "kernel_size": 3, "stride": stride}),
+        ("leaky_relu", {"negative_slope": SLOPE}),
+        ("batch_norm", {"num_features": out_channels, "eps": EPSILON, "momentum": MOMENTUM}),
+    ]
+
+
+def encoder_layers(code_size=128, input_size=64, filters=(128, 128, 128, 128)):
+    """Layers of the paper's encoder: strided 3x3 convolutions, then a linear code (section 3).
+
+    Parameters
+    ----------
+    code_size : int
+    input_size : int
+        Width of the patches in px; 64 shrinks to 31, 15, 7 and 3.
+    filters : sequence of int
+        Of each convolution.
+
+    Raises
+    ------
+    ValueError
+        When the patches are too small for that many convolutions.
+    """
+    layers, channels, size = [], 3, input_size
+    for width in filters:
+        layers += conv_block(channels, width)
+        channels, size = width, (size - 1) // 2
+    if size < 1:
+        raise ValueError(f"patches of {input_size} px are too small for {len(filters)} convolutions of stride 2")
+    return [
+        *layers,
+        ("flatten", {}),
+        ("linear", {"in_features": channels * size * size, "out_features": code_size}),
+    ]
+
+
+def keras_init(module):
+    """Give kernels the start values of the published code: He-uniform convolutions, Glorot-uniform dense layers."""
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.kaiming_uniform_(module.weight, nonlinearity="relu")
+    elif isinstance(module, nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+    if getattr(module, "bias", None) is not None and not isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+        nn.init.zeros_(module.bias)
+
+
+def new_encoder(code_size=128, input_size=64, filters=(128, 128, 128, 128)):
+    """An untrained encoder network; see `encoder_layers`."""
+    return Chain(encoder_layers(code_size, input_size, filters)).apply(keras_init)
+
+
+class Head(nn.Sequential):
+    """What one task puts on the code: dropout, 256 units, leaky ReLU, dropout, classes (section 3)."""
+
+    def __init__(self, code_size, n_classes, n_units=256, dropout=0.1):
+        super().__init__(
+            nn.Dropout(dropout),
+            nn.Linear(code_size, n_units),
+            nn.LeakyReLU(SLOPE),
+            nn.Dropout(dropout),
+            nn.Linear(n_units, n_classes),
+        )
+        self.apply(keras_init)
