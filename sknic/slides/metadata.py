@@ -1,0 +1,137 @@
+"""What a slide says of itself: um/px, objective power, bounds; and whether that can be true."""
+
+import math
+import os
+import warnings
+
+from sknic.exceptions import InvalidMppError, MissingMppError, MppWarning, UnreadableSlideError
+
+MPP_RANGE = (0.05, 10.0)
+# um/px * objective power of a usual scanner: 0.5 at 20x, 0.25 at 40x.
+UM_TIMES_POWER = 10.0
+POWER_TOLERANCE = 1.6
+ANISOTROPY_TOLERANCE = 0.03
+# No codec stores this many pixels in a byte, not even of blank glass; a header that says so is damaged.
+MAX_PIXELS_PER_BYTE = 4096
+MAX_PIXELS = 2**42
+_UM_PER_UNIT = {"centimeter": 1e4, "inch": 2.54e4}
+
+
+def find_mpp(properties, given, from_objective, path):
+    """um/px of level 0, where it comes from, and the objective power.
+
+    Parameters
+    ----------
+    properties : dict of str to str
+        OpenSlide's.
+    given : float or None
+        What the caller states; it wins.
+    from_objective : bool
+        Whether a guess from the objective power will do.
+    path : str
+        For the messages.
+
+    Returns
+    -------
+    mpp : float
+    source : "given", "metadata", "tiff resolution" or "objective power"
+    objective_power : float or None
+    """
+    power = _number(properties, "openslide.objective-power")
+    power = power if power and power > 0 else None
+    mpp, source = _stated(properties, given, path)
+    if mpp is None and from_objective and power:
+        mpp, source = UM_TIMES_POWER / power, "objective power"
+    if mpp is None:
+        hint = "" if power is None else f", or Slide(path, mpp_from_objective=True) to guess it from its {power:g}x"
+        raise MissingMppError(
+            f"{path}: the file does not say how many um a pixel is; "
+            f"state it with Slide(path, mpp=...) or SlideCompressor(slide_mpp=...){hint}"
+        )
+    _check_range(mpp, source, path)
+    if source != "objective power":
+        _check_power(mpp, power, path)
+    return mpp, source, power
+
+
+def _stated(properties, given, path):
+    """um/px that someone states outright, or None."""
+    if given is not None:
+        if isinstance(given, bool) or not isinstance(given, (int, float)) and not hasattr(given, "__float__"):
+            raise InvalidMppError(f"mpp={given!r}: expected a number of um per px")
+        return float(given), "given"
+    axes = [_number(properties, f"openslide.mpp-{axis}") for axis in "xy"]
+    if any(axis is not None for axis in axes):
+        return _mean(axes, path), "metadata"
+    unit = _UM_PER_UNIT.get(properties.get("tiff.ResolutionUnit"))
+    per_unit = [_number(properties, f"tiff.{axis}Resolution") for axis in "XY"]
+    axes = [unit / value if unit and value and value > 0 else None for value in per_unit]
+    # 72, 96 or 300 dpi is what programs write when they know nothing.
+    if any(axis is not None and axis <= MPP_RANGE[1] for axis in axes):
+        return _mean(axes, path), "tiff resolution"
+    return None, None
+
+
+def _number(properties, name):
+    try:
+        return float(properties[name])
+    except (KeyError, ValueError):
+        return None
+
+
+def _mean(axes, path):
+    x, y = (axis if axis is not None else axes[1 - i] for i, axis in enumerate(axes))
+    if abs(x - y) > ANISOTROPY_TOLERANCE * max(x, y):
+        warnings.warn(
+            f"{path}: pixels are {x:.4g} um wide and {y:.4g} um high; taking the mean", MppWarning, stacklevel=5
+        )
+    return (x + y) / 2
+
+
+def _check_range(mpp, source, path):
+    low, high = MPP_RANGE
+    if not low <= mpp <= high:
+        raise InvalidMppError(
+            f"{path}: {mpp:.4g} um/px ({source}) lies outside {low} to {high}; "
+            "state the true value with Slide(path, mpp=...) or SlideCompressor(slide_mpp=...)"
+        )
+
+
+def _check_power(mpp, power, path):
+    if power is None:
+        return
+    usual = UM_TIMES_POWER / power
+    if max(mpp / usual, usual / mpp) > POWER_TOLERANCE:
+        warnings.warn(
+            f"{path}: {mpp:.4g} um/px contradicts its {power:g}x objective, which usually gives {usual:.4g} um/px; "
+            "if it is wrong, state it with Slide(path, mpp=...) or SlideCompressor(slide_mpp=...)",
+            MppWarning,
+            stacklevel=4,
+        )
+
+
+def check_plausible(path, level_dimensions, level_downsamples, properties):
+    """Refuse levels without pixels and sizes that the file cannot hold.
+
+    Raises
+    ------
+    UnreadableSlideError
+    """
+    if not level_dimensions or any(width < 1 or height < 1 for width, height in level_dimensions):
+        raise UnreadableSlideError(f"{path}: levels of {list(level_dimensions)} px; expected at least 1 x 1")
+    if not all(math.isfinite(downsample) and downsample > 0 for downsample in level_downsamples):
+        raise UnreadableSlideError(f"{path}: level downsamples {list(level_downsamples)}; expected positive numbers")
+    width, height = level_dimensions[0]
+    # Only a TIFF holds all its pixels in the file that is opened.
+    n_bytes = os.path.getsize(path) if "tiff.ResolutionUnit" in properties else math.inf
+    if width * height > min(MAX_PIXELS, n_bytes * MAX_PIXELS_PER_BYTE):
+        raise UnreadableSlideError(f"{path}: its header says {width} x {height} px, which the file cannot hold")
+
+
+def bounds_of(properties, dimensions):
+    """Corner (x, y) and size (width, height) of the scanned area in level-0 px: the whole level without bounds."""
+    x, y, width, height = (_number(properties, f"openslide.bounds-{name}") for name in ("x", "y", "width", "height"))
+    x, y = (int(value) if value and 0 < value < length else 0 for value, length in zip((x, y), dimensions))
+    width = min(int(width), dimensions[0] - x) if width and width >= 1 else dimensions[0] - x
+    height = min(int(height), dimensions[1] - y) if height and height >= 1 else dimensions[1] - y
+    return (x, y), (width, height)

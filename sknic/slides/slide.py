@@ -1,0 +1,285 @@
+"""Slide: a whole-slide image that answers in um/px."""
+
+import os
+import threading
+
+import numpy as np
+import openslide
+
+from sknic.exceptions import InvalidMppError, UnreadableSlideError
+from sknic.slides.metadata import bounds_of, check_plausible, find_mpp
+from sknic.slides.scale import average, choose_scale, resample
+
+# Source pixels are read in squares of this side, so that no picture, however large its source, needs much memory.
+BLOCK = 2048
+# The largest level that is worth reading whole for a better thumbnail, in pixels.
+THUMBNAIL_SOURCE = 64_000_000
+
+
+class Slide:
+    """A slide that OpenSlide opens, read at any um/px.
+
+    Reads are thread-safe, and a pickled slide opens its file again.
+
+    Parameters
+    ----------
+    path : str or Path
+    mpp : float, optional
+        um per px of level 0, where the metadata lack it or lie.
+    mpp_from_objective : bool
+        Guess the um/px from the objective power (10 / power) where nothing better is stated.
+
+    Raises
+    ------
+    UnreadableSlideError
+        If the file is missing, damaged, or no slide.
+    MissingMppError
+        If the um/px is stated nowhere.
+    InvalidMppError
+        If the um/px lies outside 0.05 to 10.
+
+    Warns
+    -----
+    MppWarning
+        If the um/px differs between the axes or contradicts the objective power.
+
+    Examples
+    --------
+    >>> with Slide("slide.svs") as slide:  # doctest: +SKIP
+    ...     patch = slide.read(1000, 2000, 128, 128, mpp=0.5)
+    """
+
+    def __init__(self, path, mpp=None, *, mpp_from_objective=False):
+        self.path = str(os.fspath(path))
+        self._given = mpp
+        self._mpp_from_objective = mpp_from_objective
+        self._lock = threading.Lock()
+        self._closed = False
+        self._handle = self._open()
+        self._describe()
+        self.mpp, self.mpp_source, self.objective_power = find_mpp(self.properties, mpp, mpp_from_objective, self.path)
+
+    def _open(self):
+        if not os.path.exists(self.path):
+            raise UnreadableSlideError(f"{self.path}: no such file")
+        if os.path.isdir(self.path):
+            raise UnreadableSlideError(f"{self.path}: is a folder, not a slide")
+        try:
+            return openslide.OpenSlide(self.path)
+        except (openslide.OpenSlideError, OSError, ValueError) as error:
+            raise UnreadableSlideError(f"{self.path}: OpenSlide cannot open it: {error}") from error
+
+    def _describe(self):
+        try:
+            self.properties = dict(self._handle.properties)
+            self.level_dimensions = self._handle.level_dimensions
+            self.level_downsamples = self._handle.level_downsamples
+        except (openslide.OpenSlideError, UnicodeDecodeError) as error:
+            raise UnreadableSlideError(f"{self.path}: its description is damaged: {error}") from error
+        check_plausible(self.path, self.level_dimensions, self.level_downsamples, self.properties)
+        self.origin, self.dimensions = bounds_of(self.properties, self.level_dimensions[0])
+
+    @property
+    def level_mpps(self):
+        """um per px of each pyramid level, finest first."""
+        return tuple(self.mpp * downsample for downsample in self.level_downsamples)
+
+    def size(self, mpp):
+        """(width, height) of the slide in whole px at `mpp`."""
+        _check_wanted(mpp)
+        # The small addend keeps 1000 px * 0.1 / 0.1 at 1000.
+        return tuple(int(length * self.mpp / mpp + 1e-6) for length in self.dimensions)
+
+    def read(self, x, y, width, height, mpp=None):
+        """Pixels of a rectangle.
+
+        Parameters
+        ----------
+        x, y : float
+            Upper left corner in px at `mpp`, counted from the corner of the slide's bounds; may be negative.
+        width, height : int
+            Size in px at `mpp`.
+        mpp : float, optional
+            um per px; level 0's by default.
+
+        Returns
+        -------
+        uint8 array (height, width, 3)
+            RGB, white outside the slide.
+
+        Raises
+        ------
+        UnreadableSlideError
+            If the file is damaged there.
+
+        Notes
+        -----
+        A level, or a level averaged by a whole factor, whose um/px lies within 2 % of `mpp` is taken as it is: the
+        corner is exact to the pixel, the scale is the level's. Otherwise the next finer level is area-averaged, or
+        level 0 interpolated bilinearly where nothing is finer. Whole factors round half up.
+        """
+        mpp = self.mpp if mpp is None else mpp
+        _check_wanted(mpp)
+        scale = choose_scale(self.level_mpps, mpp)
+        corner = self.position(scale, np.array([x, y], float), mpp)
+        out = np.empty((height, width, 3), np.uint8)
+        side = max(1, int(BLOCK / (scale.factor * scale.zoom)))
+        for top in range(0, height, side):
+            for left in range(0, width, side):
+                block = out[top : top + side, left : left + side]
+                block[...] = self._read_block(scale, corner + np.array([left, top]) * scale.zoom, block.shape)
+        return out
+
+    def position(self, scale, xy, mpp):
+        """Where points land on the averaged pixels of `scale`.
+
+        Parameters
+        ----------
+        scale : Scale
+        xy : array (..., 2)
+            px at `mpp`, from the corner of the slide's bounds.
+        mpp : float
+
+        Returns
+        -------
+        array (..., 2)
+            Whole numbers (int64) where nothing is resampled, else floats.
+        """
+        level0 = np.asarray(xy) * (mpp / self.mpp) + np.array(self.origin)
+        position = level0 / (self.level_downsamples[scale.level] * scale.factor)
+        return np.floor(position + 0.5).astype(np.int64) if scale.zoom == 1 else position
+
+    def _read_block(self, scale, corner, shape):
+        height, width = shape[:2]
+        if scale.zoom == 1:
+            return self.read_level(scale.level, *corner, width, height, scale.factor)
+        x, y, right, bottom = source_box(corner, (width, height), scale.zoom)
+        pixels = self.read_level(scale.level, x, y, right - x, bottom - y)
+        return resample(pixels, (width, height), corner - (x, y), scale.zoom)
+
+    def read_level(self, level, x, y, width, height, factor=1):
+        """Pixels of a pyramid level, averaged by a whole factor, counted in averaged pixels from the file's corner.
+
+        Returns
+        -------
+        uint8 array (height, width, 3)
+            RGB, white outside the level.
+        """
+        x, y, width, height = (int(value) * factor for value in (x, y, width, height))
+        level_width, level_height = self.level_dimensions[level]
+        left, top = max(x, 0), max(y, 0)
+        right, bottom = min(x + width, level_width), min(y + height, level_height)
+        if right <= left or bottom <= top:
+            return np.full((height // factor, width // factor, 3), 255, np.uint8)
+        pixels = self._read_stored(level, left, top, right - left, bottom - top)
+        if pixels.shape != (height, width, 3):
+            padded = np.full((height, width, 3), 255, np.uint8)
+            padded[top - y : bottom - y, left - x : right - x] = pixels
+            pixels = padded
+        return average(pixels, factor)
+
+    def _read_stored(self, level, x, y, width, height):
+        """RGB of pixels that exist in a level; where a file holds none, white."""
+        downsample = self.level_downsamples[level]
+        handle = self._live_handle()
+        try:
+            image = handle.read_region((round(x * downsample), round(y * downsample)), level, (width, height))
+        except openslide.OpenSlideError as error:
+            self._discard(handle)
+            place = f"{width} x {height} px at ({x}, {y}) of level {level}"
+            raise UnreadableSlideError(f"{self.path}: cannot read {place}: {error}") from error
+        rgba = np.asarray(image)
+        alpha = rgba[..., 3:]
+        if alpha.min() == 255:
+            return rgba[..., :3]
+        alpha = alpha.astype(np.uint16)
+        return ((rgba[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+
+    def _live_handle(self):
+        with self._lock:
+            if self._closed:
+                raise UnreadableSlideError(f"{self.path}: the slide is closed")
+            if self._handle is None:
+                self._handle = self._open()
+            return self._handle
+
+    def _discard(self, handle):
+        """Let go of a handle that failed, for it refuses every later read; other threads may still hold it."""
+        with self._lock:
+            if self._handle is handle:
+                self._handle = None
+
+    def thumbnail(self, max_size=2048):
+        """The whole slide as a small picture, read from the lowest level that does.
+
+        Parameters
+        ----------
+        max_size : int
+            Largest side in px.
+
+        Returns
+        -------
+        image : uint8 array (h, w, 3)
+            A level averaged by a whole factor.
+        mpp : float
+            um per px of the picture.
+        """
+        if max_size < 1:
+            raise ValueError(f"max_size={max_size!r}: expected 1 or more")
+        level, factor = self._thumbnail_source(max_size)
+        shrink = self.level_downsamples[level] * factor
+        width, height = (max(1, int(length / shrink + 1e-6)) for length in self.dimensions)
+        corner = np.floor(np.array(self.origin) / shrink + 0.5).astype(int)
+        out = np.empty((height, width, 3), np.uint8)
+        side = max(1, BLOCK // factor)
+        for top in range(0, height, side):
+            for left in range(0, width, side):
+                block = out[top : top + side, left : left + side]
+                block[...] = self.read_level(level, *(corner + (left, top)), block.shape[1], block.shape[0], factor)
+        return out, self.mpp * shrink
+
+    def _thumbnail_source(self, max_size):
+        """(level, factor) of the largest picture within `max_size` that takes no huge level; the lowest of several."""
+        longest = max(self.dimensions)
+        choices = []
+        for level, ((width, height), downsample) in enumerate(zip(self.level_dimensions, self.level_downsamples)):
+            factor = max(1, int(np.ceil(longest / downsample / max_size - 1e-6)))
+            if width * height <= THUMBNAIL_SOURCE or level == len(self.level_dimensions) - 1:
+                choices.append((round(longest / (downsample * factor)), level, factor))
+        return max(choices)[1:]
+
+    def close(self):
+        """Close the file; reads fail from then on."""
+        with self._lock:
+            self._closed = True
+            self._handle = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+    def __reduce__(self):
+        return _reopen, (self.path, self._given, self._mpp_from_objective)
+
+    def __repr__(self):
+        width, height = self.dimensions
+        return f"<Slide {os.path.basename(self.path)}: {width} x {height} px at {self.mpp:.4g} um/px>"
+
+
+def source_box(corner, size, zoom):
+    """Whole pixels (x, y, right, bottom) that resampling needs; interpolation looks one further."""
+    margin = 0 if zoom > 1 else 1
+    start = np.floor(corner).astype(int) - margin
+    stop = np.ceil(np.asarray(corner) + np.array(size) * zoom).astype(int) + margin
+    return (*start.tolist(), *stop.tolist())
+
+
+def _reopen(path, mpp, mpp_from_objective):
+    return Slide(path, mpp, mpp_from_objective=mpp_from_objective)
+
+
+def _check_wanted(mpp):
+    if not (np.isfinite(mpp) and mpp > 0):
+        raise InvalidMppError(f"mpp={mpp!r}: expected a positive number of um per px")

@@ -1,0 +1,210 @@
+"""Fast path: raw JPEG tiles of TIFF and SVS, decoded side by side in threads, pixel-identical to OpenSlide."""
+
+import os
+import threading
+import weakref
+from collections import OrderedDict
+
+import numpy as np
+import tifffile
+from imagecodecs import Jpeg8Error, jpeg8_decode
+
+from sknic.slides.scale import average
+
+# Tiles are compared with OpenSlide's pixels before any is trusted: at most this many, in windows of this side.
+N_CHECKED = 6
+CHECK_SIZE = 64
+# Decoded tiles kept because the next block may touch them too.
+CACHE_BYTES = 32 * 2**20
+_COLORSPACES = {tifffile.PHOTOMETRIC.RGB: "RGB", tifffile.PHOTOMETRIC.YCBCR: "YCBCR"}
+
+
+class TiffTiles:
+    """The JPEG tiles of one pyramid level, seen as pixels averaged by a whole factor.
+
+    `open_tiles` makes one where it can. Thread-safe; one file descriptor.
+
+    Parameters
+    ----------
+    slide : Slide
+    level : int
+    factor : int
+        Divides the side of the tiles.
+    page : tifffile.TiffPage
+        The level's directory.
+    """
+
+    def __init__(self, slide, level, factor, page):
+        self._slide, self._level, self._factor = slide, level, factor
+        self._offsets, self._bytecounts = page.dataoffsets, page.databytecounts
+        self._tables, self._colorspace = page.jpegtables, _COLORSPACES[page.photometric]
+        self._tile_shape = page.tilelength, page.tilewidth
+        self._height, self._width = page.imagelength, page.imagewidth
+        self._grid = -(-self._height // page.tilelength), -(-self._width // page.tilewidth)
+        self._kept = _TileCache(CACHE_BYTES)
+        self._file = os.open(slide.path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        weakref.finalize(self, os.close, self._file)
+
+    def fill(self, out, corners):
+        """Read many rectangles, decoding each tile they touch once.
+
+        Parameters
+        ----------
+        out : uint8 array (n, height, width, 3)
+            Written; white outside the level.
+        corners : int array (n, 2)
+            (x, y) of each rectangle in averaged pixels of the level.
+        """
+        height, width = out.shape[1:3]
+        tile_height, tile_width = (side // self._factor for side in self._tile_shape)
+        low = corners.min(axis=0) if len(corners) else None
+        high = corners.max(axis=0) + (width, height) if len(corners) else None
+        for (row, column), members in self._touched(out, corners).items():
+            top, left = row * tile_height, column * tile_width
+            inside = left >= low[0] and top >= low[1] and left + tile_width <= high[0] and top + tile_height <= high[1]
+            tile = self._tile(row, column, keep=not inside)
+            for i, x, y in members:
+                x_start, x_stop = max(x, left), min(x + width, left + tile_width)
+                y_start, y_stop = max(y, top), min(y + height, top + tile_height)
+                out[i, y_start - y : y_stop - y, x_start - x : x_stop - x] = tile[
+                    y_start - top : y_stop - top, x_start - left : x_stop - left
+                ]
+
+    def _touched(self, out, corners):
+        """Rectangles (i, x, y) by the tile (row, column) they touch; makes those white that pass the level's tiles."""
+        height, width = out.shape[1:3]
+        tile_height, tile_width = (side // self._factor for side in self._tile_shape)
+        rows, columns = self._grid
+        touched = {}
+        for i, (x, y) in enumerate(corners.tolist()):
+            top, bottom = y // tile_height, (y + height - 1) // tile_height
+            left, right = x // tile_width, (x + width - 1) // tile_width
+            if top < 0 or left < 0 or bottom >= rows or right >= columns:
+                out[i] = 255
+            for row in range(max(top, 0), min(bottom + 1, rows)):
+                for column in range(max(left, 0), min(right + 1, columns)):
+                    touched.setdefault((row, column), []).append((i, x, y))
+        return touched
+
+    def _tile(self, row, column, keep):
+        """Averaged pixels of a tile; `keep` those that reach beyond the block in hand."""
+        tile = self._kept.get((row, column))
+        if tile is None:
+            tile = average(self._stored_tile(row, column), self._factor)
+            if keep:
+                self._kept.put((row, column), tile)
+        return tile
+
+    def _stored_tile(self, row, column):
+        """A tile as it is stored, white beyond the level's edge; OpenSlide decides on missing and damaged ones."""
+        height, width = self._tile_shape
+        index = row * self._grid[1] + column
+        data = os.pread(self._file, self._bytecounts[index], self._offsets[index])
+        pixels = np.empty((height, width, 3), np.uint8)
+        try:
+            if not data:
+                raise Jpeg8Error("the tile is missing")
+            jpeg8_decode(data, tables=self._tables, colorspace=self._colorspace, outcolorspace="RGB", out=pixels)
+        except (Jpeg8Error, ValueError):
+            return self._slide.read_level(self._level, column * width, row * height, width, height)
+        pixels[max(self._height - row * height, 0) :] = 255
+        pixels[:, max(self._width - column * width, 0) :] = 255
+        return pixels
+
+    def agrees(self):
+        """Whether a handful of tiles, the fullest and those at the corners, hold OpenSlide's pixels exactly."""
+        n_tiles = self._grid[0] * self._grid[1]
+        by_size = np.argsort(self._bytecounts)
+        picks = [0, n_tiles - 1, *by_size[-N_CHECKED + 3 :], by_size[n_tiles // 2]]
+        return all(self._tile_agrees(*divmod(int(index), self._grid[1])) for index in dict.fromkeys(picks))
+
+    def _tile_agrees(self, row, column):
+        height, width = self._tile_shape
+        downsample = self._slide.level_downsamples[self._level]
+        x = _whole_position(column * width, min(width, self._width - column * width), downsample)
+        y = _whole_position(row * height, min(height, self._height - row * height), downsample)
+        if x is None or y is None:
+            return True
+        w = min(CHECK_SIZE, (column + 1) * width - x)
+        h = min(CHECK_SIZE, (row + 1) * height - y)
+        ours = self._stored_tile(row, column)[y - row * height :, x - column * width :][:h, :w]
+        return np.array_equal(ours, self._slide.read_level(self._level, x, y, w, h))
+
+
+def _whole_position(start, length, downsample):
+    """A pixel of [start, start + length) that a whole level-0 pixel meets, or None.
+
+    Elsewhere OpenSlide interpolates by a fraction of a pixel, because its read_region counts in level-0 pixels.
+    """
+    pixels = np.arange(start, start + length)
+    misses = np.abs(np.floor(pixels * downsample + 0.5) / downsample - pixels)
+    return int(pixels[misses.argmin()]) if misses.min() < 1e-6 else None
+
+
+def open_tiles(slide, level, factor):
+    """`TiffTiles` of a slide's level, or None where the file holds no such JPEG tiles or OpenSlide sees other pixels.
+
+    Parameters
+    ----------
+    slide : Slide
+    level : int
+    factor : int
+    """
+    if not hasattr(os, "pread") or "tiff.ResolutionUnit" not in slide.properties:
+        return None
+    page = _page(slide, level)
+    if page is None or page.tilewidth % factor or page.tilelength % factor:
+        return None
+    tiles = TiffTiles(slide, level, factor, page)
+    return tiles if tiles.agrees() else None
+
+
+def _page(slide, level):
+    """Directory of a level's JPEG tiles, or None."""
+    try:
+        with tifffile.TiffFile(slide.path) as file:
+            pages = [page for page in file.pages if _is_level(page, slide.level_dimensions[level])]
+            if len(pages) == 1 and _holds_jpeg_tiles(pages[0]):
+                return pages[0]
+    # tifffile meets damaged directories with many kinds of errors, and OpenSlide, which opened the file, judges them.
+    except Exception:
+        return None
+    return None
+
+
+def _is_level(page, dimensions):
+    return page.is_tiled and (page.imagewidth, page.imagelength) == tuple(dimensions)
+
+
+def _holds_jpeg_tiles(page):
+    n_tiles = -(-page.imagelength // page.tilelength) * -(-page.imagewidth // page.tilewidth)
+    return (
+        page.compression == tifffile.COMPRESSION.JPEG
+        and page.photometric in _COLORSPACES
+        and page.planarconfig == tifffile.PLANARCONFIG.CONTIG
+        and (page.samplesperpixel, page.bitspersample) == (3, 8)
+        and len(page.dataoffsets) == len(page.databytecounts) == n_tiles
+    )
+
+
+class _TileCache:
+    """The tiles used last, up to a number of bytes."""
+
+    def __init__(self, max_bytes):
+        self._max_bytes, self._bytes = max_bytes, 0
+        self._tiles = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key):
+        with self._lock:
+            if key in self._tiles:
+                self._tiles.move_to_end(key)
+            return self._tiles.get(key)
+
+    def put(self, key, tile):
+        with self._lock:
+            if key not in self._tiles:
+                self._tiles[key] = tile
+                self._bytes += tile.nbytes
+            while self._bytes > self._max_bytes:
+                self._bytes -= self._tiles.popitem(last=False)[1].nbytes

@@ -1,0 +1,170 @@
+"""Where the tissue is: from the thumbnail, from a mask of the caller's, or from the brightness of patches."""
+
+from pathlib import Path
+
+import numpy as np
+from skimage.filters import threshold_otsu
+from skimage.morphology import remove_small_holes, remove_small_objects
+
+from sknic.exceptions import TissueMaskError
+from sknic.slides.mask_files import mask_path, read_geojson_mask, read_mask_image
+
+# The thumbnail is looked at near this um/px, within a range of sizes.
+OTSU_MPP = 8.0
+OTSU_SIZES = (256, 4096)
+# Otsu always finds two classes, even in blank glass or in tissue that fills the slide. Glass, with its JPEG noise and
+# tint, stays below the lower saturation, and hardly any stained tissue lies below the upper one.
+SATURATION_RANGE = (0.04, 0.12)
+# Smaller specks are dust, smaller holes are vessels and glands; um2.
+MIN_OBJECT = 5_000.0
+MIN_HOLE = 20_000.0
+
+
+class TissueMask:
+    """A picture of the whole slide that says where tissue is.
+
+    Parameters
+    ----------
+    mask : bool array (h, w)
+        Its corner is the corner of the slide's bounds.
+    mpp : float
+        um per px of the mask.
+    """
+
+    def __init__(self, mask, mpp):
+        self.mask = np.asarray(mask, dtype=bool)
+        self.mpp = float(mpp)
+        if self.mask.ndim != 2 or not self.mask.size:
+            raise TissueMaskError(f"mask has shape {self.mask.shape}; expected (h, w)")
+        if not (np.isfinite(self.mpp) and self.mpp > 0):
+            raise TissueMaskError(f"mask has mpp={mpp!r}; expected a positive number of um per px")
+
+    def coverage(self, lattice):
+        """Share of tissue in each patch.
+
+        Parameters
+        ----------
+        lattice : Lattice
+
+        Returns
+        -------
+        float32 array (rows, columns)
+            Mean of the mask over the patch, exact to fractions of its pixels; nothing outside the mask is tissue.
+        """
+        rows, columns = lattice.shape
+        tops, bottoms = self._edges(lattice, rows)
+        lefts, rights = self._edges(lattice, columns)
+        coverage = np.empty((rows, columns), np.float32)
+        for row in range(rows):
+            profile = _mean_of_rows(self.mask, tops[row], bottoms[row])
+            area = np.concatenate([[0.0], np.cumsum(profile)])
+            at = np.arange(len(area))
+            coverage[row] = (np.interp(rights, at, area) - np.interp(lefts, at, area)) / (rights - lefts)
+        return coverage
+
+    def _edges(self, lattice, n):
+        """Where each patch of a row or column starts and stops, in px of the mask."""
+        shrink = lattice.mpp / self.mpp
+        starts = np.arange(n) * (lattice.stride * shrink)
+        return starts, starts + lattice.patch_size * shrink
+
+    def __repr__(self):
+        height, width = self.mask.shape
+        return f"<TissueMask {width} x {height} px at {self.mpp:.4g} um/px, {self.mask.mean():.1%} tissue>"
+
+
+def _mean_of_rows(mask, top, bottom):
+    """Mean of the rows from `top` to `bottom`, whose first and last rows count in part; float array (w,)."""
+    first, last = int(top), min(int(np.ceil(bottom)), len(mask))
+    rows = np.arange(first, last)
+    weights = np.minimum(rows + 1, bottom) - np.maximum(rows, top)
+    return weights @ mask[first:last] / (bottom - top)
+
+
+def tissue_mask(slide, method="otsu"):
+    """Find the tissue of a slide.
+
+    Parameters
+    ----------
+    slide : Slide
+    method : "otsu", None, str or callable
+        "otsu": Otsu's threshold on the saturation of a thumbnail at about 8 um/px, kept between 0.04 and 0.12 so that
+        blank glass has no tissue and a slide full of tissue keeps it; specks below 5000 um2 and holes below 20000 um2
+        are removed. A pattern such as "{stem}.png" or "masks/{stem}.geojson": a mask image over the whole slide, in
+        which everything above 0 is tissue, or the polygons that QuPath exports. A function from the slide to a bool
+        array over the whole slide, or to (array, um/px).
+
+    Returns
+    -------
+    TissueMask or None
+        None where `method` is None.
+
+    Raises
+    ------
+    TissueMaskError
+        If a mask is missing, damaged, or shaped unlike the slide.
+    """
+    if method is None:
+        return None
+    if method == "otsu":
+        return otsu_mask(slide)
+    if callable(method):
+        return _given_mask(slide, method(slide))
+    if isinstance(method, (str, Path)):
+        path = mask_path(method, slide.path)
+        read = read_geojson_mask if path.lower().endswith((".geojson", ".json")) else read_mask_image
+        return _given_mask(slide, read(path, slide), path)
+    raise TissueMaskError(f"tissue={method!r}: expected 'otsu', None, a function, or a pattern such as '{{stem}}.png'")
+
+
+def otsu_mask(slide):
+    """Tissue by Otsu's threshold on saturation; see `tissue_mask`."""
+    longest = max(slide.dimensions) * slide.mpp / OTSU_MPP
+    image, mpp = slide.thumbnail(int(np.clip(np.ceil(longest), *OTSU_SIZES)))
+    saturation = _saturation(image)
+    low, high = (round(255 * limit) for limit in SATURATION_RANGE)
+    mask = saturation > np.clip(threshold_otsu(saturation) if np.ptp(saturation) else high, low, high)
+    mask = remove_small_objects(mask, max_size=int(MIN_OBJECT / mpp**2))
+    mask = remove_small_holes(mask, max_size=int(MIN_HOLE / mpp**2))
+    return TissueMask(mask, mpp)
+
+
+def _saturation(image):
+    """Saturation of HSV, uint8 (h, w), in integers because a thumbnail in floats takes a tenth of a gigabyte."""
+    brightest, darkest = image.max(axis=2), image.min(axis=2)
+    return ((brightest - darkest) * np.uint16(255) // np.maximum(brightest, 1)).astype(np.uint8)
+
+
+def _given_mask(slide, answer, source="the tissue function"):
+    """TissueMask of a bool array over the whole slide, or of (array, um/px)."""
+    mask, mpp = answer if isinstance(answer, tuple) else (answer, None)
+    mask = np.asarray(mask)
+    if mask.ndim != 2 or not mask.size:
+        raise TissueMaskError(f"{source} gave a mask of shape {mask.shape} for {slide.path}; expected (h, w)")
+    width, height = (length * slide.mpp for length in slide.dimensions)
+    if mpp is None:
+        mpp = max(width / mask.shape[1], height / mask.shape[0])
+    # A mask that was scaled and rounded may miss a pixel, and one that covers another slide misses many.
+    wanted = height / mpp, width / mpp
+    if any(abs(have - want) > 2 + 0.02 * want for have, want in zip(mask.shape, wanted)):
+        raise TissueMaskError(
+            f"{source} gave a mask of {mask.shape[1]} x {mask.shape[0]} px for {slide.path}, whose sides are as "
+            f"{slide.dimensions[0]} to {slide.dimensions[1]}; expected about {wanted[1]:.0f} x {wanted[0]:.0f} px"
+        )
+    return TissueMask(mask > 0, mpp)
+
+
+def is_background(patches, threshold=245):
+    """Which patches are blank: those whose mean pixel is at least `threshold`, the paper's rule without a mask.
+
+    Parameters
+    ----------
+    patches : uint8 array (n, h, w, 3)
+
+    Returns
+    -------
+    bool array (n,)
+    """
+    patches = np.asarray(patches)
+    sums = patches.reshape(len(patches), -1).sum(axis=1, dtype=np.uint64)
+    return sums >= threshold * np.prod(patches.shape[1:])
