@@ -1,0 +1,162 @@
+"""Cohort: paths of slides beside a table of their targets; and how embedded cohorts are written, resumably."""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from tqdm.auto import tqdm
+
+from sknic.datasets.pyramid import read_description
+from sknic.exceptions import DatasetError
+
+TABLE = "cohort.csv"
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Slides and what is known of them.
+
+    Attributes
+    ----------
+    paths : list of str
+        Slide files, in the order of the table's rows.
+    table : DataFrame
+        One row a slide, at least ``slide`` and ``patient``; targets such as ``score``, ``pattern``, ``time`` (days)
+        and ``event``.
+    groups : dict of str to list of str
+        Of a mosaic cohort: the sources of its patches, by part; empty otherwise.
+    missing : list of str
+        Slides or patients named by a table for which no slide file was found.
+    """
+
+    paths: list[str]
+    table: pd.DataFrame
+    groups: dict[str, list[str]] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+
+    def __len__(self):
+        return len(self.paths)
+
+    @property
+    def patients(self):
+        """Patient of each slide, object array (n_slides,): the groups of a split."""
+        return self.table["patient"].to_numpy(object)
+
+    @property
+    def score(self):
+        """Score of each slide, float array (n_slides,)."""
+        return self._column("score").to_numpy(float)
+
+    @property
+    def survival(self):
+        """Outcome of each slide's patient as scikit-survival wants it: structured array of event and time."""
+        outcome = np.empty(len(self), dtype=[("event", bool), ("time", float)])
+        outcome["event"], outcome["time"] = self._column("event"), self._column("time")
+        return outcome
+
+    def select(self, rows):
+        """The cohort of some rows, given as a mask or as positions, in that order."""
+        rows = np.arange(len(self))[np.asarray(rows)]
+        table = self.table.iloc[rows].reset_index(drop=True)
+        return Cohort([self.paths[row] for row in rows], table, self.groups, self.missing)
+
+    def _column(self, name):
+        if name not in self.table:
+            raise DatasetError(f"this cohort has no column {name!r}; it has {list(self.table)}")
+        return self.table[name]
+
+
+def read_cohort(csv):
+    """Read a cohort from a table of slides.
+
+    Parameters
+    ----------
+    csv : str or Path
+        Table with a column ``path`` (relative paths start at the table's folder) and any targets; ``slide`` defaults
+        to the file's stem and ``patient`` to the slide.
+
+    Returns
+    -------
+    Cohort
+
+    Raises
+    ------
+    DatasetError
+        Where the table has no ``path``, or slides are missing: all are named.
+    """
+    csv = Path(csv)
+    try:
+        table = pd.read_csv(csv, dtype={"path": str, "slide": str, "patient": str})
+    except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{csv}: cannot be read as a CSV table of slides ({error})") from error
+    if "path" not in table:
+        raise DatasetError(f"{csv}: expected a column 'path', found {list(table)}")
+    paths = [os.path.join(csv.parent, path) for path in table.pop("path")]
+    missing = [path for path in paths if not os.path.exists(path)]
+    if missing:
+        raise DatasetError(f"{csv}: {len(missing)} of {len(paths)} slides are missing: {shown(missing)}")
+    if "slide" not in table:
+        table.insert(0, "slide", [Path(path).stem for path in paths])
+    if "patient" not in table:
+        table.insert(1, "patient", table["slide"])
+    return Cohort(paths, table)
+
+
+def write_slides(write, recipes, out_dir, suffix, n_jobs, verbose, title):
+    """Write one slide for each recipe, skipping those whose file already holds it.
+
+    Parameters
+    ----------
+    write : callable(recipe, path, digest)
+        Writes one slide and keeps `digest` as its description.
+    recipes : dict of str to dict
+        Slide name to all that decides its pixels, as plain JSON values.
+    out_dir : Path
+    suffix : str
+    n_jobs : int or None
+        As in joblib.
+    verbose : int
+        0: no progress bar.
+    title : str
+        Of the progress bar.
+
+    Returns
+    -------
+    paths : list of str
+    """
+    paths = {name: os.path.join(out_dir, name + suffix) for name in recipes}
+    digests = {name: recipe_digest(recipe) for name, recipe in recipes.items()}
+    due = [name for name, path in paths.items() if read_description(path) != digests[name]]
+    results = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(
+        delayed(write)(recipes[name], paths[name], digests[name]) for name in due
+    )
+    for _ in tqdm(results, total=len(due), desc=title, unit="slide", disable=not verbose or not due):
+        pass
+    return list(paths.values())
+
+
+def write_table(cohort, out_dir):
+    """Keep the cohort's table beside its slides, so that `read_cohort` finds all of it again."""
+    table = cohort.table.copy()
+    table.insert(0, "path", [os.path.relpath(path, out_dir) for path in cohort.paths])
+    path = Path(out_dir) / TABLE
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    table.to_csv(temporary, index=False)
+    os.replace(temporary, path)
+
+
+def recipe_digest(recipe):
+    """Short name of a recipe: the same recipe, the same name, on every machine."""
+    return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def shown(names, most=10):
+    """Some names and how many more there are, for a message."""
+    names = [str(name) for name in names]
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest

@@ -1,0 +1,142 @@
+"""Cohorts of drawn H&E slides: liver with colorectal metastases, from layout to pyramidal TIFF."""
+
+from pathlib import Path
+
+import numpy as np
+from scipy.ndimage import map_coordinates
+from sklearn.utils import check_random_state
+
+from sknic.datasets import stains, textures
+from sknic.datasets.cohort import Cohort, write_slides, write_table
+from sknic.datasets.layout import TUMOUR, TissueLayout
+from sknic.datasets.pyramid import write_pyramid
+from sknic.datasets.targets import draw_cohort
+from sknic.datasets.tissue import MAP_STEP, NAMES, paint
+
+CELL = 128
+MPP = 0.5
+SUFFIXES = {"generic": ".tiff", "aperio": ".svs"}
+_DRAWING_VERSION = 1  # raise it when the same recipe gives other pixels, so that old files are drawn anew
+_TISSUE_OF_CELL = ("glass", "liver", "stroma", "tumour", "proliferating")
+_LYMPHOID_SHARE = 0.025
+
+
+def make_histology_cohort(
+    n_slides,
+    out_dir,
+    *,
+    shape=(24, 24),
+    score="hotspot",
+    n_centres=3,
+    max_slides_per_patient=3,
+    file_format="generic",
+    random_state=0,
+    n_jobs=None,
+    verbose=0,
+):
+    """Write a cohort of drawn H&E slides and return their paths and targets.
+
+    Each slide shows liver with nests of metastatic adenocarcinoma (glands with lumens, crowded dark nuclei), a region
+    that proliferates more (mitotic figures), collagenous stroma and clusters of lymphocytes, on white glass. The
+    growth pattern is a matter of arrangement alone: stroma around the tumour (desmoplastic) or the same amount of it
+    elsewhere (replacement). Centres differ in stain, glass and noise.
+
+    Parameters
+    ----------
+    n_slides : int
+    out_dir : str or Path
+        Folder for the slides and ``cohort.csv``. Slides of the same recipe that are already there are kept, so an
+        interrupted call is simply made again.
+    shape : (rows, columns)
+        Size in cells of 128 px at 0.5 um/px (64 um), at least 20 each. (48, 48) makes the growth pattern easier.
+    score : {"hotspot", "tumour_fraction"}
+        What the column ``score`` holds: density of proliferating tumour where it is densest, as pathologists count
+        mitoses, or the tumour's share of the tissue. Both are columns in any case.
+    n_centres : int
+        Number of scanners.
+    max_slides_per_patient : int
+    file_format : {"generic", "aperio"}
+        See `write_pyramid`.
+    random_state : int, RandomState or None
+        The same seed gives the same bytes.
+    n_jobs : int or None
+        Slides drawn at once, as in joblib.
+    verbose : int
+        1 shows a progress bar.
+
+    Returns
+    -------
+    Cohort
+        ``table`` has one row a slide: slide, patient, score, hotspot, tumour_fraction, hot_fraction, stroma_fraction,
+        pattern ("replacement" or "desmoplastic"), time (days), event (bool), centre, seed, mpp. Survival
+        follows `sknic.datasets.targets.draw_cohort`.
+
+    Examples
+    --------
+    >>> cohort = make_histology_cohort(24, "slides", random_state=0, n_jobs=2)  # doctest: +SKIP
+    >>> y = cohort.table["score"]  # doctest: +SKIP
+    """
+    if file_format not in SUFFIXES:
+        raise ValueError(f"file_format={file_format!r}: expected one of {sorted(SUFFIXES)}")
+    out_dir = Path(out_dir)
+    layouts, table = draw_cohort(
+        n_slides, tuple(shape), score, n_centres, max_slides_per_patient, check_random_state(random_state)
+    )
+    recipes = {
+        row.slide: _recipe(layout, row.seed, row.centre, file_format)
+        for row, layout in zip(table.itertuples(), layouts)
+    }
+    paths = write_slides(_write_slide, recipes, out_dir, SUFFIXES[file_format], n_jobs, verbose, "Drawing slides")
+    table["centre"] = [stains.scanner(centre).name for centre in table["centre"]]
+    table["mpp"] = MPP
+    cohort = Cohort(paths, table)
+    write_table(cohort, out_dir)
+    return cohort
+
+
+def _recipe(layout, seed, centre, file_format):
+    return {
+        "version": _DRAWING_VERSION,
+        "cells": ["".join(map(str, row)) for row in layout.cells.tolist()],
+        "seed": int(seed),
+        "centre": int(centre),
+        "file_format": file_format,
+    }
+
+
+def _write_slide(recipe, path, digest):
+    rng = np.random.RandomState(recipe["seed"])
+    layout = TissueLayout(np.array([list(map(int, row)) for row in recipe["cells"]], np.uint8))
+    haematoxylin, eosin = paint(tissue_map(layout, rng), rng)
+    scanner = stains.scanner(recipe["centre"])
+
+    def pixels(y, n_rows):
+        return stains.develop(haematoxylin[y : y + n_rows], eosin[y : y + n_rows], scanner, rng)
+
+    write_pyramid(path, pixels, haematoxylin.shape[::-1], mpp=MPP, layout=recipe["file_format"], description=digest)
+
+
+def tissue_map(layout, random_state):
+    """Tissue of each 4 um square: the layout's cells with natural outlines and some clusters of lymphocytes.
+
+    Parameters
+    ----------
+    layout : TissueLayout
+    random_state : RandomState
+
+    Returns
+    -------
+    tissue_map : uint8 array (rows * 16, columns * 16)
+        Index into `sknic.datasets.tissue.NAMES`.
+    """
+    step = CELL // MAP_STEP
+    shape = tuple(side * step for side in layout.cells.shape)
+    grid = (np.indices(shape) + 0.5) / step - 0.5
+    for scale, reach in ((0.9 * step, 0.38), (0.25 * step, 0.10)):
+        grid += reach * np.stack([textures.smooth_noise(shape, scale, random_state) for _ in range(2)])
+    cells = map_coordinates(layout.cells, grid, order=0, mode="nearest")
+    tissue = np.array([NAMES.index(name) for name in _TISSUE_OF_CELL], np.uint8)[cells]
+    clusters = textures.smooth_noise(shape, 0.28 * step, random_state)
+    clusters = (clusters > np.quantile(clusters, 1 - _LYMPHOID_SHARE)) & (cells > 0) & (cells < TUMOUR)
+    tissue[clusters] = NAMES.index("lymphocytes")
+    return tissue

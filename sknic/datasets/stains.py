@@ -1,0 +1,83 @@
+"""Haematoxylin and eosin: from amounts of dye to pixels by Beer and Lambert, and the scanners that differ in it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+OD_STEPS = 80  # dye planes are uint8: 80 steps are an optical density (natural logarithm) of 1 along the dye's vector
+
+_HAEMATOXYLIN = (0.62, 0.70, 0.35)
+_EOSIN = (0.17, 0.81, 0.52)
+_FIRST_SCANNER = 7300
+
+
+@dataclass(frozen=True)
+class Scanner:
+    """How one centre's slides look: absorbance of the dyes in R, G, B, their strengths, glass and noise."""
+
+    name: str
+    haematoxylin: tuple[float, float, float] = _HAEMATOXYLIN
+    eosin: tuple[float, float, float] = _EOSIN
+    haematoxylin_strength: float = 1.0
+    eosin_strength: float = 1.0
+    glass: tuple[float, float, float] = (249.0, 248.0, 250.0)
+    noise: float = 1.5
+
+    def table(self):
+        """RGB of every pair of dye amounts, uint8 (256 * 256, 3), row ``256 * haematoxylin + eosin``."""
+        steps = np.arange(256)[:, None] / OD_STEPS
+        blue = np.exp(-steps * self.haematoxylin_strength * _unit(self.haematoxylin))
+        pink = np.exp(-steps * self.eosin_strength * _unit(self.eosin))
+        colours = np.array(self.glass) * blue[:, None] * pink[None]
+        return np.rint(colours).astype(np.uint8).reshape(-1, 3)
+
+
+def scanner(index):
+    """Scanner number `index`: the same one in every cohort and patch set; number 0 is the nominal one."""
+    if index == 0:
+        return Scanner("centre 0")
+    rng = np.random.RandomState(_FIRST_SCANNER + index)
+    return Scanner(
+        f"centre {index}",
+        haematoxylin=tuple(np.array(_HAEMATOXYLIN) + rng.uniform(-0.08, 0.08, 3)),
+        eosin=tuple(np.array(_EOSIN) + rng.uniform(-0.08, 0.08, 3)),
+        haematoxylin_strength=rng.uniform(0.75, 1.3),
+        eosin_strength=rng.uniform(0.7, 1.35),
+        glass=tuple(rng.uniform(246, 253, 3)),
+        noise=rng.uniform(1, 3),
+    )
+
+
+def develop(haematoxylin, eosin, scanner, random_state):
+    """Pixels of dye planes.
+
+    Parameters
+    ----------
+    haematoxylin, eosin : uint8 array (height, width)
+        Amounts of dye, `OD_STEPS` to an optical density of 1.
+    scanner : Scanner
+    random_state : RandomState
+        Draws the sensor's noise.
+
+    Returns
+    -------
+    pixels : uint8 array (height, width, 3), RGB
+    """
+    index = haematoxylin.astype(np.uint16)
+    index <<= 8
+    index |= eosin
+    pixels = scanner.table().astype(np.int16).take(index, axis=0)
+    pixels += _noise(pixels.shape, scanner.noise, random_state)
+    return np.clip(pixels, 0, 255, out=pixels).astype(np.uint8)
+
+
+def _noise(shape, sigma, random_state):
+    """Sensor noise, repeated from one drawn tile: drawing every pixel would cost more than the slide."""
+    side = 512
+    tile = np.rint(random_state.normal(0, sigma, (side, side, shape[2]))).astype(np.int16)
+    repeats = -(-shape[0] // side), -(-shape[1] // side), 1
+    return np.tile(tile, repeats)[: shape[0], : shape[1]]
+
+
+def _unit(vector):
+    return np.array(vector) / np.linalg.norm(vector)
