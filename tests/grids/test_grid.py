@@ -103,7 +103,7 @@ def test_a_list_of_grids_is_an_object_array(grid):
     [
         (np.zeros((2, 3)), [[0, 0]], "expected"),
         (np.zeros((1, 3)), [[5, 0]], "inside"),
-        (np.zeros(3), [[0, 0]], ""),
+        (np.zeros(3), [[0, 0]], "expected"),
     ],
 )
 def test_embeddings_and_cells_that_do_not_fit_are_refused(embeddings, cells, message):
