@@ -264,7 +264,7 @@ def _adam(param_groups, lr, l2):
     params = [p for group in param_groups for p in group["params"]]
     kernels = {"params": [p for p in params if p.ndim > 1], "weight_decay": 2 * l2}
     others = {"params": [p for p in params if p.ndim <= 1]}
-    return torch.optim.Adam([group for group in (kernels, others) if group["params"]], lr=lr)
+    return torch.optim.Adam([group for group in (kernels, others) if group["params"]], lr=lr, fused=True)
 
 
 def train(
@@ -342,20 +342,8 @@ def train(
     schedule = Plateau(
         monitor or ("train_loss" if valid_data is None else "valid_loss"), lower_is_better, patience, min_lr
     )
-    net = net_class(
-        module,
-        criterion=_Loss,
-        criterion__function=loss,
-        optimizer=_adam,
-        optimizer__l2=l2,
-        lr=lr,
-        train_split=None,
-        callbacks=[*(callbacks or []), ("plateau", schedule)],
-        device=str(device),
-        verbose=verbose,
-    )
-    if verbose <= 0:
-        net.set_params(callbacks__print_log=None)
+    callbacks = [*(callbacks or []), ("plateau", schedule)]
+    net = _build(net_class, module, loss, device, lr=lr, optimizer__l2=l2, callbacks=callbacks, verbose=verbose)
     sampler = batch_sampler if batch_sampler is not None else EvenBatches(len(train_data), batch_size)
     loaders = (
         DataLoader(train_data, batch_sampler=sampler, collate_fn=collate, num_workers=num_workers),
@@ -365,6 +353,38 @@ def train(
         net.initialize()
         _run(net, loaders, max_epochs, schedule)
     return _trim(net)
+
+
+def restore(module, weights, device="auto"):
+    """Build a fitted net from saved weights, for prediction.
+
+    Parameters
+    ----------
+    module : callable () -> torch.nn.Module
+    weights : dict of str to tensor
+        The module's state.
+    device : "auto", str or torch.device
+
+    Raises
+    ------
+    RuntimeError
+        When the weights are not those of the module.
+    """
+    device = resolve_device(device)
+    net = _build(Net, module, None, device, optimizer__l2=0.0, verbose=0)
+    with _own_randomness(device, 0):
+        net.initialize()
+    net.module_.load_state_dict(weights)
+    return _trim(net)
+
+
+def _build(net_class, module, loss, device, **settings):
+    net = net_class(
+        module, _Loss, criterion__function=loss, optimizer=_adam, train_split=None, device=str(device), **settings
+    )
+    if net.verbose <= 0:
+        net.set_params(callbacks__print_log=None)
+    return net
 
 
 @contextmanager
@@ -413,4 +433,8 @@ def _trim(net):
 
 def history(net):
     """Return the training history as a list of dicts, one an epoch: epoch, train_loss, valid_loss, lr, dur, ..."""
-    return [dict(row) for row in net.history]
+    return [{name: _plain(value) for name, value in row.items()} for row in net.history]
+
+
+def _plain(value):
+    return value.item() if isinstance(value, np.generic) else value

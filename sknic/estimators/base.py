@@ -19,8 +19,9 @@ from sknic.estimators.crops import (
     TrainingCrops,
     auto_canvas,
 )
+from sknic.estimators.files import write_estimator
 from sknic.estimators.network import GridCNN, valid_size
-from sknic.training import history, make_random, split, train
+from sknic.training import history, make_random, restore, split, train
 
 MIN_BATCHES = 32
 MIN_PATIENTS_TO_SPLIT = 4
@@ -169,6 +170,7 @@ class GridEstimator(BaseEstimator):
         """
         random = make_random(self.random_state)
         train_rows, valid_rows = self._split(len(grids), groups, strata, random)
+        self.n_outputs_ = n_outputs
         self.canvas_ = self._choose_canvas(grids)
         canvas = self._canvas(grids)
         train_data = TrainingCrops([grids[i] for i in train_rows], targets[train_rows], canvas, random)
@@ -233,8 +235,24 @@ class GridEstimator(BaseEstimator):
         check_is_fitted(self, "net_")
         grids = read_grids(self, X, reset=False)
         crops = SpreadCrops(grids, torch.zeros(len(grids)), self._canvas(grids), self.n_crops)
-        loader = DataLoader(crops, batch_size=self.batch_size, collate_fn=_as_is)
+        # One crop at a time: the last bits of a prediction, too, do not depend on what else is predicted.
+        loader = DataLoader(crops, batch_size=1, collate_fn=_as_is)
         outputs = torch.cat([link(output) for output in self.net_.forward_iter(loader)]).double().numpy()
         total = np.zeros((len(grids), outputs.shape[1]))
         np.add.at(total, crops.owner, outputs)
         return total / np.bincount(crops.owner, minlength=len(grids))[:, None]
+
+    def save(self, path):
+        """Write the fitted estimator to a safetensors file, which `load_estimator` reads; no pickle.
+
+        Callbacks, the device and a RandomState are not kept; of a network that is not sknic's, the name.
+
+        Parameters
+        ----------
+        path : str or Path
+        """
+        check_is_fitted(self, "net_")
+        write_estimator(path, self)
+
+    def _restore_net(self, weights):
+        self.net_ = restore(self._module(self.n_outputs_), weights, self.device)

@@ -21,6 +21,10 @@ class ArrayGrid:
     shape: tuple[int, int]
 
     @property
+    def code_size(self):
+        return self.embeddings.shape[1]
+
+    @property
     def orientations(self):
         return (self,)
 

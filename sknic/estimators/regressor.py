@@ -56,12 +56,16 @@ class GridCNNRegressor(RegressorMixin, GridEstimator):
         The fitted net; `net_.module_` is the torch module.
     canvas_ : int
         Side of the canvas, cells.
+    n_outputs_ : int
+        Of the network.
     history_ : list of dict
         One dict an epoch: train_loss, valid_loss, lr, dur, ...
     n_features_in_ : int
         C, the length of an embedding.
     target_mean_, target_scale_ : float array (n_outputs,)
         The network learns the standardised target.
+    y_ndim_ : int
+        Of y in `fit`; predictions have it too.
 
     Examples
     --------
@@ -103,7 +107,7 @@ class GridCNNRegressor(RegressorMixin, GridEstimator):
     def _read_numbers(self, grids, y):
         y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
         check_consistent_length(grids, y)
-        self._one_output = y.ndim == 1
+        self.y_ndim_ = y.ndim
         y = y.reshape(len(y), -1)
         spread = y.std(axis=0)
         self.target_mean_, self.target_scale_ = y.mean(axis=0), np.where(spread > 0, spread, 1.0)
@@ -117,4 +121,4 @@ class GridCNNRegressor(RegressorMixin, GridEstimator):
         X : sequence or object array of n Grids or (C, rows, columns) arrays, 4-D array, or table (n, C)
         """
         y = self._predict_outputs(X) * self.target_scale_ + self.target_mean_
-        return y[:, 0] if self._one_output else y
+        return y[:, 0] if self.y_ndim_ == 1 else y

@@ -72,6 +72,8 @@ class GridCoxSurvival(GridEstimator):
         The fitted net; `net_.module_` is the torch module.
     canvas_ : int
         Side of the canvas, cells.
+    n_outputs_ : int
+        Of the network.
     history_ : list of dict
         One dict an epoch: train_loss, valid_loss, lr, dur, ...
     n_features_in_ : int

@@ -1,0 +1,152 @@
+"""Files of fitted estimators: weights as safetensors, everything else as JSON in its header; no pickle."""
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from sknic import __version__
+from sknic.estimators.network import AttentionMIL, GridCNN
+from sknic.exceptions import ModelFileError
+
+FORMAT = "sknic estimator 1"
+_OWN_MODULES = {None: None, "GridCNN": GridCNN, "AttentionMIL": AttentionMIL}
+
+
+def write_estimator(path, estimator):
+    """Write a fitted estimator; a file of that name is replaced only once the new one is whole."""
+    path = Path(path)
+    weights = estimator.net_.module_.state_dict()
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+    header = {"format": FORMAT, "sknic": __version__, "class": type(estimator).__name__}
+    header |= {
+        "params": _params_of(estimator),
+        "learnt": _learnt_of(estimator),
+        "module": _module_name(estimator.module),
+    }
+    header["checksum"] = _checksum(header, weights)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(save(weights, metadata={"sknic": json.dumps(header)}))
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+
+
+def _umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def read_estimator(path):
+    """Return the header and the weights of a file by `write_estimator`.
+
+    Raises
+    ------
+    ModelFileError
+        When it is none or is damaged.
+    """
+    content = Path(path).read_bytes()
+    try:
+        weights = load(content)
+        length = int.from_bytes(content[:8], "little")
+        header = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["sknic"])
+        checksum = header.pop("checksum")
+        if header["format"] != FORMAT:
+            raise ValueError(f"its format is {header['format']!r}, this sknic reads {FORMAT!r}")
+        if _checksum(header, weights) != checksum:
+            raise ValueError("its checksum does not fit: it is damaged")
+    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ModelFileError(f"{path} is no estimator file that sknic can read: {error}") from error
+    return header, weights
+
+
+def load_estimator(path, device="auto", module=None):
+    """Read a fitted estimator that `save` wrote. No code in a file is ever run.
+
+    Parameters
+    ----------
+    path : str or Path
+    device : "auto", "cpu", "cuda" or torch.device
+    module : callable (n_channels, n_outputs) -> torch.nn.Module, optional
+        Only for an estimator whose network is not sknic's: what was its `module`.
+
+    Returns
+    -------
+    GridCNNClassifier, GridCNNRegressor or GridCoxSurvival
+
+    Raises
+    ------
+    ModelFileError
+        When the file is damaged or foreign, or its network is not known.
+    FileNotFoundError
+    """
+    from sknic import estimators
+
+    header, weights = read_estimator(path)
+    classes = {name: getattr(estimators, name) for name in ("GridCNNClassifier", "GridCNNRegressor", "GridCoxSurvival")}
+    if header["class"] not in classes:
+        raise ModelFileError(f"{path} holds an estimator of the unknown class {header['class']!r}")
+    module = _module_of(path, header["module"], module)
+    estimator = classes[header["class"]](**header["params"], module=module, device=device)
+    for name, value in header["learnt"].items():
+        setattr(estimator, name, _decode(value))
+    try:
+        estimator._restore_net(weights)
+    except RuntimeError as error:
+        raise ModelFileError(f"the weights in {path} are of another network: {error}") from error
+    return estimator
+
+
+def _module_of(path, name, given):
+    if given is None and name not in _OWN_MODULES:
+        raise ModelFileError(f"the network in {path} is {name}, which sknic does not know; give it as module=")
+    return _OWN_MODULES[name] if given is None else given
+
+
+def _checksum(header, weights):
+    hashed = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    for name in sorted(weights):
+        array = weights[name].numpy()
+        hashed.update(f"{name} {array.dtype} {array.shape};".encode())
+        hashed.update(array.tobytes())
+    return hashed.hexdigest()
+
+
+def _params_of(estimator):
+    """Parameters that JSON holds; callbacks and a RandomState serve training alone and are left out."""
+    params = estimator.get_params(deep=False)
+    for name in ("module", "device", "callbacks"):
+        del params[name]
+    if isinstance(estimator.random_state, np.random.RandomState):
+        params["random_state"] = None
+    return {name: _encode(value) for name, value in params.items()}
+
+
+def _learnt_of(estimator):
+    return {name: _encode(value) for name, value in vars(estimator).items() if name.endswith("_") and name != "net_"}
+
+
+def _module_name(module):
+    return None if module is None else getattr(module, "__qualname__", type(module).__qualname__)
+
+
+def _encode(value):
+    if isinstance(value, np.ndarray):
+        return {"dtype": value.dtype.str, "values": value.tolist()}
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _decode(value):
+    return np.array(value["values"], dtype=value["dtype"]) if isinstance(value, dict) else value

@@ -1,0 +1,138 @@
+"""Cox's model: the loss is that of scikit-survival and lifelines, the hazard Breslow's."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from lifelines import CoxPHFitter
+from sksurv.column import encode_categorical
+from sksurv.datasets import load_gbsg2, load_veterans_lung_cancer, load_whas500
+from sksurv.linear_model import CoxPHSurvivalAnalysis
+from sksurv.linear_model.coxph import BreslowEstimator
+from sksurv.util import Surv
+
+from sknic.estimators.cox import (
+    as_survival,
+    baseline_hazard,
+    cox_loss,
+    cumulative_hazard_functions,
+    survival_functions,
+)
+
+COHORTS = {"gbsg2": load_gbsg2, "whas500": load_whas500, "veterans": load_veterans_lung_cancer}
+
+
+def standardised(name):
+    X, y = COHORTS[name]()
+    X = encode_categorical(X).astype(float)
+    return (X - X.mean()) / X.std(), y
+
+
+def linear_coefficients(X, y, ties):
+    """Coefficients that minimise `cox_loss` of a linear module."""
+    event, time = map(torch.tensor, as_survival(y))
+    X = torch.tensor(X.to_numpy())
+    module = torch.nn.Linear(X.shape[1], 1, bias=False, dtype=torch.float64)
+    optimiser = torch.optim.LBFGS(module.parameters(), max_iter=500, line_search_fn="strong_wolfe")
+
+    def closure():
+        optimiser.zero_grad()
+        loss = cox_loss(module(X)[:, 0], event, time, ties)
+        loss.backward()
+        return loss
+
+    optimiser.step(closure)
+    return module.weight.detach().numpy()[0]
+
+
+@pytest.mark.parametrize("ties", ["efron", "breslow"])
+@pytest.mark.parametrize("name", COHORTS)
+def test_a_linear_module_gets_scikit_survivals_coefficients(name, ties):
+    X, y = standardised(name)
+    expected = CoxPHSurvivalAnalysis(ties=ties, n_iter=200).fit(X, y).coef_
+    np.testing.assert_allclose(linear_coefficients(X, y, ties), expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", COHORTS)
+def test_a_linear_module_gets_lifelines_coefficients(name):
+    X, y = standardised(name)
+    event, time = as_survival(y)
+    expected = CoxPHFitter().fit(X.assign(time=time, event=event), "time", "event").params_
+    np.testing.assert_allclose(linear_coefficients(X, y, "efron"), expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("ties", ["efron", "breslow"])
+def test_the_order_of_samples_does_not_change_the_loss(ties):
+    risk, time = torch.randn(50, dtype=torch.float64), torch.randint(0, 8, (50,)).double()
+    event, order = torch.rand(50) < 0.6, torch.randperm(50)
+    torch.testing.assert_close(
+        cox_loss(risk, event, time, ties), cox_loss(risk[order], event[order], time[order], ties)
+    )
+
+
+@pytest.mark.parametrize("ties", ["efron", "breslow"])
+def test_a_batch_without_events_has_no_loss_and_no_gradient(ties):
+    risk = torch.randn(5, requires_grad=True)
+    loss = cox_loss(risk, torch.zeros(5, dtype=bool), torch.arange(5.0), ties)
+    loss.backward()
+    assert loss == 0 and (risk.grad == 0).all()
+
+
+@pytest.mark.parametrize("ties", ["efron", "breslow"])
+@pytest.mark.parametrize("scale", [1, 300])
+def test_extreme_risks_and_ties_everywhere_stay_finite(ties, scale):
+    risk = (scale * torch.randn(20)).requires_grad_()
+    loss = cox_loss(risk, torch.ones(20, dtype=bool), torch.ones(20), ties)
+    loss.backward()
+    assert torch.isfinite(loss) and torch.isfinite(risk.grad).all()
+
+
+def test_the_baseline_hazard_is_scikit_survivals():
+    random = np.random.RandomState(0)
+    risk, event, time = random.normal(size=60), random.uniform(size=60) < 0.6, random.randint(1, 15, 60).astype(float)
+    reference = BreslowEstimator().fit(risk, event, time)
+    times, hazard = baseline_hazard(risk, event, time)
+    np.testing.assert_array_equal(times, reference.unique_times_)
+    np.testing.assert_allclose(hazard, reference.cum_baseline_hazard_.y)
+    for ours, theirs in [
+        (survival_functions, reference.get_survival_function),
+        (cumulative_hazard_functions, reference.get_cumulative_hazard_function),
+    ]:
+        for function, expected in zip(ours(risk[:3], times, hazard), theirs(risk[:3])):
+            np.testing.assert_allclose(function(times), expected(times))
+
+
+EVENT, TIME = [True, False, True], [3.0, 2.5, 1.0]
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        Surv.from_arrays(EVENT, TIME),
+        Surv.from_arrays(EVENT, TIME, "died", "years"),
+        pd.DataFrame({"time": TIME, "event": EVENT, "age": [1, 2, 3]}),
+        pd.DataFrame({"event": [1, 0, 1], "time": TIME}),
+        (EVENT, TIME),
+        [np.array([1, 0, 1]), np.array(TIME)],
+    ],
+)
+def test_survival_targets_of_every_form_read_the_same(y):
+    event, time = as_survival(y)
+    assert event.tolist() == EVENT and event.dtype == bool
+    assert time.tolist() == TIME
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (np.arange(4.0), "structured array"),
+        (pd.DataFrame({"time": TIME}), "DataFrame"),
+        (([0, 2, 1], TIME), "event must be"),
+        ((EVENT, [1, -1, 1]), "time must be"),
+        ((EVENT, [1, np.nan, 1]), "time must be"),
+        ((EVENT, [1, 2]), "one length"),
+    ],
+)
+def test_a_target_that_is_no_survival_time_is_refused(y, message):
+    with pytest.raises(ValueError, match=message):
+        as_survival(y)

@@ -1,0 +1,58 @@
+"""The networks: the paper's layers and sizes, canvases of any size, and a bag that is blind to places."""
+
+import pytest
+import torch
+
+from sknic.estimators import AttentionMIL, GridCNN
+from sknic.estimators.network import valid_size
+
+
+def test_the_papers_network_has_eight_separable_blocks_of_128_filters_and_a_dense_layer_of_128():
+    network = GridCNN(128, 3)
+    strides = [block.depthwise.stride[0] for block in network.blocks]
+    assert strides == [2, 2, 2, 2, 2, 2, 1, 1]
+    for block in network.blocks:
+        assert block.depthwise.weight.shape == (128, 1, 3, 3)
+        assert block.pointwise.weight.shape == (128, 128, 1, 1)
+        assert block.dropout.p == 0.2
+    assert [tuple(p.shape) for p in network.head.parameters() if p.ndim == 2] == [(128, 128), (3, 128)]
+
+
+def test_valid_padding_turns_a_400_canvas_into_one_position():
+    network = GridCNN(4, 2, n_filters=8, padding="valid").eval()
+    sizes = []
+    x = torch.zeros(1, 4, 400, 400)
+    for block in network.blocks:
+        x = block(x)
+        sizes.append(x.shape[-1])
+    assert sizes == [199, 99, 49, 24, 11, 5, 3, 1]
+    assert (valid_size(400), valid_size(383), valid_size(382)) == (1, 1, 0)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 17, 63, 64, 65, 130])
+def test_same_padding_takes_a_canvas_of_any_size(size):
+    assert GridCNN(4, 2, n_filters=8).eval()(torch.zeros(2, 4, size, size)).shape == (2, 2)
+
+
+def test_same_padding_sees_the_edge_and_the_middle_of_the_canvas():
+    network = GridCNN(4, 1, n_filters=8).double().eval()
+    x = torch.randn(1, 4, 48, 48, dtype=torch.float64, requires_grad=True)
+    network(x).sum().backward()
+    assert (x.grad.abs().sum(1)[0] > 0).all()
+
+
+def test_attention_is_blind_to_the_places_of_cells_and_to_background():
+    network = AttentionMIL(4, 2).eval()
+    crops = torch.randn(3, 4, 5, 5)
+    wider = torch.zeros(3, 4, 8, 8)
+    wider[..., 2:7, 1:6] = crops.flatten(2)[..., torch.randperm(25)].view(3, 4, 5, 5)
+    torch.testing.assert_close(network(crops), network(wider))
+
+
+def test_attention_to_an_empty_crop_is_finite_and_trains():
+    network = AttentionMIL(4, 2)
+    crops = torch.randn(2, 4, 3, 3)
+    crops[1] = 0
+    network(crops).sum().backward()
+    assert all(torch.isfinite(p.grad).all() for p in network.parameters())
+    assert torch.isfinite(network(torch.zeros(2, 4, 3, 3))).all()
