@@ -1,0 +1,67 @@
+"""Configuration of the documentation: theme, API pages, gallery."""
+
+import warnings
+
+import sknic
+
+project = "sknic"
+author = "the sknic developers"
+copyright = author
+release = version = sknic.__version__
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.doctest",
+    "sphinx.ext.mathjax",
+    "myst_parser",
+    "numpydoc",
+    "sphinx_design",
+    "sphinx_gallery.gen_gallery",
+]
+templates_path = ["_templates"]
+exclude_patterns = ["_build", "paper/README.md"]
+nitpicky = False
+
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+
+autosummary_generate = True
+autodoc_typehints = "none"
+numpydoc_show_class_members = False
+numpydoc_xref_param_type = False
+
+# Every code block marked `testcode` is run by `sphinx-build -b doctest`, on the small cohort that this prepares.
+doctest_global_setup = open(f"{__file__.rpartition('/')[0]}/doctest_setup.py").read()
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "auto_examples",
+    "backreferences_dir": "generated/backreferences",
+    "doc_module": ("sknic",),
+    "filename_pattern": r"plot_",
+    "within_subsection_order": "FileNameSortKey",
+    "remove_config_comments": True,
+    "show_memory": False,
+    "min_reported_time": 1,
+    "abort_on_example_error": False,
+    "plot_gallery": "True",
+}
+
+html_theme = "pydata_sphinx_theme"
+html_title = f"sknic {release}"
+html_static_path = ["_static"]
+html_css_files = ["sknic.css"]
+html_theme_options = {
+    "navbar_align": "left",
+    "show_toc_level": 2,
+    "header_links_before_dropdown": 6,
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": ["sphinx-version"],
+}
+html_sidebars = {"index": [], "changelog": [], "first_result": []}
+html_show_sourcelink = False
+
+# Displays call plt.figure themselves; the Agg backend of the gallery has nothing to show.
+warnings.filterwarnings("ignore", message=".*is non-interactive, and thus cannot be shown")
