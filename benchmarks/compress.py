@@ -34,7 +34,7 @@ def slides():
     }
     paths = {}
     with Slide(real) as slide:
-        tile = slide.read(0, 0, 2048, 2048, mpp=slide.mpp)
+        tile = tissue_square(slide)
     for name, (filename, options) in layouts.items():
         path = folder / filename
         if not path.exists():
@@ -44,18 +44,41 @@ def slides():
     return paths
 
 
+def tissue_square(slide, size=1024):
+    """The square of the slide with the darkest mean: tissue throughout."""
+    pixels = slide.read(0, 0, *slide.dimensions, mpp=slide.mpp)
+    corners = [(y, x) for y in range(0, len(pixels) - size, 64) for x in range(0, pixels.shape[1] - size, 64)]
+    y, x = min(corners, key=lambda corner: pixels[corner[0] :, corner[1] :][:size:8, :size:8].mean())
+    return pixels[y : y + size, x : x + size]
+
+
 def mosaic(tile, side):
     """Rows of the slide: real pixels, turned so that no two neighbours are alike; the right quarter is white."""
 
+    size = len(tile)
+
     def read(y, height):
         block = np.full((height, side, 3), 255, np.uint8)
-        row, offset = divmod(y, len(tile))
-        for column in range(side * 3 // 4 // len(tile)):
-            piece = np.rot90(tile, (row + column) % 4)[:, :: 1 if column % 2 else -1]
-            block[:, column * len(tile) : (column + 1) * len(tile)] = piece[offset : offset + height]
+        rows = np.arange(y, y + height)
+        for row in np.unique(rows // size):
+            here = rows // size == row
+            for column in range(side * 3 // 4 // size):
+                piece = np.rot90(tile, (row + column) % 4)
+                block[here, column * size : (column + 1) * size] = piece[rows[here] % size]
         return block
 
     return read
+
+
+class Clock:
+    """Seconds on the wall, and CPU seconds of this process and its children, between entering and leaving."""
+
+    def __enter__(self):
+        self._wall, self._cpu = time.perf_counter(), sum(os.times()[:4])
+        return self
+
+    def __exit__(self, *exception):
+        self.seconds, self.cpu = time.perf_counter() - self._wall, sum(os.times()[:4]) - self._cpu
 
 
 def run_sknic(path, n_threads):
@@ -67,13 +90,12 @@ def run_sknic(path, n_threads):
     encoder = load_encoder(test_data("encoders", "encoder_multitask-4.h5"))
     out = work_dir("compress") / f"grids-{os.getpid()}"
     compressor = SlideCompressor(encoder, cache_dir=out)
-    started = time.perf_counter()
-    (grid,) = compressor.transform([path])
-    seconds = time.perf_counter() - started
+    with Clock() as clock:
+        (grid,) = compressor.transform([path])
     for file in out.rglob("*"):
         if file.is_file():
             file.unlink()
-    return grid.n_cells, seconds
+    return grid.n_cells, clock
 
 
 def run_usual(path, n_threads, batch_size):
@@ -109,11 +131,11 @@ def run_usual(path, n_threads, batch_size):
             tensor = torch.from_numpy(np.array(image)).permute(2, 0, 1).float().div(255)
             return tensor.sub(0.5).div(0.5)
 
-    started = time.perf_counter()
-    with torch.inference_mode():
+    with torch.inference_mode(), Clock() as clock:
         loader = torch.utils.data.DataLoader(Patches(), batch_size=batch_size, num_workers=2)
         n = sum(len(network(batch)) for batch in loader)
-    return n, time.perf_counter() - started
+        del loader
+    return n, clock
 
 
 def run_reading(path, n_threads):
@@ -144,10 +166,9 @@ def _on_threads(path, n_threads, make_work):
             torch.set_num_threads(1)
             return work(band)
 
-        started = time.perf_counter()
-        with ThreadPoolExecutor(n_threads) as pool:
+        with Clock() as clock, ThreadPoolExecutor(n_threads) as pool:
             n = sum(pool.map(one, bands))
-        return n, time.perf_counter() - started
+        return n, clock
 
 
 WAYS = {
@@ -163,11 +184,9 @@ def one_run(way, path, n_threads):
     """Run in this process; print patches, seconds, CPU seconds and peak MB as JSON."""
     import resource
 
-    before = sum(os.times()[:4])
-    n, seconds = WAYS[way](path, n_threads)
-    cpu = sum(os.times()[:4]) - before
+    n, clock = WAYS[way](path, n_threads)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-    print(json.dumps({"n": n, "seconds": seconds, "cpu": cpu, "mb": peak}))
+    print(json.dumps({"n": n, "seconds": clock.seconds, "cpu": clock.cpu, "mb": peak}))
 
 
 def in_fresh_process(way, path, n_threads):

@@ -15,7 +15,7 @@ import sys
 import time
 
 from common import report, test_data, work_dir
-from compress import mosaic
+from compress import mosaic, tissue_square
 
 SIDES = (16384, 32768, 65536)
 
@@ -28,7 +28,7 @@ def slide_of(side):
     path = work_dir("scaling") / f"slide-{side}.tiff"
     if not path.exists():
         with Slide(test_data("slides", "CMU-1-Small-Region.svs")) as slide:
-            tile = slide.read(0, 0, 2048, 2048, mpp=slide.mpp)
+            tile = tissue_square(slide)
         write_pyramid(path, mosaic(tile, side), (side, side), mpp=0.25)
     return str(path)
 
