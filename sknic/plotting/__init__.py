@@ -1,0 +1,18 @@
+"""Pictures of slides, grids and results; every display takes `ax` and none shows itself."""
+
+from sknic.plotting.curves import LearningCurveDisplay, RocDisplay, ScatterDisplay
+from sknic.plotting.grids import FeatureMapsDisplay, GridDisplay, pca_rgb
+from sknic.plotting.slides import SaliencyDisplay, TissueDisplay
+from sknic.plotting.survival import KaplanMeierDisplay
+
+__all__ = [
+    "FeatureMapsDisplay",
+    "GridDisplay",
+    "KaplanMeierDisplay",
+    "LearningCurveDisplay",
+    "RocDisplay",
+    "SaliencyDisplay",
+    "ScatterDisplay",
+    "TissueDisplay",
+    "pca_rgb",
+]

@@ -1,0 +1,228 @@
+"""Charts of results: predicted against true, ROC, learning curves."""
+
+import numpy as np
+from sklearn.metrics import roc_curve
+
+from sknic.evaluation import auc, estimate
+from sknic.evaluation.bootstrap import bootstrap, independent_units
+from sknic.plotting.style import COLOURS, FAINT, INK, axes_for, next_colour, tidy
+
+
+class ScatterDisplay:
+    """Predicted against true, with Spearman's correlation and its interval.
+
+    Parameters
+    ----------
+    y_true, y_pred : ndarray of float, shape (n_slides,)
+    spearman : Estimate
+
+    Attributes
+    ----------
+    ax_, figure_, points_
+        Set by `plot`.
+    """
+
+    def __init__(self, y_true, y_pred, spearman):
+        self.y_true = y_true
+        self.y_pred = y_pred
+        self.spearman = spearman
+
+    @classmethod
+    def from_predictions(cls, y_true, y_pred, *, groups=None, ax=None, title=None, unit=None):
+        """Draw predictions.
+
+        Parameters
+        ----------
+        y_true, y_pred : array-like of float, shape (n_slides,)
+        groups : array-like, shape (n_slides,), optional
+            Patient of each slide, for the interval.
+        ax : matplotlib Axes, optional
+        title : str, optional
+        unit : str, optional
+            Of the target, for the axes.
+
+        Returns
+        -------
+        ScatterDisplay
+        """
+        y_true, y_pred = np.asarray(y_true, dtype=float), np.asarray(y_pred, dtype=float)
+        return cls(y_true, y_pred, estimate("spearman", y_true, y_pred, groups=groups)).plot(ax, title=title, unit=unit)
+
+    @classmethod
+    def from_estimator(cls, estimator, X, y, *, groups=None, ax=None, title=None, unit=None):
+        """Predict with a fitted regressor and draw; see `from_predictions`."""
+        return cls.from_predictions(y, estimator.predict(X), groups=groups, ax=ax, title=title, unit=unit)
+
+    def plot(self, ax=None, *, title=None, unit=None):
+        """Draw on `ax`, or on new axes; returns self."""
+        self.ax_ = axes_for(ax, (4.2, 4))
+        self.figure_ = self.ax_.figure
+        self.points_ = self.ax_.scatter(self.y_true, self.y_pred, s=16, color=COLOURS[0], alpha=0.6, linewidths=0)
+        both = np.r_[self.y_true, self.y_pred]
+        self.ax_.plot([both.min(), both.max()], [both.min(), both.max()], color=FAINT, linewidth=0.8, linestyle="--")
+        unit = f" ({unit})" if unit else ""
+        title = title or f"Spearman {self.spearman}, n = {self.spearman.n}"
+        tidy(self.ax_, title=title, xlabel=f"True{unit}", ylabel=f"Predicted{unit}")
+        return self
+
+
+class RocDisplay:
+    """A ROC curve with the interval of its area, and a band that resamples patients.
+
+    Parameters
+    ----------
+    fpr, tpr : ndarray of float, shape (n_points,)
+        False and true positive rate.
+    low, high : ndarray of float, shape (n_band,)
+        Pointwise interval of the true positive rate at `np.linspace(0, 1, n_band)`.
+    area : Estimate
+    name : str or None
+
+    Attributes
+    ----------
+    ax_, figure_, line_
+        Set by `plot`.
+    """
+
+    def __init__(self, fpr, tpr, low, high, area, name=None):
+        self.fpr = fpr
+        self.tpr = tpr
+        self.low = low
+        self.high = high
+        self.area = area
+        self.name = name
+
+    @classmethod
+    def from_predictions(cls, y_true, y_score, *, groups=None, name=None, ax=None, title=None):
+        """Draw the ROC curve of scores; call it again on the same `ax` for another model.
+
+        Parameters
+        ----------
+        y_true : array-like, shape (n_slides,)
+            Labels of two classes; the one that sorts last is positive.
+        y_score : array-like of float, shape (n_slides,)
+            Score of the positive class.
+        groups : array-like, shape (n_slides,), optional
+            Patient of each slide, for the interval.
+        name : str, optional
+            Of the model, for the legend.
+        ax : matplotlib Axes, optional
+        title : str, optional
+
+        Returns
+        -------
+        RocDisplay
+        """
+        y_true, y_score = np.asarray(y_true), np.asarray(y_score, dtype=float)
+        area = estimate("auc", y_true, y_score, groups=groups)
+        positive = y_true == np.unique(y_true)[-1]
+        fpr, tpr, _ = roc_curve(positive, y_score)
+        low, high = _roc_band(positive, y_score, groups)
+        return cls(fpr, tpr, low, high, area, name).plot(ax, title=title)
+
+    @classmethod
+    def from_estimator(cls, estimator, X, y, *, groups=None, name=None, ax=None, title=None):
+        """Predict with a fitted classifier of two classes and draw; see `from_predictions`."""
+        score = estimator.predict_proba(X)[:, 1]
+        return cls.from_predictions(y, score, groups=groups, name=name, ax=ax, title=title)
+
+    def plot(self, ax=None, *, title=None, band=True):
+        """Draw on `ax`, or on new axes; returns self."""
+        self.ax_ = axes_for(ax, (4.2, 4))
+        self.figure_ = self.ax_.figure
+        colour = next_colour(self.ax_)
+        label = f"{self.name}: AUC {self.area}" if self.name else f"AUC {self.area}, n = {self.area.n}"
+        if band:
+            grid = np.linspace(0, 1, len(self.low))
+            self.ax_.fill_between(grid, self.low, self.high, color=colour, alpha=0.15, linewidth=0)
+        (self.line_,) = self.ax_.plot(self.fpr, self.tpr, color=colour, linewidth=1.8, label=label)
+        self.ax_.plot([0, 1], [0, 1], color=FAINT, linewidth=0.8, linestyle="--")
+        self.ax_.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
+        self.ax_.legend(frameon=False, fontsize="small", loc="lower right", labelcolor=INK)
+        tidy(self.ax_, title=title or "ROC", xlabel="False positive rate", ylabel="True positive rate")
+        return self
+
+
+class LearningCurveDisplay:
+    """Training and validation loss, and the learning rate's steps, by epoch.
+
+    Parameters
+    ----------
+    histories : list of list of dict
+        ``history_`` of one or more models.
+
+    Attributes
+    ----------
+    ax_, figure_, lines_
+        Set by `plot`.
+    """
+
+    def __init__(self, histories):
+        self.histories = histories
+
+    @classmethod
+    def from_estimator(cls, estimator, *, ax=None, title=None):
+        """Draw the history of a fitted estimator, of the last step of a pipeline, or of every model of an ensemble.
+
+        Parameters
+        ----------
+        estimator : fitted estimator
+            With ``history_``, or a Pipeline or CrossValEnsemble of such.
+        ax : matplotlib Axes, optional
+        title : str, optional
+
+        Returns
+        -------
+        LearningCurveDisplay
+        """
+        return cls([_history(model) for model in getattr(estimator, "estimators_", [estimator])]).plot(ax, title=title)
+
+    def plot(self, ax=None, *, title=None):
+        """Draw on `ax`, or on new axes; returns self."""
+        self.ax_ = axes_for(ax, (5, 3.4))
+        self.figure_ = self.ax_.figure
+        self.lines_ = []
+        for number, history in enumerate(self.histories):
+            self._draw(history, labelled=number == 0)
+        title = title or (
+            "Learning curve" if len(self.histories) == 1 else f"Learning curves of {len(self.histories)} models"
+        )
+        self.ax_.legend(frameon=False, fontsize="small")
+        tidy(self.ax_, title=title, xlabel="Epoch", ylabel="Loss")
+        return self
+
+    def _draw(self, history, labelled):
+        alpha = 1 if len(self.histories) == 1 else 0.6
+        for key, colour, name in (("train_loss", COLOURS[0], "training"), ("valid_loss", COLOURS[1], "validation")):
+            rows = [(row["epoch"], row[key]) for row in history if key in row]
+            if rows:
+                label = name if labelled else None
+                self.lines_ += self.ax_.plot(*zip(*rows), color=colour, linewidth=1.5, alpha=alpha, label=label)
+        best = [row for row in history if row.get("event_best")]
+        if best and "valid_loss" in best[-1]:
+            label = "weights kept" if labelled else None
+            self.ax_.plot(best[-1]["epoch"], best[-1]["valid_loss"], "o", color=INK, markersize=5, label=label)
+        if len(self.histories) == 1:
+            for before, after in zip(history, history[1:]):
+                if after.get("lr", 0) < before.get("lr", 0):
+                    self.ax_.axvline(after["epoch"], color=FAINT, linewidth=0.6, linestyle=":")
+
+
+def _history(model):
+    last = model.steps[-1][1] if hasattr(model, "steps") else model
+    if not hasattr(last, "history_"):
+        raise ValueError(f"{type(last).__name__} has no history_; learning curves want a fitted estimator that has one")
+    return last.history_
+
+
+def _roc_band(positive, score, groups, n_points=101):
+    """Pointwise 95 % interval of the true positive rate, low and high (n_points,)."""
+    false_rates = np.linspace(0, 1, n_points)
+
+    def curve(rows):
+        auc(positive[rows], score[rows])  # raises where a resample lacks a class
+        fpr, tpr, _ = roc_curve(positive[rows], score[rows])
+        return np.interp(false_rates, fpr, tpr)
+
+    interval = bootstrap(curve, independent_units(positive, groups), 0.95, 300, 0).confidence_interval
+    return interval.low, interval.high

@@ -1,0 +1,166 @@
+"""Grids as pictures: principal components as colours, and maps of single features."""
+
+import numpy as np
+from sklearn.decomposition import PCA
+
+from sknic.exceptions import DegenerateDataError
+from sknic.plotting.style import INK, axes_for, cell_extent, cell_size_um, tidy_image
+
+
+def pca_rgb(grid, *others):
+    """Colour the cells of one or more grids by their first three principal components.
+
+    Parameters
+    ----------
+    grid, *others : Grid
+        The components are those of all grids together, so that a colour means the same in each.
+
+    Returns
+    -------
+    ndarray of float, shape (rows, columns, 3), or a list of them when there are `others`
+        0 to 1; background is white. Each component is stretched between its 1st and 99th percentile.
+
+    Raises
+    ------
+    DegenerateDataError
+        With fewer than three cells or features, or no variation.
+    """
+    grids = [grid, *others]
+    embeddings = [np.asarray(each.embeddings, dtype=np.float32) for each in grids]
+    table = np.concatenate(embeddings)
+    if min(table.shape) < 3 or not np.ptp(table, axis=0).any():
+        raise DegenerateDataError(
+            f"{table.shape[0]} cells of {table.shape[1]} features; colours want 3 of each that vary"
+        )
+    pca = PCA(3, random_state=0).fit(table)
+    low, high = np.percentile(pca.transform(table), [1, 99], axis=0)
+    scale = np.where(high > low, high - low, 1)
+    images = []
+    for each, values in zip(grids, embeddings):
+        image = np.ones((*each.shape, 3))
+        image[tuple(np.asarray(each.cells).T)] = np.clip((pca.transform(values) - low) / scale, 0, 1)
+        images.append(image)
+    return images if others else images[0]
+
+
+class GridDisplay:
+    """A grid in the colours of its principal components.
+
+    Parameters
+    ----------
+    image : ndarray, shape (rows, columns, 3)
+        Colours, 0 to 1.
+    cell_um : float or None
+        Distance between cells in um.
+
+    Attributes
+    ----------
+    ax_, figure_, image_
+        Set by `plot`.
+    """
+
+    def __init__(self, image, *, cell_um=None):
+        self.image = image
+        self.cell_um = cell_um
+
+    @classmethod
+    def from_grid(cls, grid, *, ax=None, title=None):
+        """Draw a grid.
+
+        Parameters
+        ----------
+        grid : Grid
+        ax : matplotlib Axes, optional
+        title : str, optional
+
+        Returns
+        -------
+        GridDisplay
+        """
+        return cls(pca_rgb(grid), cell_um=cell_size_um(grid)).plot(ax, title=title)
+
+    def plot(self, ax=None, *, title=None):
+        """Draw on `ax`, or on new axes; returns self."""
+        self.ax_ = axes_for(ax, (5, 4))
+        self.figure_ = self.ax_.figure
+        extent, unit = cell_extent(self.image.shape[:2], self.cell_um)
+        self.image_ = self.ax_.imshow(self.image, extent=extent, interpolation="nearest")
+        rows, columns = self.image.shape[:2]
+        tidy_image(self.ax_, title=title or f"Principal components 1 to 3, {rows} x {columns} cells", unit=unit)
+        return self
+
+
+class FeatureMapsDisplay:
+    """Maps of single features side by side, each in standard deviations over the tissue.
+
+    Parameters
+    ----------
+    maps : ndarray, shape (n_features, rows, columns)
+        Standardised values; nan on background.
+    names : list of str
+        What stands above each map.
+
+    Attributes
+    ----------
+    ax_, figure_, image_, colorbar_
+        Set by `plot`.
+    """
+
+    def __init__(self, maps, names):
+        self.maps = maps
+        self.names = names
+
+    @classmethod
+    def from_grid(cls, grid, features=6, *, ax=None, title=None):
+        """Draw features of a grid.
+
+        Parameters
+        ----------
+        grid : Grid
+        features : int or sequence of int
+            Which, or how many of those that vary most.
+        ax : matplotlib Axes, optional
+        title : str, optional
+
+        Returns
+        -------
+        FeatureMapsDisplay
+        """
+        embeddings = np.asarray(grid.embeddings, dtype=np.float32)
+        if len(embeddings) == 0:
+            raise DegenerateDataError("the grid has no tissue cell; there is nothing to map")
+        spread = embeddings.std(axis=0)
+        chosen = np.argsort(-spread, kind="stable")[:features] if np.isscalar(features) else np.asarray(features)
+        maps = np.full((len(chosen), *grid.shape), np.nan)
+        scaled = (embeddings - embeddings.mean(axis=0)) / np.where(spread > 0, spread, 1)
+        rows, columns = np.asarray(grid.cells).T
+        maps[:, rows, columns] = scaled[:, chosen].T
+        return cls(maps, [f"feature {index}" for index in chosen]).plot(ax, title=title)
+
+    def plot(self, ax=None, *, title=None, limit=2.5):
+        """Draw on `ax`, or on new axes; returns self.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+        title : str, optional
+        limit : float
+            Standard deviations at which the colours saturate.
+        """
+        n, rows, columns = self.maps.shape
+        across = int(np.ceil(np.sqrt(n * rows / columns)))
+        down = -(-n // across)
+        gap = max(2, round(0.12 * rows))
+        canvas = np.full((down * (rows + gap), across * (columns + gap) - gap), np.nan)
+        self.ax_ = axes_for(ax, (min(9, 2.2 * across + 0.8), min(9, 2.2 * down * rows / columns + 0.8)))
+        self.figure_ = self.ax_.figure
+        for index, (values, name) in enumerate(zip(self.maps, self.names)):
+            top, left = (index // across) * (rows + gap) + gap, (index % across) * (columns + gap)
+            canvas[top : top + rows, left : left + columns] = values
+            self.ax_.text(left, top - 1, name, fontsize="x-small", color=INK, va="bottom")
+        self.image_ = self.ax_.imshow(canvas, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
+        self.ax_.set_xticks([])
+        self.ax_.set_yticks([])
+        tidy_image(self.ax_, title=title)
+        self.colorbar_ = self.figure_.colorbar(self.image_, ax=self.ax_, shrink=0.6, label="deviation from mean (SD)")
+        return self

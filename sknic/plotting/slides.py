@@ -1,0 +1,175 @@
+"""Slides as pictures: what counts as tissue, and where a model looked."""
+
+import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+
+from sknic.plotting.style import COLOURS, axes_for, cell_size_um, tidy_image
+from sknic.saliency import COLOUR_MAPS, colourise, extent_um
+from sknic.slides import Slide, tissue_mask
+
+
+class TissueDisplay:
+    """The outline of the tissue mask on a slide's thumbnail.
+
+    Parameters
+    ----------
+    thumbnail : uint8 ndarray, shape (height, width, 3)
+    mpp : float
+        um per px of the thumbnail.
+    mask : bool ndarray, shape (height, width)
+        Over the same area, at any resolution.
+
+    Attributes
+    ----------
+    ax_, figure_, image_
+        Set by `plot`.
+    """
+
+    def __init__(self, thumbnail, mpp, mask):
+        self.thumbnail = thumbnail
+        self.mpp = mpp
+        self.mask = mask
+
+    @classmethod
+    def from_slide(cls, slide, *, tissue="otsu", max_size=1024, ax=None, title=None):
+        """Find and draw the tissue of a slide.
+
+        Parameters
+        ----------
+        slide : Slide or path
+        tissue : str or callable
+            Method of the mask, as the `tissue` of SlideCompressor.
+        max_size : int
+            Longer side of the thumbnail in px.
+        ax : matplotlib Axes, optional
+        title : str, optional
+
+        Returns
+        -------
+        TissueDisplay
+        """
+        if tissue is None:
+            raise ValueError("tissue=None has no mask to draw; give 'otsu', a function or a pattern of mask files")
+        with _opened(slide) as opened:
+            thumbnail, mpp = opened.thumbnail(max_size)
+            mask = tissue_mask(opened, tissue)
+        return cls(thumbnail, mpp, mask.mask).plot(ax, title=title)
+
+    def plot(self, ax=None, *, title=None):
+        """Draw on `ax`, or on new axes; returns self."""
+        self.ax_ = axes_for(ax, (5, 4))
+        self.figure_ = self.ax_.figure
+        self.image_ = _draw_thumbnail(self.ax_, self.thumbnail, self.mpp)
+        # A rim of background closes the outline of tissue that touches the edge.
+        ends = np.array(self.thumbnail.shape[:2]) * self.mpp / 1000
+        rows, columns = (np.linspace(0, end, n + 1) for end, n in zip(ends, self.mask.shape))
+        centres = [np.r_[side[0], (side[1:] + side[:-1]) / 2, side[-1]] for side in (columns, rows)]
+        self.ax_.contour(*centres, np.pad(self.mask, 1).astype(float), [0.5], colors=COLOURS[2], linewidths=1.2)
+        tidy_image(self.ax_, title=title or f"Tissue: {self.mask.mean():.0%} of the slide", unit="mm")
+        return self
+
+
+class SaliencyDisplay:
+    """Saliency over a slide's thumbnail, or alone where there is no slide.
+
+    Parameters
+    ----------
+    saliency : float ndarray, shape (rows, columns)
+        As :mod:`sknic.saliency` makes it; over a slide, 0 leaves the slide as it is.
+    extent : tuple of float, optional
+        Left, right, bottom and top of the map in mm.
+    thumbnail : uint8 ndarray, shape (height, width, 3), optional
+    mpp : float, optional
+        um per px of the thumbnail.
+
+    Attributes
+    ----------
+    ax_, figure_, image_, colorbar_
+        Set by `plot`.
+    """
+
+    def __init__(self, saliency, *, extent=None, thumbnail=None, mpp=None):
+        self.saliency = saliency
+        self.extent = extent
+        self.thumbnail = thumbnail
+        self.mpp = mpp
+
+    @classmethod
+    def from_grid(cls, grid, saliency, *, slide=None, max_size=1024, ax=None, title=None):
+        """Draw a saliency map of a grid.
+
+        Parameters
+        ----------
+        grid : Grid
+            Says where the cells lie and how large they are.
+        saliency : float ndarray, shape (rows, columns)
+        slide : Slide or path, optional
+            Drawn beneath.
+        max_size : int
+            Longer side of the thumbnail in px.
+        ax : matplotlib Axes, optional
+        title : str, optional
+
+        Returns
+        -------
+        SaliencyDisplay
+        """
+        if slide is None:
+            extent = None if cell_size_um(grid) is None else _in_mm(extent_um(grid))
+            return cls(saliency, extent=extent).plot(ax, title=title)
+        with _opened(slide) as opened:
+            thumbnail, mpp = opened.thumbnail(max_size)
+            extent = _in_mm(extent_um(grid, opened))
+        return cls(saliency, extent=extent, thumbnail=thumbnail, mpp=mpp).plot(ax, title=title)
+
+    def plot(self, ax=None, *, title=None, alpha=0.75):
+        """Draw on `ax`, or on new axes; returns self.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+        title : str, optional
+        alpha : float
+            Opacity of the strongest cell over a slide; weaker ones let the slide through.
+        """
+        self.ax_ = axes_for(ax, (5, 4))
+        self.figure_ = self.ax_.figure
+        opacity = None
+        if self.thumbnail is not None:
+            opacity = colourise(self.saliency, alpha)[1]
+            _draw_thumbnail(self.ax_, self.thumbnail, self.mpp)
+        limit, signed = np.abs(self.saliency).max() or 1.0, self.saliency.min() < 0
+        colours = {"cmap": COLOUR_MAPS["signed" if signed else "positive"], "vmin": -limit if signed else 0}
+        place = {"extent": self.extent, "interpolation": "nearest", "alpha": opacity}
+        self.image_ = self.ax_.imshow(self.saliency, vmax=limit, **colours, **place)
+        if self.thumbnail is not None:
+            height, width = np.array(self.thumbnail.shape[:2]) * self.mpp / 1000
+            self.ax_.set(xlim=(0, width), ylim=(height, 0))
+        scale = ScalarMappable(Normalize(colours["vmin"], limit), colours["cmap"])
+        self.colorbar_ = self.figure_.colorbar(scale, ax=self.ax_, shrink=0.6, label="saliency per cell")
+        tidy_image(self.ax_, title=title or "Saliency", unit="mm" if self.extent else "cells")
+        return self
+
+
+class _opened:
+    """The slide given, left open afterwards; or the one at that path, closed."""
+
+    def __init__(self, slide):
+        self.slide, self.ours = (slide, False) if isinstance(slide, Slide) else (Slide(slide), True)
+
+    def __enter__(self):
+        return self.slide
+
+    def __exit__(self, *exc):
+        if self.ours:
+            self.slide.close()
+
+
+def _draw_thumbnail(ax, thumbnail, mpp):
+    height, width = np.array(thumbnail.shape[:2]) * mpp / 1000
+    return ax.imshow(thumbnail, extent=(0, width, height, 0))
+
+
+def _in_mm(extent):
+    return tuple(float(side) / 1000 for side in extent)

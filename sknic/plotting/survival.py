@@ -1,0 +1,117 @@
+"""Kaplan-Meier curves of risk groups, with numbers at risk and the log-rank p-value."""
+
+import numpy as np
+
+from sknic.evaluation import format_p, split_by_risk
+from sknic.plotting.style import COLOURS, INK, axes_for, tidy
+
+
+class KaplanMeierDisplay:
+    """Survival of the patients at low and at high risk.
+
+    Parameters
+    ----------
+    groups : RiskGroups
+        From :func:`sknic.evaluation.split_by_risk`.
+
+    Attributes
+    ----------
+    ax_, figure_, lines_
+        Set by `plot`.
+    """
+
+    def __init__(self, groups):
+        self.groups = groups
+
+    @classmethod
+    def from_predictions(cls, y, risk, *, groups=None, how="mean", threshold=None, ax=None, time_unit=None, title=None):
+        """Split at the median risk and draw both groups.
+
+        Parameters
+        ----------
+        y : structured array, shape (n_slides,)
+            Event (bool) and time.
+        risk : array-like of float, shape (n_slides,)
+        groups, how, threshold
+            As in :func:`sknic.evaluation.split_by_risk`.
+        ax : matplotlib Axes, optional
+        time_unit : str, optional
+            Such as "months", for the axis.
+        title : str, optional
+
+        Returns
+        -------
+        KaplanMeierDisplay
+        """
+        split = split_by_risk(y, risk, groups=groups, how=how, threshold=threshold)
+        return cls(split).plot(ax, time_unit=time_unit, title=title)
+
+    @classmethod
+    def from_estimator(
+        cls, estimator, X, y, *, groups=None, how="mean", threshold=None, ax=None, time_unit=None, title=None
+    ):
+        """Predict risks with a fitted survival estimator, split at their median and draw; see `from_predictions`."""
+        options = {"groups": groups, "how": how, "threshold": threshold}
+        return cls.from_predictions(y, estimator.predict(X), **options, ax=ax, time_unit=time_unit, title=title)
+
+    def plot(self, ax=None, *, time_unit=None, title=None, interval=True, at_risk=True):
+        """Draw on `ax`, or on new axes; returns self.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+        time_unit : str, optional
+        title : str, optional
+        interval : bool
+            Shade the pointwise intervals.
+        at_risk : bool
+            Write the numbers at risk beneath.
+        """
+        self.ax_ = axes_for(ax, (5.2, 4.4 if at_risk else 3.8))
+        self.figure_ = self.ax_.figure
+        curves = {"low risk": self.groups.low, "high risk": self.groups.high}
+        end = max(curve.durations.max() for curve in curves.values())
+        self.lines_ = [
+            _draw_curve(self.ax_, curve, colour, f"{name} ({curve.n_events} events of {curve.n})", interval, end)
+            for (name, curve), colour in zip(curves.items(), COLOURS)
+        ]
+        self.ax_.set(xlim=(0, end * 1.02), ylim=(0, 1.02))
+        self.ax_.text(0.03, 0.05, self._summary(), transform=self.ax_.transAxes, fontsize="small", color=INK)
+        self.ax_.legend(frameon=False, fontsize="small", loc="upper right")
+        xlabel = f"Time ({time_unit})" if time_unit else "Time"
+        tidy(self.ax_, title=title or "Survival by predicted risk", xlabel=xlabel, ylabel="Fraction without event")
+        if at_risk:
+            self._write_at_risk(curves)
+        return self
+
+    def _summary(self):
+        lines = [f"log-rank {format_p(self.groups.p_value)}"]
+        if self.groups.hazard_ratio is not None:
+            lines.append(f"hazard ratio {self.groups.hazard_ratio}")
+        return "\n".join(lines)
+
+    def _write_at_risk(self, curves):
+        times = [tick for tick in self.ax_.get_xticks() if 0 <= tick <= self.ax_.get_xlim()[1]]
+        place = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "fontsize": "x-small"}
+        place |= {"va": "top", "annotation_clip": False}
+        self.ax_.annotate("at risk", (0, 0), (-16, -38), ha="right", color=INK, **place)
+        for row, ((name, curve), colour) in enumerate(zip(curves.items(), COLOURS)):
+            down = -38 - 12 * (row + 1)
+            self.ax_.annotate(name.split()[0], (0, 0), (-16, down), ha="right", color=colour, **place)
+            for time, count in zip(times, curve.at_risk(times)):
+                self.ax_.annotate(str(count), (time, 0), (0, down), ha="center", color=colour, **place)
+
+
+def _draw_curve(ax, curve, colour, label, interval, end):
+    stop = min(curve.durations.max(), end)
+    time = np.r_[0, curve.time, stop]
+    steps = {name: np.r_[1, values, values[-1]] for name, values in vars(curve).items() if name in _STEPS}
+    (line,) = ax.step(time, steps["survival"], where="post", color=colour, linewidth=1.8, label=label)
+    if interval:
+        ax.fill_between(time, steps["low"], steps["high"], step="post", color=colour, alpha=0.15, linewidth=0)
+    at = np.searchsorted(time, curve.censored, side="right") - 1
+    ax.plot(curve.censored, steps["survival"][at], "|", color=colour, markersize=5, markeredgewidth=0.8)
+    return line
+
+
+_STEPS = ("survival", "low", "high")

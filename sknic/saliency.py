@@ -1,0 +1,295 @@
+"""Where on a slide a fitted grid estimator looks: Grad-CAM and input gradients per cell, overlays, QuPath cells."""
+
+from functools import partial
+
+import matplotlib as mpl
+import numpy as np
+import torch
+from scipy.ndimage import map_coordinates
+from sklearn.utils.validation import check_is_fitted
+from torch import nn
+
+from sknic.estimators import GridCNN
+from sknic.estimators.base import GridEstimator, read_grids
+from sknic.estimators.crops import Canvas, spread_windows
+from sknic.exceptions import MissingMppError
+from sknic.grids import orient
+
+COLOUR_MAPS = {"signed": "RdBu_r", "positive": "viridis"}
+
+
+def grad_cam(estimator, grid, target=None):
+    """Grad-CAM at the first convolution (Selvaraju et al., 2017), as the authors used it on compressed slides.
+
+    The first convolution's features, each weighted by the mean gradient of the output with respect to it, summed, and
+    cut at zero: what speaks *for* the class, for a higher number, or for a higher risk.
+
+    Parameters
+    ----------
+    estimator : fitted GridCNNClassifier, GridCNNRegressor or GridCoxSurvival
+        Or a Pipeline that ends in one, or a CrossValEnsemble of them, whose models' maps are averaged.
+    grid : Grid or ndarray (C, rows, columns)
+        One compressed slide. Where it holds the 8 orientations of its pixels, all of them are explained and averaged.
+    target : label or int, optional
+        Class to explain, by default the predicted one; or for several outputs the column, by default 0.
+
+    Returns
+    -------
+    float32 ndarray, shape (rows, columns)
+        At least 0, and 0 on background, in units of the output (log odds of the class, the target's units, log hazard).
+
+    Raises
+    ------
+    ValueError
+        When the estimator's module has no 2-D convolution, or the target is unknown.
+    """
+    return _explain(estimator, grid, target, _cam_of_crop)
+
+
+def input_gradients(estimator, grid, target=None):
+    """Length of the output's gradient with respect to the embedding of each cell.
+
+    It says how much a small change of the cell could change the output, not in which direction; where the output is
+    saturated it is small everywhere. :func:`integrated_gradients` is slower and has neither limit.
+
+    Parameters
+    ----------
+    estimator, grid, target
+        As in :func:`grad_cam`.
+
+    Returns
+    -------
+    float32 ndarray, shape (rows, columns)
+        At least 0, and 0 on background.
+
+    Raises
+    ------
+    ValueError
+        When the target is unknown.
+    """
+    return _explain(estimator, grid, target, _gradient_of_crop)
+
+
+def integrated_gradients(estimator, grid, target=None, *, n_steps=16):
+    """What each cell adds to the output, by integrated gradients (Sundararajan et al., 2017).
+
+    Gradient times embedding, averaged while the slide fades in from an empty one. The map's sum is the output for the
+    slide minus the output for an empty slide, to the accuracy of `n_steps`.
+
+    Parameters
+    ----------
+    estimator, grid, target
+        As in :func:`grad_cam`.
+    n_steps : int
+        Points on the way from the empty slide.
+
+    Returns
+    -------
+    float32 ndarray, shape (rows, columns)
+        Positive where a cell speaks for the class, a higher number or a higher risk, negative where it speaks against;
+        0 on background.
+
+    Raises
+    ------
+    ValueError
+        When the target is unknown.
+    """
+    return _explain(estimator, grid, target, partial(_contribution_of_crop, n_steps=n_steps))
+
+
+def overlay(slide, saliency, grid, *, max_size=1024, alpha=0.75):
+    """Lay a saliency map over the thumbnail of its slide.
+
+    Parameters
+    ----------
+    slide : Slide
+        Open slide.
+    saliency : float ndarray, shape (rows, columns)
+        0 leaves the slide as it is; the strongest cell gets opacity `alpha`.
+    grid : Grid
+        Says where its cells lie on the slide and how large they are.
+    max_size : int
+        Longer side of the picture in px.
+    alpha : float
+        Between 0 and 1.
+
+    Returns
+    -------
+    uint8 ndarray, shape (height, width, 3)
+
+    Raises
+    ------
+    MissingMppError
+        When the grid does not say how large its cells are.
+    """
+    thumbnail, mpp = slide.thumbnail(max_size)
+    left, right, bottom, top = extent_um(grid, slide)
+    x = ((np.arange(thumbnail.shape[1]) + 0.5) * mpp - left) / (right - left) * saliency.shape[1]
+    y = ((np.arange(thumbnail.shape[0]) + 0.5) * mpp - top) / (bottom - top) * saliency.shape[0]
+    inside_x, inside_y = (x >= 0) & (x < saliency.shape[1]), (y >= 0) & (y < saliency.shape[0])
+    cells = np.ix_(y[inside_y].astype(int), x[inside_x].astype(int))
+    colours, opacity = colourise(saliency, alpha)
+    out, area = thumbnail.copy(), np.ix_(inside_y, inside_x)
+    blend = opacity[cells][..., None]
+    out[area] = np.rint((1 - blend) * thumbnail[area] + blend * colours[cells] * 255).astype(np.uint8)
+    return out
+
+
+def extent_um(grid, slide=None):
+    """Where a grid lies on its slide's thumbnail: left, right, bottom, top in um, as imshow's `extent` wants it."""
+    if grid.mpp is None or grid.stride is None:
+        raise MissingMppError("the grid has no mpp or no stride; its place on the slide is not known")
+    rows, columns = grid.shape
+    size = grid.mpp * grid.stride
+    left, top = (0, 0) if slide is None else (np.asarray(grid.origin) - slide.origin) * slide.mpp
+    return left, left + columns * size, top + rows * size, top
+
+
+def colourise(saliency, alpha=0.75):
+    """Colours (rows, columns, 3) and opacity (rows, columns) of a saliency map, both 0 to 1."""
+    limit = np.abs(saliency).max() or 1.0
+    signed = saliency.min() < 0
+    scaled = saliency / limit
+    colours = mpl.colormaps[COLOUR_MAPS["signed" if signed else "positive"]]
+    return colours((scaled + 1) / 2 if signed else scaled)[..., :3], np.abs(scaled) ** 0.75 * alpha
+
+
+def to_geojson(grid, saliency, path=None, *, name="saliency"):
+    """Write the tissue cells as tiles with their saliency, for QuPath (Measure > Show measurement maps).
+
+    Parameters
+    ----------
+    grid : Grid
+    saliency : float ndarray, shape (rows, columns)
+    path : str or Path, optional
+        File to write.
+    name : str
+        Of the measurement.
+
+    Returns
+    -------
+    dict
+        The GeoJSON FeatureCollection.
+    """
+    return grid.to_geojson({name: saliency}, path)
+
+
+def _explain(estimator, grid, target, of_crop):
+    models = list(_grid_models(estimator))
+    column = _column(models, grid, target)
+    return np.mean([_map_of_model(model, grid, column, of_crop) for model in models], axis=0, dtype=np.float32)
+
+
+def _grid_models(estimator):
+    """The fitted grid estimators inside an ensemble or a pipeline, or the estimator itself."""
+    if hasattr(estimator, "estimators_"):
+        for model in estimator.estimators_:
+            yield from _grid_models(model)
+    elif hasattr(estimator, "steps"):
+        yield from _grid_models(estimator.steps[-1][1])
+    elif isinstance(estimator, GridEstimator):
+        check_is_fitted(estimator)
+        yield estimator
+    else:
+        raise TypeError(f"{type(estimator).__name__} is no grid estimator; saliency explains the network of one")
+
+
+def _column(models, grid, target):
+    """Number of the output to explain."""
+    classes = getattr(models[0], "classes_", None)
+    if classes is None:
+        return 0 if target is None else int(target)
+    if target is None:
+        return int(np.mean([model.predict_proba([grid]) for model in models], axis=0).argmax())
+    if target not in classes:
+        raise ValueError(f"target={target!r} is no class; it must be one of {', '.join(map(str, classes))}")
+    return int(np.flatnonzero(classes == target)[0])
+
+
+def _map_of_model(model, grid, column, of_crop):
+    """Mean of the crops' maps, wherever they overlap, and of the orientations'."""
+    (grid,) = read_grids(model, [grid], reset=False)
+    maps = [
+        orient_back(_map_of_version(model, version, column, of_crop), k) for k, version in enumerate(grid.orientations)
+    ]
+    return np.mean(maps, axis=0)
+
+
+def _map_of_version(model, grid, column, of_crop):
+    embeddings, cells = np.asarray(grid.embeddings), np.asarray(grid.cells)
+    side = model.canvas_
+    canvas = Canvas(side, model.n_features_in_, embeddings.dtype)
+    total, count = np.zeros(grid.shape), np.zeros(grid.shape)
+    for row, column_ in spread_windows(cells, side, len(cells)):
+        crop = canvas.batch([(embeddings, cells - (row, column_))]).to(model.net_.device)
+        values = of_crop(model, crop, column)
+        inside = ((cells >= (row, column_)) & (cells < (row + side, column_ + side))).all(axis=1)
+        r, c = cells[inside].T
+        total[r, c] += values[r - row, c - column_]
+        count[r, c] += 1
+    return total / np.maximum(count, 1)
+
+
+def orient_back(array, k):
+    """Undo `orient`."""
+    turned = orient(array, (4 - k % 4) % 4)
+    return turned[..., ::-1] if k >= 4 else turned
+
+
+def _output(model, crop, column):
+    """The number that is explained: log odds of a class, an output in the target's units, or the log hazard."""
+    outputs = model.net_.module_(crop)[0].float()
+    if hasattr(model, "classes_"):
+        return outputs[column] - torch.cat([outputs[:column], outputs[column + 1 :]]).logsumexp(0)
+    if not 0 <= column < len(outputs):
+        raise ValueError(f"target={column} is no output; it must be 0 to {len(outputs) - 1}")
+    return outputs[column] * float(getattr(model, "target_scale_", np.ones(column + 1))[column])
+
+
+def _input_gradient(model, crop, column):
+    crop = crop.detach().clone().requires_grad_()
+    with torch.enable_grad():
+        (gradient,) = torch.autograd.grad(_output(model, crop, column), crop)
+    return gradient[0]
+
+
+def _gradient_of_crop(model, crop, column):
+    return _input_gradient(model, crop, column).norm(dim=0).cpu().numpy()
+
+
+def _contribution_of_crop(model, crop, column, n_steps):
+    shares = (np.arange(n_steps) + 0.5) / n_steps
+    gradient = sum(_input_gradient(model, crop * share, column) for share in shares.tolist()) / n_steps
+    return (crop[0] * gradient).sum(dim=0).cpu().numpy()
+
+
+def _cam_of_crop(model, crop, column):
+    layer, convolution = _first_convolution(model.net_.module_)
+    kept = []
+    hook = layer.register_forward_hook(lambda module, inputs, output: kept.append(output))
+    try:
+        with torch.enable_grad():
+            output = _output(model, crop.detach().clone().requires_grad_(), column)
+    finally:
+        hook.remove()
+    (features,) = kept
+    (gradient,) = torch.autograd.grad(output, features)
+    cam = (gradient.mean(dim=(2, 3), keepdim=True) * features).sum(dim=1)[0].relu()
+    return to_cells(cam.detach().cpu().numpy(), convolution, crop.shape[2:])
+
+
+def _first_convolution(module):
+    """The layer whose features are weighted, and the convolution that says where they lie."""
+    convolutions = [layer for layer in module.modules() if isinstance(layer, nn.Conv2d)]
+    if not convolutions:
+        raise ValueError(f"{type(module).__name__} has no 2-D convolution for Grad-CAM; use input_gradients")
+    return (module.blocks[0] if isinstance(module, GridCNN) else convolutions[0]), convolutions[0]
+
+
+def to_cells(features, convolution, size):
+    """Interpolate a convolution's output (h, w) at the cells it was computed from, shape `size`."""
+    where = []
+    for axis in (0, 1):
+        reach = convolution.dilation[axis] * (convolution.kernel_size[axis] - 1) / 2
+        where.append((np.arange(size[axis]) + convolution.padding[axis] - reach) / convolution.stride[axis])
+    return map_coordinates(features, np.meshgrid(*where, indexing="ij"), order=1, mode="nearest")

@@ -1,0 +1,261 @@
+"""Saliency finds the cells that a signal was planted in, for every estimator, and lies where they lie."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LinearRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from torch import nn
+
+from sknic.estimators import AttentionMIL, GridCNNClassifier, GridCNNRegressor, GridCoxSurvival
+from sknic.evaluation import CrossValEnsemble
+from sknic.grids import Grid, orient
+from sknic.saliency import (
+    extent_um,
+    grad_cam,
+    input_gradients,
+    integrated_gradients,
+    orient_back,
+    overlay,
+    to_cells,
+    to_geojson,
+)
+
+SHAPE, N_BACKGROUND = (14, 20), 3
+METHODS = [grad_cam, input_gradients, integrated_gradients]
+
+
+def _cohort(n=48):
+    """Noise on tissue; every second slide has a square, the hotter the later. The last columns are background."""
+    rng = np.random.RandomState(0)
+    grids, hot = [], np.zeros((n, *SHAPE), bool)
+    for index in range(n):
+        array = rng.normal(size=(3, *SHAPE))
+        if index % 2:
+            row, column = rng.randint(0, SHAPE[0] - 4), rng.randint(0, SHAPE[1] - 4 - N_BACKGROUND)
+            hot[index, row : row + 4, column : column + 4] = True
+        array[0][hot[index]] += 2 + 4 * index / n
+        array[:, :, -N_BACKGROUND:] = 0
+        grids.append(Grid.from_dense(array.astype(np.float16), mpp=0.5, patch_size=128))
+    return grids, hot
+
+
+GRIDS, HOT = _cohort()
+HAS_HOT = np.arange(len(GRIDS)) % 2
+HEAT = HAS_HOT * (2 + 4 * np.arange(len(GRIDS)) / len(GRIDS))
+TIMES = 10 - HEAT + np.random.RandomState(0).rand(len(GRIDS))
+OPTIONS = {"max_epochs": 12, "n_filters": 32, "random_state": 0}
+EXPLAINED = range(13, 37, 2)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Networks this small lose more than they win by a second thread."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module", params=["regressor", "classifier", "survival"])
+def trained(request):
+    if request.param == "regressor":
+        return GridCNNRegressor(**OPTIONS).fit(GRIDS, HEAT)
+    if request.param == "classifier":
+        return GridCNNClassifier(**OPTIONS).fit(GRIDS, np.where(HAS_HOT, "hot", "cold"))
+    return GridCoxSurvival(**OPTIONS).fit(GRIDS, (np.ones(len(GRIDS), bool), TIMES))
+
+
+@pytest.fixture(scope="module")
+def barely_trained():
+    """Enough for what holds for any weights."""
+    return GridCNNRegressor(max_epochs=1, n_filters=8, random_state=0).fit(GRIDS[:8], TIMES[:8])
+
+
+def _agreement(saliency, hot):
+    tissue = np.s_[:, :-N_BACKGROUND]
+    return roc_auc_score(hot[tissue].ravel(), saliency[tissue].ravel())
+
+
+@pytest.mark.parametrize("method, wanted", [(grad_cam, 0.95), (input_gradients, 0.8), (integrated_gradients, 0.95)])
+def test_hot_cells_get_the_saliency_and_mirrored_maps_do_not(trained, method, wanted):
+    maps = {index: method(trained, GRIDS[index]) for index in EXPLAINED}
+    assert np.mean([_agreement(maps[i], HOT[i]) for i in maps]) > wanted
+    turned = [np.roll(np.rot90(maps[i], 2), -N_BACKGROUND, axis=1) for i in maps]
+    for wrong in ([maps[i][::-1] for i in maps], turned):
+        assert np.mean([_agreement(values, HOT[i]) for values, i in zip(wrong, maps)]) < 0.75
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_maps_are_finite_float32_and_zero_on_background(barely_trained, method):
+    saliency = method(barely_trained, GRIDS[1])
+    assert saliency.shape == SHAPE and saliency.dtype == np.float32 and np.isfinite(saliency).all()
+    assert not saliency[:, -N_BACKGROUND:].any() and saliency.any()
+    assert method is integrated_gradients or saliency.min() >= 0
+
+
+def _nudged(grid, cell, step):
+    embeddings = grid.embeddings.astype(np.float32)
+    embeddings[cell] += step
+    array = np.zeros((3, *grid.shape), np.float32)
+    array[:, grid.cells[:, 0], grid.cells[:, 1]] = embeddings.T
+    return array
+
+
+@pytest.mark.parametrize("padding, crop_size", [("same", "auto"), ("valid", 400)])
+def test_input_gradient_is_the_change_of_the_prediction_when_a_cell_changes(padding, crop_size):
+    model = GridCNNRegressor(
+        padding=padding,
+        crop_size=crop_size,
+        max_epochs=1,
+        n_filters=4,
+        batch_size=2,
+        validation_fraction=None,
+        random_state=0,
+    ).fit(GRIDS[:2], [0.0, 100.0])
+    saliency = input_gradients(model, GRIDS[1])
+    for cell in (0, 77, 200):
+        slopes = [
+            np.diff(model.predict([_nudged(GRIDS[1], cell, sign * 0.01 * np.eye(3)[c]) for sign in (-1, 1)]))[0] / 0.02
+            for c in range(3)
+        ]
+        assert np.linalg.norm(slopes) == pytest.approx(saliency[tuple(GRIDS[1].cells[cell])], rel=0.1, abs=1e-3)
+
+
+def test_integrated_gradients_sum_to_the_prediction_minus_that_of_an_empty_slide(trained):
+    if not isinstance(trained, GridCNNRegressor):
+        pytest.skip("the other two predict a probability or a risk, not the output itself")
+    total = integrated_gradients(trained, GRIDS[1], n_steps=200).sum()
+    with torch.no_grad():
+        empty = trained.net_.module_(torch.zeros(1, 3, trained.canvas_, trained.canvas_)).item()
+    empty = empty * trained.target_scale_[0] + trained.target_mean_[0]
+    assert total == pytest.approx(trained.predict([GRIDS[1]])[0] - empty, rel=0.05)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_crops_cover_a_grid_that_is_larger_than_the_canvas(method):
+    model = GridCNNRegressor(crop_size=8, max_epochs=1, n_filters=8, random_state=0).fit(GRIDS[:8], TIMES[:8])
+    saliency = method(model, GRIDS[0])
+    quarters = [
+        part for half in np.array_split(saliency[:, :-N_BACKGROUND], 2) for part in np.array_split(half, 2, axis=1)
+    ]
+    assert all(part.any() for part in quarters)
+    if method is not grad_cam:  # whose features are cut at zero
+        assert (saliency[tuple(GRIDS[0].cells.T)] != 0).all()
+
+
+@pytest.mark.parametrize("padding", [0, 1])
+@pytest.mark.parametrize("row, column", [(8, 9), (9, 8)])
+def test_a_feature_is_laid_on_the_cell_that_caused_it(padding, row, column):
+    convolution = nn.Conv2d(1, 1, 3, stride=2, padding=padding, bias=False)
+    nn.init.ones_(convolution.weight)
+    impulse = torch.zeros(1, 1, 24, 30)
+    impulse[0, 0, row, column] = 1
+    cells = to_cells(convolution(impulse).detach()[0, 0].numpy(), convolution, (24, 30))
+    centre = [np.average(index, weights=cells) for index in np.indices(cells.shape)]
+    np.testing.assert_allclose(centre, [row, column], atol=1e-6)
+
+
+def test_classifiers_explain_the_predicted_class_unless_told_and_the_classes_of_two_are_opposites():
+    model = GridCNNClassifier(max_epochs=1, n_filters=8, random_state=0).fit(GRIDS[:8], HAS_HOT[:8])
+    label = model.predict(GRIDS[1:2])[0]
+    by_class = {k: integrated_gradients(model, GRIDS[1], target=k) for k in (0, 1)}
+    np.testing.assert_array_equal(integrated_gradients(model, GRIDS[1]), by_class[label])
+    np.testing.assert_allclose(by_class[0], -by_class[1], atol=1e-6)
+    with pytest.raises(ValueError, match="target=2 is no class; it must be one of 0, 1"):
+        grad_cam(model, GRIDS[1], target=2)
+
+
+def test_regressors_of_several_outputs_explain_the_one_asked_for():
+    y = np.c_[TIMES, -100 * TIMES][:8]
+    model = GridCNNRegressor(max_epochs=1, n_filters=8, random_state=0).fit(GRIDS[:8], y)
+    assert input_gradients(model, GRIDS[1], 1).mean() > 5 * input_gradients(model, GRIDS[1], 0).mean()
+    with pytest.raises(ValueError, match="target=2 is no output; it must be 0 to 1"):
+        input_gradients(model, GRIDS[1], 2)
+
+
+def test_an_ensemble_of_pipelines_gets_the_mean_of_its_models_maps():
+    pipeline = make_pipeline(FunctionTransformer(), GridCNNRegressor(max_epochs=1, n_filters=8, random_state=0))
+    ensemble = CrossValEnsemble(pipeline, cv=2, random_state=0).fit(GRIDS[:8], TIMES[:8])
+    parts = [input_gradients(model[-1], GRIDS[1]) for model in ensemble.estimators_]
+    np.testing.assert_allclose(input_gradients(ensemble, GRIDS[1]), np.mean(parts, axis=0), rtol=1e-5)
+
+
+def test_orientations_are_turned_back_and_averaged(barely_trained):
+    dense = GRIDS[1].to_dense()
+    rows, columns = GRIDS[1].cells.T
+    shifted = [np.roll(dense, k, axis=0) for k in range(8)]
+    turned = np.stack([array[:, rows, columns].T for array in shifted[1:]])
+    eight = Grid(GRIDS[1].embeddings, GRIDS[1].cells, SHAPE, oriented_embeddings=turned)
+    parts = [orient_back(input_gradients(barely_trained, orient(array, k)), k) for k, array in enumerate(shifted)]
+    np.testing.assert_allclose(input_gradients(barely_trained, eight), np.mean(parts, axis=0), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("k", range(8))
+def test_orient_back_undoes_orient(k):
+    array = np.arange(12).reshape(3, 4)
+    np.testing.assert_array_equal(orient_back(orient(array, k), k), array)
+
+
+def test_a_module_without_convolutions_has_gradients_but_no_grad_cam():
+    model = GridCNNRegressor(module=AttentionMIL, max_epochs=1, random_state=0).fit(GRIDS[:8], TIMES[:8])
+    assert input_gradients(model, GRIDS[1]).any()
+    with pytest.raises(ValueError, match="AttentionMIL has no 2-D convolution"):
+        grad_cam(model, GRIDS[1])
+
+
+def test_explaining_leaves_the_model_as_it_was(barely_trained):
+    before = barely_trained.predict(GRIDS[:3])
+    for method in METHODS:
+        method(barely_trained, GRIDS[1])
+    np.testing.assert_array_equal(barely_trained.predict(GRIDS[:3]), before)
+    assert not any(parameter.grad is not None for parameter in barely_trained.net_.module_.parameters())
+
+
+class FlatSlide:
+    """A grey slide of 20 x 14 cells of 64 um and a bit more, scanned from level-0 pixel (1000, 0)."""
+
+    origin, mpp = (1000, 0), 0.5
+
+    def thumbnail(self, max_size):
+        return np.full((29, 41, 3), 200, np.uint8), 32.0
+
+
+def test_overlay_colours_the_pixels_of_the_salient_cell_only():
+    grid = Grid(np.ones((1, 3)), [[5, 7]], SHAPE, mpp=0.5, patch_size=128, origin=(1000, 0))
+    saliency = np.zeros(SHAPE)
+    saliency[5, 7] = 1
+    picture = overlay(FlatSlide(), saliency, grid)
+    changed = np.argwhere((picture != 200).any(axis=2))
+    assert changed.tolist() == [[10, 14], [10, 15], [11, 14], [11, 15]]
+
+
+def test_overlay_moves_with_a_grid_that_starts_elsewhere_on_the_slide():
+    grid = Grid(np.ones((1, 3)), [[5, 7]], SHAPE, mpp=0.5, patch_size=128, origin=(1128, 256))
+    assert extent_um(grid, FlatSlide())[::3] == (64, 128)
+    saliency = np.zeros(SHAPE)
+    saliency[5, 7] = -1
+    changed = np.argwhere((overlay(FlatSlide(), saliency, grid) != 200).any(axis=2))
+    assert changed.min(axis=0).tolist() == [14, 16]
+
+
+def test_a_map_of_zeros_leaves_the_slide_as_it_is():
+    assert (overlay(FlatSlide(), np.zeros(SHAPE), GRIDS[0]) == 200).all()
+
+
+def test_geojson_holds_a_tile_with_its_saliency_for_each_tissue_cell(tmp_path):
+    saliency = np.arange(np.prod(SHAPE)).reshape(SHAPE)
+    to_geojson(GRIDS[0], saliency, tmp_path / "cells.geojson")
+    features = json.loads((tmp_path / "cells.geojson").read_text())["features"]
+    assert len(features) == GRIDS[0].n_cells
+    values = [feature["properties"]["measurements"]["saliency"] for feature in features]
+    assert values == saliency[tuple(GRIDS[0].cells.T)].tolist()
+
+
+def test_an_estimator_without_a_network_is_refused():
+    with pytest.raises(TypeError, match="LinearRegression"):
+        grad_cam(LinearRegression().fit([[1.0], [2.0]], [1, 2]), GRIDS[0])
