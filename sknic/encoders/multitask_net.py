@@ -1,0 +1,191 @@
+"""What MultitaskEncoder trains: an encoder with one head a task, its loss, and its validation."""
+
+import copy
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from skorch.callbacks import Callback
+from skorch.utils import to_tensor
+from torch import nn
+
+from sknic.encoders.base import SCALE, SHIFT
+from sknic.encoders.inference import folded_embedder, to_pixels
+from sknic.encoders.networks import Head, new_encoder
+from sknic.encoders.sampling import strata
+from sknic.encoders.task_weights import make_weighting
+from sknic.training import Net
+
+# Of the contrast between two views (Chen 2020, SimCLR).
+TEMPERATURE = 0.2
+VALIDATION_ROWS = 1024
+
+
+class Views(nn.Module):
+    """From uint8 patches to what a network sees: pooled, augmented while training, -1 to 1, channels last."""
+
+    def __init__(self, input_size, augment=None):
+        super().__init__()
+        self.input_size, self.augment = input_size, augment
+
+    def forward(self, patches):
+        x = to_pixels(patches, self.input_size) / 255
+        if self.training and self.augment is not None:
+            x = self.augment(x)
+        return (x * 2 - 1).contiguous(memory_format=torch.channels_last)
+
+
+class MultitaskModule(nn.Module):
+    """Encoder and heads; a batch holds one block of equal size for each task, in order, then unlabelled patches.
+
+    Parameters
+    ----------
+    names : list of str
+        Of the tasks.
+    n_classes : list of int
+    code_size, input_size : int
+    augment : callable or None
+    task_weights : None, str or mapping
+    unlabelled_weight : float
+        Above 0 there is a block of unlabelled patches, whose two views must find each other.
+    network : Chain, optional
+        Trained weights to start from; copied.
+    heads : mapping of str to Head
+        Heads to start from, by task; copied.
+    """
+
+    def __init__(
+        self, names, n_classes, code_size, input_size, augment, task_weights, unlabelled_weight, network=None, heads=()
+    ):
+        super().__init__()
+        self.names = names
+        self.views = Views(input_size, augment)
+        self.network = new_encoder(code_size, input_size) if network is None else copy.deepcopy(network)
+        self.network.requires_grad_(True).to(memory_format=torch.channels_last)
+        fresh = [Head(code_size, n) for n in n_classes]
+        self.heads = nn.ModuleList(
+            copy.deepcopy(heads[name]) if name in heads else head for name, head in zip(names, fresh)
+        )
+        self.weighting = make_weighting(task_weights, names)
+        self.unlabelled_weight = unlabelled_weight
+        self.projector = Head(code_size, 128, dropout=0.0) if unlabelled_weight else None
+
+    def forward(self, patches):
+        """Logits of each task's block, and for unlabelled patches the projections of two views."""
+        n_tasks = len(self.heads)
+        x = self.views(patches)
+        if self.projector is not None:
+            n_labelled = len(x) // (n_tasks + 1) * n_tasks
+            x = torch.cat([x, self.views(patches[n_labelled:])])
+        codes = self.network(x)
+        blocks = codes.chunk(n_tasks + (2 if self.projector is not None else 0))
+        output = {"logits": tuple(head(block) for head, block in zip(self.heads, blocks))}
+        if self.projector is not None:
+            output["views"] = (self.projector(blocks[-2]), self.projector(blocks[-1]))
+        return output
+
+    def losses(self, output, targets):
+        """Cross-entropy by task, targets (n, n_tasks), and "unlabelled", the contrast of the two views."""
+        blocks = targets.chunk(len(self.names) + (self.projector is not None))
+        losses = {
+            name: F.cross_entropy(logits, block[:, task])
+            for task, (name, logits, block) in enumerate(zip(self.names, output["logits"], blocks))
+        }
+        if "views" in output:
+            losses["unlabelled"] = contrast(*output["views"])
+        return losses
+
+    def total(self, losses):
+        """The one number to minimise."""
+        tasks = torch.stack([losses[name] for name in self.names])
+        total = self.weighting(tasks, self.network[-1].weight)
+        return total + self.unlabelled_weight * losses["unlabelled"] if "unlabelled" in losses else total
+
+
+def contrast(first, second):
+    """NT-Xent loss: each of 2n projections must pick the other view of its patch among all others (Chen 2020)."""
+    z = F.normalize(torch.cat([first, second]), dim=1)
+    likeness = z @ z.T / TEMPERATURE
+    likeness = likeness.masked_fill(torch.eye(len(z), dtype=torch.bool, device=z.device), -torch.inf)
+    n = len(first)
+    partner = torch.arange(2 * n, device=z.device).roll(n)
+    return F.cross_entropy(likeness, partner)
+
+
+class MultitaskNet(Net):
+    """The net whose module weighs its own losses."""
+
+    def get_loss(self, y_pred, y_true, X=None, training=False):
+        losses = self.module_.losses(y_pred, to_tensor(y_true, device=self.device))
+        for name, value in losses.items():
+            self.history.record_batch(f"train_{name}", value.item())
+        return self.module_.total(losses)
+
+
+def no_loss(output, targets):
+    """Stand-in for the criterion, which `MultitaskNet` does not ask."""
+    raise NotImplementedError
+
+
+class Validation(Callback):
+    """After each epoch, loss and accuracy of each task on held-out patches, every class and centre counting alike.
+
+    Parameters
+    ----------
+    patches : Patches
+    tasks : list of Task
+        With their codes set to -1 outside the held-out rows.
+    centers : array (n,), optional
+    """
+
+    def __init__(self, patches, tasks, centers=None):
+        self.patches = patches
+        self.tasks = tasks
+        self.centers = centers
+
+    def on_train_begin(self, net, **kwargs):
+        self.rows_ = np.flatnonzero(np.any([task.codes >= 0 for task in self.tasks], axis=0))
+        self.weights_ = [_even_weights(task.codes, self.centers)[self.rows_] for task in self.tasks]
+
+    def on_epoch_end(self, net, **kwargs):
+        module = net.module_.eval()
+        codes = self._embed(module, net.device)
+        losses = []
+        for task, head, weights in zip(self.tasks, module.heads, self.weights_):
+            labelled = np.flatnonzero(weights)
+            if len(labelled) == 0:
+                continue
+            with torch.inference_mode():
+                logits = head(codes[labelled].to(net.device)).cpu()
+            target = torch.from_numpy(task.codes[self.rows_[labelled]])
+            weights = torch.from_numpy(weights[labelled])
+            losses.append((F.cross_entropy(logits, target, reduction="none") * weights).sum().item())
+            net.history.record(f"valid_{task.name}", losses[-1])
+            correct = (logits.argmax(1) == target) * weights
+            net.history.record(f"valid_{task.name}_accuracy", correct.sum().item())
+        net.history.record("valid_loss", float(np.mean(losses)))
+
+    def _embed(self, module, device):
+        network, size = module.network, module.views.input_size
+        embed = folded_embedder(network, SCALE, SHIFT, network.out_features, size, device, "float32")
+        starts = range(0, len(self.rows_), VALIDATION_ROWS)
+        parts = [embed(self.patches.read(self.rows_[i : i + VALIDATION_ROWS]).numpy()) for i in starts]
+        return torch.from_numpy(np.concatenate(parts))
+
+
+class WeightHistory(Callback):
+    """After each epoch, the weight of each task."""
+
+    def on_epoch_end(self, net, **kwargs):
+        module = net.module_
+        for name, weight in zip(module.names, module.weighting.weights.tolist()):
+            net.history.record(f"weight_{name}", weight)
+
+
+def _even_weights(codes, centers):
+    """Weights (n,) that sum to 1 and give each class at each centre its equal share; 0 without a label."""
+    weights = np.zeros(len(codes), np.float32)
+    groups = strata(codes, centers)
+    for rows in groups:
+        weights[rows] = 1 / (len(groups) * len(rows))
+    return weights

@@ -1,0 +1,258 @@
+"""The multitask encoder learns, draws evenly, copes with gaps, keeps its promises about memory and seeds."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.base import clone
+
+from sknic import MultitaskEncoder, load_encoder
+from sknic.exceptions import DegenerateDataError, PatchSizeError
+
+SIZE = 31
+
+
+def coloured(n, random):
+    """Patches whose brightness is "dark" or "light" and whose stripes are 0 (none), 1 (rows) or 2 (columns)."""
+    tone, stripe = random.integers(0, 2, n), random.integers(0, 3, n)
+    patches = np.where(tone[:, None, None, None], 170, 80) + random.normal(0, 10, (n, SIZE, SIZE, 3))
+    waves = 40 * np.sin(np.arange(SIZE) * 1.5)
+    patches[stripe == 1] += waves[:, None, None]
+    patches[stripe == 2] += waves[:, None]
+    frame = pd.DataFrame({"tone": np.array(["dark", "light"])[tone], "stripe": stripe.astype(float)})
+    return patches.clip(0, 255).astype(np.uint8), frame
+
+
+@pytest.fixture(scope="module")
+def data():
+    """Patches of two tasks; most have one label, some both, some none."""
+    X, y = coloured(160, np.random.default_rng(0))
+    y.loc[:69, "tone"] = None
+    y.loc[90:, "stripe"] = np.nan
+    y.loc[150:, "tone"] = None
+    return X, y
+
+
+def small(**settings):
+    settings = {"code_size": 6, "batch_size": 24, "max_epochs": 2, "augmentation": None, "random_state": 0, **settings}
+    return MultitaskEncoder(device="cpu", **settings)
+
+
+@pytest.fixture(scope="module")
+def fitted(data):
+    return small(max_epochs=12, lr=3e-3).fit(*data)
+
+
+def weights(encoder):
+    return torch.cat([p.flatten().float() for p in encoder.network_.state_dict().values()])
+
+
+def test_it_learns_both_tasks(fitted):
+    X, y = coloured(60, np.random.default_rng(1))
+    scores = fitted.score_tasks(X, y)
+    assert scores.loc["tone", "accuracy"] > 0.9
+    assert scores.loc["stripe", "balanced_accuracy"] > 0.8
+    assert fitted.score(X, y) == pytest.approx(scores["balanced_accuracy"].mean())
+
+
+def test_what_it_says_about_itself(fitted, data):
+    X, _ = data
+    assert fitted.task_names_ == ["tone", "stripe"]
+    assert [classes.tolist() for classes in fitted.classes_] == [["dark", "light"], [0, 1, 2]]
+    assert (fitted.patch_size, fitted.input_size, fitted.mpp, fitted.code_size) == (SIZE, SIZE, 0.5, 6)
+    assert fitted.transform(X[:5]).shape == (5, 6)
+    rows = fitted.history_
+    assert rows[-1]["valid_tone_accuracy"] > rows[0]["valid_tone_accuracy"] - 0.1
+    assert {"train_tone", "train_stripe", "valid_tone", "valid_stripe", "valid_loss", "lr"} <= set(rows[0])
+    assert rows[0]["valid_loss"] == pytest.approx((rows[0]["valid_tone"] + rows[0]["valid_stripe"]) / 2)
+
+
+def test_predictions_have_the_labels_types_and_probabilities_sum_to_one(fitted, data):
+    X, _ = data
+    predicted = fitted.predict(X[:7])
+    assert predicted.shape == (7, 2)
+    assert set(predicted[:, 0]) <= {"dark", "light"} and set(predicted[:, 1]) <= {0, 1, 2}
+    for probabilities, n_classes in zip(fitted.predict_proba(X[:7]), (2, 3)):
+        assert probabilities.shape == (7, n_classes)
+        np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-5)
+
+
+def test_one_column_of_labels_gives_one_column_of_answers(data):
+    X, y = data
+    encoder = small().fit(X[70:150], y["tone"][70:150].tolist())
+    assert encoder.classes_.tolist() == ["dark", "light"]
+    assert encoder.predict(X[:4]).shape == (4,) and encoder.predict_proba(X[:4]).shape == (4, 2)
+    assert 0 <= encoder.score(X[70:150], y["tone"][70:150]) <= 1
+
+
+GAPS = {
+    "-1": (np.int64, -1),
+    "NaN": (float, np.nan),
+    "None": (object, None),
+    "pandas.NA": ("Int64", pd.NA),
+}
+
+
+@pytest.mark.parametrize("kind, gap", GAPS.values(), ids=GAPS)
+def test_a_missing_label_may_be_written_in_every_usual_way(data, kind, gap):
+    X, y = data
+    column = y["stripe"].fillna(-1).astype(int)
+    wanted = small(max_epochs=1).fit(X, pd.DataFrame({"stripe": column}))
+    y = pd.Series([gap if value == -1 else value for value in column], dtype=kind, name="stripe")
+    encoder = small(max_epochs=1).fit(X, y.to_frame())
+    assert encoder.classes_[0].tolist() == [0, 1, 2]
+    assert torch.equal(weights(encoder), weights(wanted))
+
+
+@pytest.mark.parametrize("labels", [[True, False], ["b", "a"], [0.5, 1.5], [-7, 3], list("βα")], ids=str)
+def test_labels_of_any_type_come_back(data, labels):
+    X, _ = data
+    encoder = small(max_epochs=1).fit(X[:40], labels * 20)
+    assert encoder.classes_.tolist() == sorted(labels)
+    assert set(encoder.predict(X[:5]).tolist()) <= set(labels)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(data):
+    first, same, other = (small(random_state=seed, augmentation="light").fit(*data) for seed in (0, 0, 1))
+    assert torch.equal(weights(first), weights(same))
+    assert not torch.equal(weights(first), weights(other))
+
+
+def test_random_states_and_parameters_are_left_alone(data):
+    X, y = data
+    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    encoder, X_before, y_before = small(random_state=None), X.copy(), y.copy()
+    parameters = encoder.get_params()
+    encoder.fit(X, y)
+    assert encoder.get_params() == parameters
+    assert torch.equal(torch.get_rng_state(), torch_state)
+    assert np.array_equal(np.random.get_state()[1], numpy_state)  # noqa: NPY002
+    np.testing.assert_array_equal(X, X_before)
+    pd.testing.assert_frame_equal(y, y_before)
+
+
+def test_a_clone_is_unfitted_and_a_pickle_is_not(fitted, data):
+    assert not hasattr(clone(fitted), "network_")
+    again = pickle.loads(pickle.dumps(fitted))
+    np.testing.assert_array_equal(again.transform(data[0][:5]), fitted.transform(data[0][:5]))
+
+
+def test_a_saved_encoder_comes_back_whole(fitted, data, tmp_path):
+    fitted.save(tmp_path / "encoder.safetensors")
+    again = load_encoder(tmp_path / "encoder.safetensors", device="cpu")
+    X = data[0][:9]
+    np.testing.assert_array_equal(again.transform(X), fitted.transform(X))
+    np.testing.assert_array_equal(again.predict(X), fitted.predict(X))
+    assert again.get_params() == fitted.get_params()
+    assert again.history_ == fitted.history_ and again.fingerprint() == fitted.fingerprint()
+
+
+def test_tasks_names_the_columns_to_learn(data):
+    X, y = data
+    encoder = small(tasks=["stripe"], max_epochs=1).fit(X, y)
+    assert encoder.task_names_ == ["stripe"]
+    assert encoder.score_tasks(X, y).index.tolist() == ["stripe"]
+    with pytest.raises(ValueError, match="colour"):
+        small(tasks=["colour"]).fit(X, y)
+
+
+def test_init_starts_from_another_encoder_and_its_heads(fitted, data, tmp_path):
+    fitted.save(tmp_path / "encoder.safetensors")
+    X, y = data
+    for init in (fitted, tmp_path / "encoder.safetensors", str(tmp_path / "encoder.safetensors")):
+        encoder = small(init=init, lr=1e-12, min_lr=1e-12, max_epochs=1).fit(X, y)
+        np.testing.assert_allclose(encoder.heads_[1][1].weight, fitted.heads_[1][1].weight, atol=1e-6)
+        np.testing.assert_allclose(encoder.network_[0].weight, fitted.network_[0].weight, atol=1e-6)
+    other = small(init=fitted, lr=1e-12, min_lr=1e-12, max_epochs=1).fit(X, y.rename(columns={"tone": "shade"}))
+    assert not np.allclose(other.heads_[0][1].weight, fitted.heads_[0][1].weight)
+
+
+def test_init_leaves_the_encoder_it_starts_from(fitted, data):
+    before = fitted.fingerprint()
+    small(init=fitted, lr=0.1).fit(*data)
+    assert fitted.fingerprint() == before
+
+
+def test_init_of_another_size_is_refused(fitted, data):
+    with pytest.raises(ValueError, match="code_size=7"):
+        small(init=fitted, code_size=7).fit(*data)
+    with pytest.raises(PatchSizeError, match="40 px"):
+        small(init=fitted).fit(np.zeros((4, 40, 40, 3), np.uint8), [0, 1, 0, 1])
+
+
+def test_init_takes_patches_of_twice_the_size(fitted, data):
+    X, y = data
+    encoder = small(init=fitted, max_epochs=1).fit(X.repeat(2, axis=1).repeat(2, axis=2), y)
+    assert (encoder.patch_size, encoder.input_size) == (2 * SIZE, SIZE)
+
+
+def test_groups_are_held_out_whole(data, monkeypatch):
+    X, y = data
+    seen = {}
+
+    def spy(self, *arguments):
+        seen["rows"] = original(self, *arguments)
+        return seen["rows"]
+
+    original = MultitaskEncoder._split
+    monkeypatch.setattr(MultitaskEncoder, "_split", spy)
+    groups = np.arange(160) // 4
+    small(max_epochs=1).fit(X, y, groups=groups)
+    train, valid, unlabelled = seen["rows"]
+    assert len(valid) and not set(groups[train]) & set(groups[valid])
+    assert not set(groups[unlabelled]) & set(groups[valid])
+    assert set(train) | set(valid) == set(range(150)) and set(unlabelled) <= set(range(150, 160))
+    assert len(valid) == pytest.approx(30, abs=4)
+
+
+def test_nothing_may_be_held_out(data):
+    encoder = small(validation_fraction=None).fit(*data)
+    assert "valid_loss" not in encoder.history_[0] and encoder.history_[-1]["event_best"] in (True, False)
+
+
+def test_centers_are_taken(data):
+    X, y = data
+    small(max_epochs=1).fit(X, y, centers=["a", "b"] * 80)
+    with pytest.raises(ValueError, match="centers has shape"):
+        small().fit(X, y, centers=["a"])
+
+
+@pytest.mark.parametrize("task_weights", [{"tone": 3.0}, "uncertainty", "gradnorm"], ids=str)
+def test_tasks_may_be_weighed(data, task_weights):
+    encoder = small(task_weights=task_weights, max_epochs=2).fit(*data)
+    assert all(np.isfinite(row["train_loss"]) for row in encoder.history_)
+    if isinstance(task_weights, str):
+        assert encoder.history_[-1]["weight_tone"] != encoder.history_[-1]["weight_stripe"]
+
+
+def test_unlabelled_patches_may_be_learnt_from(data):
+    encoder = small(unlabelled_weight=0.5, augmentation="light").fit(*data)
+    assert all(np.isfinite(row["train_unlabelled"]) for row in encoder.history_)
+    X, y = data
+    with pytest.raises(ValueError, match="every patch has a label"):
+        small(unlabelled_weight=0.5).fit(X[:150], y[:150])
+
+
+WRONG = {
+    "no labels": ({}, lambda X, y: (X, None), ValueError, "y"),
+    "too few labels": ({}, lambda X, y: (X, y[:10]), ValueError, "10 rows"),
+    "one class": ({}, lambda X, y: (X, np.zeros(160)), DegenerateDataError, "task 'task'"),
+    "no label at all": ({}, lambda X, y: (X, np.full(160, -1)), DegenerateDataError, "0 class"),
+    "two columns of one name": ({}, lambda X, y: (X, y.set_axis(["a", "a"], axis=1)), ValueError, "different names"),
+    "float patches": ({}, lambda X, y: (X / 255, y), PatchSizeError, "float64"),
+    "flat patches": ({}, lambda X, y: (X.reshape(160, -1), y), PatchSizeError, "shape"),
+    "small patches": ({}, lambda X, y: (X[:, :20, :20], y), ValueError, "20 px"),
+    "small batches": ({"batch_size": 3}, lambda X, y: (X, y), ValueError, "batch_size=3"),
+    "an unknown weight": ({"task_weights": {"x": 1}}, lambda X, y: (X, y), ValueError, "x"),
+    "a weight of zero": ({"task_weights": {"tone": 0}}, lambda X, y: (X, y), ValueError, "above 0"),
+    "an unknown weighing": ({"task_weights": "best"}, lambda X, y: (X, y), ValueError, "best"),
+    "an unknown augmentation": ({"augmentation": "mild"}, lambda X, y: (X, y), ValueError, "mild"),
+}
+
+
+@pytest.mark.parametrize("settings, change, error, words", WRONG.values(), ids=WRONG)
+def test_wrong_input_is_refused_by_name(data, settings, change, error, words):
+    with pytest.raises(error, match=words):
+        small(**settings).fit(*change(*data))
