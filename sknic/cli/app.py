@@ -8,7 +8,13 @@ import typer
 from sknic import __version__
 from sknic.cli.cache import cache
 from sknic.cli.compress import compress
+from sknic.cli.demo import demo
+from sknic.cli.evaluate import evaluate
+from sknic.cli.explain import explain
+from sknic.cli.fit import fit
 from sknic.cli.info import info
+from sknic.cli.predict import predict
+from sknic.cli.train_encoder import train_encoder
 from sknic.exceptions import SknicError
 
 app = typer.Typer(
@@ -18,9 +24,15 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
+app.command()(demo)
 app.command()(info)
+app.command()(train_encoder)
 app.command()(compress)
 app.command()(cache)
+app.command()(fit)
+app.command()(evaluate)
+app.command()(predict)
+app.command()(explain)
 
 
 def _show_version(value: bool):
@@ -48,6 +60,3 @@ def main():
             raise
         typer.secho(f"sknic: {error}", err=True, fg="red")
         sys.exit(1)
-    except KeyboardInterrupt:
-        typer.secho("sknic: interrupted; what was finished is kept", err=True, fg="red")
-        sys.exit(130)

@@ -63,7 +63,13 @@ def read_table(path, columns, path_column=None):
 
 
 def write_run_record(folder, command, settings, **results):
-    """Write `run.json`: what ran, with which settings and versions, on which machine, and what came out."""
+    """Write `run.json`: what ran, with which settings and versions, on which machine, and what came out.
+
+    Returns
+    -------
+    dict
+        As it stands in the file.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     record = {
@@ -76,5 +82,7 @@ def write_run_record(folder, command, settings, **results):
         **results,
     }
     temporary = folder / f".run.json.{os.getpid()}.part"
-    temporary.write_text(json.dumps(record, indent=2, default=str))
+    text = json.dumps(record, indent=2, default=str)
+    temporary.write_text(text)
     os.replace(temporary, folder / "run.json")
+    return json.loads(text)

@@ -1,0 +1,157 @@
+"""`sknic demo`: the whole method on an embedded cohort, in a few minutes on two cores."""
+
+import os
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sknic.cli import options
+from sknic.cli.cohort import Targets, make_estimator
+from sknic.cli.common import write_run_record
+from sknic.cli.evaluate import run_of
+from sknic.cli.options import Task
+
+# What each task learns, and the metric of the table.
+TASKS = {Task.regression: "spearman", Task.classification: "auc", Task.survival: "concordance"}
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for slides, encoder, grids, predictions and pictures.")] = Path(
+        "sknic-demo"
+    ),
+    n_slides: Annotated[int, typer.Option(help="Slides of the cohort.")] = 40,
+    n_patches: Annotated[int, typer.Option(help="Labelled patches that train the encoder.")] = 3000,
+    device: options.Device = "auto",
+    random_state: options.Seed = 0,
+):
+    """Draw a cohort, train an encoder, compress, and cross-validate a score, a class and a survival model."""
+    started = time.perf_counter()
+    cohort = _step("Drawing slides", _draw_cohort, out, n_slides, random_state)
+    encoder = _step("Training a multitask encoder", _train_encoder, out, n_patches, device, random_state)
+    compressor = _step("Compressing slides", _compress, out, cohort, encoder, device)
+    runs = {
+        task: _step(f"Cross-validating {task}", _cross_validate, out, cohort, compressor, task, device, random_state)
+        for task in TASKS
+    }
+    _draw_pictures(out, cohort, compressor, runs)
+    _show_table(runs)
+    write_run_record(out, "demo", {"n_slides": n_slides, "n_patches": n_patches, "random_state": random_state})
+    typer.echo(f"{(time.perf_counter() - started) / 60:.1f} minutes; pictures and tables are in {out.resolve()}")
+
+
+def _step(title, function, *arguments):
+    started = time.perf_counter()
+    typer.secho(f"{title} ...", bold=True)
+    result = function(*arguments)
+    typer.echo(f"  {time.perf_counter() - started:.0f} s")
+    return result
+
+
+def _draw_cohort(out, n_slides, random_state):
+    from sknic.datasets import make_histology_cohort
+
+    return make_histology_cohort(n_slides, out / "slides", random_state=random_state, n_jobs=os.cpu_count(), verbose=1)
+
+
+def _train_encoder(out, n_patches, device, random_state):
+    from sknic import MultitaskEncoder
+    from sknic.datasets import make_patch_tasks
+
+    tasks = make_patch_tasks(n_patches, random_state=random_state)
+    encoder = MultitaskEncoder(
+        code_size=32, augmentation="light", max_epochs=4, device=device, random_state=random_state, verbose=1
+    )
+    encoder.fit(tasks.patches, tasks.labels, groups=tasks.groups, centers=tasks.centers)
+    encoder.save(out / "encoder.safetensors")
+    return encoder
+
+
+def _compress(out, cohort, encoder, device):
+    from sknic import SlideCompressor
+
+    compressor = SlideCompressor(encoder, cache_dir=out / "grids", device=device, verbose=1)
+    compressor.transform(cohort.paths)
+    return compressor.set_params(verbose=0)
+
+
+def _cross_validate(out, cohort, compressor, task, device, random_state):
+    from sklearn.pipeline import make_pipeline
+
+    from sknic import CrossValEnsemble
+
+    columns = {Task.regression: "score", Task.classification: "pattern"}
+    y = cohort.survival if task == Task.survival else cohort.table[columns[task]].to_numpy()
+    pipe = make_pipeline(compressor, make_estimator(task, 30, random_state, device))
+    ensemble = CrossValEnsemble(pipe, cv=4, random_state=random_state).fit(cohort.paths, y, groups=cohort.patients)
+    run = run_of(ensemble, Targets(cohort.paths, y, cohort.patients), str(task), {})
+    run.write(out / str(task))
+    return run
+
+
+def _show_table(runs):
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("target", "metric", "out of fold [95 % interval]", "patients")
+    targets = {"regression": "proliferation score", "classification": "growth pattern", "survival": "survival"}
+    for task, run in runs.items():
+        estimate = run.metrics[TASKS[task]]
+        table.add_row(targets[task], TASKS[task], str(estimate), str(estimate.n))
+    Console().print(table)
+
+
+def _draw_pictures(out, cohort, compressor, runs):
+    import matplotlib
+
+    with matplotlib.rc_context({"savefig.dpi": 120, "savefig.bbox": "tight"}):
+        _draw_slide(out / "slide.png", cohort.paths[0], compressor)
+        _draw_results(out / "results.png", cohort, runs)
+
+
+def _draw_slide(path, slide_path, compressor):
+    """One slide, its tissue mask, and the principal components of its grid."""
+    from matplotlib.figure import Figure
+
+    from sknic import Slide, plotting
+
+    (grid,) = compressor.transform([slide_path])
+    figure = Figure(figsize=(12, 4))
+    axes = figure.subplots(1, 3)
+    with Slide(slide_path) as slide:
+        image, _ = slide.thumbnail(1024)
+        axes[0].imshow(image)
+        axes[0].set_axis_off()
+        axes[0].set_title(f"Slide, {slide.dimensions[0]} x {slide.dimensions[1]} px")
+        plotting.TissueDisplay.from_slide(slide, ax=axes[1], title="Tissue")
+    rows, columns = grid.shape
+    plotting.GridDisplay.from_grid(
+        grid, ax=axes[2], title=f"Grid, {rows} x {columns} x {grid.code_size}, as PCA colours"
+    )
+    figure.savefig(path)
+
+
+def _draw_results(path, cohort, runs):
+    from matplotlib.figure import Figure
+
+    from sknic import plotting
+
+    figure = Figure(figsize=(15, 4.4))
+    axes = figure.subplots(1, 3)
+    score, pattern, survival = (runs[task].predictions for task in TASKS)
+    positive = sorted(pattern["target"].unique())[1]
+    plotting.ScatterDisplay.from_predictions(
+        score["target"], score["prediction"], groups=cohort.patients, ax=axes[0], title="Proliferation score"
+    )
+    plotting.RocDisplay.from_predictions(
+        pattern["target"],
+        pattern[f"probability {positive}"],
+        groups=cohort.patients,
+        ax=axes[1],
+        title="Growth pattern",
+    )
+    plotting.KaplanMeierDisplay.from_predictions(
+        cohort.survival, survival["prediction"], groups=cohort.patients, ax=axes[2], time_unit="days", title="Survival"
+    )
+    figure.savefig(path)

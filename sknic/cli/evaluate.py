@@ -1,0 +1,114 @@
+"""`sknic evaluate`: how well can a target be learnt from these slides, and what did the models look at?"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sknic.cli import options
+from sknic.cli.cohort import load_grids, make_compressor, make_estimator, read_targets, slide_mpp_option
+from sknic.cli.common import write_run_record
+
+METRICS = {
+    "regression": ("spearman", "r2"),
+    "classification": ("auc", "accuracy", "balanced_accuracy"),
+    "survival": ("concordance",),
+}
+
+
+def evaluate(
+    table: options.Table,
+    task: options.TaskOption,
+    out: Annotated[Path, typer.Option(help="Folder for predictions, metrics, pictures and report.html.")],
+    path: options.PathColumn = "path",
+    patient: options.PatientColumn = None,
+    target: options.TargetColumn = None,
+    event: options.EventColumn = "event",
+    time: options.TimeColumn = "time",
+    encoder: options.Encoder = None,
+    grids: options.Grids = None,
+    slide_mpp: options.SlideMpp = None,
+    tissue: options.Tissue = "otsu",
+    cv: Annotated[int, typer.Option(help="Folds.")] = 4,
+    max_epochs: options.MaxEpochs = 100,
+    device: options.Device = "auto",
+    n_jobs: options.Jobs = 1,
+    random_state: options.Seed = 0,
+):
+    """Cross-validate a slide-level model and write a report.
+
+    Example: `sknic evaluate slides.csv --task survival --patient patient --encoder E --out result`
+    """
+    from sknic import CrossValEnsemble
+    from sknic.report import report_of_run
+
+    targets = read_targets(table, task, path, patient, target, event, time)
+    mpp = slide_mpp_option(slide_mpp, [table], path)
+    compressor = make_compressor(encoder, grids or out / "grids", tissue, mpp, device, n_jobs) if encoder else None
+    X = load_grids(targets.paths, compressor)
+    model = make_estimator(task, max_epochs, random_state, device)
+    typer.echo(f"{cv}-fold cross-validation of {type(model).__name__} on {len(X)} slides ...")
+    ensemble = CrossValEnsemble(model, cv=cv, n_jobs=n_jobs, random_state=random_state)
+    ensemble.fit(X, targets.y, groups=targets.patients)
+    settings = {"task": str(task), "cv": cv, "tissue": tissue, "encoder": encoder, **model.get_params(deep=False)}
+    record = write_run_record(out, "evaluate", settings, n_slides=len(X))
+    run = run_of(ensemble, targets, str(task), record)
+    run.overlays.update(overlays_of(run, ensemble, X))
+    run.write(out)
+    report_of_run(run).write(out / "report.html")
+    for name, estimate in run.metrics.items():
+        typer.echo(f"{name:18s} {estimate}   (n={estimate.n})")
+    typer.echo(f"wrote {out / 'report.html'}")
+
+
+def run_of(ensemble, targets, task, record):
+    """The RunFolder of a fitted CrossValEnsemble."""
+    import pandas as pd
+
+    from sknic.report import RunFolder
+
+    columns = {"slide": targets.paths, "fold": ensemble.fold_}
+    if targets.patients is not None:
+        columns["patient"] = targets.patients
+    columns |= _predictions(ensemble, targets.y, task)
+    metrics = {name: ensemble.oof_score(name) for name in METRICS[task]}
+    histories = [pd.DataFrame(_last(model).history_).assign(fold=k) for k, model in enumerate(ensemble.estimators_)]
+    return RunFolder(task, pd.DataFrame(columns), metrics, pd.concat(histories, ignore_index=True), record)
+
+
+def _predictions(ensemble, y, task):
+    oof = ensemble.oof_prediction_
+    if task == "survival":
+        return {"event": y["event"].astype(int), "time": y["time"], "prediction": oof}
+    if task == "regression":
+        return {"target": y, "prediction": oof}
+    probabilities = {f"probability {name}": column for name, column in zip(ensemble.classes_, oof.T)}
+    return {"target": y, "prediction": ensemble.classes_[oof.argmax(axis=1)], **probabilities}
+
+
+def _last(model):
+    """The grid estimator itself, where it ends a pipeline."""
+    return model[-1] if hasattr(model, "steps") else model
+
+
+def overlays_of(run, ensemble, X):
+    """Saliency over the thumbnails of the slides predicted best and worst, by the model that had not seen them.
+
+    Returns
+    -------
+    dict of str to uint8 array (h, w, 3)
+        By the stem of the slide's file; grids whose slide is not at hand are left out.
+    """
+    import numpy as np
+
+    from sknic import saliency
+    from sknic.report import best_and_worst
+
+    overlays = {}
+    for row in np.concatenate(best_and_worst(run)):
+        grid = X[row]
+        if grid.n_cells and grid.slide and Path(grid.slide).exists():
+            model = _last(ensemble.estimators_[ensemble.fold_[row]])
+            heat = saliency.grad_cam(model, grid)
+            overlays[Path(run.predictions["slide"][row]).stem] = saliency.overlay(grid.slide, heat, grid, max_size=640)
+    return overlays

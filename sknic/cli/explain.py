@@ -1,0 +1,55 @@
+"""`sknic explain`: where did a model look?"""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sknic.cli import options
+from sknic.cli.cohort import load_grids, slide_mpp_option
+from sknic.cli.common import find_slides
+from sknic.cli.predict import compressor_of, load_model
+
+
+class Method(StrEnum):
+    """How a map is made."""
+
+    grad_cam = "grad-cam"
+    gradients = "gradients"
+
+
+def explain(
+    slides: Annotated[list[str], typer.Argument(help="Slides, grid files, folders, glob patterns or CSV files.")],
+    model: Annotated[Path, typer.Option(help="Folder that `sknic fit` wrote.")],
+    out: Annotated[Path, typer.Option(help="Folder for one overlay (.png) and one QuPath file (.geojson) a slide.")],
+    path: options.PathColumn = "path",
+    method: Annotated[Method, typer.Option(help="Grad-CAM at the first convolution, or gradients of the input.")] = (
+        Method.grad_cam
+    ),
+    grids: options.Grids = None,
+    slide_mpp: options.SlideMpp = None,
+    device: options.Device = "auto",
+    n_jobs: options.Jobs = 1,
+):
+    """Draw saliency over the thumbnails of slides, and write it as cells that QuPath imports.
+
+    Example: `sknic explain slides/case1.svs --model model --out maps`
+    """
+    from PIL import Image
+
+    from sknic import saliency
+
+    paths = find_slides(slides, path)
+    estimator, record = load_model(model)
+    mpp = slide_mpp_option(slide_mpp, [s for s in slides if s.lower().endswith(".csv")], path)
+    X = load_grids(paths, compressor_of(model, record, grids, mpp, device, n_jobs))
+    make_map = saliency.grad_cam if method == Method.grad_cam else saliency.input_gradients
+    out.mkdir(parents=True, exist_ok=True)
+    for slide, grid in zip(paths, X):
+        heat = make_map(estimator, grid)
+        stem = out / Path(slide).stem
+        saliency.to_geojson(grid, heat, f"{stem}.geojson")
+        if grid.slide and Path(grid.slide).exists():
+            Image.fromarray(saliency.overlay(grid.slide, heat, grid)).save(f"{stem}.png")
+        typer.echo(f"wrote {stem}.geojson")
