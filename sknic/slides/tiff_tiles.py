@@ -9,6 +9,7 @@ import numpy as np
 import tifffile
 from imagecodecs import Jpeg8Error, jpeg8_decode
 
+from sknic.exceptions import UnreadableSlideError
 from sknic.slides.scale import average
 
 # Tiles are compared with OpenSlide's pixels before any is trusted: at most this many, in windows of this side.
@@ -101,15 +102,20 @@ class TiffTiles:
         index = row * self._grid[1] + column
         data = os.pread(self._file, self._bytecounts[index], self._offsets[index])
         pixels = np.empty((height, width, 3), np.uint8)
-        try:
-            if not data:
-                raise Jpeg8Error("the tile is missing")
-            jpeg8_decode(data, tables=self._tables, colorspace=self._colorspace, outcolorspace="RGB", out=pixels)
-        except (Jpeg8Error, ValueError):
+        if not (data and self._decode(data, pixels)):
             return self._slide.read_level(self._level, column * width, row * height, width, height)
         pixels[max(self._height - row * height, 0) :] = 255
         pixels[:, max(self._width - column * width, 0) :] = 255
         return pixels
+
+    def _decode(self, data, pixels):
+        """Decode JPEG data into `pixels`; False where they look damaged."""
+        try:
+            jpeg8_decode(data, tables=self._tables, colorspace=self._colorspace, outcolorspace="RGB", out=pixels)
+        except (Jpeg8Error, ValueError):
+            return False
+        # libjpeg fills with this grey when the data end too soon, which imagecodecs does not report.
+        return not (pixels[-8:, -8:] == 128).all()
 
     def agrees(self):
         """Whether a handful of tiles, the fullest and those at the corners, hold OpenSlide's pixels exactly."""
@@ -127,8 +133,12 @@ class TiffTiles:
             return True
         w = min(CHECK_SIZE, (column + 1) * width - x)
         h = min(CHECK_SIZE, (row + 1) * height - y)
-        ours = self._stored_tile(row, column)[y - row * height :, x - column * width :][:h, :w]
-        return np.array_equal(ours, self._slide.read_level(self._level, x, y, w, h))
+        try:
+            theirs = self._slide.read_level(self._level, x, y, w, h)
+            ours = self._stored_tile(row, column)[y - row * height :, x - column * width :][:h, :w]
+        except UnreadableSlideError:
+            return True  # a damaged tile says nothing about the others, and whoever needs it gets the error
+        return np.array_equal(ours, theirs)
 
 
 def _whole_position(start, length, downsample):
@@ -164,7 +174,7 @@ def _page(slide, level):
     try:
         with tifffile.TiffFile(slide.path) as file:
             pages = [page for page in file.pages if _is_level(page, slide.level_dimensions[level])]
-            if len(pages) == 1 and _holds_jpeg_tiles(pages[0]):
+            if len(pages) == 1 and _holds_jpeg_tiles(pages[0], os.path.getsize(slide.path)):
                 return pages[0]
     # tifffile meets damaged directories with many kinds of errors, and OpenSlide, which opened the file, judges them.
     except Exception:
@@ -176,7 +186,7 @@ def _is_level(page, dimensions):
     return page.is_tiled and (page.imagewidth, page.imagelength) == tuple(dimensions)
 
 
-def _holds_jpeg_tiles(page):
+def _holds_jpeg_tiles(page, n_bytes):
     n_tiles = -(-page.imagelength // page.tilelength) * -(-page.imagewidth // page.tilewidth)
     return (
         page.compression == tifffile.COMPRESSION.JPEG
@@ -184,6 +194,7 @@ def _holds_jpeg_tiles(page):
         and page.planarconfig == tifffile.PLANARCONFIG.CONTIG
         and (page.samplesperpixel, page.bitspersample) == (3, 8)
         and len(page.dataoffsets) == len(page.databytecounts) == n_tiles
+        and all(start + length <= n_bytes for start, length in zip(page.dataoffsets, page.databytecounts))
     )
 
 

@@ -15,9 +15,9 @@ OTSU_SIZES = (256, 4096)
 # Otsu always finds two classes, even in blank glass or in tissue that fills the slide. Glass, with its JPEG noise and
 # tint, stays below the lower saturation, and hardly any stained tissue lies below the upper one.
 SATURATION_RANGE = (0.04, 0.12)
-# Smaller specks are dust, smaller holes are vessels and glands; um2.
+# Smaller specks are dust, smaller holes are vessels and glands, um2: little more than a patch of 64 x 64 um.
 MIN_OBJECT = 5_000.0
-MIN_HOLE = 20_000.0
+MIN_HOLE = 5_000.0
 
 
 class TissueMask:
@@ -89,7 +89,7 @@ def tissue_mask(slide, method="otsu"):
     slide : Slide
     method : "otsu", None, str or callable
         "otsu": Otsu's threshold on the saturation of a thumbnail at about 8 um/px, kept between 0.04 and 0.12 so that
-        blank glass has no tissue and a slide full of tissue keeps it; specks below 5000 um2 and holes below 20000 um2
+        blank glass has no tissue and a slide full of tissue keeps it; specks and holes below 5000 um2
         are removed. A pattern such as "{stem}.png" or "masks/{stem}.geojson": a mask image over the whole slide, in
         which everything above 0 is tissue, or the polygons that QuPath exports. A function from the slide to a bool
         array over the whole slide, or to (array, um/px).
