@@ -95,3 +95,7 @@ class CollapseWarning(SknicWarning):
 
 class CacheError(SknicError):
     """A folder of compressed slides cannot be written or read."""
+
+
+class RunFolderError(SknicError):
+    """A folder is not one that an evaluation left, or is damaged."""

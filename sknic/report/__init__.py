@@ -1,0 +1,19 @@
+"""Reports: one HTML file that needs no network, opens anywhere and prints well.
+
+A report is filled section by section, and knows nothing of models::
+
+    report = Report("Tumour score", subtitle="24 slides of 20 patients")
+    results = report.add_section("Results")
+    results.add_table(metrics, caption="Out-of-fold predictions, intervals by patient")
+    results.add_figure(ScatterDisplay.from_predictions(y, p), alt="Predicted against true score")
+    report.add_section("Settings").add_settings(settings)
+    report.write("report.html")
+
+What `sknic evaluate` leaves in its folder is a :class:`RunFolder`, which :func:`report_of_run` turns into a report.
+"""
+
+from sknic.report.document import Card, Report, Section
+from sknic.report.run_folder import RunFolder
+from sknic.report.run_report import best_and_worst, report_of_run
+
+__all__ = ["Card", "Report", "RunFolder", "Section", "best_and_worst", "report_of_run"]

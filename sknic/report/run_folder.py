@@ -1,0 +1,123 @@
+"""RunFolder: what an evaluation leaves on disk, from which its report can be made again.
+
+===================  ==================================================================================================
+predictions.csv      one row a slide: ``slide`` and optionally ``patient`` and ``fold``, then by task
+
+                     - regression: ``target``, ``prediction``
+                     - classification: ``target``, ``prediction`` and ``probability <class>`` for each class
+                     - survival: ``event`` (0 or 1), ``time``, ``prediction`` (a risk)
+metrics.json         ``{name: {"value", "low", "high", "level", "n"}}``: one :class:`sknic.evaluation.Estimate` each
+history.csv          one row an epoch: optionally ``fold``, then ``epoch``, ``train_loss``, ``valid_loss``, ``lr``,
+                     ``event_best``; may be missing
+run.json             ``{"command", "when", "settings": {"task", ...}, "versions", "machine"}``
+overlays/STEM.png    saliency over the thumbnail of the slide with that stem; for some slides, or none
+===================  ==================================================================================================
+"""
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from sknic.evaluation import Estimate
+from sknic.exceptions import RunFolderError
+
+_COLUMNS = {
+    "regression": ("slide", "target", "prediction"),
+    "classification": ("slide", "target", "prediction"),
+    "survival": ("slide", "event", "time", "prediction"),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class RunFolder:
+    """An evaluation, as its folder holds it.
+
+    Attributes
+    ----------
+    task : str
+        "regression", "classification" or "survival".
+    predictions : DataFrame
+        One row a slide, columns as the module says.
+    metrics : dict of str to Estimate
+    history : DataFrame or None
+    record : dict
+        The content of run.json.
+    overlays : dict of str to uint8 ndarray (height, width, 3)
+        By the stem of the slide's file name.
+    """
+
+    task: str
+    predictions: pd.DataFrame
+    metrics: dict
+    history: pd.DataFrame | None = None
+    record: dict = field(default_factory=dict)
+    overlays: dict = field(default_factory=dict)
+
+    def __post_init__(self):
+        if self.task not in _COLUMNS:
+            raise RunFolderError(f"task {self.task!r} is unknown; it must be one of {', '.join(_COLUMNS)}")
+        missing = [name for name in _COLUMNS[self.task] if name not in self.predictions]
+        if missing:
+            raise RunFolderError(f"the predictions have no column {missing[0]!r}, which {self.task} needs")
+
+    @classmethod
+    def read(cls, folder):
+        """Read a folder.
+
+        Raises
+        ------
+        RunFolderError
+            If it is not one that `sknic evaluate` wrote, or is damaged.
+        """
+        folder = Path(folder)
+        try:
+            record = json.loads((folder / "run.json").read_text())
+            task = record["settings"]["task"]
+            predictions = pd.read_csv(folder / "predictions.csv", dtype={"slide": str, "patient": str})
+            metrics = json.loads((folder / "metrics.json").read_text())
+            metrics = {name: Estimate(**values) for name, values in metrics.items()}
+            history = pd.read_csv(folder / "history.csv") if (folder / "history.csv").exists() else None
+            overlays = {path.stem: _read_image(path) for path in sorted((folder / "overlays").glob("*.png"))}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RunFolderError(f"{folder} is no folder that `sknic evaluate` wrote: {error}") from error
+        return cls(task, predictions, metrics, history, record, overlays)
+
+    def write(self, folder):
+        """Write everything but run.json, which the command writes; each file at once or not at all."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        metrics = {name: asdict(estimate) for name, estimate in self.metrics.items()}
+        _write(folder / "predictions.csv", lambda path: self.predictions.to_csv(path, index=False))
+        _write(folder / "metrics.json", lambda path: path.write_text(json.dumps(metrics, indent=2)))
+        if self.history is not None:
+            _write(folder / "history.csv", lambda path: self.history.to_csv(path, index=False))
+        for stem, image in self.overlays.items():
+            (folder / "overlays").mkdir(exist_ok=True)
+            _write(folder / "overlays" / f"{stem}.png", partial(Image.fromarray(image).save, format="PNG"))
+
+    @property
+    def classes(self):
+        """Labels of a classification, sorted, as strings."""
+        return sorted(self.predictions["target"].astype(str).unique())
+
+    @property
+    def patients(self):
+        """Patient of each slide, or None."""
+        return self.predictions["patient"].to_numpy() if "patient" in self.predictions else None
+
+
+def _read_image(path):
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def _write(path, write):
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    write(temporary)
+    os.replace(temporary, path)

@@ -1,0 +1,217 @@
+"""From an evaluation to its report: which numbers, charts and slides are worth showing."""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from sklearn.metrics import confusion_matrix
+
+from sknic.evaluation.targets import survival_target
+from sknic.plotting import KaplanMeierDisplay, LearningCurveDisplay, RocDisplay, ScatterDisplay
+from sknic.report.document import Card, Report
+
+_TITLES = {
+    "regression": "Predicting a score",
+    "classification": "Predicting a class",
+    "survival": "Predicting survival",
+}
+_METRICS = {
+    "spearman": "Spearman's correlation",
+    "r2": "R²",
+    "auc": "Area under the ROC curve",
+    "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced accuracy",
+    "concordance": "Concordance index",
+}
+_FIT = {
+    "regression": "difference between prediction and target",
+    "classification": "probability of the true class",
+    "survival": "share of comparable slides that are ranked rightly",
+}
+
+
+def report_of_run(run, title=None):
+    """Lay out the report of an evaluation.
+
+    Parameters
+    ----------
+    run : RunFolder
+    title : str, optional
+
+    Returns
+    -------
+    Report
+    """
+    report = Report(title or _title(run), subtitle=_subtitle(run))
+    report.add_section("Cohort").add_table(cohort_table(run), caption="What was learnt from")
+    results = report.add_section("Results")
+    results.add_table(metrics_table(run), caption="Predictions of slides that the model had not seen")
+    _add_chart(results, run)
+    if run.history is not None:
+        _add_learning_curves(report, run)
+    _add_slides(report, run)
+    settings = report.add_section("Settings")
+    settings.add_settings(run.record.get("settings", {}))
+    for name in ("versions", "machine"):
+        if run.record.get(name):
+            settings.add_settings(run.record[name], title=name.capitalize())
+    return report
+
+
+def _title(run):
+    target = run.record.get("settings", {}).get("target")
+    return f"{_TITLES[run.task]}: {target}" if target else _TITLES[run.task]
+
+
+def _subtitle(run):
+    command, when = run.record.get("command"), run.record.get("when")
+    parts = [f"sknic {command}" if command else None, when and str(when).replace("T", " ")]
+    return ", ".join(part for part in parts if part)
+
+
+def cohort_table(run):
+    """Who was in the cohort: numbers of slides and patients, and how the target is spread; two columns."""
+    table = run.predictions
+    rows = [("Slides", len(table))]
+    if run.patients is not None:
+        rows.append(("Patients", table["patient"].nunique()))
+    if "fold" in table:
+        rows.append(("Folds", table["fold"].nunique()))
+    if run.task == "survival":
+        event = table["event"].astype(bool)
+        rows += [("Slides with event", f"{event.sum()} ({event.mean():.0%})"), ("Time", _spread(table["time"]))]
+    elif run.task == "regression":
+        rows.append(("Target", _spread(table["target"])))
+    else:
+        counts = table["target"].astype(str).value_counts().sort_index()
+        rows += [(f"Class {name}", f"{count} slides ({count / len(table):.0%})") for name, count in counts.items()]
+    return pd.DataFrame([(name, str(value)) for name, value in rows], columns=["", "number"])
+
+
+def _spread(values):
+    low, median, high = np.percentile(values, [0, 50, 100])
+    return f"median {median:.4g}, from {low:.4g} to {high:.4g}"
+
+
+def metrics_table(run):
+    """Each metric with its interval."""
+    rows = [
+        {
+            "metric": _METRICS.get(name, name),
+            "value": f"{estimate.value:.3f}",
+            "interval": f"{estimate.low:.3f} to {estimate.high:.3f}",
+            "level": f"{estimate.level:.0%}",
+            "n": f"{estimate.n} {'slides' if run.patients is None else 'patients'}",
+        }
+        for name, estimate in run.metrics.items()
+    ]
+    return pd.DataFrame(rows, columns=["metric", "value", "interval", "level", "n"])
+
+
+def _add_chart(section, run):
+    table, patients = run.predictions, run.patients
+    if run.task == "regression":
+        display = ScatterDisplay.from_predictions(table["target"], table["prediction"], groups=patients)
+        alt = f"Scatter plot of predicted against true values, Spearman {display.spearman}"
+    elif run.task == "survival":
+        y = survival_target((table["event"].astype(bool).to_numpy(), table["time"].to_numpy(float)))
+        display = KaplanMeierDisplay.from_predictions(y, table["prediction"].to_numpy(), groups=patients)
+        alt = f"Kaplan-Meier curves of patients at low and at high predicted risk: {display.groups}"
+    elif len(run.classes) == 2:
+        labels, score = table["target"].astype(str), table[f"probability {run.classes[1]}"]
+        display = RocDisplay.from_predictions(labels, score, groups=patients)
+        alt = f"ROC curve for class {run.classes[1]}, area {display.area}"
+    else:
+        section.add_table(confusion_table(run), caption="Slides of each true class (rows) by predicted class (columns)")
+        return
+    section.add_figure(display, alt=alt)
+    plt.close(display.figure_)
+
+
+def confusion_table(run):
+    """Slides of each true class by predicted class."""
+    labels, predicted = (run.predictions[name].astype(str) for name in ("target", "prediction"))
+    counts = pd.DataFrame(confusion_matrix(labels, predicted, labels=run.classes), columns=run.classes)
+    counts.insert(0, "true class", run.classes)
+    return counts
+
+
+def _add_learning_curves(report, run):
+    history = run.history
+    folds = [rows for _, rows in history.groupby("fold")] if "fold" in history else [history]
+    # An epoch that has no validation loss must not have the key, as in `history_`.
+    records = [[row.dropna().to_dict() for _, row in rows.iterrows()] for rows in folds]
+    display = LearningCurveDisplay(records).plot()
+    epochs = [int(rows["epoch"].max()) for rows in folds]
+    ran = f"{min(epochs)} to {max(epochs)} epochs" if len(epochs) > 1 else f"{epochs[0]} epochs"
+    alt = f"Training and validation loss by epoch of {len(folds)} models, {ran}"
+    report.add_section("Learning curves").add_figure(display, alt=alt)
+    plt.close(display.figure_)
+
+
+def fit_of_slides(run):
+    """How well each slide was predicted, float (n_slides,): higher is better, whatever the task."""
+    table = run.predictions
+    if run.task == "regression":
+        return -(table["prediction"] - table["target"]).abs().to_numpy(float)
+    if run.task == "classification":
+        return np.array([row[f"probability {row['target']}"] for _, row in table.iterrows()], float)
+    return _share_ranked_rightly(*(table[name].to_numpy() for name in ("event", "time", "prediction")))
+
+
+def _share_ranked_rightly(event, time, risk):
+    """Of the slides each can be compared with, the share whose risk stands on the right side; nan without any."""
+    event = event.astype(bool)
+    earlier = event[:, None] & (time[:, None] < time[None, :])
+    right = np.where(risk[:, None] == risk[None, :], 0.5, risk[:, None] > risk[None, :]) * earlier
+    comparable = earlier.sum(axis=1) + earlier.sum(axis=0)
+    return np.where(comparable > 0, (right.sum(axis=1) + right.sum(axis=0)) / np.maximum(comparable, 1), np.nan)
+
+
+def best_and_worst(run, n_slides=3):
+    """Rows of the slides that were predicted best and worst, the most extreme first.
+
+    Parameters
+    ----------
+    run : RunFolder
+    n_slides : int
+        How many of each; fewer where the cohort is small, so that none is in both.
+
+    Returns
+    -------
+    best, worst : int ndarray
+    """
+    fit = fit_of_slides(run)
+    known = np.flatnonzero(~np.isnan(fit))
+    order = known[np.argsort(-fit[known], kind="stable")]
+    n_slides = min(n_slides, len(order) // 2)
+    return order[:n_slides], order[::-1][:n_slides]
+
+
+def _add_slides(report, run):
+    section = report.add_section("Slides")
+    fit = fit_of_slides(run)
+    section.add_text(f"Best and worst by the {_FIT[run.task]}.")
+    for title, rows in zip(("Predicted best", "Predicted worst"), best_and_worst(run)):
+        table = run.predictions.iloc[rows].assign(fit=np.abs(fit[rows])).rename(columns={"fit": _FIT[run.task]})
+        cards = [_card(run, row) for row in table.to_dict("records")]
+        shown = [card for card in cards if card is not None]
+        if shown:
+            section.add_cards(shown, title=title)
+        else:
+            section.add_table(_short(table), caption=title)
+    section.add_table(_short(run.predictions), caption=f"All {len(fit)} predictions", folded=True)
+
+
+def _card(run, row):
+    """A slide with its saliency, or None where the folder holds no picture of it."""
+    stem = Path(row.pop("slide")).stem
+    if stem not in run.overlays:
+        return None
+    alt = f"Thumbnail of slide {stem}; the cells that the model looked at are coloured"
+    return Card(stem, run.overlays[stem], alt, row)
+
+
+def _short(table):
+    return table.assign(slide=[Path(path).stem for path in table["slide"]])

@@ -1,0 +1,181 @@
+import json
+import re
+from html.parser import HTMLParser
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from sknic.evaluation import Estimate
+from sknic.exceptions import RunFolderError
+from sknic.report import Card, Report, RunFolder, best_and_worst, report_of_run
+from sknic.report.run_report import fit_of_slides
+
+TASKS = ("regression", "classification", "survival")
+
+
+def make_run(task, n=24, n_classes=2, seed=0):
+    rng = np.random.default_rng(seed)
+    table = pd.DataFrame(
+        {"slide": [f"slides/s{i}.tiff" for i in range(n)], "patient": [f"p{i // 2}" for i in range(n)]}
+    )
+    table["fold"] = np.arange(n) // 2 % 4
+    truth = rng.normal(size=n)
+    noisy = truth + 0.4 * rng.normal(size=n)
+    if task == "regression":
+        table = table.assign(target=truth, prediction=noisy)
+    elif task == "survival":
+        owner = np.arange(n) // 2 * 2  # both slides of a patient share one fate
+        table = table.assign(event=(rng.random(n) < 0.7)[owner], time=100 * np.exp(-truth)[owner], prediction=noisy)
+    else:
+        labels = np.array(["a", "b", "c"][:n_classes])
+        target = labels[np.arange(n) % n_classes]
+        share = np.exp(2 * (target[:, None] == labels) + rng.normal(size=(n, n_classes)))
+        share /= share.sum(axis=1, keepdims=True)
+        table = table.assign(target=target, prediction=labels[share.argmax(axis=1)])
+        table[[f"probability {name}" for name in labels]] = share
+    metric = {"regression": "spearman", "classification": "auc", "survival": "concordance"}[task]
+    epochs = [{"fold": f, "epoch": e, "train_loss": 1 / e, "valid_loss": 1.2 / e, "lr": 0.01, "event_best": e == 5}
+              for f in range(4) for e in range(1, 6)]  # fmt: skip
+    record = {"command": "evaluate", "when": "2026-01-01T10:00:00+00:00", "versions": {"sknic": "0.1"}}
+    record["settings"] = {"task": task, "target": "score", "estimator": {"lr": 0.01, "module": None}}
+    stems = ("s0", "s1", "s2")
+    overlays = {stem: np.full((30, 40, 3), 200, np.uint8) for stem in stems}
+    return RunFolder(
+        task, table, {metric: Estimate(0.8123, 0.6, 0.91, 0.95, 12)}, pd.DataFrame(epochs), record, overlays
+    )
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, and the text."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.text = [], ""
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.text += data
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.fixture(scope="module", params=TASKS)
+def page(request):
+    return Page(report_of_run(make_run(request.param)).to_html())
+
+
+def test_a_report_refers_to_nothing_outside_itself(page):
+    for _, attributes in page.tags:
+        for name in ("src", "href", "srcset"):
+            assert attributes.get(name, "#").startswith(("#", "data:image/"))
+    assert not page.all("script")
+    assert not page.all("link")
+
+
+def test_every_picture_has_words(page):
+    assert page.all("img")
+    assert all(len(image["alt"]) > 20 for image in page.all("img"))
+
+
+def test_every_section_can_be_reached_by_a_link(page):
+    headings = {attributes["id"] for attributes in page.all("h2")}
+    assert {a["href"][1:] for a in page.all("a")} >= headings
+
+
+def test_every_table_that_scrolls_can_be_reached_by_keyboard(page):
+    regions = [a for a in page.all("div") if a.get("class") == "scroll"]
+    assert regions
+    assert all(a["tabindex"] == "0" and a["aria-label"] for a in regions)
+
+
+def test_a_report_shows_metrics_intervals_settings_and_versions(page):
+    for words in ("0.812", "0.600 to 0.910", "12 patients", "estimator.lr", "0.01", "Versions", "Learning curves"):
+        assert words in page.text
+
+
+def test_a_class_among_several_gets_a_confusion_table():
+    text = Page(report_of_run(make_run("classification", n_classes=3)).to_html()).text
+    assert "true class" in text
+
+
+def test_a_slide_without_overlay_still_gets_its_numbers():
+    run = make_run("regression")
+    bare = RunFolder(run.task, run.predictions, run.metrics)
+    text = Page(report_of_run(bare).to_html()).text
+    assert "Predicted worst" in text
+    assert run.predictions["slide"][best_and_worst(bare)[1][0]].split("/")[1].removesuffix(".tiff") in text
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_no_slide_is_both_best_and_worst(task):
+    best, worst = best_and_worst(make_run(task, n=12), n_slides=50)
+    assert len(best) == len(worst) > 0
+    assert not set(best) & set(worst)
+
+
+def test_survival_counts_each_comparable_pair_once_for_both_slides():
+    table = pd.DataFrame({"slide": list("abc"), "event": [1, 0, 0], "time": [1.0, 2.0, 3.0], "prediction": [2.0, 1, 3]})
+    np.testing.assert_allclose(fit_of_slides(RunFolder("survival", table, {})), [0.5, 1, 0])
+    alone = RunFolder("survival", table.assign(event=0), {})
+    assert np.isnan(fit_of_slides(alone)).all()
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_run_folder_reads_as_it_was_written(task, tmp_path):
+    run = make_run(task)
+    run.write(tmp_path)
+    (tmp_path / "run.json").write_text(json.dumps(run.record))
+    again = RunFolder.read(tmp_path)
+    pd.testing.assert_frame_equal(again.predictions, run.predictions, check_dtype=False)
+    assert again.metrics == run.metrics
+    assert again.record == run.record
+    np.testing.assert_array_equal(again.overlays["s1"], run.overlays["s1"])
+    assert report_of_run(again).to_html() == report_of_run(run).to_html()
+
+
+@pytest.mark.parametrize("damage", ["run.json", "predictions.csv", "metrics.json", "column"])
+def test_a_folder_that_is_no_run_is_refused_by_name(damage, tmp_path):
+    run = make_run("regression")
+    run.write(tmp_path)
+    (tmp_path / "run.json").write_text(json.dumps(run.record))
+    if damage == "column":
+        run.predictions.drop(columns="prediction").to_csv(tmp_path / "predictions.csv")
+    else:
+        (tmp_path / damage).unlink()
+    with pytest.raises(RunFolderError, match="prediction" if damage == "column" else re.escape(str(tmp_path))):
+        RunFolder.read(tmp_path)
+
+
+def test_what_users_wrote_is_text_not_markup():
+    report = Report("<script>alert(1)</script>")
+    section = report.add_section("a < b").add_text("<b>bold</b>")
+    section.add_table(pd.DataFrame({"<i>": ["<img src=x>"]}), caption="<u>")
+    section.add_cards([Card("<s>", np.zeros((4, 4, 3), np.uint8), '" onload="x', {"<q>": "<k>"})], title="<em>")
+    page = Page(report.to_html())
+    assert not {"script", "b", "i", "u", "s", "q", "k", "em"} & {tag for tag, _ in page.tags}
+    assert "onload" not in page.all("img")[0]
+
+
+def test_numbers_are_rounded_and_missing_ones_are_empty():
+    table = pd.DataFrame({"name": ["x", "y"], "value": [0.123456, np.nan]})
+    html = Report("t").add_section("s").add_table(table, caption="c")
+    assert html.blocks[0]["rows"] == [["x", "0.1235"], ["y", ""]]
+
+
+def test_a_figure_is_drawn_when_it_is_added():
+    figure, ax = plt.subplots()
+    section = Report("t").add_section("s").add_figure(ax, alt="nothing")
+    plt.close(figure)
+    assert section.blocks[0]["uri"].startswith("data:image/svg+xml;base64,")
+
+
+def test_the_same_report_has_the_same_bytes(tmp_path):
+    paths = [report_of_run(make_run("regression")).write(tmp_path / name) for name in ("a.html", "b.html")]
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.html", "b.html"]
