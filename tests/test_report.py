@@ -6,7 +6,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+from sknic.cli.app import app
 from sknic.evaluation import Estimate
 from sknic.exceptions import RunFolderError
 from sknic.report import Card, Report, RunFolder, best_and_worst, report_of_run
@@ -179,3 +181,12 @@ def test_the_same_report_has_the_same_bytes(tmp_path):
     paths = [report_of_run(make_run("regression")).write(tmp_path / name) for name in ("a.html", "b.html")]
     assert paths[0].read_bytes() == paths[1].read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.html", "b.html"]
+
+
+def test_the_command_makes_the_report_of_a_folder_again(tmp_path):
+    run = make_run("regression")
+    run.write(tmp_path)
+    (tmp_path / "run.json").write_text(json.dumps(run.record))
+    answer = CliRunner().invoke(app, ["report", str(tmp_path), "--title", "Pilot"])
+    assert answer.exit_code == 0, answer.output
+    assert "<h1>Pilot</h1>" in (tmp_path / "report.html").read_text()

@@ -14,6 +14,7 @@ from sknic.cli.explain import explain
 from sknic.cli.fit import fit
 from sknic.cli.info import info
 from sknic.cli.predict import predict
+from sknic.cli.report import report
 from sknic.cli.train_encoder import train_encoder
 from sknic.exceptions import SknicError
 
@@ -33,6 +34,7 @@ app.command()(fit)
 app.command()(evaluate)
 app.command()(predict)
 app.command()(explain)
+app.command()(report)
 
 
 def _show_version(value: bool):

@@ -1,0 +1,21 @@
+"""`sknic report`: make the report of an evaluation again."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def report(
+    folder: Annotated[Path, typer.Argument(help="Folder that `sknic evaluate` wrote.")],
+    out: Annotated[Path | None, typer.Option(help="HTML file to write; FOLDER/report.html by default.")] = None,
+    title: Annotated[str | None, typer.Option(help="Title of the report.")] = None,
+):
+    """Write the report of an evaluation: one HTML file that opens offline and prints well.
+
+    Example: `sknic report result --title "Tumour proliferation, pilot"`
+    """
+    from sknic.report import RunFolder, report_of_run
+
+    path = report_of_run(RunFolder.read(folder), title).write(out or folder / "report.html")
+    typer.echo(f"wrote {path}")
