@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-from scipy.ndimage import map_coordinates
+from scipy.ndimage import gaussian_filter, map_coordinates
 from sklearn.utils import check_random_state
 
 from sknic.datasets import stains, textures
@@ -108,10 +108,10 @@ def _write_slide(recipe, path, digest):
     rng = np.random.RandomState(recipe["seed"])
     layout = TissueLayout(np.array([list(map(int, row)) for row in recipe["cells"]], np.uint8))
     haematoxylin, eosin = paint(tissue_map(layout, rng), rng)
-    scanner = stains.scanner(recipe["centre"])
+    film = stains.Film(stains.scanner(recipe["centre"]), rng)
 
     def pixels(y, n_rows):
-        return stains.develop(haematoxylin[y : y + n_rows], eosin[y : y + n_rows], scanner, rng)
+        return film.develop(haematoxylin[y : y + n_rows], eosin[y : y + n_rows])
 
     write_pyramid(path, pixels, haematoxylin.shape[::-1], mpp=MPP, layout=recipe["file_format"], description=digest)
 
@@ -132,9 +132,13 @@ def tissue_map(layout, random_state):
     step = CELL // MAP_STEP
     shape = tuple(side * step for side in layout.cells.shape)
     grid = (np.indices(shape) + 0.5) / step - 0.5
-    for scale, reach in ((0.9 * step, 0.38), (0.25 * step, 0.10)):
+    for scale, reach in ((0.9 * step, 0.30), (0.25 * step, 0.10)):
         grid += reach * np.stack([textures.smooth_noise(shape, scale, random_state) for _ in range(2)])
-    cells = map_coordinates(layout.cells, grid, order=0, mode="nearest")
+    likeness = [
+        map_coordinates(gaussian_filter(np.float32(layout.cells == cell), 0.45), grid, order=1, mode="nearest")
+        for cell in range(len(_TISSUE_OF_CELL))
+    ]
+    cells = np.argmax(likeness, axis=0)
     tissue = np.array([NAMES.index(name) for name in _TISSUE_OF_CELL], np.uint8)[cells]
     clusters = textures.smooth_noise(shape, 0.28 * step, random_state)
     clusters = (clusters > np.quantile(clusters, 1 - _LYMPHOID_SHARE)) & (cells > 0) & (cells < TUMOUR)

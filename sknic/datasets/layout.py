@@ -96,7 +96,7 @@ def _tissue(shape, rng):
         np.linspace(-1, 1, side)[:, None] if axis == 0 else np.linspace(-1, 1, side) for axis, side in enumerate(shape)
     )
     roundness = (np.abs(y) ** 2.6 + np.abs(x) ** 2.6) ** (1 / 2.6)
-    inside = roundness + 0.07 * _blobs(shape, rng, scale=0.09) < 0.88 + rng.uniform(-0.04, 0.02)
+    inside = roundness + 0.07 * _blobs(shape, rng, scale=0.09) < 0.85 + rng.uniform(-0.04, 0.02)
     inside[[0, -1]] = inside[:, [0, -1]] = False
     return inside
 

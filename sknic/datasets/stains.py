@@ -9,6 +9,7 @@ OD_STEPS = 80  # dye planes are uint8: 80 steps are an optical density (natural 
 _HAEMATOXYLIN = (0.62, 0.70, 0.35)
 _EOSIN = (0.17, 0.81, 0.52)
 _FIRST_SCANNER = 7300
+_NOISE_SIDE = 512
 
 
 @dataclass(frozen=True)
@@ -48,35 +49,31 @@ def scanner(index):
     )
 
 
-def develop(haematoxylin, eosin, scanner, random_state):
-    """Pixels of dye planes.
+class Film:
+    """Turns dye planes into the pixels that one scanner would give.
 
     Parameters
     ----------
-    haematoxylin, eosin : uint8 array (height, width)
-        Amounts of dye, `OD_STEPS` to an optical density of 1.
     scanner : Scanner
     random_state : RandomState
-        Draws the sensor's noise.
-
-    Returns
-    -------
-    pixels : uint8 array (height, width, 3), RGB
+        Draws the sensor's noise: one tile that repeats, since drawing every pixel would cost more than the slide.
     """
-    index = haematoxylin.astype(np.uint16)
-    index <<= 8
-    index |= eosin
-    pixels = scanner.table().astype(np.int16).take(index, axis=0)
-    pixels += _noise(pixels.shape, scanner.noise, random_state)
-    return np.clip(pixels, 0, 255, out=pixels).astype(np.uint8)
 
+    def __init__(self, scanner, random_state):
+        self._colours = scanner.table().astype(np.int16)
+        self._noise = np.rint(random_state.normal(0, scanner.noise, (_NOISE_SIDE, _NOISE_SIDE, 3))).astype(np.int16)
 
-def _noise(shape, sigma, random_state):
-    """Sensor noise, repeated from one drawn tile: drawing every pixel would cost more than the slide."""
-    side = 512
-    tile = np.rint(random_state.normal(0, sigma, (side, side, shape[2]))).astype(np.int16)
-    repeats = -(-shape[0] // side), -(-shape[1] // side), 1
-    return np.tile(tile, repeats)[: shape[0], : shape[1]]
+    def develop(self, haematoxylin, eosin):
+        """Pixels, uint8 (height, width, 3), RGB, of amounts of dye, uint8 (height, width)."""
+        index = haematoxylin.astype(np.uint16)
+        index <<= 8
+        index |= eosin
+        pixels = self._colours.take(index, axis=0)
+        for x in range(0, pixels.shape[1], _NOISE_SIDE):
+            for y in range(0, pixels.shape[0], _NOISE_SIDE):
+                part = pixels[y : y + _NOISE_SIDE, x : x + _NOISE_SIDE]
+                part += self._noise[: part.shape[0], : part.shape[1]]
+        return np.clip(pixels, 0, 255, out=pixels).astype(np.uint8)
 
 
 def _unit(vector):

@@ -23,8 +23,8 @@ class Tissue:
     haematoxylin: float = 0.0
     fibres: float = 0.0
     granules: float = 0.0
-    sinusoids: bool = False
-    fat: bool = False
+    sinusoids: float = 0.0
+    fat: float = 0.0
     glands: str | None = None
     nuclei: tuple = ()
 
@@ -39,7 +39,7 @@ TISSUES = {
         0.46, 0.44, granules=0.06, nuclei=(("tumour", 18.5, 0.97, "any"), ("mitosis", 62, 0.75, "any"))
     ),
     "liver": Tissue(
-        0.74, 0.12, granules=0.09, sinusoids=True, nuclei=(("hepatocyte", 37, 0.85, "any"), ("spindle", 95, 0.5, "any"))
+        0.74, 0.12, granules=0.09, sinusoids=0.9, nuclei=(("hepatocyte", 37, 0.85, "any"), ("spindle", 95, 0.5, "any"))
     ),
     "lymphocytes": Tissue(0.26, 0.22, granules=0.05, nuclei=(("lymphocyte", 13.5, 0.95, "any"),)),
     "mucosa": Tissue(
@@ -47,11 +47,13 @@ TISSUES = {
     ),
     "epithelium": Tissue(0.50, 0.22, granules=0.05, glands="acinus", nuclei=(("epithelial", 24, 0.9, "any"),)),
     "muscle": Tissue(0.92, 0.08, fibres=0.11, nuclei=(("smooth muscle", 46, 0.8, "along"),)),
-    "adipose": Tissue(0.02, 0.0, fat=True),
+    "adipose": Tissue(0.02, 0.0, fat=0.55),
     "mucus": Tissue(0.05, 0.13, fibres=0.07, nuclei=(("pyknotic", 130, 0.4, "any"),)),
     "debris": Tissue(0.72, 0.14, granules=0.16, nuclei=(("dust", 11, 0.6, "any"), ("pyknotic", 38, 0.5, "any"))),
 }
 NAMES = tuple(TISSUES)
+_AMOUNTS = ("haematoxylin", "eosin", "fibres", "granules", "sinusoids", "fat")
+_BLOCK = 32  # map px
 _PLATE = 0.12  # nuclei of the liver stay where the sinusoid texture is below this
 
 
@@ -71,7 +73,6 @@ def paint(tissue_map, random_state):
     """
     painter = _Painter(tissue_map, random_state)
     painter.lay_ground()
-    painter.weave()
     painter.open_glands()
     painter.sow_nuclei()
     return painter.haematoxylin, painter.eosin
@@ -89,24 +90,62 @@ class _Painter:
         self.glands = []
 
     def lay_ground(self):
-        """Cytoplasm and ground substance, soft at the seams, a little uneven over the slide."""
-        self.haematoxylin = self._smooth_plane("haematoxylin")
-        self.eosin = self._smooth_plane("eosin")
+        """Cytoplasm, fibres, granules, sinusoids and fat, block by block so that the work stays in the cache."""
+        self.haematoxylin, self.eosin = np.zeros((2, *self.shape), np.uint8)
+        uneven = 1 + 0.08 * textures.smooth_noise(self.map.shape, 6, self.rng)
+        amounts = {
+            name: self._spread(name) for name in _AMOUNTS if any(getattr(TISSUES[t], name) for t in self.present)
+        }
+        for dye in {"haematoxylin", "eosin"} & set(amounts):
+            amounts[dye] = amounts[dye] * uneven
+        for top in range(0, self.map.shape[0], _BLOCK):
+            for left in range(0, self.map.shape[1], _BLOCK):
+                block = slice(top, top + _BLOCK), slice(left, left + _BLOCK)
+                if self.map[max(top - 2, 0) : top + _BLOCK + 2, max(left - 2, 0) : left + _BLOCK + 2].any():
+                    self._lay_block(block, amounts)
 
-    def weave(self):
-        """Fibres, granules, sinusoids and fat."""
-        texture = {"granules": textures.granules, "sinusoids": textures.sinusoids, "fat": textures.fat}
-        if any(TISSUES[name].fibres for name in self.present):
-            self._add(self._fibre_texture(), "fibres", OD_STEPS)
-        if any(TISSUES[name].granules for name in self.present):
-            self._add(self._tiled(texture["granules"]()), "granules", OD_STEPS)
-        if "liver" in self.present:
-            open_share = 1 - 0.92 * self._tiled(texture["sinusoids"]()) * self._where("liver")
-            self.eosin = (self.eosin * open_share).astype(np.uint8)
-            self.haematoxylin = (self.haematoxylin * open_share).astype(np.uint8)
-        if "adipose" in self.present:
-            membranes = self._tiled(texture["fat"]()) * self._where("adipose") * (0.55 * OD_STEPS)
-            self.eosin = np.maximum(self.eosin, membranes.astype(np.uint8))
+    def _lay_block(self, block, amounts):
+        box = [(part.start, min(part.stop, side)) for part, side in zip(block, self.map.shape)]
+        window = tuple(slice(start * MAP_STEP, stop * MAP_STEP) for start, stop in box)
+        rows, columns = (
+            (np.arange(part.start, part.stop) + shift) % textures.SIDE for part, shift in zip(window, self.offset)
+        )
+        here = {name: amount for name, amount in amounts.items() if amount[block].any()}
+
+        def grown(plane):
+            return _grown(plane, box)
+
+        haematoxylin, eosin = (grown(amounts[dye]) if dye in here else 0.0 for dye in ("haematoxylin", "eosin"))
+        relief = 0.0
+        if "fibres" in here:
+            relief = grown(amounts["fibres"]) * self._fibres(block, box, rows, columns)
+        if "granules" in here:
+            relief = relief + grown(amounts["granules"]) * textures.granules()[rows][:, columns]
+        if "fat" in here:
+            eosin = eosin + grown(amounts["fat"]) * textures.fat()[rows][:, columns]
+        solid = 1.0
+        if "sinusoids" in here:
+            solid = 1 - grown(amounts["sinusoids"]) * textures.sinusoids()[rows][:, columns]
+        self.eosin[window] = np.clip((eosin + relief) * solid * OD_STEPS, 0, 255)
+        self.haematoxylin[window] = np.clip((haematoxylin + relief / 3) * solid * OD_STEPS, 0, 255)
+
+    def _fibres(self, block, box, rows, columns):
+        """Fibres in the local direction: the two nearest of the drawn directions, blended."""
+        position = self.direction * (textures.N_DIRECTIONS / np.pi)
+        woven, power = 0.0, 1e-6
+        for turn in range(textures.N_DIRECTIONS):
+            away = np.abs(position - turn)
+            share = np.clip(1 - np.minimum(away, textures.N_DIRECTIONS - away), 0, 1).astype(np.float32)
+            if share[block].any():
+                share = _grown(share, box)
+                woven = woven + share * textures.fibres()[turn][rows][:, columns]
+                power = power + share * share
+        return woven / np.sqrt(power)
+
+    def _spread(self, name):
+        """An amount that the tissues have, on the map, with soft seams."""
+        values = np.array([getattr(TISSUES[tissue], name) for tissue in NAMES], np.float32)
+        return gaussian_filter(values[self.map], 0.7)
 
     def open_glands(self):
         """Lumens, crypts and acini; remembers them, because nuclei stand around them."""
@@ -145,44 +184,17 @@ class _Painter:
         wobble = self.rng.normal(0, 0.15, len(places))
         return self._at(self.direction, places) + wobble
 
-    def _fibre_texture(self):
-        """Fibres in the local direction, float32 over the slide."""
-        turns = np.rint(self.direction / np.pi * textures.N_DIRECTIONS).astype(np.intp) % textures.N_DIRECTIONS
-        woven = np.empty(self.shape, np.float32)
-        turns = turns.repeat(MAP_STEP, 0).repeat(MAP_STEP, 1)
-        rows = (np.arange(self.shape[0]) + self.offset[0]) % textures.SIDE
-        columns = (np.arange(self.shape[1]) + self.offset[1]) % textures.SIDE
-        for turn in np.unique(turns):
-            here = turns == turn
-            layer = textures.fibres()[turn][rows][:, columns]
-            np.copyto(woven, layer, where=here)
-        return woven
-
-    def _add(self, texture, amount, scale):
-        """Modulate the eosin by a texture of spread 1; a third of it shows in the haematoxylin."""
-        weights = self._upsampled([getattr(TISSUES[name], amount) * scale for name in NAMES])
-        change = texture * weights
-        self.eosin = np.clip(self.eosin + change, 0, 255).astype(np.uint8)
-        self.haematoxylin = np.clip(self.haematoxylin + change / 3, 0, 255).astype(np.uint8)
-
-    def _smooth_plane(self, dye):
-        uneven = 1 + 0.08 * textures.smooth_noise(self.map.shape, 6, self.rng)
-        return self._upsampled([getattr(TISSUES[name], dye) * OD_STEPS for name in NAMES], uneven).astype(np.uint8)
-
-    def _where(self, name):
-        return self._upsampled([float(other == name) for other in NAMES])
-
-    def _upsampled(self, values, factor=1.0):
-        """A value for each tissue, spread over the slide with soft seams, float32."""
-        small = gaussian_filter(np.asarray(values, np.float32)[self.map], 0.7) * factor
-        return np.asarray(Image.fromarray(np.float32(small)).resize(self.shape[::-1], Image.Resampling.BILINEAR))
-
-    def _tiled(self, texture):
-        return textures.tiled(texture, self.shape, self.offset)
-
     def _at(self, field, places):
         rows, columns = (places / MAP_STEP).astype(int).T
         return field[rows, columns]
+
+
+def _grown(plane, box):
+    """A part of a map's plane at the slide's px, float32; box is ((top, bottom), (left, right)) in map px."""
+    (top, bottom), (left, right) = box
+    size = (right - left) * MAP_STEP, (bottom - top) * MAP_STEP
+    image = Image.fromarray(np.asarray(plane, np.float32))
+    return np.asarray(image.resize(size, Image.Resampling.BILINEAR, box=(left, top, right, bottom)))
 
 
 def _fibre_direction(tissue_map, random_state):
