@@ -1,5 +1,7 @@
 """Where on a slide a fitted grid estimator looks: Grad-CAM and input gradients per cell, overlays, QuPath cells."""
 
+import os
+from contextlib import nullcontext
 from functools import partial
 
 import matplotlib as mpl
@@ -14,6 +16,7 @@ from sknic.estimators.base import GridEstimator, read_grids
 from sknic.estimators.crops import Canvas, spread_windows
 from sknic.exceptions import MissingMppError
 from sknic.grids import orient
+from sknic.slides import Slide
 
 COLOUR_MAPS = {"signed": "RdBu_r", "positive": "viridis"}
 
@@ -102,8 +105,7 @@ def overlay(slide, saliency, grid, *, max_size=1024, alpha=0.75):
 
     Parameters
     ----------
-    slide : Slide
-        Open slide.
+    slide : Slide or path
     saliency : float ndarray, shape (rows, columns)
         0 leaves the slide as it is; the strongest cell gets opacity `alpha`.
     grid : Grid
@@ -122,8 +124,9 @@ def overlay(slide, saliency, grid, *, max_size=1024, alpha=0.75):
     MissingMppError
         When the grid does not say how large its cells are.
     """
-    thumbnail, mpp = slide.thumbnail(max_size)
-    left, right, bottom, top = extent_um(grid, slide)
+    with opened(slide) as open_slide:
+        thumbnail, mpp = open_slide.thumbnail(max_size)
+        left, right, bottom, top = extent_um(grid, open_slide)
     x = ((np.arange(thumbnail.shape[1]) + 0.5) * mpp - left) / (right - left) * saliency.shape[1]
     y = ((np.arange(thumbnail.shape[0]) + 0.5) * mpp - top) / (bottom - top) * saliency.shape[0]
     inside_x, inside_y = (x >= 0) & (x < saliency.shape[1]), (y >= 0) & (y < saliency.shape[0])
@@ -133,6 +136,11 @@ def overlay(slide, saliency, grid, *, max_size=1024, alpha=0.75):
     blend = opacity[cells][..., None]
     out[area] = np.rint((1 - blend) * thumbnail[area] + blend * colours[cells] * 255).astype(np.uint8)
     return out
+
+
+def opened(slide):
+    """Context of an open slide: the one given, left open; or the one at that path, closed at the end."""
+    return Slide(slide) if isinstance(slide, (str, os.PathLike)) else nullcontext(slide)
 
 
 def extent_um(grid, slide=None):

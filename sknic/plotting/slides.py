@@ -5,8 +5,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 
 from sknic.plotting.style import COLOURS, axes_for, cell_size_um, tidy_image
-from sknic.saliency import COLOUR_MAPS, colourise, extent_um
-from sknic.slides import Slide, tissue_mask
+from sknic.saliency import COLOUR_MAPS, colourise, extent_um, opened
+from sknic.slides import tissue_mask
 
 
 class TissueDisplay:
@@ -51,9 +51,9 @@ class TissueDisplay:
         """
         if tissue is None:
             raise ValueError("tissue=None has no mask to draw; give 'otsu', a function or a pattern of mask files")
-        with _opened(slide) as opened:
-            thumbnail, mpp = opened.thumbnail(max_size)
-            mask = tissue_mask(opened, tissue)
+        with opened(slide) as open_slide:
+            thumbnail, mpp = open_slide.thumbnail(max_size)
+            mask = tissue_mask(open_slide, tissue)
         return cls(thumbnail, mpp, mask.mask).plot(ax, title=title)
 
     def plot(self, ax=None, *, title=None):
@@ -118,9 +118,9 @@ class SaliencyDisplay:
         if slide is None:
             extent = None if cell_size_um(grid) is None else _in_mm(extent_um(grid))
             return cls(saliency, extent=extent).plot(ax, title=title)
-        with _opened(slide) as opened:
-            thumbnail, mpp = opened.thumbnail(max_size)
-            extent = _in_mm(extent_um(grid, opened))
+        with opened(slide) as open_slide:
+            thumbnail, mpp = open_slide.thumbnail(max_size)
+            extent = _in_mm(extent_um(grid, open_slide))
         return cls(saliency, extent=extent, thumbnail=thumbnail, mpp=mpp).plot(ax, title=title)
 
     def plot(self, ax=None, *, title=None, alpha=0.75):
@@ -150,20 +150,6 @@ class SaliencyDisplay:
         self.colorbar_ = self.figure_.colorbar(scale, ax=self.ax_, shrink=0.6, label="saliency per cell")
         tidy_image(self.ax_, title=title or "Saliency", unit="mm" if self.extent else "cells")
         return self
-
-
-class _opened:
-    """The slide given, left open afterwards; or the one at that path, closed."""
-
-    def __init__(self, slide):
-        self.slide, self.ours = (slide, False) if isinstance(slide, Slide) else (Slide(slide), True)
-
-    def __enter__(self):
-        return self.slide
-
-    def __exit__(self, *exc):
-        if self.ours:
-            self.slide.close()
 
 
 def _draw_thumbnail(ax, thumbnail, mpp):

@@ -212,7 +212,7 @@ def test_saliency_lies_on_the_same_pixels_in_the_display_and_the_overlay(real_sl
     display = SaliencyDisplay.from_grid(grid, saliency, slide=real_slide.path, max_size=512)
     left, right, bottom, top = display.image_.get_extent()
     assert (right - left) / 17 == pytest.approx(0.064) and (bottom - top) / 23 == pytest.approx(0.064)
-    picture, (thumbnail, mpp) = overlay(real_slide, saliency, grid, max_size=512), real_slide.thumbnail(512)
+    picture, (thumbnail, mpp) = overlay(real_slide.path, saliency, grid, max_size=512), real_slide.thumbnail(512)
     rows, columns = np.nonzero((picture != thumbnail).any(axis=2))
     for places, first in ((rows, 9 * 64), (columns, 4 * 64)):
         assert places.min() * mpp == pytest.approx(first, abs=mpp)
