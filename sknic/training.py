@@ -288,6 +288,7 @@ def train(
     random_state=None,
     verbose=0,
     num_workers=0,
+    n_threads=None,
     net_class=Net,
 ):
     """Build a module and train it with Adam; the weights of the best epoch are kept.
@@ -323,6 +324,9 @@ def train(
         Above 0, one line per epoch.
     num_workers : int
         Of the training DataLoader; 0 because workers crash inside joblib's processes.
+    n_threads : int, optional
+        CPU threads of torch. Sums depend on their number: the same seed gives the same weights only with the same
+        number, and joblib allows its processes fewer.
     net_class : type
         Subclass of `Net` with another training step (`train_step`, `validation_step`, `initialize_optimizer`).
 
@@ -349,7 +353,8 @@ def train(
         DataLoader(train_data, batch_sampler=sampler, collate_fn=collate, num_workers=num_workers),
         None if valid_data is None else DataLoader(valid_data, batch_size=batch_size, collate_fn=collate),
     )
-    with _own_randomness(device, make_random(random_state).randint(2**31 - 1)):
+    seed = make_random(random_state).randint(2**31 - 1)
+    with torch_threads(n_threads), own_randomness(device, seed):
         net.initialize()
         _run(net, loaders, max_epochs, schedule)
     return _trim(net)
@@ -372,7 +377,7 @@ def restore(module, weights, device="auto"):
     """
     device = resolve_device(device)
     net = _build(Net, module, None, device, optimizer__l2=0.0, verbose=0)
-    with _own_randomness(device, 0):
+    with own_randomness(device, 0):
         net.initialize()
     net.module_.load_state_dict(weights)
     return _trim(net)
@@ -388,7 +393,18 @@ def _build(net_class, module, loss, device, **settings):
 
 
 @contextmanager
-def _own_randomness(device, seed):
+def torch_threads(n_threads):
+    """Let torch use so many CPU threads inside; None leaves the number as it is."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(before if n_threads is None else n_threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def own_randomness(device, seed):
     """Seed torch inside, and give the caller's generators their states back after."""
     cuda = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):

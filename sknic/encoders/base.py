@@ -4,7 +4,7 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 
-import numpy as np
+import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
@@ -91,12 +91,16 @@ class BaseEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def fingerprint(self):
         """Return a hex digest that changes when, and only when, the output of `transform` can."""
         check_is_fitted(self)
-        state = self.network_.state_dict()
+        settings, state = self._identity()
         # torch counts in-place changes, so the digest is computed again only when a weight was touched.
-        key = tuple((tensor.data_ptr(), tensor._version) for tensor in state.values())
+        key = (repr(settings), *((tensor.data_ptr(), tensor._version) for tensor in state.values()))
         if getattr(self, "_digest", (None,))[0] != key:
-            self._digest = (key, digest({"network": self.network_.description, "input_size": self.input_size_}, state))
+            self._digest = (key, digest(settings, state))
         return self._digest[1]
+
+    def _identity(self):
+        """All that decides the output of `transform`: settings that JSON can hold, and tensors."""
+        return {"network": self.network_.description, "input_size": self.input_size_}, self.network_.state_dict()
 
     def save(self, path):
         """Write the fitted encoder to a safetensors file, which `load_encoder` reads.
@@ -154,9 +158,9 @@ def digest(settings, tensors):
     """Hex SHA-256 of settings that JSON can hold and of named tensors: names, types, shapes and values."""
     sha = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for name in sorted(tensors):
-        array = np.ascontiguousarray(tensors[name].detach().cpu().numpy())
-        sha.update(f"{name} {array.dtype} {array.shape};".encode())
-        sha.update(array)
+        tensor = tensors[name].detach().cpu().contiguous()
+        sha.update(f"{name} {tensor.dtype} {tuple(tensor.shape)};".encode())
+        sha.update(tensor.flatten().view(torch.uint8).numpy())
     return sha.hexdigest()
 
 

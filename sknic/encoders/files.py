@@ -71,7 +71,7 @@ def write_encoder(path, kind, header, tensors):
     tensors : dict of str to torch.Tensor
     """
     path = Path(path)
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     header = {"format": FORMAT, "sknic": __version__, "kind": kind, **header}
     header["checksum"] = digest(header, tensors)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")

@@ -11,7 +11,8 @@ from sknic.encoders.base import BaseEncoder
 from sknic.encoders.files import load_encoder
 from sknic.encoders.inference import check_patches
 from sknic.encoders.labels import check_rows, only, read_tasks, to_frame
-from sknic.encoders.multitask_net import MultitaskModule, MultitaskNet, Validation, WeightHistory, no_loss
+from sknic.encoders.learning import OwnLossNet, no_loss
+from sknic.encoders.multitask_net import MultitaskModule, Validation, WeightHistory
 from sknic.encoders.sampling import EvenTasks, Patches, as_it_is, strata
 from sknic.encoders.task_heads import TaskHeads, known_heads
 from sknic.training import history, make_random, split, train
@@ -213,7 +214,7 @@ class MultitaskEncoder(TaskHeads, BaseEncoder):
             module,
             patches,
             loss=no_loss,
-            net_class=MultitaskNet,
+            net_class=OwnLossNet,
             batch_sampler=EvenTasks(blocks, block_size, max(1, n_labels // self.batch_size)),
             collate=as_it_is,
             callbacks=callbacks,

@@ -6,33 +6,18 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from skorch.callbacks import Callback
-from skorch.utils import to_tensor
 from torch import nn
 
 from sknic.encoders.base import SCALE, SHIFT
-from sknic.encoders.inference import folded_embedder, to_pixels
+from sknic.encoders.inference import folded_embedder
+from sknic.encoders.learning import Views
 from sknic.encoders.networks import Head, new_encoder
 from sknic.encoders.sampling import strata
 from sknic.encoders.task_weights import make_weighting
-from sknic.training import Net
 
 # Of the contrast between two views (Chen 2020, SimCLR).
 TEMPERATURE = 0.2
 VALIDATION_ROWS = 1024
-
-
-class Views(nn.Module):
-    """From uint8 patches to what a network sees: pooled, augmented while training, -1 to 1, channels last."""
-
-    def __init__(self, input_size, augment=None):
-        super().__init__()
-        self.input_size, self.augment = input_size, augment
-
-    def forward(self, patches):
-        x = to_pixels(patches, self.input_size) / 255
-        if self.training and self.augment is not None:
-            x = self.augment(x)
-        return (x * 2 - 1).contiguous(memory_format=torch.channels_last)
 
 
 class MultitaskModule(nn.Module):
@@ -110,21 +95,6 @@ def contrast(first, second):
     n = len(first)
     partner = torch.arange(2 * n, device=z.device).roll(n)
     return F.cross_entropy(likeness, partner)
-
-
-class MultitaskNet(Net):
-    """The net whose module weighs its own losses."""
-
-    def get_loss(self, y_pred, y_true, X=None, training=False):
-        losses = self.module_.losses(y_pred, to_tensor(y_true, device=self.device))
-        for name, value in losses.items():
-            self.history.record_batch(f"train_{name}", value.item())
-        return self.module_.total(losses)
-
-
-def no_loss(output, targets):
-    """Stand-in for the criterion, which `MultitaskNet` does not ask."""
-    raise NotImplementedError
 
 
 class Validation(Callback):

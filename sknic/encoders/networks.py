@@ -1,7 +1,9 @@
 """Torch networks as chains of plain layers that a file can describe: the paper's encoder body and its heads."""
 
 import torch
+import torch.nn.functional as F
 from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 SLOPE = 0.2
 EPSILON = 1e-3
@@ -167,3 +169,50 @@ class Head(nn.Sequential):
             nn.Linear(n_units, n_classes),
         )
         self.apply(keras_init)
+
+
+class Generator(nn.Module):
+    """Draws patches, -1 to 1, from codes: a dense layer to 2x2, then doublings by transposed convolutions.
+
+    Parameters
+    ----------
+    code_size : int
+    size : int
+        Width of the patches in px.
+    filters : sequence of int
+        Before each doubling.
+    """
+
+    def __init__(self, code_size, size, filters=(512, 256, 128, 64, 32)):
+        super().__init__()
+        self.size = size
+        self.dense = nn.Linear(code_size, filters[0] * 4)
+        layers = [nn.BatchNorm2d(filters[0]), nn.LeakyReLU(SLOPE)]
+        for width, following in zip(filters, filters[1:]):
+            layers += [nn.ConvTranspose2d(width, following, 4, 2, 1), nn.BatchNorm2d(following), nn.LeakyReLU(SLOPE)]
+        self.body = nn.Sequential(*layers, nn.ConvTranspose2d(filters[-1], 3, 4, 2, 1), nn.Tanh())
+
+    def forward(self, code):
+        x = self.body(self.dense(code).unflatten(1, (-1, 2, 2)))
+        return x if x.shape[2] == self.size else F.interpolate(x, (self.size, self.size), mode="bilinear")
+
+
+class PairDiscriminator(nn.Module):
+    """Tells pairs (patch, its code) from pairs (drawn patch, the code it was drawn from); one logit."""
+
+    def __init__(self, code_size, size, filters=(64, 128, 256, 256)):
+        super().__init__()
+        layers, channels, width = [], 3, size
+        for following in filters:
+            layers += [spectral_norm(nn.Conv2d(channels, following, 4, 2, 1)), nn.LeakyReLU(SLOPE), nn.Dropout2d(0.1)]
+            channels, width = following, width // 2
+        self.image = nn.Sequential(*layers, nn.Flatten())
+        self.code = nn.Sequential(spectral_norm(nn.Linear(code_size, 512)), nn.LeakyReLU(SLOPE))
+        self.pair = nn.Sequential(
+            spectral_norm(nn.Linear(channels * width * width + 512, 512)),
+            nn.LeakyReLU(SLOPE),
+            spectral_norm(nn.Linear(512, 1)),
+        )
+
+    def forward(self, x, code):
+        return self.pair(torch.cat([self.image(x), self.code(code)], dim=1)).squeeze(1)

@@ -92,18 +92,23 @@ class Patches(Dataset):
     ----------
     X : uint8 array (n, size, size, 3)
         Never copied whole.
-    targets : int64 array (n, n_targets)
+    targets : int64 array (n, n_targets), optional
+        The row numbers by default.
+    rows : int array, optional
+        The rows that make up the Dataset; all by default.
     """
 
-    def __init__(self, X, targets):
-        self.X, self.targets = X, targets
+    def __init__(self, X, targets=None, rows=None):
+        self.X = X
+        self.targets = np.arange(len(X)) if targets is None else targets
+        self.rows = np.arange(len(X)) if rows is None else rows
         self._map = memory_map(X)
 
     def __len__(self):
-        return len(self.X)
+        return len(self.rows)
 
-    def __getitems__(self, rows):
-        rows = np.asarray(rows)
+    def __getitems__(self, indices):
+        rows = self.rows[np.asarray(indices)]
         return self.read(rows), torch.from_numpy(self.targets[rows])
 
     def read(self, rows):

@@ -1,0 +1,189 @@
+"""ContrastiveEncoder: an encoder that learns to tell two views of one patch from views of two patches."""
+
+from functools import partial
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from sknic.encoders.augmentation import base_grid, resolve_augmentation
+from sknic.encoders.learning import OwnLossNet, UnsupervisedEncoder, Views, no_loss
+from sknic.encoders.networks import Head, new_encoder
+from sknic.encoders.sampling import Patches, as_it_is
+from sknic.training import history, train
+
+# Of the pairs of two patches, those from one slide (NIC).
+SAME_GROUP = 0.75
+# Pairs judged right by chance: one half.
+MIN_ACCURACY = 0.6
+
+
+class Pairs(Patches):
+    """Pairs of patches: the anchors of a batch, then their partners, half of them the anchor itself.
+
+    Parameters
+    ----------
+    X : uint8 array (n, size, size, 3)
+    rows : int array
+        To draw from.
+    groups : array (n,), optional
+        Of the partners that are another patch, three quarters come from the anchor's group.
+    seed : int, optional
+        Draws the same partners every time, for validation.
+    """
+
+    def __init__(self, X, rows, groups=None, seed=None):
+        super().__init__(X, rows=rows)
+        self.seed = seed
+        labels = np.zeros(len(rows), int) if groups is None else np.unique(groups[rows], return_inverse=True)[1]
+        order = np.argsort(labels, kind="stable")
+        self._order, self._place = order, np.argsort(order)
+        self._size = np.bincount(labels)[labels]
+        self._start = (np.cumsum(np.bincount(labels)) - np.bincount(labels))[labels]
+
+    def __getitems__(self, indices):
+        anchors = np.asarray(indices)
+        seed = int(torch.randint(2**62, ())) if self.seed is None else [self.seed, int(anchors[0])]
+        partners = self.partners(anchors, np.random.default_rng(seed))
+        return super().__getitems__(np.concatenate([anchors, partners]))
+
+    def partners(self, anchors, random):
+        """Draw one partner for each anchor, int (n,)."""
+        n = len(anchors)
+        same = np.arange(n) % 2 == 0
+        start, size, place = self._start[anchors], self._size[anchors], self._place[anchors]
+        inside = (random.random(n) < SAME_GROUP) | (size == len(self._order))
+        inside &= size > 1
+        # A step that is not a whole turn around the group never ends on the anchor.
+        near = start + (place - start + 1 + random.integers(0, np.maximum(size - 1, 1))) % size
+        far = (start + size + random.integers(0, np.maximum(len(self._order) - size, 1))) % len(self._order)
+        return np.where(same, anchors, self._order[np.where(inside, near, far)])
+
+
+class PairModule(nn.Module):
+    """An encoder applied to both patches of a pair, and a head on the difference of their codes."""
+
+    def __init__(self, code_size, input_size, augment):
+        super().__init__()
+        self.views = Views(input_size, augment)
+        self.network = new_encoder(code_size, input_size).to(memory_format=torch.channels_last)
+        self.head = Head(code_size, 1)
+
+    def forward(self, patches):
+        first, second = self.network(shift(self.views(patches))).chunk(2)
+        return self.head((first - second).abs()).squeeze(1)
+
+    def losses(self, output, rows):
+        """Cross-entropy of same (1) against different, and the share of pairs judged wrong."""
+        first, second = rows.chunk(2)
+        same = (first == second).float()
+        error = ((output > 0) != (same > 0)).float().mean()
+        return {"pair": F.binary_cross_entropy_with_logits(output, same), "error": error}
+
+    def total(self, losses):
+        """The one number to minimise."""
+        return losses["pair"]
+
+
+def shift(x):
+    """Move each patch by up to a quarter of its width, mirrored at the edge: two such views overlap."""
+    offset = torch.rand(len(x), 1, 1, 2, device=x.device) - 0.5
+    return F.grid_sample(x, base_grid(x) + offset, padding_mode="reflection", align_corners=False)
+
+
+class ContrastiveEncoder(UnsupervisedEncoder):
+    """Siamese encoder that tells same from different (NIC, Tellez 2019): a baseline like those of section 4.5.
+
+    "Same" are two overlapping, separately augmented views of a patch. "Different" are views of two patches, in three
+    of four cases from the same group (slide), as adjacent patches are, else from two.
+
+    Parameters
+    ----------
+    code_size : int
+        C, the length of an embedding.
+    mpp : float
+        um per px of the patches.
+    augmentation : "heavy", "strong", "light", None or callable
+    max_epochs, batch_size : int
+        Of pairs.
+    lr, min_lr : float
+        The learning rate is divided by 10 after `patience` epochs without a better validation loss, down to `min_lr`;
+        the next such plateau ends the training. The best epoch's weights are kept.
+    patience : int
+    validation_fraction : float
+        Share of the patches held out.
+    device : str
+        "auto", "cpu" or "cuda".
+    random_state : int, RandomState or None
+    verbose : int
+        Above 0, one line per epoch.
+
+    Attributes
+    ----------
+    network_ : Chain
+    pair_accuracy_ : float
+        Share of held-out pairs judged right by the weights that were kept; 0.5 is chance.
+    effective_dimension_ : float
+        Dimensions the held-out embeddings use, of C.
+    history_ : list of dict
+        One an epoch: pair loss, share of pairs judged wrong, learning rate, time in s.
+    """
+
+    _evidence = ("pair_accuracy_", "effective_dimension_", "history_")
+
+    def __init__(
+        self,
+        code_size=128,
+        mpp=0.5,
+        augmentation="heavy",
+        max_epochs=100,
+        batch_size=64,
+        lr=1e-3,
+        min_lr=1e-5,
+        patience=8,
+        validation_fraction=0.2,
+        device="auto",
+        random_state=None,
+        verbose=0,
+    ):
+        self.code_size = code_size
+        self.mpp = mpp
+        self.augmentation = augmentation
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.min_lr = min_lr
+        self.patience = patience
+        self.validation_fraction = validation_fraction
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _learn(self, X, train_rows, valid_rows, groups, random):
+        augment = resolve_augmentation(self.augmentation)
+        net = train(
+            partial(PairModule, self.code_size, self.input_size_, augment),
+            Pairs(X, train_rows, groups),
+            Pairs(X, valid_rows, groups, seed=random.randint(2**31 - 1)),
+            loss=no_loss,
+            net_class=OwnLossNet,
+            collate=as_it_is,
+            lr=self.lr,
+            min_lr=self.min_lr,
+            patience=self.patience,
+            max_epochs=self.max_epochs,
+            batch_size=self.batch_size,
+            device=self.device,
+            random_state=random,
+            verbose=self.verbose,
+        )
+        self.network_ = net.module_.cpu().requires_grad_(False).network
+        self.history_ = history(net)
+        best = min(self.history_, key=lambda row: row["valid_loss"])
+        self.pair_accuracy_ = 1 - best["valid_error"]
+
+    def _signs(self, X, embeddings):
+        if self.pair_accuracy_ < MIN_ACCURACY:
+            return [f"{self.pair_accuracy_:.0%} of the held-out pairs are judged right, by chance 50%"]
+        return []

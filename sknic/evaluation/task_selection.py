@@ -1,0 +1,162 @@
+"""TaskSelector: which tasks should an encoder be trained on? The paper's open question, as a search."""
+
+import time
+from itertools import combinations
+
+import pandas as pd
+from joblib import Parallel, delayed
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, TransformerMixin, clone
+from sklearn.utils.validation import check_is_fitted
+
+from sknic.encoders.labels import to_frame
+
+STRATEGIES = ("forward", "backward", "exhaustive")
+
+
+class TaskSelector(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
+    """Search for the tasks that make the best encoder (paper, section 5: "which tasks to select").
+
+    Parameters
+    ----------
+    encoder : MultitaskEncoder
+        Or any encoder with a parameter `tasks` and `fit(X, y, groups, centers)`; it is cloned for each subset.
+    scoring : callable (fitted encoder) -> float
+        Higher is better, e.g. the cross-validated score of a pipeline on slides that the encoder compresses.
+    strategy : "forward", "backward" or "exhaustive"
+        Add the task that helps most until none helps; leave out the one that hurts most until all help; or try every
+        subset.
+    tasks : list of str, optional
+        Candidates; all columns of y by default.
+    n_jobs : int, optional
+        Subsets tried at once.
+    verbose : int
+        Above 0, one line per subset.
+
+    Attributes
+    ----------
+    best_tasks_ : list of str
+    best_score_ : float
+    best_encoder_ : encoder
+        Fitted on `best_tasks_`.
+    results_ : DataFrame
+        One row a subset in the order tried: a bool column for each candidate, n_tasks, score and seconds. The bool
+        columns and the score are what `task_inclusion` and `by_task_count` take.
+
+    Examples
+    --------
+    >>> from sknic import MultitaskEncoder, TaskSelector
+    >>> selector = TaskSelector(MultitaskEncoder(code_size=16), lambda encoder: 0.5, strategy="backward")
+    """
+
+    def __init__(self, encoder, scoring, strategy="forward", tasks=None, n_jobs=None, verbose=0):
+        self.encoder = encoder
+        self.scoring = scoring
+        self.strategy = strategy
+        self.tasks = tasks
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def fit(self, X, y, groups=None, centers=None):
+        """Train and score an encoder for each subset that the search comes by.
+
+        Parameters
+        ----------
+        X : uint8 array (n, size, size, 3)
+        y : DataFrame or array (n, n_tasks)
+        groups, centers : array-like (n,), optional
+            As in `MultitaskEncoder.fit`.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            For an unknown strategy or task, or a scorer that cannot be called.
+        """
+        if self.strategy not in STRATEGIES:
+            raise ValueError(f"strategy={self.strategy!r} must be one of {', '.join(STRATEGIES)}")
+        if not callable(self.scoring):
+            raise ValueError(f"scoring={self.scoring!r} must be a function of the fitted encoder")
+        y = to_frame(y, len(X))
+        candidates = list(y.columns) if self.tasks is None else list(self.tasks)
+        unknown = set(candidates) - set(y.columns)
+        if unknown or not candidates:
+            raise ValueError(f"tasks={self.tasks!r} must name columns of y, {list(y.columns)}")
+        search = _Search(self, (X, y, groups, centers), candidates)
+        getattr(search, self.strategy)()
+        self.best_tasks_, self.best_score_, self.best_encoder_ = search.best
+        self.results_ = search.table()
+        return self
+
+    def transform(self, X):
+        """Embed patches with the best encoder.
+
+        Parameters
+        ----------
+        X : uint8 array (n, size, size, 3)
+
+        Returns
+        -------
+        float32 array (n, C)
+        """
+        check_is_fitted(self)
+        return self.best_encoder_.transform(X)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        return tags
+
+
+class _Search:
+    """One search: what was tried, and the best so far."""
+
+    def __init__(self, selector, data, candidates):
+        self.selector, self.data, self.candidates = selector, data, candidates
+        self.rows = []
+        self.best = (None, float("-inf"), None)
+
+    def exhaustive(self):
+        n = len(self.candidates)
+        self._try([subset for size in range(1, n + 1) for subset in combinations(self.candidates, size)])
+
+    def forward(self):
+        chosen, improved = (), True
+        while improved and len(chosen) < len(self.candidates):
+            improved = self._try([self._ordered({*chosen, task}) for task in self.candidates if task not in chosen])
+            chosen = self.best[0]
+
+    def backward(self):
+        improved = self._try([tuple(self.candidates)])
+        while improved and len(self.best[0]) > 1:
+            improved = self._try([tuple(t for t in self.best[0] if t != task) for task in self.best[0]])
+
+    def _ordered(self, tasks):
+        return tuple(task for task in self.candidates if task in tasks)
+
+    def _try(self, subsets):
+        """Train and score subsets; whether one of them is better than all before."""
+        selector, before = self.selector, self.best[1]
+        jobs = (delayed(_evaluate)(selector.encoder, selector.scoring, subset, self.data) for subset in subsets)
+        for subset, (encoder, score, seconds) in zip(subsets, Parallel(selector.n_jobs, return_as="generator")(jobs)):
+            self.rows.append({**{t: t in subset for t in self.candidates}, "score": score, "seconds": seconds})
+            if selector.verbose > 0:
+                print(f"{score:.4f}  {', '.join(subset)}", flush=True)  # noqa: T201
+            if score > self.best[1]:
+                self.best = (list(subset), score, encoder)
+        return self.best[1] > before
+
+    def table(self):
+        table = pd.DataFrame(self.rows)
+        table.insert(len(self.candidates), "n_tasks", table[self.candidates].sum(axis=1))
+        return table
+
+
+def _evaluate(encoder, scoring, tasks, data):
+    """Fitted encoder, score and seconds for one subset of tasks."""
+    start = time.perf_counter()
+    X, y, groups, centers = data
+    encoder = clone(encoder).set_params(tasks=list(tasks)).fit(X, y, groups=groups, centers=centers)
+    return encoder, float(scoring(encoder)), time.perf_counter() - start

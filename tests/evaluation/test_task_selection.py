@@ -1,0 +1,91 @@
+"""The search over task subsets finds the best one and tries what its strategy says."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import BaseEstimator
+
+from sknic.evaluation import TaskSelector, by_task_count, task_inclusion
+
+TASKS = ["a", "b", "c", "d"]
+WORTH = {"a": 1.0, "b": -2.0, "c": 3.0, "d": 0.5}
+X = np.zeros((3, 4, 4, 3), np.uint8)
+Y = pd.DataFrame(0, index=range(3), columns=TASKS)
+
+
+class FakeEncoder(BaseEstimator):
+    """An encoder that only remembers what it was given."""
+
+    def __init__(self, tasks=None):
+        self.tasks = tasks
+
+    def fit(self, X, y, groups=None, centers=None):
+        self.fitted_ = (len(X), list(y.columns), groups, centers)
+        return self
+
+    def transform(self, X):
+        return np.full((len(X), 1), len(self.tasks))
+
+
+def worth(encoder):
+    return sum(WORTH[task] for task in encoder.tasks)
+
+
+def search(strategy, scoring=worth, **settings):
+    return TaskSelector(FakeEncoder(), scoring, strategy, **settings).fit(X, Y, groups=[1, 2, 3], centers=[4, 5, 6])
+
+
+@pytest.mark.parametrize("strategy, n_tried", [("exhaustive", 15), ("forward", 4 + 3 + 2 + 1), ("backward", 1 + 4 + 3)])
+def test_every_strategy_finds_tasks_that_add_up(strategy, n_tried):
+    selector = search(strategy)
+    assert selector.best_tasks_ == ["a", "c", "d"]
+    assert selector.best_score_ == 4.5
+    assert len(selector.results_) == n_tried
+    assert selector.best_encoder_.fitted_ == (3, TASKS, [1, 2, 3], [4, 5, 6])
+    assert selector.transform(X).tolist() == [[3]] * 3
+
+
+def test_forward_stops_when_nothing_helps():
+    selector = search("forward", lambda encoder: -len(encoder.tasks))
+    assert len(selector.best_tasks_) == 1 and len(selector.results_) == 4 + 3
+
+
+def test_the_results_go_into_the_papers_analysis():
+    results = search("exhaustive").results_
+    inclusion = task_inclusion(results[TASKS], results["score"])
+    assert inclusion.idxmax() == "c" and inclusion["b"] < 0
+    assert by_task_count(results[TASKS], results["score"])["n"].tolist() == [4, 6, 4, 1]
+    assert results["n_tasks"].tolist() == [1] * 4 + [2] * 6 + [3] * 4 + [4]
+
+
+def test_candidates_may_be_named():
+    assert search("exhaustive", tasks=["b", "d"]).best_tasks_ == ["d"]
+
+
+def test_the_encoder_given_stays_as_it_is():
+    encoder = FakeEncoder()
+    TaskSelector(encoder, worth).fit(X, Y)
+    assert encoder.tasks is None and not hasattr(encoder, "fitted_")
+
+
+@pytest.mark.parametrize(
+    "settings, words",
+    [
+        ({"strategy": "random"}, "random"),
+        ({"tasks": ["z"]}, "z"),
+        ({"tasks": []}, "must name"),
+        ({"scoring": "r2"}, "r2"),
+    ],
+)
+def test_wrong_settings_are_refused_by_name(settings, words):
+    with pytest.raises(ValueError, match=words):
+        TaskSelector(**{"encoder": FakeEncoder(), "scoring": worth, **settings}).fit(X, Y)
+
+
+def test_a_line_per_subset_when_verbose(capsys):
+    search("forward", verbose=1, tasks=["a", "c"])
+    assert capsys.readouterr().out.splitlines() == ["1.0000  a", "3.0000  c", "4.0000  a, c"]
+
+
+def test_subsets_may_run_in_parallel():
+    assert search("exhaustive", n_jobs=2).best_tasks_ == ["a", "c", "d"]
