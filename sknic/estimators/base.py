@@ -21,9 +21,8 @@ from sknic.estimators.crops import (
 )
 from sknic.estimators.files import write_estimator
 from sknic.estimators.network import GridCNN, valid_size
-from sknic.training import history, make_random, restore, split, train
+from sknic.training import history, make_random, restore, split, torch_threads, train
 
-MIN_BATCHES = 32
 MIN_PATIENTS_TO_SPLIT = 4
 VALIDATION_CROPS = 3
 
@@ -122,12 +121,14 @@ class GridEstimator(BaseEstimator):
         min_lr=1e-5,
         batch_size=16,
         max_epochs=100,
+        min_batches=32,
         patience=4,
         validation_fraction=0.25,
         n_crops=10,
         module=None,
         callbacks=None,
         device="auto",
+        n_threads=1,
         random_state=None,
         verbose=0,
     ):
@@ -140,12 +141,14 @@ class GridEstimator(BaseEstimator):
         self.min_lr = min_lr
         self.batch_size = batch_size
         self.max_epochs = max_epochs
+        self.min_batches = min_batches
         self.patience = patience
         self.validation_fraction = validation_fraction
         self.n_crops = n_crops
         self.module = module
         self.callbacks = callbacks
         self.device = device
+        self.n_threads = n_threads
         self.random_state = random_state
         self.verbose = verbose
 
@@ -188,11 +191,12 @@ class GridEstimator(BaseEstimator):
             patience=self.patience,
             max_epochs=self.max_epochs,
             batch_size=self.batch_size,
-            batch_sampler=CohortBatches(strata[train_rows], self.batch_size, balanced, MIN_BATCHES),
+            batch_sampler=CohortBatches(strata[train_rows], self.batch_size, balanced, self.min_batches),
             collate=_as_is,
             l2=self.l2,
             callbacks=[*callbacks, *(self.callbacks or [])],
             device=self.device,
+            n_threads=self.n_threads,
             random_state=random,
             verbose=self.verbose,
         )
@@ -237,7 +241,8 @@ class GridEstimator(BaseEstimator):
         crops = SpreadCrops(grids, torch.zeros(len(grids)), self._canvas(grids), self.n_crops)
         # One crop at a time: the last bits of a prediction, too, do not depend on what else is predicted.
         loader = DataLoader(crops, batch_size=1, collate_fn=_as_is)
-        outputs = torch.cat([link(output) for output in self.net_.forward_iter(loader)]).double().numpy()
+        with torch_threads(self.n_threads):
+            outputs = torch.cat([link(output) for output in self.net_.forward_iter(loader)]).double().numpy()
         total = np.zeros((len(grids), outputs.shape[1]))
         np.add.at(total, crops.owner, outputs)
         return total / np.bincount(crops.owner, minlength=len(grids))[:, None]

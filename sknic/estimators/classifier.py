@@ -44,7 +44,9 @@ class GridCNNClassifier(ClassifierMixin, GridEstimator):
     batch_size : int
         Crops of a training batch.
     max_epochs : int
-        An epoch is one pass over the training grids, or more for small cohorts: 32 batches at least.
+    min_batches : int
+        Fewest batches of an epoch, which is one pass over the training grids or as many as that takes: small cohorts
+        need some before the validation loss means anything.
     patience : int
         Epochs without a better validation loss that make a plateau.
     validation_fraction : float or None
@@ -59,6 +61,9 @@ class GridCNNClassifier(ClassifierMixin, GridEstimator):
     callbacks : list of skorch callbacks, optional
     device : "auto", "cpu", "cuda" or torch.device
         On CUDA the network computes in bfloat16.
+    n_threads : int or None
+        CPU threads of torch. With one, the same `random_state` gives the same model in this process and under
+        `n_jobs`; with more (None: torch's own number) a single fit is faster and the last bits differ.
     random_state : int, RandomState or None
     verbose : int
         Above 0, one line per epoch.
@@ -101,12 +106,14 @@ class GridCNNClassifier(ClassifierMixin, GridEstimator):
         min_lr=1e-5,
         batch_size=16,
         max_epochs=100,
+        min_batches=32,
         patience=4,
         validation_fraction=0.25,
         n_crops=10,
         module=None,
         callbacks=None,
         device="auto",
+        n_threads=1,
         random_state=None,
         verbose=0,
         balanced=True,
@@ -121,12 +128,14 @@ class GridCNNClassifier(ClassifierMixin, GridEstimator):
             min_lr=min_lr,
             batch_size=batch_size,
             max_epochs=max_epochs,
+            min_batches=min_batches,
             patience=patience,
             validation_fraction=validation_fraction,
             n_crops=n_crops,
             module=module,
             callbacks=callbacks,
             device=device,
+            n_threads=n_threads,
             random_state=random_state,
             verbose=verbose,
         )

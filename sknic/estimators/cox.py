@@ -90,10 +90,10 @@ def _event_and_time(y):
     )
 
 
-def check_events(event):
+def check_events(event, where):
     """Raise DegenerateDataError unless there is an event to learn from."""
     if not event.any():
-        raise DegenerateDataError(f"none of the {len(event)} samples has an event; Cox's model needs some")
+        raise DegenerateDataError(f"none of the {len(event)} {where} has an event; Cox's model needs some")
 
 
 def baseline_hazard(risk, event, time):

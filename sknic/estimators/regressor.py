@@ -31,7 +31,9 @@ class GridCNNRegressor(RegressorMixin, GridEstimator):
     batch_size : int
         Crops of a training batch.
     max_epochs : int
-        An epoch is one pass over the training grids, or more for small cohorts: 32 batches at least.
+    min_batches : int
+        Fewest batches of an epoch, which is one pass over the training grids or as many as that takes: small cohorts
+        need some before the validation loss means anything.
     patience : int
         Epochs without a better validation loss that make a plateau.
     validation_fraction : float or None
@@ -46,6 +48,9 @@ class GridCNNRegressor(RegressorMixin, GridEstimator):
     callbacks : list of skorch callbacks, optional
     device : "auto", "cpu", "cuda" or torch.device
         On CUDA the network computes in bfloat16.
+    n_threads : int or None
+        CPU threads of torch. With one, the same `random_state` gives the same model in this process and under
+        `n_jobs`; with more (None: torch's own number) a single fit is faster and the last bits differ.
     random_state : int, RandomState or None
     verbose : int
         Above 0, one line per epoch.

@@ -45,7 +45,9 @@ class GridCoxSurvival(GridEstimator):
         Crops of a training batch. The likelihood compares the
         slides of a batch, each with its share of events; as large as the cohort, it compares all.
     max_epochs : int
-        An epoch is one pass over the training grids, or more for small cohorts: 32 batches at least.
+    min_batches : int
+        Fewest batches of an epoch, which is one pass over the training grids or as many as that takes: small cohorts
+        need some before the validation loss means anything.
     patience : int
         Epochs without a better validation loss that make a plateau.
     validation_fraction : float or None
@@ -60,6 +62,9 @@ class GridCoxSurvival(GridEstimator):
     callbacks : list of skorch callbacks, optional
     device : "auto", "cpu", "cuda" or torch.device
         On CUDA the network computes in bfloat16.
+    n_threads : int or None
+        CPU threads of torch. With one, the same `random_state` gives the same model in this process and under
+        `n_jobs`; with more (None: torch's own number) a single fit is faster and the last bits differ.
     random_state : int, RandomState or None
     verbose : int
         Above 0, one line per epoch.
@@ -103,12 +108,14 @@ class GridCoxSurvival(GridEstimator):
         min_lr=1e-5,
         batch_size=16,
         max_epochs=100,
+        min_batches=32,
         patience=4,
         validation_fraction=0.25,
         n_crops=10,
         module=None,
         callbacks=None,
         device="auto",
+        n_threads=1,
         random_state=None,
         verbose=0,
         ties="efron",
@@ -123,12 +130,14 @@ class GridCoxSurvival(GridEstimator):
             min_lr=min_lr,
             batch_size=batch_size,
             max_epochs=max_epochs,
+            min_batches=min_batches,
             patience=patience,
             validation_fraction=validation_fraction,
             n_crops=n_crops,
             module=module,
             callbacks=callbacks,
             device=device,
+            n_threads=n_threads,
             random_state=random_state,
             verbose=verbose,
         )
@@ -155,7 +164,6 @@ class GridCoxSurvival(GridEstimator):
         grids = self._read(X, y, groups)
         event, time = self._read_target(y)
         check_consistent_length(grids, event)
-        check_events(event)
         loss = partial(risk_loss, ties=self.ties)
         self._fit_net(
             grids,
@@ -169,6 +177,13 @@ class GridCoxSurvival(GridEstimator):
         )
         self.event_times_, self.baseline_hazard_ = baseline_hazard(self.predict(X), event, time)
         return self
+
+    def _split(self, n, groups, strata, random):
+        train_rows, valid_rows = super()._split(n, groups, strata, random)
+        check_events(strata[train_rows], "training samples")
+        if len(valid_rows):
+            check_events(strata[valid_rows], "validation samples")
+        return train_rows, valid_rows
 
     def _read_target(self, y):
         return as_survival(y)

@@ -1,15 +1,9 @@
-"""Small cohorts, and epochs of a few batches: these tests train for seconds."""
+"""Small cohorts."""
 
 import numpy as np
 import pytest
 
-from sknic.estimators import base
 from sknic.grids import Grid
-
-
-@pytest.fixture(autouse=True)
-def short_epochs(monkeypatch):
-    monkeypatch.setattr(base, "MIN_BATCHES", 4)
 
 
 def make_grid(random, mean=0.0, shape=(7, 9), n_cells=30, n_channels=5):

@@ -1,0 +1,27 @@
+"""scikit-learn's whole battery on the three estimators, on the real network; no expected failure."""
+
+import numpy as np
+import pytest
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from sknic.estimators import GridCNNClassifier, GridCNNRegressor, GridCoxSurvival
+
+
+class UncensoredCoxSurvival(GridCoxSurvival):
+    """Reads the battery's numeric y as times of events."""
+
+    def _read_target(self, y):
+        time = np.asarray(y, dtype=float).ravel()
+        return np.ones(len(time), bool), time - time.min() + 1
+
+
+SETTINGS = {"n_filters": 32, "max_epochs": 6, "min_batches": 4}
+
+
+# The battery casts complex numbers and warns of its own y; each test must run in seconds, not be silent.
+@pytest.mark.filterwarnings("ignore")
+@parametrize_with_checks(
+    [GridCNNClassifier(**SETTINGS), GridCNNRegressor(**SETTINGS), UncensoredCoxSurvival(**SETTINGS)]
+)
+def test_it_is_a_scikit_learn_estimator(estimator, check):
+    check(estimator)

@@ -1,0 +1,313 @@
+"""The three estimators on grids: they learn, every form of X is the same, and neighbours do not matter."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+import torch
+from joblib import Parallel, delayed
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
+from skorch.callbacks import Callback, EpochScoring
+from sksurv.metrics import integrated_brier_score
+from sksurv.util import Surv
+
+from sknic.estimators import AttentionMIL, GridCNN, GridCNNClassifier, GridCNNRegressor, GridCoxSurvival
+from sknic.exceptions import DegenerateDataError
+from sknic.grids import Grid
+
+from .conftest import make_grid
+
+SMALL = {
+    "n_filters": 16,
+    "dropout": 0.0,
+    "max_epochs": 20,
+    "min_batches": 16,
+    "batch_size": 8,
+    "random_state": 0,
+    "device": "cpu",
+}
+QUICK = {**SMALL, "max_epochs": 1, "min_batches": 2}
+
+
+@pytest.fixture(scope="module")
+def targets(cohort):
+    _, scores, labels, _ = cohort
+    return {GridCNNRegressor: scores, GridCNNClassifier: labels, GridCoxSurvival: survival_of(scores)}
+
+
+def survival_of(scores):
+    return Surv.from_arrays(np.arange(len(scores)) % 4 != 0, np.exp(-scores) + 0.01 * np.arange(len(scores)))
+
+
+ALL = pytest.mark.parametrize("estimator", [GridCNNRegressor, GridCNNClassifier, GridCoxSurvival])
+
+
+@ALL
+def test_it_learns_the_score_of_new_grids(cohort, targets, estimator):
+    model = estimator(**SMALL).fit(cohort[0], targets[estimator])
+    random = np.random.RandomState(1)
+    scores = np.linspace(-1.5, 1.5, 12)
+    grids = [make_grid(random, score) for score in scores]
+    truth = {
+        GridCNNRegressor: scores,
+        GridCNNClassifier: np.where(scores > 0, "high", "low"),
+        GridCoxSurvival: survival_of(scores),
+    }
+    assert model.score(grids, truth[estimator]) > 0.75
+
+
+@ALL
+def test_every_form_of_x_gives_the_same_model(cohort, targets, estimator):
+    grids, y = cohort[0], targets[estimator]
+    box = [Grid.from_dense(np.pad(g.to_dense(), ((0, 0), (0, 12 - g.shape[0]), (0, 9 - g.shape[1])))) for g in grids]
+    dense = [grid.to_dense() for grid in box]
+    objects = np.empty(len(grids), dtype=object)
+    objects[:] = box
+    forms = [box, objects, pd.Series(objects), tuple(dense), np.stack(dense)]
+    outputs = [estimator(**QUICK).fit(X, y).predict(X) for X in forms]
+    for output in outputs[1:]:
+        np.testing.assert_array_equal(output, outputs[0])
+
+
+def test_a_table_is_grids_of_one_cell():
+    X = np.random.RandomState(0).normal(size=(12, 5)).astype(np.float16)
+    tables = [X, pd.DataFrame(X), X.tolist()]
+    grids = [Grid(row[None], [[0, 0]], (1, 1)) for row in X]
+    expected = GridCNNRegressor(**QUICK).fit(grids, X[:, 0]).predict(grids)
+    for table in tables:
+        np.testing.assert_allclose(GridCNNRegressor(**QUICK).fit(table, X[:, 0]).predict(table), expected, rtol=1e-5)
+
+
+@ALL
+def test_a_prediction_does_not_depend_on_what_else_is_predicted(cohort, targets, estimator):
+    grids = cohort[0]
+    model = estimator(**QUICK).fit(grids, targets[estimator])
+    giant = make_grid(np.random.RandomState(2), 3.0, shape=(60, 50), n_cells=2000)
+    method = model.predict_proba if estimator is GridCNNClassifier else model.predict
+    together = method([*grids, giant])
+    np.testing.assert_array_equal(together[:1], method(grids[:1]))
+    np.testing.assert_array_equal(together[-1:], method([giant]))
+
+
+def test_a_prediction_is_the_mean_over_crops_and_orientations(cohort):
+    grids, scores, *_ = cohort
+    model = GridCNNRegressor(**QUICK, crop_size=4, n_crops=2).fit(grids, scores)
+    random = np.random.RandomState(3)
+    cells = np.argwhere(np.ones((4, 8), bool))
+    embeddings = random.normal(size=(8, 32, 5)).astype(np.float16)
+    wide = Grid(embeddings[0], cells, (4, 8))
+    left = cells[:, 1] < 4
+    halves = [Grid(embeddings[0][left], cells[left], (4, 4)), Grid(embeddings[0][~left], cells[~left] - (0, 4), (4, 4))]
+    assert model.predict([wide])[0] == pytest.approx(model.predict(halves).mean())
+    eight = Grid(embeddings[0], cells, (4, 8), oriented_embeddings=embeddings[1:])
+    each = [Grid(g.embeddings, g.cells, g.shape) for g in eight.orientations]
+    assert model.predict([eight])[0] == pytest.approx(model.predict(each).mean())
+
+
+def test_a_grid_without_tissue_is_predicted(cohort):
+    grids, scores, *_ = cohort
+    empty = Grid(np.zeros((0, 5)), np.zeros((0, 2)), (4, 4))
+    model = GridCNNRegressor(**QUICK).fit([*grids, empty], [*scores, 0])
+    assert np.isfinite(model.predict([empty])).all()
+
+
+def test_several_outputs_are_learnt_and_given_in_their_own_units(cohort):
+    grids, scores, *_ = cohort
+    y = np.stack([1000 + 100 * scores, -scores], axis=1)
+    model = GridCNNRegressor(**SMALL).fit(grids, y)
+    assert model.predict(grids).shape == (24, 2)
+    assert model.score(grids, y) > 0.8
+    assert GridCNNRegressor(**QUICK).fit(grids, scores).predict(grids).shape == (24,)
+
+
+def test_probabilities_sum_to_one_in_the_order_of_the_classes(cohort):
+    grids, _, labels, _ = cohort
+    model = GridCNNClassifier(**SMALL).fit(grids, labels)
+    assert model.classes_.tolist() == ["high", "low"]
+    probabilities = model.predict_proba(grids)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-6)
+    assert (model.predict(grids) == model.classes_[probabilities.argmax(axis=1)]).all()
+
+
+def test_rare_classes_are_found_with_balanced_batches(cohort):
+    grids, scores, *_ = cohort
+    rare = scores > 1.4
+    model = GridCNNClassifier(**SMALL).fit(grids, rare)
+    assert model.predict(grids)[rare].all()
+
+
+def test_survival_functions_are_those_that_scikit_survival_evaluates(cohort, targets):
+    grids, y = cohort[0], targets[GridCoxSurvival]
+    model = GridCoxSurvival(**SMALL).fit(grids, y)
+    functions = model.predict_survival_function(grids)
+    times = np.quantile(y["time"], [0.2, 0.5, 0.8])
+    survival = np.array([function(times) for function in functions])
+    assert integrated_brier_score(y, y, survival, times) < 0.15
+    hazards = np.array([function(times) for function in model.predict_cumulative_hazard_function(grids)])
+    np.testing.assert_allclose(survival, np.exp(-hazards))
+    assert (np.diff(survival[np.argsort(model.predict(grids)), 1]) <= 0).all()
+    array = model.predict_survival_function(grids, return_array=True)
+    assert array.shape == (24, len(model.event_times_))
+    assert (np.diff(array, axis=1) <= 0).all()
+
+
+@pytest.mark.parametrize("ties", ["efron", "breslow"])
+def test_survival_targets_may_be_a_pair_or_a_table(cohort, targets, ties):
+    grids, y = cohort[0], targets[GridCoxSurvival]
+    forms = [y, (y["event"], y["time"]), pd.DataFrame({"time": y["time"], "event": y["event"]})]
+    risks = [GridCoxSurvival(**QUICK, ties=ties).fit(grids, form).predict(grids) for form in forms]
+    assert np.array_equal(risks[0], risks[1]) and np.array_equal(risks[0], risks[2])
+
+
+class Recorder(Callback):
+    """Keeps the patients of both sides of the split, which their embeddings spell out."""
+
+    def on_epoch_begin(self, net, dataset_train=None, dataset_valid=None, **kwargs):
+        self.sides = [
+            {int(grid.embeddings[0, 0]) for grid in loader.dataset.grids} for loader in (dataset_train, dataset_valid)
+        ]
+
+
+@pytest.mark.parametrize("routing", [False, True])
+def test_the_validation_split_keeps_patients_together(routing):
+    patients = np.arange(24) // 3
+    grids = [Grid(np.full((4, 5), p), np.argwhere(np.ones((2, 2), bool)), (2, 2)) for p in patients]
+    recorder = Recorder()
+    model = GridCNNRegressor(**QUICK, callbacks=[recorder])
+    if routing:
+        with sklearn.config_context(enable_metadata_routing=True):
+            model.set_fit_request(groups=True)
+            cross_val_score(model, grids, patients, cv=GroupKFold(2), params={"groups": patients})
+    model.fit(grids, patients, groups=patients)
+    train, valid = recorder.sides
+    assert train and valid and not train & valid
+
+
+@ALL
+@pytest.mark.parametrize("fraction", [None, 0.25])
+def test_without_a_validation_set_the_training_loss_decides(cohort, targets, estimator, fraction):
+    model = estimator(**QUICK, validation_fraction=fraction).fit(cohort[0], targets[estimator])
+    assert ("valid_loss" in model.history_[0]) == (fraction is not None)
+
+
+def test_the_survival_loss_of_the_validation_set_is_that_of_all_its_slides(cohort, targets):
+    grids, y = cohort[0], targets[GridCoxSurvival]
+    one, many = (
+        GridCoxSurvival(**{**QUICK, "batch_size": size}, validation_fraction=0.5).fit(grids, y) for size in (12, 4)
+    )
+    assert one.history_[0]["valid_loss"] > 0.5 and many.history_[0]["valid_loss"] > 0.5
+
+
+@pytest.mark.parametrize("module", [AttentionMIL, lambda n_channels, n_outputs: GridCNN(n_channels, n_outputs, 12)])
+def test_another_network_comes_as_a_class_or_a_function(cohort, module):
+    grids, scores, *_ = cohort
+    model = GridCNNRegressor(**SMALL, module=module).fit(grids, scores)
+    assert model.score(grids, scores) > 0.7
+
+
+def test_an_instance_of_a_network_is_refused(cohort):
+    with pytest.raises(TypeError, match="give its class"):
+        GridCNNRegressor(**QUICK, module=GridCNN(5, 1)).fit(cohort[0], cohort[1])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"padding": "full"}, "padding is 'full'"),
+        ({"crop_size": 0}, "crop_size is 0"),
+        ({"crop_size": "small"}, "crop_size is 'small'"),
+        ({"padding": "valid", "crop_size": 300}, "needs 383"),
+        ({"validation_fraction": 1.5}, "fraction is 1.5"),
+    ],
+)
+def test_settings_that_make_no_sense_are_named(cohort, settings, message):
+    with pytest.raises(ValueError, match=message):
+        GridCNNRegressor(**{**QUICK, **settings}).fit(cohort[0], cohort[1])
+
+
+def test_grids_that_make_no_sense_are_named(cohort):
+    grids, scores, *_ = cohort
+    model = GridCNNRegressor(**QUICK).fit(grids, scores)
+    other = make_grid(np.random.RandomState(0), n_channels=4)
+    with pytest.raises(ValueError, match=r"X\[1\] has 4 features, but GridCNNRegressor is expecting 5"):
+        model.predict([grids[0], other])
+    with pytest.raises(ValueError, match=r"X\[1\] is NoneType"):
+        model.predict([grids[0], None])
+    with pytest.raises(ValueError, match=r"X\[0\] contains NaN"):
+        model.predict([np.full((5, 3, 3), np.nan)])
+
+
+def test_targets_that_cannot_be_learnt_are_named(cohort):
+    grids, _, _, _ = cohort
+    with pytest.raises(DegenerateDataError, match="one class"):
+        GridCNNClassifier(**QUICK).fit(grids, np.zeros(24))
+    with pytest.raises(DegenerateDataError, match="none of the 18 training"):
+        GridCoxSurvival(**QUICK).fit(grids, (np.zeros(24), np.arange(24)))
+    with pytest.raises(DegenerateDataError, match="validation"):
+        GridCoxSurvival(**QUICK).fit(grids, (np.arange(24) == 3, np.arange(24)))
+    with pytest.raises(ValueError, match="ties"):
+        GridCoxSurvival(**QUICK, ties="exact").fit(grids, (np.ones(24), np.arange(24)))
+
+
+class CtrlC(Callback):
+    def on_batch_end(self, net, **kwargs):
+        raise KeyboardInterrupt
+
+
+def test_ctrl_c_stops_cross_validation(cohort):
+    grids, scores, *_ = cohort
+    with pytest.raises(KeyboardInterrupt):
+        cross_val_score(GridCNNRegressor(**QUICK, callbacks=[CtrlC()]), grids, scores, cv=3)
+
+
+def validation_spread(net, dataset, y):
+    return float(net.forward(dataset).std())
+
+
+def test_skorch_callbacks_run_and_their_scores_are_in_the_history(cohort):
+    grids, scores, *_ = cohort
+    model = GridCNNRegressor(**QUICK, callbacks=[EpochScoring(validation_spread, name="spread")]).fit(grids, scores)
+    assert model.history_[0]["spread"] > 0
+
+
+def test_one_line_an_epoch_when_verbose(cohort, capsys):
+    grids, scores, *_ = cohort
+    GridCNNRegressor(**{**QUICK, "max_epochs": 3}, verbose=1).fit(grids, scores)
+    assert len(capsys.readouterr().out.strip().splitlines()) == 2 + 3
+
+
+def test_it_is_searched_by_grid_search(cohort):
+    grids, scores, *_ = cohort
+    search = GridSearchCV(GridCNNRegressor(**QUICK), {"lr": [1e-2, 1e-3], "crop_size": ["auto", 5]}, cv=2)
+    search.fit(grids, scores)
+    assert search.best_estimator_.predict(grids).shape == (24,)
+
+
+@ALL
+def test_same_seed_same_model_and_another_seed_another(cohort, targets, estimator):
+    grids, y = cohort[0], targets[estimator]
+    first, same, other = (estimator(**{**QUICK, "random_state": s}).fit(grids, y).predict(grids) for s in (0, 0, 1))
+    np.testing.assert_array_equal(first, same)
+    if estimator is not GridCNNClassifier:
+        assert (first != other).any()
+
+
+def fit_predict(model, grids, scores):
+    return model.fit(grids, scores).predict(grids), torch.get_num_threads()
+
+
+def test_same_seed_same_model_in_another_process(cohort):
+    grids, scores, *_ = cohort
+    model = GridCNNRegressor(**{**SMALL, "max_epochs": 3})
+    here, _ = fit_predict(clone(model), grids, scores)
+    for there, _ in Parallel(n_jobs=2)(delayed(fit_predict)(clone(model), grids, scores) for _ in range(2)):
+        np.testing.assert_array_equal(there, here)
+
+
+def test_fit_leaves_the_callers_random_states_alone(cohort):
+    grids, scores, *_ = cohort
+    before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    GridCNNRegressor(**{**QUICK, "random_state": None}).fit(grids, scores)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert np.array_equal(np.random.get_state()[1], before[1])  # noqa: NPY002

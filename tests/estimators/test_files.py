@@ -1,0 +1,122 @@
+"""Fitted estimators survive pickle, joblib and their own file; a damaged file says so."""
+
+import io
+import pickle
+
+import joblib
+import numpy as np
+import pytest
+from sksurv.util import Surv
+
+from sknic.estimators import (
+    AttentionMIL,
+    GridCNN,
+    GridCNNClassifier,
+    GridCNNRegressor,
+    GridCoxSurvival,
+    load_estimator,
+)
+from sknic.exceptions import ModelFileError
+
+QUICK = {"n_filters": 8, "max_epochs": 1, "min_batches": 2, "random_state": 0, "device": "cpu"}
+
+
+@pytest.fixture(scope="module")
+def models(cohort):
+    grids, scores, labels, _ = cohort
+    y = Surv.from_arrays(scores > -1, np.exp(-scores))
+    return {
+        "classifier": GridCNNClassifier(**QUICK).fit(grids, labels),
+        "regressor": GridCNNRegressor(**QUICK, module=AttentionMIL).fit(grids, np.stack([scores, -scores], axis=1)),
+        "survival": GridCoxSurvival(**QUICK, ties="breslow").fit(grids, y),
+    }
+
+
+def by_pickle(model, folder):
+    return pickle.loads(pickle.dumps(model))
+
+
+def by_joblib(model, folder):
+    file = io.BytesIO()
+    joblib.dump(model, file)
+    return joblib.load(io.BytesIO(file.getvalue()))
+
+
+def by_file(model, folder):
+    model.save(folder / "model.safetensors")
+    return load_estimator(folder / "model.safetensors", device="cpu")
+
+
+@pytest.mark.parametrize("way", [by_pickle, by_joblib, by_file])
+@pytest.mark.parametrize("kind", ["classifier", "regressor", "survival"])
+def test_it_comes_back_and_predicts_the_same(models, cohort, tmp_path, kind, way):
+    model, grids = models[kind], cohort[0]
+    back = way(model, tmp_path)
+    assert type(back) is type(model)
+    np.testing.assert_array_equal(back.predict(grids), model.predict(grids))
+    assert back.get_params() == model.get_params()
+    assert back.history_ == model.history_
+    if kind == "classifier":
+        np.testing.assert_array_equal(back.predict_proba(grids), model.predict_proba(grids))
+    if kind == "survival":
+        for ours, theirs in zip(back.predict_survival_function(grids), model.predict_survival_function(grids)):
+            assert ours == theirs
+
+
+def test_a_model_read_from_a_file_can_be_saved_and_fitted_again(models, cohort, tmp_path):
+    back = by_file(models["classifier"], tmp_path)
+    again = by_file(back, tmp_path)
+    np.testing.assert_array_equal(again.predict_proba(cohort[0]), back.predict_proba(cohort[0]))
+    back.fit(cohort[0], cohort[2])
+    np.testing.assert_array_equal(again.predict_proba(cohort[0]), back.predict_proba(cohort[0]))
+
+
+def test_the_data_is_in_no_pickle(cohort):
+    grids, scores, *_ = cohort
+    sizes = [len(pickle.dumps(GridCNNRegressor(**QUICK).fit(grids * n, np.tile(scores, n)))) for n in (1, 4)]
+    assert abs(sizes[1] - sizes[0]) < 500
+
+
+class OwnNetwork(GridCNN):
+    """A network that is not sknic's."""
+
+
+def test_a_network_that_is_not_sknics_is_asked_for(cohort, tmp_path):
+    grids, scores, *_ = cohort
+    model = GridCNNRegressor(**QUICK, module=OwnNetwork).fit(grids, scores)
+    model.save(tmp_path / "own")
+    with pytest.raises(ModelFileError, match="OwnNetwork"):
+        load_estimator(tmp_path / "own")
+    back = load_estimator(tmp_path / "own", module=OwnNetwork, device="cpu")
+    np.testing.assert_array_equal(back.predict(grids), model.predict(grids))
+    with pytest.raises(ModelFileError, match="another network"):
+        load_estimator(tmp_path / "own", module=AttentionMIL)
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "text", "pickle"])
+def test_a_damaged_file_is_a_model_file_error(models, tmp_path, damage):
+    path = tmp_path / "model.safetensors"
+    models["survival"].save(path)
+    content = bytearray(path.read_bytes())
+    if damage == "flipped":
+        content[-7] ^= 1
+    damaged = {"cut": content[:-9], "flipped": content, "empty": b"", "text": b"no model", "pickle": pickle.dumps({})}
+    path.write_bytes(damaged[damage])
+    with pytest.raises(ModelFileError, match=r"model\.safetensors"):
+        load_estimator(path)
+
+
+def test_a_file_that_is_not_there_is_not_found(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        load_estimator(tmp_path / "none")
+
+
+def test_an_interrupted_save_leaves_the_old_file(models, tmp_path, monkeypatch):
+    path = tmp_path / "model"
+    models["classifier"].save(path)
+    before = path.read_bytes()
+    monkeypatch.setattr("os.replace", lambda *names: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        models["regressor"].save(path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
