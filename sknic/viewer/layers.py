@@ -1,0 +1,177 @@
+"""Layers: small transparent pictures that are stretched over a slide, one pixel a cell.
+
+A new one is a class like those below, named in `slide_view.py`; the page needs no change. Nothing is computed before it
+is asked for, and the server asks for one thing at a time.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import matplotlib as mpl
+import numpy as np
+
+from sknic.exceptions import DegenerateDataError
+from sknic.slides import tissue_mask
+
+_GREEN = (0, 158, 115, 255)
+_SD_LIMIT = 2.5
+
+
+@dataclass(frozen=True)
+class Legend:
+    """Colours from low to high, as hexadecimal strings, and what stands at both ends."""
+
+    colours: list
+    low: str
+    high: str
+
+    @classmethod
+    def of(cls, colour_map, low, high):
+        """Nine colours of a matplotlib colour map between two numbers."""
+        colours = mpl.colormaps[colour_map](np.linspace(0, 1, 9))
+        return cls([mpl.colors.to_hex(colour) for colour in colours], f"{low:.3g}", f"{high:.3g}")
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A layer drawn.
+
+    Attributes
+    ----------
+    pixels : uint8 ndarray (h, w, 4)
+    place : tuple of float
+        x, y, width and height, in level-0 px from the corner of the slide's bounds.
+    legend : Legend or None
+    """
+
+    pixels: np.ndarray
+    place: tuple
+    legend: Legend | None = None
+
+
+class Layer:
+    """What all layers have.
+
+    Attributes
+    ----------
+    id : str
+        Unique on the slide.
+    title : str
+    frame : GridFrame or None
+        Of the grid whose cells it shows.
+    n_features : int
+        How many features there are to choose from.
+    """
+
+    n_features = 0
+
+    def __init__(self, name, title, frame=None):
+        self.id = f"{frame.id}-{name}" if frame else name
+        self.title = f"{title} · {frame.name}" if frame and frame.name else title
+        self.frame = frame
+
+    def picture(self, feature):
+        """Draw the layer, or that feature of it; returns a Picture."""
+        raise NotImplementedError
+
+    def value(self, row, column, feature):
+        """What the layer says of a tissue cell, as a text; None where it has nothing to say."""
+
+
+class TissueLayer(Layer):
+    """What counts as tissue; its pixels are those of the mask, not cells."""
+
+    def __init__(self, slide, method):
+        super().__init__("tissue", "Tissue mask")
+        self._slide = slide
+        self._method = method
+
+    @cached_property
+    def _picture(self):
+        found = tissue_mask(self._slide, self._method)
+        height, width = found.mask.shape
+        scale = found.mpp / self._slide.mpp
+        pixels = np.where(found.mask[..., None], np.array(_GREEN, np.uint8), np.uint8(0))
+        return Picture(pixels, (0, 0, width * scale, height * scale))
+
+    def picture(self, feature):
+        """Green where there is tissue."""
+        return self._picture
+
+
+class ColourLayer(Layer):
+    """A grid in the colours of its principal components.
+
+    Parameters
+    ----------
+    frame : GridFrame
+    colours : callable () -> float ndarray (rows, columns, 3)
+    """
+
+    def __init__(self, frame, colours):
+        super().__init__("colours", "Embedding as colours", frame)
+        self._colours = colours
+
+    def picture(self, feature):
+        """Similar cells in similar colours; background is transparent."""
+        return self.frame.picture(self._colours()[tuple(self.frame.cells.T)])
+
+
+class FeatureLayer(Layer):
+    """One feature of the embeddings, in standard deviations over the slide's tissue."""
+
+    def __init__(self, frame):
+        super().__init__("feature", "Single feature", frame)
+        self.n_features = frame.grid.code_size
+
+    def picture(self, feature):
+        """Blue below the mean, red above."""
+        values = self.frame.embeddings[:, feature].astype(np.float64)
+        if not len(values):
+            raise DegenerateDataError("the grid has no tissue cell; there is nothing to show")
+        mean, limit = values.mean(), _SD_LIMIT * values.std() or 1.0
+        colours = mpl.colormaps["RdBu_r"](np.clip((values - mean) / limit / 2 + 0.5, 0, 1))
+        return self.frame.picture(colours, Legend.of("RdBu_r", mean - limit, mean + limit))
+
+    def value(self, row, column, feature):
+        """The feature's value."""
+        return f"{self.frame.embedding(row, column)[feature]:.4g}"
+
+
+class SaliencyLayer(Layer):
+    """Where a model looked.
+
+    Parameters
+    ----------
+    frame : GridFrame
+    method : str
+        Name of a function of :mod:`sknic.saliency`.
+    title : str
+    model : callable () -> fitted estimator
+    """
+
+    def __init__(self, frame, method, title, model):
+        super().__init__(method.replace("_", "-"), title, frame)
+        self._method = method
+        self._model = model
+
+    @cached_property
+    def _saliency(self):
+        from sknic import saliency
+
+        return getattr(saliency, self._method)(self._model(), self.frame.grid)
+
+    def picture(self, feature):
+        """The stronger, the more opaque."""
+        from sknic.saliency import COLOUR_MAPS, colourise
+
+        values = self._saliency
+        colours, opacity = colourise(values, alpha=1)
+        limit, signed = np.abs(values).max(), values.min() < 0
+        legend = Legend.of(COLOUR_MAPS["signed" if signed else "positive"], -limit if signed else 0, limit)
+        cells = tuple(self.frame.cells.T)
+        return self.frame.picture(np.dstack([colours, opacity])[cells], legend)
+
+    def value(self, row, column, feature):
+        """The cell's saliency, once the layer has been drawn: a look at a cell shall not start a model."""
+        return f"{self._saliency[row, column]:.4g}" if "_saliency" in self.__dict__ else None

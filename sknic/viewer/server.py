@@ -1,0 +1,161 @@
+"""The viewer's server: answers whoever knows the token, about the slides it was started with, and nobody else."""
+
+import base64
+import io
+import secrets
+import threading
+from dataclasses import asdict
+from importlib.resources import files
+
+from PIL import Image
+
+from sknic.exceptions import MissingDependencyError, SknicError
+
+_ASSETS = {
+    "page.css": "text/css",
+    "page.js": "text/javascript",
+    "pane.js": "text/javascript",
+    "openseadragon.min.js": "text/javascript",
+}
+_HEADERS = {
+    # The page runs its own scripts only, and the token in its address goes nowhere.
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "private, max-age=3600",
+}
+
+
+def create_app(views, token):
+    """The viewer as a WSGI application.
+
+    Every address begins with the token. Slides, grids and layers are named by number or by an identifier of this
+    process; no request ever names a file.
+
+    Parameters
+    ----------
+    views : list of SlideView
+    token : str
+
+    Returns
+    -------
+    flask.Flask
+
+    Raises
+    ------
+    MissingDependencyError
+        Without Flask.
+    """
+    try:
+        from flask import Flask, Response, abort, jsonify, request
+    except ImportError as error:
+        raise MissingDependencyError("the viewer needs Flask: pip install 'sknic[viewer]'") from error
+
+    app = Flask("sknic.viewer", static_folder=None, template_folder=None)
+    # Layers are computed one at a time: models are not made for several threads.
+    computing = threading.Lock()
+
+    @app.before_request
+    def know_the_token():
+        given = request.path.split("/")[1]
+        if not secrets.compare_digest(given.encode(), token.encode()):
+            abort(403)
+
+    @app.after_request
+    def add_headers(response):
+        response.headers.update(_HEADERS)
+        return response
+
+    @app.errorhandler(SknicError)
+    @app.errorhandler(ValueError)
+    def explain(error):
+        return jsonify(error=str(error)), 422
+
+    @app.get("/<token>/")
+    def page(token):
+        return Response(_asset("page.html"), mimetype="text/html")
+
+    @app.get("/<token>/<name>")
+    def asset(token, name):
+        return Response(_asset(name), mimetype=_ASSETS[name]) if name in _ASSETS else abort(404)
+
+    @app.get("/<token>/slides")
+    def slides(token):
+        return jsonify([view.describe() for view in views])
+
+    @app.get("/<token>/slides/<int:number>/tiles/<int:level>/<int:column>/<int:row>")
+    def tile(token, number, level, column, row):
+        data = _item(views, number).tiles.jpeg(level, column, row)
+        return Response(data, mimetype="image/jpeg") if data else abort(404)
+
+    @app.get("/<token>/slides/<int:number>/layers/<name>")
+    def layer(token, number, name):
+        chosen = _item(views, number).layers.get(name) or abort(404)
+        feature = request.args.get("feature", 0, int)
+        if chosen.n_features and not 0 <= feature < chosen.n_features:
+            abort(404)
+        with computing:
+            picture = chosen.picture(feature)
+        legend = picture.legend and asdict(picture.legend)
+        return jsonify(image=_png_uri(picture.pixels), place=picture.place, legend=legend)
+
+    @app.get("/<token>/slides/<int:number>/grids/<int:grid>/cells/<int:row>/<int:column>")
+    def cell(token, number, grid, row, column):
+        view = _item(views, number)
+        _item(view.frames, grid)
+        feature = max(0, request.args.get("feature", 0, int))
+        with computing:
+            found = view.cell(grid, row, column, feature)
+        return jsonify(found) if found else abort(404)
+
+    def _item(items, number):
+        return items[number] if number < len(items) else abort(404)
+
+    return app
+
+
+def serve(views, *, host="127.0.0.1", port=0, ready=None):
+    """Serve the viewer until interrupted.
+
+    Parameters
+    ----------
+    views : list of SlideView
+        From :func:`sknic.viewer.open_views`.
+    host : str
+        Address to listen at; only this machine can reach the default.
+    port : int
+        0 takes a free one.
+    ready : callable (url), optional
+        Called when the address, token included, can be visited.
+
+    Raises
+    ------
+    MissingDependencyError
+        Without Flask.
+    """
+    token = secrets.token_urlsafe(16)
+    app = create_app(views, token)
+    from werkzeug.serving import WSGIRequestHandler, make_server
+
+    class QuietHandler(WSGIRequestHandler):
+        """Logs no requests: their addresses hold the token."""
+
+        def log_request(self, code="-", size="-"):
+            pass
+
+    with make_server(host, port, app, threaded=True, request_handler=QuietHandler) as server:
+        if ready is not None:
+            name = f"[{host}]" if ":" in host else host
+            ready(f"http://{name}:{server.port}/{token}/")
+        server.serve_forever()
+
+
+def _asset(name):
+    return (files("sknic.viewer") / "assets" / name).read_bytes()
+
+
+def _png_uri(pixels):
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"

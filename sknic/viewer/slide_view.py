@@ -1,0 +1,134 @@
+"""SlideView: a slide with its tiles, its grids and the layers over it."""
+
+from functools import cache, partial
+from pathlib import Path
+
+import numpy as np
+
+from sknic.exceptions import GridFileError
+from sknic.slides import Slide
+from sknic.viewer.grid_frame import GridFrame
+from sknic.viewer.layers import ColourLayer, FeatureLayer, SaliencyLayer, TissueLayer
+from sknic.viewer.tiles import Tiles
+
+_SALIENCY = {"grad_cam": "Saliency: Grad-CAM", "integrated_gradients": "Saliency: contributions"}
+
+
+def open_views(slides, grids=(), model=None, *, slide_mpp=None, tissue="otsu"):
+    """Open slides with the grids that belong to them.
+
+    Parameters
+    ----------
+    slides : sequence of str or Path
+    grids : sequence of Grid
+        Each belongs to the slide whose file name it carries; a single slide takes them all.
+    model : callable () -> fitted estimator, optional
+        Called when its saliency is first looked at.
+    slide_mpp : float, optional
+        um per px of level 0, where the metadata lack it.
+    tissue : str, callable or None
+        Method of the mask, as in :func:`sknic.slides.tissue_mask`.
+
+    Returns
+    -------
+    list of SlideView
+
+    Raises
+    ------
+    GridFileError
+        If a grid belongs to none of the slides.
+    UnreadableSlideError, MissingMppError
+        As in :class:`sknic.slides.Slide`.
+    """
+    slides = [Slide(path, mpp=slide_mpp) for path in slides]
+    owned = _grids_of_slides(slides, grids)
+    colours = _colours_of(grids)
+    model = model and cache(model)
+    return [SlideView(slide, own, colours, model, tissue) for slide, own in zip(slides, owned)]
+
+
+def _grids_of_slides(slides, grids):
+    stems = [Path(slide.path).stem for slide in slides]
+    owned = [[] for _ in slides]
+    for grid in grids:
+        stem = Path(grid.slide or grid.path or "").stem
+        if len(slides) > 1 and stem not in stems:
+            raise GridFileError(f"{grid} belongs to slide {stem!r}, which is none of {', '.join(stems)}")
+        owned[stems.index(stem) if stem in stems else 0].append(grid)
+    return owned
+
+
+def _colours_of(grids):
+    """Functions to the colours of each grid, by its identity; grids of one encoder share the meaning of colours."""
+    kinds = {}
+    for grid in grids:
+        kinds.setdefault((grid.fingerprint, grid.code_size), []).append(grid)
+    shared = {kind: cache(partial(_joint_colours, members)) for kind, members in kinds.items()}
+    return {
+        id(grid): lambda kind=kind, number=number: shared[kind]()[number]
+        for kind, members in kinds.items()
+        for number, grid in enumerate(members)
+    }
+
+
+def _joint_colours(grids):
+    from sknic.plotting import pca_rgb
+
+    colours = pca_rgb(*grids)
+    return colours if len(grids) > 1 else [colours]
+
+
+class SlideView:
+    """A slide as the page shows it; made by :func:`open_views`."""
+
+    def __init__(self, slide, grids, colours, model, tissue):
+        self.name = Path(slide.path).name
+        self.mpp = slide.mpp
+        self.tiles = Tiles(slide.path)
+        names = [Path(grid.path or f"grid {i + 1}").stem for i, grid in enumerate(grids)] if len(grids) > 1 else [""]
+        self.frames = [GridFrame(grid, slide, number, names[number]) for number, grid in enumerate(grids)]
+        layers = [TissueLayer(slide, tissue)] if tissue is not None else []
+        for frame in self.frames:
+            layers += [ColourLayer(frame, colours[id(frame.grid)]), FeatureLayer(frame)]
+            if model is not None:
+                layers += [SaliencyLayer(frame, method, title, model) for method, title in _SALIENCY.items()]
+        self.layers = {layer.id: layer for layer in layers}
+
+    def describe(self):
+        """The slide, its layers and its grids, as the page needs them."""
+        layers = [
+            {"id": layer.id, "title": layer.title, "features": layer.n_features} for layer in self.layers.values()
+        ]
+        grids = [frame.describe() for frame in self.frames]
+        return {"name": self.name, "mpp": self.mpp, "tiles": self.tiles.describe(), "layers": layers, "grids": grids}
+
+    def cell(self, number, row, column, feature):
+        """What is known of a cell of a grid, or None outside the grid.
+
+        Returns
+        -------
+        dict
+            `tissue` (bool), `x` and `y` of its centre in mm, `values` (title to text) and `embedding` (list of float).
+        """
+        frame = self.frames[number]
+        rows, columns = frame.grid.shape
+        if not (0 <= row < rows and 0 <= column < columns):
+            return None
+        x, y = (
+            (corner + (index + 0.5) * frame.cell_size) * self.mpp / 1000
+            for corner, index in zip(frame.corner, (column, row))
+        )
+        embedding = frame.embedding(row, column)
+        found = {"tissue": embedding is not None, "x": x, "y": y, "values": {}, "embedding": []}
+        if embedding is not None:
+            found["embedding"] = np.asarray(embedding, float).round(4).tolist()
+            found["values"] = self._values(frame, row, column, feature)
+        return found
+
+    def _values(self, frame, row, column, feature):
+        values = {}
+        for layer in self.layers.values():
+            if layer.frame is frame and (not layer.n_features or feature < layer.n_features):
+                title = f"Feature {feature}" if layer.n_features else layer.title
+                values[title] = layer.value(row, column, feature)
+        return {title: text for title, text in values.items() if text is not None}
