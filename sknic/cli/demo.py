@@ -103,9 +103,9 @@ def _show_table(runs):
 
 
 def _draw_pictures(out, cohort, compressor, runs):
-    import matplotlib
+    import matplotlib as mpl
 
-    with matplotlib.rc_context({"savefig.dpi": 120, "savefig.bbox": "tight"}):
+    with mpl.rc_context({"savefig.dpi": 120, "savefig.bbox": "tight"}):
         _draw_slide(out / "slide.png", cohort.paths[0], compressor)
         _draw_results(out / "results.png", cohort, runs)
 
@@ -140,13 +140,13 @@ def _draw_results(path, cohort, runs):
     figure = Figure(figsize=(15, 4.4))
     axes = figure.subplots(1, 3)
     score, pattern, survival = (runs[task].predictions for task in TASKS)
-    positive = sorted(pattern["target"].unique())[1]
+    probability = pattern[f"probability {sorted(pattern['target'].unique())[1]}"]
     plotting.ScatterDisplay.from_predictions(
         score["target"], score["prediction"], groups=cohort.patients, ax=axes[0], title="Proliferation score"
     )
     plotting.RocDisplay.from_predictions(
         pattern["target"],
-        pattern[f"probability {positive}"],
+        probability,
         groups=cohort.patients,
         ax=axes[1],
         title="Growth pattern",
