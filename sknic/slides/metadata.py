@@ -5,6 +5,7 @@ import os
 import warnings
 
 from sknic.exceptions import InvalidMppError, MissingMppError, MppWarning, UnreadableSlideError
+from sknic.slides.tiff_directory import check_tiles, is_tiff
 
 MPP_RANGE = (0.05, 10.0)
 # um/px * objective power of a usual scanner: 0.5 at 20x, 0.25 at 40x.
@@ -123,9 +124,11 @@ def check_plausible(path, level_dimensions, level_downsamples, properties):
         raise UnreadableSlideError(f"{path}: level downsamples {list(level_downsamples)}; expected positive numbers")
     width, height = level_dimensions[0]
     # Only a TIFF holds all its pixels in the file that is opened.
-    n_bytes = os.path.getsize(path) if "tiff.ResolutionUnit" in properties else math.inf
+    n_bytes = os.path.getsize(path) if is_tiff(properties) else math.inf
     if width * height > min(MAX_PIXELS, n_bytes * MAX_PIXELS_PER_BYTE):
         raise UnreadableSlideError(f"{path}: its header says {width} x {height} px, which the file cannot hold")
+    if is_tiff(properties):
+        check_tiles(path)
 
 
 def bounds_of(properties, dimensions):

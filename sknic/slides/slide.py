@@ -74,7 +74,7 @@ class Slide:
             self.properties = dict(self._handle.properties)
             self.level_dimensions = self._handle.level_dimensions
             self.level_downsamples = self._handle.level_downsamples
-        except (openslide.OpenSlideError, UnicodeDecodeError) as error:
+        except (openslide.OpenSlideError, UnicodeDecodeError, KeyError) as error:
             raise UnreadableSlideError(f"{self.path}: its description is damaged: {error}") from error
         check_plausible(self.path, self.level_dimensions, self.level_downsamples, self.properties)
         self.origin, self.dimensions = bounds_of(self.properties, self.level_dimensions[0])

@@ -11,6 +11,7 @@ from imagecodecs import Jpeg8Error, jpeg8_decode
 
 from sknic.exceptions import UnreadableSlideError
 from sknic.slides.scale import average
+from sknic.slides.tiff_directory import is_tiff, tiled_pages
 
 # Tiles are compared with OpenSlide's pixels before any is trusted: at most this many, in windows of this side.
 N_CHECKED = 6
@@ -160,7 +161,7 @@ def open_tiles(slide, level, factor):
     level : int
     factor : int
     """
-    if not hasattr(os, "pread") or "tiff.ResolutionUnit" not in slide.properties:
+    if not hasattr(os, "pread") or not is_tiff(slide.properties):
         return None
     page = _page(slide, level)
     if page is None or page.tilewidth % factor or page.tilelength % factor:
@@ -171,22 +172,12 @@ def open_tiles(slide, level, factor):
 
 def _page(slide, level):
     """Directory of a level's JPEG tiles, or None."""
-    try:
-        with tifffile.TiffFile(slide.path) as file:
-            pages = [page for page in file.pages if _is_level(page, slide.level_dimensions[level])]
-            if len(pages) == 1 and _holds_jpeg_tiles(pages[0], os.path.getsize(slide.path)):
-                return pages[0]
-    # tifffile meets damaged directories with many kinds of errors, and OpenSlide, which opened the file, judges them.
-    except Exception:
-        return None
-    return None
+    dimensions = tuple(slide.level_dimensions[level])
+    pages = [page for page in tiled_pages(slide.path) if (page.imagewidth, page.imagelength) == dimensions]
+    return pages[0] if len(pages) == 1 and _holds_jpeg_tiles(pages[0]) else None
 
 
-def _is_level(page, dimensions):
-    return page.is_tiled and (page.imagewidth, page.imagelength) == tuple(dimensions)
-
-
-def _holds_jpeg_tiles(page, n_bytes):
+def _holds_jpeg_tiles(page):
     n_tiles = -(-page.imagelength // page.tilelength) * -(-page.imagewidth // page.tilewidth)
     return (
         page.compression == tifffile.COMPRESSION.JPEG
@@ -194,7 +185,6 @@ def _holds_jpeg_tiles(page, n_bytes):
         and page.planarconfig == tifffile.PLANARCONFIG.CONTIG
         and (page.samplesperpixel, page.bitspersample) == (3, 8)
         and len(page.dataoffsets) == len(page.databytecounts) == n_tiles
-        and all(start + length <= n_bytes for start, length in zip(page.dataoffsets, page.databytecounts))
     )
 
 

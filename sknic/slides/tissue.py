@@ -166,5 +166,5 @@ def is_background(patches, threshold=245):
     bool array (n,)
     """
     patches = np.asarray(patches)
-    sums = patches.reshape(len(patches), -1).sum(axis=1, dtype=np.uint64)
+    sums = patches.sum(axis=(1, 2, 3), dtype=np.uint64)
     return sums >= threshold * np.prod(patches.shape[1:])

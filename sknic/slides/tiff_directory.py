@@ -1,0 +1,44 @@
+"""What the directory of a TIFF says of its tiles, read without touching their pixels."""
+
+import os
+
+import tifffile
+
+from sknic.exceptions import UnreadableSlideError
+
+# No scanner writes larger tiles; OpenSlide ends the process when it cannot allocate one.
+MAX_TILE_PIXELS = 2**26
+
+
+def is_tiff(properties):
+    """Whether a slide with these OpenSlide properties is a TIFF, SVS or the like."""
+    return "tiff.ResolutionUnit" in properties
+
+
+def tiled_pages(path):
+    """The directories of a TIFF that hold tiles, as far as they can be read; list of `tifffile.TiffPage`."""
+    try:
+        with tifffile.TiffFile(path) as file:
+            pages = [page for page in file.pages if page.is_tiled]
+            for page in pages:
+                page.dataoffsets, page.databytecounts  # noqa: B018  tifffile reads them on first use, from the open file
+            return pages
+    # tifffile meets damage with many kinds of errors; OpenSlide opened the file, and judges it.
+    except Exception:
+        return []
+
+
+def check_tiles(path):
+    """Refuse tiles that are absurdly large or lie outside the file, as in one that was cut off.
+
+    Raises
+    ------
+    UnreadableSlideError
+    """
+    n_bytes = os.path.getsize(path)
+    for page in tiled_pages(path):
+        if page.tilewidth * page.tilelength > MAX_TILE_PIXELS:
+            raise UnreadableSlideError(f"{path}: its header says tiles of {page.tilewidth} x {page.tilelength} px")
+        end = max((start + n for start, n in zip(page.dataoffsets, page.databytecounts) if n), default=0)
+        if end > n_bytes:
+            raise UnreadableSlideError(f"{path}: damaged or cut off: it has {n_bytes} bytes, and a tile ends at {end}")
