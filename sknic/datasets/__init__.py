@@ -2,6 +2,23 @@
 
 from sknic.datasets.cohort import Cohort, read_cohort
 from sknic.datasets.histology import make_histology_cohort
+from sknic.datasets.mosaic import make_mosaic_cohort, split_groups
+from sknic.datasets.patch_folder import load_patch_folder
+from sknic.datasets.patch_tasks import PatchTasks, make_patch_tasks
 from sknic.datasets.pyramid import write_pyramid
+from sknic.datasets.tcga import load_tcga_survival
+from sknic.datasets.tupac16 import load_tupac16
 
-__all__ = ["Cohort", "make_histology_cohort", "read_cohort", "write_pyramid"]
+__all__ = [
+    "Cohort",
+    "PatchTasks",
+    "load_patch_folder",
+    "load_tcga_survival",
+    "load_tupac16",
+    "make_histology_cohort",
+    "make_mosaic_cohort",
+    "make_patch_tasks",
+    "read_cohort",
+    "split_groups",
+    "write_pyramid",
+]

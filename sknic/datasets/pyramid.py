@@ -87,9 +87,17 @@ def read_description(path):
     try:
         with tifffile.TiffFile(path) as tiff:
             page = tiff.pages[0]
-            return page.description.rpartition(f"|{_SOFTWARE} = ")[2] if page.software == _SOFTWARE else None
+            if page.software != _SOFTWARE or not all(_is_whole(page, tiff) for page in tiff.pages):
+                return None
+            return page.description.rpartition(f"|{_SOFTWARE} = ")[2]
     except (OSError, tifffile.TiffFileError, struct.error, IndexError):
         return None
+
+
+def _is_whole(page, tiff):
+    """Whether all tiles of a level lie inside the file."""
+    ends = np.add(page.dataoffsets, page.databytecounts) if len(page.dataoffsets) == len(page.databytecounts) else ()
+    return len(ends) > 0 and max(ends) <= tiff.filehandle.size
 
 
 def _reader(pixels, size):

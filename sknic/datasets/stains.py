@@ -9,7 +9,7 @@ OD_STEPS = 80  # dye planes are uint8: 80 steps are an optical density (natural 
 _HAEMATOXYLIN = (0.62, 0.70, 0.35)
 _EOSIN = (0.17, 0.81, 0.52)
 _FIRST_SCANNER = 7300
-_NOISE_SIDE = 512
+_NOISE_SIDE = 256
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ def scanner(index):
     rng = np.random.RandomState(_FIRST_SCANNER + index)
     return Scanner(
         f"centre {index}",
-        haematoxylin=tuple(np.array(_HAEMATOXYLIN) + rng.uniform(-0.08, 0.08, 3)),
-        eosin=tuple(np.array(_EOSIN) + rng.uniform(-0.08, 0.08, 3)),
+        haematoxylin=tuple(np.array(_HAEMATOXYLIN) + rng.uniform(-0.06, 0.06, 3)),
+        eosin=tuple(np.array(_EOSIN) + rng.uniform(-0.06, 0.06, 3)),
         haematoxylin_strength=rng.uniform(0.75, 1.3),
         eosin_strength=rng.uniform(0.7, 1.35),
         glass=tuple(rng.uniform(246, 253, 3)),

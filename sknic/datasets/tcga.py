@@ -1,0 +1,88 @@
+"""TCGA: slides joined to the curated outcomes of the TCGA-CDR."""
+
+from sknic.datasets.cohort import Cohort
+from sknic.datasets.slide_files import read_table, report_missing, slide_files
+from sknic.exceptions import DatasetError
+
+ENDPOINTS = ("OS", "DSS", "DFI", "PFI")
+_GROUPS = {"CRC": ("COAD", "READ"), "GBMLGG": ("GBM", "LGG"), "NSCLC": ("LUAD", "LUSC")}
+
+
+def load_tcga_survival(
+    slides_dir, cdr_csv, slide_csv, cancer, endpoint="PFI", *, diagnostic_only=True, on_missing="raise"
+):
+    """Join TCGA slides to the survival of their patients.
+
+    Slides (TCGA-XX-XXXX-01Z-00-DX1.<uuid>.svs, about 1 GB each; BRCA alone has 1,100 diagnostic ones) are open access
+    at https://portal.gdc.cancer.gov, fetched with the gdc-client. Outcomes are Table S1 of Liu et al., Cell
+    2018 (TCGA-CDR), as CSV; slide tables list the slides of each patient.
+
+    Parameters
+    ----------
+    slides_dir : str or Path
+        Folder with the slides, subfolders included. What stands before the first dot of a file's name is the slide's.
+    cdr_csv : str or Path
+        Columns bcr_patient_barcode, type, <endpoint> (0 or 1), <endpoint>.time (days), and Redaction.
+    slide_csv : str or Path
+        Columns FILENAME (slide without suffix) and PATIENT.
+    cancer : str or sequence of str
+        TCGA studies, such as ``"BRCA"`` or ``("COAD", "READ")``; ``"CRC"`` means the latter, ``"NSCLC"`` LUAD and LUSC,
+        ``"GBMLGG"`` GBM and LGG.
+    endpoint : {"OS", "DSS", "DFI", "PFI"}
+        Overall, disease-specific survival, disease-free or progression-free interval. The TCGA-CDR advises PFI where
+        follow-up is short, and warns of DSS and DFI in some studies.
+    diagnostic_only : bool
+        Keep the formalin-fixed diagnostic slides (-DX) only, not the frozen ones.
+    on_missing : {"raise", "skip"}
+        What to do about slides of the table that are not in the folder: DatasetError, or a warning and
+        ``cohort.missing``.
+
+    Returns
+    -------
+    Cohort
+        ``table``: slide, patient, cancer, time (days), event. ``cohort.survival`` is the y of `GridCoxSurvival`,
+        ``cohort.patients`` its groups. Left out are patients that the TCGA-CDR redacts, whose endpoint is unknown, or
+        whose follow-up is not above 0 days.
+
+    Raises
+    ------
+    DatasetError
+        A malformed table, an unknown study, no patient with outcome and slide, or missing slides: all are named.
+    """
+    if endpoint not in ENDPOINTS:
+        raise ValueError(f"endpoint={endpoint!r}: expected one of {ENDPOINTS}")
+    outcomes = _outcomes(cdr_csv, cancer, endpoint)
+    slides = read_table(slide_csv, ("FILENAME", "PATIENT"), text=("FILENAME", "PATIENT"))
+    slides = slides[slides["PATIENT"].isin(outcomes.index)].drop_duplicates("FILENAME")
+    if diagnostic_only:
+        slides = slides[slides["FILENAME"].str.contains("-DX", regex=False)]
+    if not len(slides):
+        raise DatasetError(f"{slide_csv}: no slides of patients with a known {endpoint} in {cancer}")
+    paths = {stem.partition(".")[0]: path for stem, path in slide_files(slides_dir).items()}
+    there = slides["FILENAME"].isin(paths)
+    missing = slides["FILENAME"][~there].tolist()
+    report_missing(missing, on_missing, len(slides), slides_dir)
+    slides = slides[there].reset_index(drop=True)
+    table = outcomes.loc[slides["PATIENT"]].reset_index(drop=True)
+    table.insert(0, "slide", slides["FILENAME"])
+    table.insert(1, "patient", slides["PATIENT"])
+    return Cohort([paths[name] for name in slides["FILENAME"]], table, missing=missing)
+
+
+def _outcomes(cdr_csv, cancer, endpoint):
+    """cancer, time and event of each usable patient, by barcode."""
+    columns = ("bcr_patient_barcode", "type", endpoint, f"{endpoint}.time", "Redaction")
+    table = read_table(cdr_csv, columns, text=("bcr_patient_barcode", "type", "Redaction"))
+    studies = _GROUPS.get(cancer, (cancer,)) if isinstance(cancer, str) else tuple(cancer)
+    unknown = sorted(set(studies) - set(table["type"]))
+    if unknown:
+        raise DatasetError(f"cancer={cancer!r}: {cdr_csv} knows no {unknown}; it has {sorted(set(table['type']))}")
+    usable = (
+        table["type"].isin(studies)
+        & (table["Redaction"] != "Redacted")
+        & table[endpoint].isin([0, 1])
+        & (table[f"{endpoint}.time"] > 0)
+    )
+    table = table[usable].drop_duplicates("bcr_patient_barcode").set_index("bcr_patient_barcode")
+    table = table[["type", f"{endpoint}.time", endpoint]].set_axis(["cancer", "time", "event"], axis=1)
+    return table.astype({"time": float, "event": bool})

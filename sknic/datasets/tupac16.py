@@ -1,0 +1,65 @@
+"""TUPAC16: breast cancer slides with mitosis and molecular proliferation scores (the paper's section 4.2)."""
+
+import re
+
+from sknic.datasets.cohort import Cohort
+from sknic.datasets.slide_files import read_table, report_missing, slide_files
+from sknic.exceptions import DatasetError
+
+_SCORES = ("mitosis_score", "molecular_score")
+
+
+def load_tupac16(slides_dir, truth_csv, *, on_missing="raise"):
+    """Join the slides of TUPAC16 to their scores.
+
+    The 500 training slides (TUPAC-TR-001.svs and so on, several hundred GB) come from TCGA and are given out by the
+    organisers at https://tupac.grand-challenge.org. The truth of the 321 test slides is not public.
+
+    Parameters
+    ----------
+    slides_dir : str or Path
+        Folder with the slides, subfolders included; a slide belongs to the id its name ends with.
+    truth_csv : str or Path
+        Columns id, mitosis_score (1 to 3), molecular_score.
+    on_missing : {"raise", "skip"}
+        What to do about ids without a slide: DatasetError, or a warning and ``cohort.missing``.
+
+    Returns
+    -------
+    Cohort
+        ``table``: slide, patient (the id), score (the molecular one), mitosis_score, molecular_score.
+
+    Raises
+    ------
+    DatasetError
+        No slides, a malformed table, several slides of one id, or missing slides: all are named.
+    """
+    truth = read_table(truth_csv, ("id", *_SCORES), text=("id",))
+    if truth["id"].duplicated().any():
+        raise DatasetError(f"{truth_csv}: ids occur twice: {sorted(set(truth['id'][truth['id'].duplicated()]))}")
+    unscored = truth[list(_SCORES)].isna().any(axis=1)
+    if unscored.any():
+        raise DatasetError(f"{truth_csv}: scores are missing for the ids {truth['id'][unscored].tolist()}")
+    paths = _by_id(slide_files(slides_dir), truth["id"])
+    there = truth["id"].isin(paths)
+    missing = truth["id"][~there].tolist()
+    report_missing(missing, on_missing, len(truth), slides_dir)
+    truth = truth[there].reset_index(drop=True)
+    table = truth[list(_SCORES)].copy()
+    table.insert(0, "slide", [paths[name][0] for name in truth["id"]])
+    table.insert(1, "patient", truth["id"])
+    table.insert(2, "score", truth["molecular_score"].astype(float))
+    return Cohort([paths[name][1] for name in truth["id"]], table, missing=missing)
+
+
+def _by_id(files, ids):
+    """id to (stem, path): the digits that end a stem name its id."""
+    ids, found = set(ids), {}
+    for stem, path in files.items():
+        match = re.search(r"(\d+)$", stem)
+        if match is None or match[1] not in ids:
+            continue
+        if match[1] in found:
+            raise DatasetError(f"two slides for id {match[1]}: {found[match[1]][1]} and {path}")
+        found[match[1]] = stem, path
+    return found
