@@ -1,5 +1,7 @@
 """Torch networks as chains of plain layers that a file can describe: the paper's encoder body and its heads."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -179,13 +181,13 @@ class Generator(nn.Module):
     code_size : int
     size : int
         Width of the patches in px.
-    filters : sequence of int
-        Before each doubling.
     """
 
-    def __init__(self, code_size, size, filters=(512, 256, 128, 64, 32)):
+    def __init__(self, code_size, size):
         super().__init__()
         self.size = size
+        n_doublings = max(1, math.ceil(math.log2(size / 2)))
+        filters = [min(32 * 2**i, 512) for i in reversed(range(n_doublings))]
         self.dense = nn.Linear(code_size, filters[0] * 4)
         layers = [nn.BatchNorm2d(filters[0]), nn.LeakyReLU(SLOPE)]
         for width, following in zip(filters, filters[1:]):

@@ -5,15 +5,32 @@ import pickle
 import numpy as np
 import pytest
 import sklearn.utils.estimator_checks as checks
+import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 import sknic.encoders
-from sknic import MeanRGBEncoder, MultitaskEncoder, load_encoder
+from sknic import (
+    BiGANEncoder,
+    ContrastiveEncoder,
+    MeanRGBEncoder,
+    MultitaskEncoder,
+    TorchEncoder,
+    VAEEncoder,
+    load_encoder,
+)
 from sknic.encoders import KerasEncoder
 
-ENCODERS = [KerasEncoder(), MeanRGBEncoder(), MultitaskEncoder()]
+ENCODERS = [
+    BiGANEncoder(),
+    ContrastiveEncoder(),
+    KerasEncoder(),
+    MeanRGBEncoder(),
+    MultitaskEncoder(),
+    TorchEncoder(torch.nn.Flatten()),
+    VAEEncoder(),
+]
 DATA_FREE = [
     checks.check_estimator_cloneable,
     checks.check_estimator_tags_renamed,
