@@ -83,6 +83,8 @@ class GridCoxSurvival(GridEstimator):
         One dict an epoch: train_loss, valid_loss, lr, dur, ...
     n_features_in_ : int
         C, the length of an embedding.
+    mean_risk_ : float
+        Mean output of the network over the slides of `fit`, taken off every risk.
     event_times_, baseline_hazard_ : float arrays (m,)
         The distinct times of `fit`, ascending, and Breslow's cumulative hazard of a slide with risk 0.
 
@@ -175,7 +177,10 @@ class GridCoxSurvival(GridEstimator):
             groups=groups,
             callbacks=[CohortLoss(loss)],
         )
-        self.event_times_, self.baseline_hazard_ = baseline_hazard(self.predict(X), event, time)
+        risk = self._predict_outputs(X)[:, 0]
+        # The likelihood leaves the level of the risk free; centred, the models of several folds can be pooled.
+        self.mean_risk_ = float(risk.mean())
+        self.event_times_, self.baseline_hazard_ = baseline_hazard(risk - self.mean_risk_, event, time)
         return self
 
     def _split(self, n, groups, strata, random):
@@ -189,13 +194,13 @@ class GridCoxSurvival(GridEstimator):
         return as_survival(y)
 
     def predict(self, X):
-        """Risk, the log of the hazard ratio: float (n,), higher for shorter survival.
+        """Risk, the log of the hazard ratio to the mean slide of `fit`: float (n,), higher for shorter survival.
 
         Parameters
         ----------
         X : sequence or object array of n Grids or (C, rows, columns) arrays, 4-D array, or table (n, C)
         """
-        return self._predict_outputs(X)[:, 0]
+        return self._predict_outputs(X)[:, 0] - self.mean_risk_
 
     def predict_survival_function(self, X, return_array=False):
         """Probability of surviving each time.

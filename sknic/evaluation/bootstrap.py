@@ -38,6 +38,7 @@ def estimate(metric, y_true, y_pred, *, groups=None, level=0.95, n_resamples=100
     Returns
     -------
     Estimate
+        A perfect metric has an interval of no width: resampling cannot tell how other patients would be predicted.
 
     Raises
     ------

@@ -150,7 +150,7 @@ class FeatureMapsDisplay:
         n, rows, columns = self.maps.shape
         across = int(np.ceil(np.sqrt(n * rows / columns)))
         down = -(-n // across)
-        gap = max(2, round(0.12 * rows))
+        gap = max(2, round(0.2 * rows))
         canvas = np.full((down * (rows + gap), across * (columns + gap) - gap), np.nan)
         self.ax_ = axes_for(ax, (min(9, 2.2 * across + 0.8), min(9, 2.2 * down * rows / columns + 0.8)))
         self.figure_ = self.ax_.figure

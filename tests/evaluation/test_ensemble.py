@@ -14,6 +14,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sksurv.linear_model import CoxPHSurvivalAnalysis
 from sksurv.util import Surv
 
+from sknic.estimators import GridCoxSurvival
 from sknic.evaluation import CrossValEnsemble, concordance, estimate
 from sknic.exceptions import DegenerateDataError, PatientLeakageError
 
@@ -103,6 +104,13 @@ def test_survival_functions_are_the_mean_of_the_models_and_fall():
     assert (np.diff(functions[0].y) <= 1e-12).all()
     assert (np.diff(ensemble.predict_cumulative_hazard_function(X[:1])[0].y) >= -1e-12).all()
     assert ensemble.score(X, SURVIVAL) == pytest.approx(concordance(SURVIVAL, ensemble.predict(X)))
+
+
+def test_risks_of_the_folds_networks_have_one_level_and_can_be_pooled():
+    network = GridCoxSurvival(max_epochs=1, min_batches=1, n_filters=4)
+    ensemble = CrossValEnsemble(network, cv=3, random_state=0).fit(X, SURVIVAL, groups=PATIENT)
+    for fold, model in enumerate(ensemble.estimators_):
+        assert model.predict(X[ensemble.fold_ != fold]).mean() == pytest.approx(0, abs=1e-5)
 
 
 @pytest.mark.parametrize(
