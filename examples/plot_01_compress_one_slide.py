@@ -1,0 +1,61 @@
+"""
+Compress one slide
+==================
+
+From a slide to its grid: where the tissue is, which patches are read, and what is left of 9 million pixels.
+"""
+
+# %%
+# A slide to work on, drawn by sknic, and an encoder. ``load_encoder`` reads the published ones; here a small one of
+# our own learns from drawn patches of four tasks, at 1 um/px.
+
+import tempfile
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+
+from sknic import MultitaskEncoder, Slide, SlideCompressor, datasets
+from sknic.plotting import GridDisplay, TissueDisplay
+
+folder = Path(tempfile.gettempdir()) / "sknic-examples"
+cohort = datasets.make_histology_cohort(40, folder / "slides", random_state=0, n_jobs=2)
+
+
+def small_encoder(path):
+    """A small encoder of our own, trained once; the path of any file that `load_encoder` reads will do instead."""
+    if not path.exists():
+        data = datasets.make_patch_tasks(800, patch_size=128, random_state=0)
+        patches = data.patches.reshape(-1, 64, 2, 64, 2, 3).mean(axis=(2, 4)).astype("uint8")  # 1 um/px
+        encoder = MultitaskEncoder(code_size=32, mpp=1.0, max_epochs=5, augmentation="light", random_state=0)
+        encoder.fit(patches, data.labels, groups=data.groups).save(path)
+    return path
+
+
+encoder = small_encoder(folder / "encoder.safetensors")
+
+# %%
+# The slide knows how many micrometres a pixel is.
+
+path = cohort.paths[2]
+with Slide(path) as slide:
+    print(slide, slide.level_mpps, slide.mpp_source)
+
+# %%
+# The compressor takes a list of paths and gives one grid for each. Patches that are mostly glass are not read.
+
+(grid,) = SlideCompressor(encoder, cache_dir=folder / "grids").transform([path])
+print(grid)
+
+megabytes = slide.dimensions[0] * slide.dimensions[1] * 3 / 1e6, grid.embeddings.nbytes / 1e6
+print(f"{megabytes[0]:.1f} MB of pixels, {megabytes[1]:.3f} MB of embeddings")
+
+# %%
+# The grid's first three principal components as red, green and blue: what looks alike to the encoder has the same
+# colour.
+
+figure, axes = plt.subplots(1, 3, figsize=(12, 4), layout="constrained")
+TissueDisplay.from_slide(path, ax=axes[0])
+axes[1].imshow((grid.to_dense() != 0).any(axis=0), cmap="Purples")
+axes[1].set(title=f"Cells that are read: {grid.n_cells} of {grid.shape[0] * grid.shape[1]}", xticks=[], yticks=[])
+GridDisplay.from_grid(grid, ax=axes[2])
+plt.show()

@@ -1,0 +1,53 @@
+import ast
+import importlib
+import runpy
+from pathlib import Path
+
+import pytest
+
+import sknic
+
+EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("plot_*.py"))
+MODULES = ("sknic.datasets", "sknic.encoders.augmentation", "sknic.evaluation", "sknic.plotting", "sknic.saliency")
+names = pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+
+
+def imports_of_sknic(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == "sknic":
+            yield node.module, [alias.name for alias in node.names]
+
+
+def test_there_are_examples():
+    assert len(EXAMPLES) >= 10
+
+
+@names
+def test_an_example_compiles_and_is_short(path):
+    compile(path.read_text(), path, "exec")
+    assert len(path.read_text().splitlines()) < 80
+
+
+@names
+def test_an_example_imports_only_public_names(path):
+    for module, imported in imports_of_sknic(path):
+        if module == "sknic":
+            assert set(imported) <= set(sknic.__all__)
+        else:
+            assert module in MODULES
+            assert all(hasattr(importlib.import_module(module), name) for name in imported)
+
+
+@names
+def test_an_example_says_what_it_shows_and_ends_in_a_picture(path):
+    docstring = ast.get_docstring(ast.parse(path.read_text()))
+    assert docstring.splitlines()[1] == "=" * len(docstring.splitlines()[0])
+    assert "plt.show()" in path.read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+@names
+def test_an_example_runs(path, monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    runpy.run_path(str(path), run_name="__main__")
