@@ -1,0 +1,76 @@
+"""All six experiments, and the page `paper_results.md` that puts them beside the paper.
+
+Every result found under OUT, of this run or of earlier ones, goes into the page. With `--docs DIR` the page, its CSV
+files and its figures are written there, together with the remarks of `DIR/paper/remarks.txt`.
+"""
+
+import argparse
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import encoder
+import encoders
+import growth_pattern
+import survival
+import table1
+import tasks
+from common import WORK
+
+SCRIPTS = {
+    "encoder": encoder,
+    "table1": table1,
+    "growth_pattern": growth_pattern,
+    "survival": survival,
+    "encoders": encoders,
+    "tasks": tasks,
+}
+INTRODUCTION = """# The paper's experiments, as they came out here
+
+What [Tellez et al., MIDL 2020](https://proceedings.mlr.press/v121/tellez20a.html) report, run with sknic by the
+scripts of `benchmarks/paper/` on cohorts that everybody can make. The paper's slides are not public in full, so these
+numbers do not repeat the paper's: they ask whether its *claims* hold where all is known. An effect smaller than its
+95 % interval is called that. The line under each result says in which mode, from which seeds and in what time it was
+computed.
+
+- **synthetic**: H&E slides drawn by `make_histology_cohort`; encoders learn from `make_patch_tasks`.
+- **mosaic**: slides laid out from real labelled patches by `make_mosaic_cohort`; encoders learn from other sources.
+"""
+
+
+def main():
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--docs", type=Path)
+    parser.add_argument("--page-only", action="store_true")
+    parser.add_argument("--out", type=Path, default=WORK / "paper")
+    own, others = parser.parse_known_args()
+    if not own.page_only:
+        for name, script in SCRIPTS.items():
+            started = time.perf_counter()
+            script.main([*others, "--out", str(own.out)])
+            print(f"== {name}: {(time.perf_counter() - started) / 60:.1f} min of this run", flush=True)
+    docs = own.docs or own.out / "docs"
+    print(f"wrote {write_page(own.out, docs)}")
+
+
+def write_page(out, docs):
+    """Build DOCS/paper_results.md from all results under OUT; CSV and PNG files go to DOCS/paper/COHORT-MODE."""
+    remarks = docs / "paper" / "remarks.txt"
+    parts = [INTRODUCTION, remarks.read_text()] if remarks.exists() else [INTRODUCTION]
+    for results in sorted(out.glob("*/results")):
+        name = results.parent.name
+        cohort, _, mode = name.rpartition("-")
+        parts.append(f"## {cohort.capitalize()} cohort, {mode} mode\n")
+        parts += [(results / f"{key}.md").read_text() for key in SCRIPTS if (results / f"{key}.md").exists()]
+        folder = docs / "paper" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in [*results.glob("*.csv"), *results.glob("*.png")]:
+            shutil.copy(file, folder / file.name)
+    page = docs / "paper_results.md"
+    page.write_text("\n".join(parts))
+    return page
+
+
+if __name__ == "__main__":
+    sys.exit(main())
