@@ -15,11 +15,11 @@ class UncensoredCoxSurvival(GridCoxSurvival):
         return np.ones(len(time), bool), time - time.min() + 1
 
 
-SETTINGS = {"n_filters": 32, "max_epochs": 6, "min_batches": 4}
+SETTINGS = {"n_filters": 16, "dropout": 0.0, "max_epochs": 6, "min_batches": 4}
 
 
-# The battery casts complex numbers and warns of its own y; each test must run in seconds, not be silent.
-@pytest.mark.filterwarnings("ignore")
+# scikit-learn casts the infinite labels of one check to int before it looks at them.
+@pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning")
 @parametrize_with_checks(
     [GridCNNClassifier(**SETTINGS), GridCNNRegressor(**SETTINGS), UncensoredCoxSurvival(**SETTINGS)]
 )
