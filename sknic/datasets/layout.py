@@ -72,11 +72,11 @@ def draw_layout(shape, pattern, tumour_fraction, hot_share, clustering, random_s
         raise ValueError(f"shape={tuple(shape)}: expected at least 20 x 20 cells, so that a {RIM_CELLS}-cell rim fits")
     for attempt in range(_ATTEMPTS):
         tissue = _tissue(shape, random_state)
-        tumour = _nests(tissue, tumour_fraction * 0.99**attempt, random_state)
+        tumour = _nests(tissue, tumour_fraction * 0.97**attempt, random_state)
         distance = distance_transform_edt(~tumour)
         rim = tissue & (distance > 0) & (distance <= RIM_CELLS)
         far = tissue & (distance > RIM_CELLS + 1)
-        if far.sum() >= 1.25 * rim.sum():
+        if far.sum() >= 1.1 * rim.sum():
             break
     else:
         raise ValueError(f"tumour_fraction={tumour_fraction}: no room for a rim on {tuple(shape)} cells; expected less")

@@ -46,7 +46,7 @@ def draw_cohort(n_slides, shape, score, n_centres, max_slides_per_patient, rando
             rows.append(_row(len(rows), patient, layout, seed))
     table = pd.DataFrame(rows)
     table.insert(2, "score", table[score])
-    return layouts, _with_survival(table, random_state)
+    return layouts, draw_survival(table, random_state)
 
 
 def _draw_patients(n_slides, n_centres, max_slides_per_patient, rng):
@@ -87,15 +87,15 @@ def _row(number, patient, layout, seed):
     }
 
 
-def _with_survival(table, rng):
-    """Add time and event, the same for all slides of a patient."""
+def draw_survival(table, random_state):
+    """Add the columns time (days) and event to a table of patient, hotspot and pattern, as `draw_cohort` says."""
     patients = table.groupby("patient").agg(hotspot=("hotspot", "mean"), pattern=("pattern", "first"))
     z = patients.hotspot - patients.hotspot.mean()
     z = z / z.std() if len(z) > 1 and z.std() > 0 else z
     hazard = np.exp(LOG_HAZARD_OF_REPLACEMENT * (patients.pattern == "replacement") + LOG_HAZARD_OF_HOTSPOT * z)
     scale = _MEDIAN_DAYS / np.log(2) ** (1 / _WEIBULL_SHAPE)
-    death = scale * (rng.exponential(size=len(patients)) / hazard) ** (1 / _WEIBULL_SHAPE)
-    end = rng.uniform(*_FOLLOW_UP_DAYS, len(patients))
+    death = scale * (random_state.exponential(size=len(patients)) / hazard) ** (1 / _WEIBULL_SHAPE)
+    end = random_state.uniform(*_FOLLOW_UP_DAYS, len(patients))
     patients["time"] = np.ceil(np.minimum(death, end))
     patients["event"] = death <= end
     joined = table.join(patients[["time", "event"]], on="patient")

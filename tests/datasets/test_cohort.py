@@ -1,0 +1,161 @@
+import filecmp
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import openslide
+import pandas as pd
+import pytest
+from lifelines import CoxPHFitter
+
+from sknic.datasets import Cohort, make_histology_cohort, read_cohort
+from sknic.datasets.targets import LOG_HAZARD_OF_HOTSPOT, LOG_HAZARD_OF_REPLACEMENT, draw_cohort, draw_survival
+from sknic.exceptions import DatasetError
+
+
+def drawn_table(n_slides, seed=0, score="hotspot", n_centres=3):
+    return draw_cohort(n_slides, (20, 20), score, n_centres, 3, np.random.RandomState(seed))[1]
+
+
+def test_importing_datasets_brings_in_no_torch():
+    code = "import sys, sknic.datasets; print([m for m in ('torch', 'skorch', 'matplotlib') if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert found.strip() == "[]"
+
+
+def test_slides_open_with_mpp_tissue_and_a_white_margin(cohort):
+    for path in cohort.paths:
+        with openslide.OpenSlide(path) as slide:
+            assert slide.dimensions == (2560, 2560)
+            assert float(slide.properties["openslide.mpp-x"]) == pytest.approx(0.5)
+            small = np.asarray(slide.get_thumbnail((320, 320)), int)
+    edge = np.concatenate([small[0], small[-1], small[:, 0], small[:, -1]])
+    assert (edge.min(axis=1) > 225).mean() > 0.95
+    middle = small[100:220, 100:220].reshape(-1, 3)
+    assert (np.ptp(middle, axis=1) > 25).mean() > 0.8
+
+
+def test_the_table_can_be_used_as_it_is(cohort):
+    table = cohort.table
+    assert list(table["slide"]) == [os.path.splitext(os.path.basename(path))[0] for path in cohort.paths]
+    assert set(table["pattern"]) == {"desmoplastic", "replacement"}
+    assert table["event"].dtype == bool and (table["time"] > 0).all() and (table["mpp"] == 0.5).all()
+    assert cohort.survival.dtype.names == ("event", "time")
+    np.testing.assert_array_equal(cohort.score, table["hotspot"])
+    assert not table.isna().any(axis=None)
+
+
+def test_the_same_call_draws_nothing_again(cohort, cohort_dir):
+    before = {path: os.stat(path).st_mtime_ns for path in cohort.paths}
+    again = make_histology_cohort(4, cohort_dir, shape=(20, 20), random_state=0)
+    assert {path: os.stat(path).st_mtime_ns for path in again.paths} == before
+    pd.testing.assert_frame_equal(again.table, cohort.table)
+
+
+def test_the_same_seed_gives_the_same_bytes_whatever_the_jobs(cohort, tmp_path):
+    again = make_histology_cohort(4, tmp_path, shape=(20, 20), random_state=np.random.RandomState(0), n_jobs=2)
+    assert all(filecmp.cmp(a, b, shallow=False) for a, b in zip(cohort.paths, again.paths))
+
+
+@pytest.mark.parametrize("kept", [0, 1000, 100_000])
+def test_a_truncated_slide_is_drawn_again(cohort_dir, cohort, kept):
+    path = Path(cohort.paths[1])
+    good = path.read_bytes()
+    path.write_bytes(good[:kept])
+    make_histology_cohort(4, cohort_dir, shape=(20, 20), random_state=0)
+    assert path.read_bytes() == good
+
+
+def test_the_callers_random_state_is_left_alone(tmp_path):
+    before = np.random.get_state()[1].tolist()  # noqa: NPY002
+    make_histology_cohort(1, tmp_path, shape=(20, 20), random_state=0, file_format="aperio")
+    assert np.random.get_state()[1].tolist() == before  # noqa: NPY002
+    assert openslide.OpenSlide(str(tmp_path / "slide_0000.svs")).properties["openslide.vendor"] == "aperio"
+
+
+def test_a_patients_slides_share_pattern_centre_and_outcome():
+    table = drawn_table(40)
+    assert table["patient"].nunique() < 38
+    shared = table.groupby("patient")[["pattern", "centre", "time", "event"]].nunique()
+    assert (shared == 1).all(axis=None)
+
+
+def test_centres_and_patterns_are_not_confounded():
+    patients = drawn_table(60).groupby("patient").first()
+    counts = pd.crosstab(patients["pattern"], patients["centre"]).to_numpy()
+    assert np.ptp(counts) <= 1
+
+
+def test_survival_follows_the_documented_hazards():
+    rng = np.random.RandomState(0)
+    table = pd.DataFrame({"patient": np.arange(2000) // 2, "hotspot": rng.beta(2, 3, 2000)})
+    table["pattern"] = np.take(["replacement", "desmoplastic"], table["patient"] % 2)
+    table = draw_survival(table, rng)
+    patients = table.groupby("patient").agg(
+        time=("time", "first"), event=("event", "first"), pattern=("pattern", "first"), hotspot=("hotspot", "mean")
+    )
+    assert 0.3 < patients["event"].mean() < 0.75
+    data = pd.DataFrame(
+        {
+            "time": patients["time"],
+            "event": patients["event"],
+            "replacement": (patients["pattern"] == "replacement").astype(float),
+            "hotspot": (patients["hotspot"] - patients["hotspot"].mean()) / patients["hotspot"].std(),
+        }
+    )
+    fitted = CoxPHFitter().fit(data, "time", "event").params_
+    assert fitted["replacement"] == pytest.approx(LOG_HAZARD_OF_REPLACEMENT, abs=0.25)
+    assert fitted["hotspot"] == pytest.approx(LOG_HAZARD_OF_HOTSPOT, abs=0.15)
+
+
+@pytest.mark.parametrize("score", ["hotspot", "tumour_fraction"])
+def test_the_score_is_the_one_asked_for(score):
+    table = drawn_table(6, score=score)
+    np.testing.assert_array_equal(table["score"], table[score])
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"n_slides": 0}, "n_slides=0"),
+        ({"score": "grade"}, "score='grade'"),
+        ({"file_format": "png"}, "file_format='png'"),
+    ],
+)
+def test_bad_arguments_are_named(tmp_path, change, message):
+    with pytest.raises(ValueError, match=message):
+        make_histology_cohort(**({"n_slides": 2, "out_dir": tmp_path, "shape": (20, 20)} | change))
+
+
+def test_a_written_cohort_is_read_again(cohort, cohort_dir):
+    again = read_cohort(cohort_dir / "cohort.csv")
+    assert [os.path.realpath(path) for path in again.paths] == [os.path.realpath(path) for path in cohort.paths]
+    pd.testing.assert_frame_equal(again.table, cohort.table, check_exact=False)
+
+
+def test_slide_and_patient_default_to_the_file(tmp_path):
+    (tmp_path / "a.tiff").touch()
+    pd.DataFrame({"path": ["a.tiff"], "grade": [2]}).to_csv(tmp_path / "slides.csv", index=False)
+    table = read_cohort(tmp_path / "slides.csv").table
+    assert table[["slide", "patient", "grade"]].values.tolist() == [["a", "a", 2]]
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [("slide\na\n", "column 'path'"), ("path\nabsent.tiff\n", "absent.tiff"), ("", "cannot be read")],
+)
+def test_a_bad_table_of_slides_is_named(tmp_path, text, message):
+    (tmp_path / "slides.csv").write_text(text)
+    with pytest.raises(DatasetError, match=message):
+        read_cohort(tmp_path / "slides.csv")
+
+
+def test_select_keeps_rows_in_order():
+    table = pd.DataFrame({"slide": list("abc"), "patient": list("xyz"), "score": [1.0, 2.0, 3.0]})
+    cohort = Cohort(["a.svs", "b.svs", "c.svs"], table)
+    assert cohort.select(table["score"] > 1.5).paths == ["b.svs", "c.svs"]
+    assert cohort.select([2, 0]).patients.tolist() == ["z", "x"]
+    with pytest.raises(DatasetError, match="no column 'event'"):
+        cohort.survival  # noqa: B018

@@ -1,0 +1,135 @@
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sknic.datasets import load_patch_folder, make_patch_tasks
+from sknic.datasets.patch_tasks import TASKS
+from sknic.datasets.stains import Film, scanner
+from sknic.exceptions import DatasetError
+
+
+@pytest.fixture(scope="module")
+def tasks():
+    return make_patch_tasks(600, random_state=0)
+
+
+def test_patches_and_labels_belong_together(tasks):
+    patches, labels = tasks
+    assert patches.shape == (600, 64, 64, 3) and patches.dtype == np.uint8
+    assert list(labels) == list(TASKS)
+    assert (labels.notna().sum(axis=1) == 1).all()
+    assert all(set(labels[task].dropna()) == set(TASKS[task]) for task in TASKS)
+    assert (labels.notna().sum() == 150).all()
+
+
+def test_a_source_has_one_scanner_and_one_label(tasks):
+    table = tasks.labels.ffill(axis=1).iloc[:, -1]
+    groups = pd.Series(tasks.groups)
+    assert (table.groupby(groups).nunique() == 1).all()
+    assert (pd.Series(tasks.centers).groupby(groups).nunique() == 1).all()
+
+
+def test_every_label_comes_from_every_scanner(tasks):
+    for task in TASKS:
+        assert (pd.crosstab(tasks.labels[task], tasks.centers) > 0).all(axis=None)
+
+
+def test_scanners_differ_in_stain(tasks):
+    tumour = (tasks.labels["lymph"] == "tumour").to_numpy()
+    colours = np.array([tasks.patches[tumour & (tasks.centers == c)].mean((0, 1, 2)) for c in set(tasks.centers)])
+    assert np.ptp(colours, axis=0).max() > 15
+
+
+@pytest.mark.parametrize("task", list(TASKS))
+def test_labels_are_learnable_on_unseen_sources(tasks, task):
+    rows = tasks.labels[task].notna().to_numpy()
+    X = tasks.patches[rows].astype(float)
+    middle = X[:, 16:48, 16:48]
+    features = np.column_stack([X.mean((1, 2)), X.std((1, 2)), middle.min((1, 2)), X.min((1, 2)), middle.std((1, 2))])
+    y, groups = tasks.labels.loc[rows, task].to_numpy(), tasks.groups[rows]
+    held_out = np.array([int(group[-4:]) // len(TASKS[task]) % 4 == 0 for group in groups])
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)).fit(features[~held_out], y[~held_out])
+    assert model.score(features[held_out], y[held_out]) > 1.3 / len(TASKS[task])
+
+
+def test_the_same_seed_gives_the_same_patches():
+    first, second, other = (make_patch_tasks(44, random_state=seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first.patches, second.patches)
+    assert (first.patches != other.patches).any()
+
+
+@pytest.mark.parametrize("options, message", [({"n_patches": 8}, "n_patches=8"), ({"patch_size": 30}, "patch_size=30")])
+def test_bad_arguments_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        make_patch_tasks(**options)
+
+
+def test_dye_darkens_as_beer_and_lambert_say():
+    film = Film(scanner(0), np.random.RandomState(0))
+    dye, none = np.full((64, 64), 80, np.uint8), np.zeros((64, 64), np.uint8)
+    glass, once, twice = (film.develop(amount, none).mean((0, 1)) for amount in (none, dye, 2 * dye))
+    np.testing.assert_allclose(once / glass, twice / once, rtol=0.02)
+
+
+@pytest.mark.parametrize("csv", [True, False])
+@pytest.mark.parametrize("mapped", [True, False])
+def test_a_folder_is_read_in_the_order_of_its_table(patch_dir, tmp_path, csv, mapped):
+    if not csv:
+        (patch_dir / "patches.csv").unlink()
+    patches, table = load_patch_folder(patch_dir, tmp_path / "patches.npy" if mapped else None, verbose=0)
+    assert isinstance(patches, np.memmap) == mapped
+    assert patches.shape == (24, 16, 16, 3) and list(table.columns[:3]) == ["path", "task", "label"]
+    number = table["label"].map({"lympho": 0, "mucosa": 1, "stroma": 2, "tumour": 3})
+    source = table["path"].str.extract(r"(\d)_\d\.png")[0].astype(int)
+    np.testing.assert_array_equal(patches[:, 0, 0, 0], 20 + 50 * number + 10 * source)
+    assert table["group"].nunique() == (12 if csv else 24)
+    labels = table.pivot(columns="task", values="label")
+    np.testing.assert_array_equal(labels["colorectal"], table["label"])
+
+
+def test_a_memory_map_is_made_once(patch_dir, tmp_path):
+    out = tmp_path / "patches.npy"
+    load_patch_folder(patch_dir, out, verbose=0)
+    made = out.stat().st_mtime_ns
+    load_patch_folder(patch_dir, out, verbose=0)
+    assert out.stat().st_mtime_ns == made
+
+
+def test_a_memory_map_of_other_patches_is_made_again(patch_dir, tmp_path):
+    out = tmp_path / "patches.npy"
+    np.save(out, np.zeros((3, 16, 16, 3), np.uint8))
+    patches, _ = load_patch_folder(patch_dir, out, verbose=0)
+    assert patches.shape[0] == 24
+
+
+def test_damaged_and_missing_images_are_all_named(patch_dir, tmp_path):
+    (patch_dir / "colorectal/stroma/1_0.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
+    (patch_dir / "colorectal/tumour/2_1.png").unlink()
+    with pytest.raises(DatasetError, match=r"2 of 24 .*stroma/1_0\.png.*tumour/2_1\.png"):
+        load_patch_folder(patch_dir, tmp_path / "patches.npy", verbose=0)
+    assert not (tmp_path / "patches.npy").exists()
+
+
+def test_images_of_another_size_are_named(patch_dir):
+    from PIL import Image
+
+    Image.new("RGB", (8, 8)).save(patch_dir / "colorectal/stroma/1_0.png")
+    with pytest.raises(DatasetError, match=r"stroma/1_0\.png: 8 x 8 px"):
+        load_patch_folder(patch_dir, verbose=0)
+
+
+@pytest.mark.parametrize(
+    "text, message", [("path,label\na,b\n", "task"), ("", "cannot be read"), ("path,task,label\n", "no patches")]
+)
+def test_a_bad_table_of_patches_is_named(tmp_path, text, message):
+    (tmp_path / "patches.csv").write_text(text)
+    with pytest.raises(DatasetError, match=message):
+        load_patch_folder(tmp_path)
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(DatasetError, match="no such folder"):
+        load_patch_folder(tmp_path / "absent")
