@@ -66,7 +66,8 @@ def main(argv=None):
         protocol=(
             f"{len(patches.train)} patches to train, {len(patches.held_out)} of other sources to measure (the paper"
             f" holds out 20 % at random of 4 x 200,000); {len(encoder.history_)} epochs, heavy augmentation,"
-            f" C = {encoder.code_size}. Linear probes: logistic regression on the embeddings of the same training patches, balanced accuracy."
+            f" C = {encoder.code_size}. Linear probes: logistic regression on the embeddings of the same training"
+            " patches, balanced accuracy."
         ),
         findings=[
             f"Mean balanced accuracy over the tasks {mean:.3f}; the probes: "

@@ -1,0 +1,109 @@
+"""The scripts of benchmarks/paper: steps are found again, numbers of the paper are right, every experiment runs."""
+
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+SCRIPTS = Path(__file__).parents[1] / "benchmarks" / "paper"
+MODULES = (
+    *("lab", "material", "common", "encoder", "table1", "tasks"),
+    *("growth_pattern", "survival", "encoders", "run_all"),
+)
+
+
+@pytest.fixture
+def paper(monkeypatch):
+    """Imports a module of benchmarks/paper, whose plain names are not left behind for other tests."""
+    monkeypatch.syspath_prepend(str(SCRIPTS.parent))
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    yield import_module
+    for name in MODULES:
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def lab(paper, tmp_path):
+    module = paper("lab")
+    return module.Lab(module.read_options("", ["--quick", "--device", "cpu", "--n-jobs", "1", "--out", str(tmp_path)]))
+
+
+def test_a_finished_step_is_found_again(lab):
+    first = lab.step("a step", {"seed": 0}, lambda: {"x": np.arange(3)})
+    again = lab.step("a step", {"seed": 0}, lambda: pytest.fail("it was finished"))
+    assert np.array_equal(first["x"], again["x"])
+
+
+def test_a_step_of_other_settings_is_another_step(lab):
+    lab.step("a step", {"seed": 0}, lambda: {"x": np.zeros(1)})
+    assert lab.step("a step", {"seed": 1}, lambda: {"x": np.ones(1)})["x"] == 1
+
+
+def test_a_step_that_fails_leaves_nothing(lab):
+    def fail():
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        lab.step("a step", {}, fail)
+    assert not lab.step_file("a step", {}).exists()
+
+
+def test_settings_of_an_estimator_do_not_change_from_run_to_run(paper, lab):
+    material = paper("material")
+    settings = [material._settings(model()) for model in (material.pooled_ridge, material.pooled_ridge)]
+    assert settings[0] == settings[1]
+    assert "0x" not in str(settings)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wanted"), [(["--cohort", "mosaic"], "--patches"), (["--cohort", "table"], "--csv")]
+)
+def test_a_cohort_without_its_source_says_what_it_needs(paper, capsys, arguments, wanted):
+    with pytest.raises(SystemExit):
+        paper("lab").read_options("", arguments)
+    assert wanted in capsys.readouterr().err
+
+
+def test_table_3_of_the_paper_gives_its_table_2(paper):
+    from sknic.evaluation import task_inclusion
+
+    tasks = paper("tasks")
+    included = pd.DataFrame([{task: task in subset for task in tasks.TASKS} for subset, _ in tasks.runs()])
+    table3 = [tasks.PAPER["+".join(subset)][repeat] for subset, repeat in tasks.runs()]
+    assert len(table3) == 18
+    found = task_inclusion(included, table3)
+    assert found["colorectal"] == found.max()
+    assert found.to_dict() == pytest.approx(tasks.PAPER_INCLUSION, abs=0.1)
+
+
+def test_a_difference_within_its_interval_is_called_that(paper):
+    from sknic.evaluation import compare
+
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=40)
+    near = y + 0.1 * rng.normal(size=40)
+    verdict = paper("material").verdict
+    assert "no difference shown" in verdict("a", "b", compare("spearman", y, near, near + 0.05 * rng.normal(size=40)))
+    assert "a is above b" in verdict("a", "b", compare("spearman", y, near, rng.normal(size=40)))
+
+
+def test_the_page_holds_every_result_that_is_there(paper, lab, tmp_path):
+    lab.write("table1", "A title", [{"a": 1.0, "b": None}], question="Q?", protocol="P.", findings=["F."])
+    page = paper("run_all").write_page(tmp_path, tmp_path / "docs").read_text()
+    assert "## Synthetic cohort, quick mode" in page
+    assert "| 1.000 | – |" in page
+    assert (tmp_path / "docs" / "paper" / "synthetic-quick" / "table1.csv").exists()
+
+
+@pytest.mark.slow
+def test_every_experiment_runs_on_drawn_slides(paper, tmp_path, monkeypatch):
+    lab = paper("lab")
+    monkeypatch.setattr(lab, "QUICK", lab.Size(16, 8, (20, 20), 200, 2, 8, 1, 2, (0,)))
+    arguments = ["--quick", "--device", "cpu", "--n-jobs", "1", "--out", str(tmp_path), "--published", str(tmp_path)]
+    run_all = paper("run_all")
+    for script in run_all.SCRIPTS.values():
+        script.main(arguments)
+    assert {path.stem for path in tmp_path.glob("*/results/*.csv")} == set(run_all.SCRIPTS)
