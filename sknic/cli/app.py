@@ -16,6 +16,7 @@ from sknic.cli.info import info
 from sknic.cli.predict import predict
 from sknic.cli.report import report
 from sknic.cli.train_encoder import train_encoder
+from sknic.cli.view import view
 from sknic.exceptions import SknicError
 
 app = typer.Typer(
@@ -35,6 +36,7 @@ app.command()(evaluate)
 app.command()(predict)
 app.command()(explain)
 app.command()(report)
+app.command()(view)
 
 
 def _show_version(value: bool):

@@ -17,8 +17,6 @@ class GridFrame:
     slide : Slide
     number : int
         Among the grids of the slide.
-    name : str
-        Added to the titles of the layers; empty where the slide has one grid.
 
     Raises
     ------
@@ -26,12 +24,13 @@ class GridFrame:
         If the grid does not say how large its cells are.
     """
 
-    def __init__(self, grid, slide, number, name=""):
+    def __init__(self, grid, slide, number):
         if grid.mpp is None or grid.stride is None:
             raise MissingMppError(f"{grid} has no mpp or no stride; its place on {slide.path} is not known")
         self.grid = grid
         self.id = f"grid{number}"
-        self.name = name
+        size = f"{grid.stride} px at {grid.mpp:.4g} µm/px"
+        self.name = f"Grid {number + 1}: {size}, {grid.code_size} features"
         self.cell_size = grid.stride * grid.mpp / slide.mpp
         self.corner = tuple(int(a) - int(b) for a, b in zip(grid.origin, slide.origin))
 

@@ -10,11 +10,9 @@ from functools import cached_property
 import matplotlib as mpl
 import numpy as np
 
-from sknic.exceptions import DegenerateDataError
 from sknic.slides import tissue_mask
 
 _GREEN = (0, 158, 115, 255)
-_SD_LIMIT = 2.5
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ class Layer:
 
     def __init__(self, name, title, frame=None):
         self.id = f"{frame.id}-{name}" if frame else name
-        self.title = f"{title} · {frame.name}" if frame and frame.name else title
+        self.title = title
         self.frame = frame
 
     def picture(self, feature):
@@ -100,38 +98,32 @@ class TissueLayer(Layer):
 
 
 class ColourLayer(Layer):
-    """A grid in the colours of its principal components.
+    """A grid in the colours of its principal components."""
 
-    Parameters
-    ----------
-    frame : GridFrame
-    colours : callable () -> float ndarray (rows, columns, 3)
-    """
-
-    def __init__(self, frame, colours):
+    def __init__(self, frame, palette):
         super().__init__("colours", "Embedding as colours", frame)
-        self._colours = colours
+        self._palette = palette
 
     def picture(self, feature):
         """Similar cells in similar colours; background is transparent."""
-        return self.frame.picture(self._colours()[tuple(self.frame.cells.T)])
+        colours = self._palette.colours(self.frame.grid)
+        return self.frame.picture(colours[tuple(self.frame.cells.T)])
 
 
 class FeatureLayer(Layer):
-    """One feature of the embeddings, in standard deviations over the slide's tissue."""
+    """One feature of the embeddings."""
 
-    def __init__(self, frame):
+    def __init__(self, frame, palette):
         super().__init__("feature", "Single feature", frame)
         self.n_features = frame.grid.code_size
+        self._palette = palette
 
     def picture(self, feature):
         """Blue below the mean, red above."""
+        low, high = self._palette.range(feature)
         values = self.frame.embeddings[:, feature].astype(np.float64)
-        if not len(values):
-            raise DegenerateDataError("the grid has no tissue cell; there is nothing to show")
-        mean, limit = values.mean(), _SD_LIMIT * values.std() or 1.0
-        colours = mpl.colormaps["RdBu_r"](np.clip((values - mean) / limit / 2 + 0.5, 0, 1))
-        return self.frame.picture(colours, Legend.of("RdBu_r", mean - limit, mean + limit))
+        colours = mpl.colormaps["RdBu_r"](np.clip((values - low) / (high - low), 0, 1))
+        return self.frame.picture(colours, Legend.of("RdBu_r", low, high))
 
     def value(self, row, column, feature):
         """The feature's value."""

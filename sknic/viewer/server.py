@@ -17,13 +17,15 @@ _ASSETS = {
     "pane.js": "text/javascript",
     "openseadragon.min.js": "text/javascript",
 }
+# Of nothing: page.html holds one empty style element.
+_EMPTY = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
 _HEADERS = {
     # The page runs its own scripts only, and the token in its address goes nowhere.
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": f"default-src 'none'; script-src 'self'; style-src 'self' {_EMPTY}; connect-src 'self'; "
+    "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "private, max-age=3600",
+    "Cache-Control": "no-store",
 }
 
 
@@ -64,7 +66,8 @@ def create_app(views, token):
 
     @app.after_request
     def add_headers(response):
-        response.headers.update(_HEADERS)
+        for name, value in _HEADERS.items():
+            response.headers.setdefault(name, value)
         return response
 
     @app.errorhandler(SknicError)
@@ -87,7 +90,9 @@ def create_app(views, token):
     @app.get("/<token>/slides/<int:number>/tiles/<int:level>/<int:column>/<int:row>")
     def tile(token, number, level, column, row):
         data = _item(views, number).tiles.jpeg(level, column, row)
-        return Response(data, mimetype="image/jpeg") if data else abort(404)
+        # Tiles alone stay what they are; a cell says more once a layer has been drawn.
+        kept = {"Cache-Control": "private, max-age=3600"}
+        return Response(data, mimetype="image/jpeg", headers=kept) if data else abort(404)
 
     @app.get("/<token>/slides/<int:number>/layers/<name>")
     def layer(token, number, name):

@@ -1,6 +1,6 @@
 """SlideView: a slide with its tiles, its grids and the layers over it."""
 
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ from sknic.exceptions import GridFileError
 from sknic.slides import Slide
 from sknic.viewer.grid_frame import GridFrame
 from sknic.viewer.layers import ColourLayer, FeatureLayer, SaliencyLayer, TissueLayer
+from sknic.viewer.palette import Palette
 from sknic.viewer.tiles import Tiles
 
 _SALIENCY = {"grad_cam": "Saliency: Grad-CAM", "integrated_gradients": "Saliency: contributions"}
@@ -25,7 +26,7 @@ def open_views(slides, grids=(), model=None, *, slide_mpp=None, tissue="otsu"):
     model : callable () -> fitted estimator, optional
         Called when its saliency is first looked at.
     slide_mpp : float, optional
-        um per px of level 0, where the metadata lack it.
+        um per px of level 0, where the metadata lack it and the grids do not know it either.
     tissue : str, callable or None
         Method of the mask, as in :func:`sknic.slides.tissue_mask`.
 
@@ -40,56 +41,44 @@ def open_views(slides, grids=(), model=None, *, slide_mpp=None, tissue="otsu"):
     UnreadableSlideError, MissingMppError
         As in :class:`sknic.slides.Slide`.
     """
-    slides = [Slide(path, mpp=slide_mpp) for path in slides]
-    owned = _grids_of_slides(slides, grids)
-    colours = _colours_of(grids)
+    paths = [str(path) for path in slides]
+    owned = _grids_of_slides(paths, grids)
+    palettes = {id(grid): palette for grid, palette in zip(grids, Palette.of_encoders(grids))}
     model = model and cache(model)
-    return [SlideView(slide, own, colours, model, tissue) for slide, own in zip(slides, owned)]
+    return [
+        SlideView(_open_slide(path, own, slide_mpp), own, palettes, model, tissue) for path, own in zip(paths, owned)
+    ]
 
 
-def _grids_of_slides(slides, grids):
-    stems = [Path(slide.path).stem for slide in slides]
-    owned = [[] for _ in slides]
+def _grids_of_slides(paths, grids):
+    stems = [Path(path).stem for path in paths]
+    owned = [[] for _ in paths]
     for grid in grids:
         stem = Path(grid.slide or grid.path or "").stem
-        if len(slides) > 1 and stem not in stems:
+        if len(paths) > 1 and stem not in stems:
             raise GridFileError(f"{grid} belongs to slide {stem!r}, which is none of {', '.join(stems)}")
         owned[stems.index(stem) if stem in stems else 0].append(grid)
     return owned
 
 
-def _colours_of(grids):
-    """Functions to the colours of each grid, by its identity; grids of one encoder share the meaning of colours."""
-    kinds = {}
-    for grid in grids:
-        kinds.setdefault((grid.fingerprint, grid.code_size), []).append(grid)
-    shared = {kind: cache(partial(_joint_colours, members)) for kind, members in kinds.items()}
-    return {
-        id(grid): lambda kind=kind, number=number: shared[kind]()[number]
-        for kind, members in kinds.items()
-        for number, grid in enumerate(members)
-    }
-
-
-def _joint_colours(grids):
-    from sknic.plotting import pca_rgb
-
-    colours = pca_rgb(*grids)
-    return colours if len(grids) > 1 else [colours]
+def _open_slide(path, grids, slide_mpp):
+    """The slide at the um/px given, or else at the one that its grids were made with."""
+    known = [grid.slide_mpp for grid in grids if grid.slide_mpp]
+    return Slide(path, mpp=slide_mpp or (known[0] if known else None))
 
 
 class SlideView:
     """A slide as the page shows it; made by :func:`open_views`."""
 
-    def __init__(self, slide, grids, colours, model, tissue):
+    def __init__(self, slide, grids, palettes, model, tissue):
         self.name = Path(slide.path).name
         self.mpp = slide.mpp
         self.tiles = Tiles(slide.path)
-        names = [Path(grid.path or f"grid {i + 1}").stem for i, grid in enumerate(grids)] if len(grids) > 1 else [""]
-        self.frames = [GridFrame(grid, slide, number, names[number]) for number, grid in enumerate(grids)]
+        self.frames = [GridFrame(grid, slide, number) for number, grid in enumerate(grids)]
         layers = [TissueLayer(slide, tissue)] if tissue is not None else []
         for frame in self.frames:
-            layers += [ColourLayer(frame, colours[id(frame.grid)]), FeatureLayer(frame)]
+            palette = palettes[id(frame.grid)]
+            layers += [ColourLayer(frame, palette), FeatureLayer(frame, palette)]
             if model is not None:
                 layers += [SaliencyLayer(frame, method, title, model) for method, title in _SALIENCY.items()]
         self.layers = {layer.id: layer for layer in layers}
@@ -97,7 +86,13 @@ class SlideView:
     def describe(self):
         """The slide, its layers and its grids, as the page needs them."""
         layers = [
-            {"id": layer.id, "title": layer.title, "features": layer.n_features} for layer in self.layers.values()
+            {
+                "id": layer.id,
+                "title": layer.title,
+                "features": layer.n_features,
+                "grid": self.frames.index(layer.frame) if layer.frame else None,
+            }
+            for layer in self.layers.values()
         ]
         grids = [frame.describe() for frame in self.frames]
         return {"name": self.name, "mpp": self.mpp, "tiles": self.tiles.describe(), "layers": layers, "grids": grids}

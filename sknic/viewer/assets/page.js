@@ -18,7 +18,7 @@ const events = {
   },
   opened: (pane) => {
     pane.mark(state.cells[panes.indexOf(pane)], true);
-    drawLayers();
+    drawLayers().then(refreshCell);
     if (panes.length > 1 && panes.every((one) => one.viewer.isOpen())) align();
   },
   moved: (pane) => {
@@ -89,42 +89,57 @@ function drawEmbedding(values) {
 }
 
 async function drawLayers() {
-  const drawn = panes.map((pane) => pane.viewer.isOpen() && pane.showLayers(state.layers, state.feature, state.opacity / 100));
-  const legends = (await Promise.all(drawn.filter(Boolean)))[0] ?? new Map();
-  for (const place of document.querySelectorAll("[data-legend]")) drawLegend(place, legends.get(place.dataset.legend));
+  const open = panes.filter((pane) => pane.viewer.isOpen());
+  const drawing = Promise.all(open.map((pane) => pane.showLayers(state.layers, state.feature, state.opacity / 100)));
+  // A model takes its time when it is first asked.
+  const patience = setTimeout(() => events.problem("Drawing …"), 300);
+  await drawing;
+  clearTimeout(patience);
+  if ($("status").textContent === "Drawing …") events.problem("");
+  for (const place of document.querySelectorAll("[data-legends]")) {
+    const legends = open.map((pane) => pane.shown.get(place.dataset.legends)?.legend).filter(Boolean);
+    const different = new Map(legends.map((legend) => [`${legend.low} ${legend.high}`, legend]));
+    place.replaceChildren(...[...different.values()].map(drawnLegend));
+  }
 }
 
-function drawLegend(place, legend) {
-  place.hidden = !legend;
-  if (!legend) return;
-  const bar = document.createElement("span");
-  bar.className = "bar";
+function drawnLegend(legend) {
+  const line = Object.assign(document.createElement("div"), { className: "legend" });
+  const bar = Object.assign(document.createElement("span"), { className: "bar" });
   bar.style.background = `linear-gradient(to right, ${legend.colours.join(",")})`;
-  place.replaceChildren(legend.low, bar, legend.high);
+  line.append(legend.low, bar, legend.high);
+  return line;
+}
+
+function layerItem(layer) {
+  const label = Object.assign(document.createElement("label"), { className: "check" });
+  const box = Object.assign(document.createElement("input"), { type: "checkbox", value: layer.id });
+  box.checked = state.layers.has(layer.id);
+  box.onchange = () => {
+    state.layers[box.checked ? "add" : "delete"](layer.id);
+    events.problem("");
+    drawLayers().then(refreshCell);
+    remember();
+  };
+  label.append(box, layer.title);
+  const item = document.createElement("div");
+  const legends = document.createElement("div");
+  legends.dataset.legends = layer.id;
+  item.append(label, legends);
+  return item;
 }
 
 function listLayers() {
-  const wanted = new Map(panes.flatMap((pane) => pane.slide.layers).map((layer) => [layer.id, layer]));
-  $("layers").replaceChildren(
-    ...[...wanted.values()].map((layer) => {
-      const label = Object.assign(document.createElement("label"), { className: "check" });
-      const box = Object.assign(document.createElement("input"), { type: "checkbox", value: layer.id });
-      box.checked = state.layers.has(layer.id);
-      box.onchange = () => {
-        state.layers[box.checked ? "add" : "delete"](layer.id);
-        events.problem("");
-        drawLayers().then(refreshCell);
-        remember();
-      };
-      const legend = Object.assign(document.createElement("span"), { className: "legend", hidden: true });
-      legend.dataset.legend = layer.id;
-      label.append(box, layer.title);
-      const item = document.createElement("div");
-      item.append(label, legend);
-      return item;
-    }),
-  );
-  const most = Math.max(0, ...[...wanted.values()].map((layer) => layer.features));
+  const layers = [...new Map(panes.flatMap((pane) => pane.slide.layers).map((layer) => [layer.id, layer])).values()];
+  const grids = panes.map((pane) => pane.slide.grids).reduce((a, b) => (b.length > a.length ? b : a));
+  $("layers").replaceChildren();
+  layers.forEach((layer, index) => {
+    if (grids.length > 1 && layer.grid !== null && layer.grid !== layers[index - 1]?.grid) {
+      $("layers").append(Object.assign(document.createElement("h3"), { textContent: grids[layer.grid].name }));
+    }
+    $("layers").append(layerItem(layer));
+  });
+  const most = Math.max(0, ...layers.map((layer) => layer.features));
   $("feature-field").hidden = !most;
   $("feature").max = most - 1;
 }
@@ -135,7 +150,7 @@ function refreshCell() {
 }
 
 function listGrids() {
-  const names = panes[0].slide.grids.map((grid, index) => grid.name || `grid ${index + 1}`);
+  const names = panes[0].slide.grids.map((grid) => grid.name);
   $("cells").hidden = panes.every((pane) => !pane.slide.grids.length);
   $("grid-field").hidden = names.length < 2;
   $("grid").replaceChildren(...names.map((name, index) => new Option(name, index, false, index === state.grid)));

@@ -173,7 +173,7 @@ export class Pane {
     }
   }
 
-  // Make the layers over the slide those of `wanted`; returns the legends by layer.
+  // Make the layers over the slide those of `wanted`.
   async showLayers(wanted, feature, opacity) {
     const layers = this.slide.layers.filter((layer) => wanted.has(layer.id));
     for (const [id, entry] of this.shown) {
@@ -182,7 +182,6 @@ export class Pane {
     }
     await Promise.all(layers.map((layer) => this.show(layer, this.featureOf(layer, feature))));
     for (const { element } of this.shown.values()) element.style.opacity = opacity;
-    return new Map([...this.shown].map(([id, entry]) => [id, entry.legend]));
   }
 
   featureOf(layer, feature) {
@@ -200,6 +199,7 @@ export class Pane {
       entry.legend = drawn.legend;
       element.src = drawn.image;
       element.dataset.layer = layer.id;
+      element.style.zIndex = this.slide.layers.indexOf(layer);
       this.viewer.addOverlay({ element, location: this.rectangle(...drawn.place) });
     } catch (error) {
       if (this.shown.get(layer.id) === entry) this.shown.delete(layer.id);

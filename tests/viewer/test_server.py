@@ -1,0 +1,224 @@
+import base64
+import io
+import re
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sknic.exceptions import GridFileError, MissingDependencyError, MissingMppError, UnreadableSlideError
+from sknic.grids import Grid
+from sknic.slides import Slide
+from sknic.viewer import create_app, open_views
+from sknic.viewer.tiles import Tiles
+
+TOKEN, ROWS, COLUMNS, CELL, N_FEATURES = "letmein", 12, 16, 64, 6  # as conftest.py has them
+
+
+@pytest.fixture
+def client(app):
+    return app.test_client()
+
+
+def picture_of(answer):
+    head, data = answer.json["image"].split(",")
+    assert head == "data:image/png;base64"
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/slides", "/wrong/", "/wrong/slides", "/letmei/", f"/{TOKEN}x/slides", "//", "/ü/"]
+)
+def test_a_request_without_the_token_is_refused(client, path):
+    assert client.get(path).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../../etc/passwd",
+        "%2e%2e/%2e%2e/etc/passwd",
+        "..%2fserver.py",
+        "server.py",
+        "page.html",
+        "slides/2/tiles/10/0/0",
+        "slides/-1/tiles/10/0/0",
+        "slides/left.tiff",
+        "slides/0/tiles/10/0/../../../../etc/passwd",
+        "slides/0/tiles/99/0/0",
+        "slides/0/tiles/10/999/0",
+        "slides/0/layers/%2fetc%2fpasswd",
+        "slides/0/layers/nothing",
+        f"slides/0/layers/grid0-feature?feature={N_FEATURES}",
+        "slides/0/layers/grid0-feature?feature=-1",
+        "slides/0/grids/1/cells/0/0",
+        f"slides/0/grids/0/cells/{ROWS}/0",
+    ],
+)
+def test_what_was_not_named_at_the_start_is_not_found(client, path):
+    answer = client.get(f"/{TOKEN}/{path}")
+    assert answer.status_code in (403, 404)
+    assert b"root:" not in answer.data
+
+
+@pytest.mark.parametrize("name", ["", "page.css", "page.js", "pane.js", "openseadragon.min.js"])
+def test_the_page_and_its_parts_are_served_with_a_strict_policy(client, name):
+    answer = client.get(f"/{TOKEN}/{name}")
+    assert answer.status_code == 200
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+
+
+def test_the_page_asks_nothing_of_the_network():
+    assets = Path(sys.modules["sknic.viewer"].__file__).parent / "assets"
+    for name in ("page.html", "page.js", "pane.js", "page.css"):
+        assert not re.search(r"https?://", (assets / name).read_text())
+    assert "Redistribution" in (assets / "openseadragon.LICENSE.txt").read_text()
+
+
+def test_slides_are_described_without_their_folders(client, slides):
+    first = client.get(f"/{TOKEN}/slides").json[0]
+    assert first["name"] == "left.tiff"
+    assert str(Path(slides[0]).parent) not in client.get(f"/{TOKEN}/slides").text
+    assert (first["tiles"]["width"], first["tiles"]["height"]) == (COLUMNS * CELL, ROWS * CELL)
+    name = "Grid 1: 64 px at 0.5 µm/px, 6 features"
+    assert first["grids"] == [{"name": name, "rows": ROWS, "columns": COLUMNS, "x": 0, "y": 0, "cell": CELL}]
+    assert [layer["id"] for layer in first["layers"]] == [
+        "tissue", "grid0-colours", "grid0-feature", "grid0-grad-cam", "grid0-integrated-gradients"
+    ]  # fmt: skip
+
+
+def test_the_finest_tile_holds_the_pixels_of_the_slide(client, slides):
+    level = client.get(f"/{TOKEN}/slides").json[0]["tiles"]["maxLevel"]
+    answer = client.get(f"/{TOKEN}/slides/0/tiles/{level}/1/0")
+    tile = np.asarray(Image.open(io.BytesIO(answer.data)), float)
+    with Slide(slides[0]) as slide:
+        wanted = slide.read(253, 0, tile.shape[1], tile.shape[0])
+    assert np.abs(tile - wanted).mean() < 3
+
+
+def test_many_threads_get_the_tiles_of_one(app):
+    paths = [f"/{TOKEN}/slides/{s}/tiles/{level}/0/0" for s in (0, 1) for level in range(6, 11)] * 2
+    alone = [app.test_client().get(path).data for path in paths]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda path: app.test_client().get(path).data, paths)) == alone
+
+
+@pytest.mark.parametrize("layer", ["grid0-colours", "grid0-feature", "grid0-grad-cam", "grid0-integrated-gradients"])
+def test_a_layer_of_a_grid_has_a_pixel_a_cell_and_lies_where_the_cells_lie(client, layer):
+    answer = client.get(f"/{TOKEN}/slides/0/layers/{layer}")
+    picture = picture_of(answer)
+    assert picture.shape == (ROWS, COLUMNS, 4)
+    assert picture[0, 0, 3] == 0
+    assert answer.json["place"] == [0, 0, COLUMNS * CELL, ROWS * CELL]
+
+
+def test_a_feature_is_drawn_from_blue_to_red(client):
+    answer = client.get(f"/{TOKEN}/slides/0/layers/grid0-feature?feature=0")
+    picture = picture_of(answer).astype(int)
+    assert picture[0, 1, 2] > picture[0, 1, 0] and picture[-1, -1, 0] > picture[-1, -1, 2]
+    assert float(answer.json["legend"]["low"]) < float(answer.json["legend"]["high"])
+
+
+def test_the_tissue_mask_covers_the_slide(client):
+    answer = client.get(f"/{TOKEN}/slides/0/layers/tissue")
+    assert picture_of(answer)[..., 3].mean() > 200
+    np.testing.assert_allclose(answer.json["place"], [0, 0, COLUMNS * CELL, ROWS * CELL], rtol=0.02)
+
+
+def test_a_grid_that_starts_elsewhere_is_drawn_there(slides):
+    grid = Grid(np.ones((1, 4)), [[2, 3]], (4, 5), mpp=1.0, patch_size=32, slide=slides[0], origin=(96, 40))
+    (view,) = open_views(slides[:1], [grid])
+    picture = view.layers["grid0-feature"].picture(0)
+    assert picture.place == (96, 40, 5 * 64, 4 * 64)
+    assert np.argwhere(picture.pixels[..., 3]).tolist() == [[2, 3]]
+    assert view.cell(0, 2, 3, 0)["x"] == pytest.approx((96 + 3.5 * 64) * 0.5 / 1000)
+
+
+def test_a_cell_tells_its_place_its_embedding_and_its_values(client, grids):
+    client.get(f"/{TOKEN}/slides/0/layers/grid0-grad-cam")
+    cell = client.get(f"/{TOKEN}/slides/0/grids/0/cells/2/5?feature=0").json
+    number = 2 * COLUMNS + 5
+    assert cell["tissue"]
+    assert (cell["x"], cell["y"]) == pytest.approx((5.5 * 0.032, 2.5 * 0.032))
+    assert cell["values"]["Feature 0"] == str(number)
+    assert "Saliency: Grad-CAM" in cell["values"]
+    np.testing.assert_allclose(cell["embedding"], grids[0].embeddings[number - 1], atol=1e-4)
+
+
+def test_a_background_cell_has_no_values(client):
+    cell = client.get(f"/{TOKEN}/slides/0/grids/0/cells/0/0").json
+    assert not cell["tissue"]
+    assert cell["values"] == {} and cell["embedding"] == []
+
+
+def test_a_look_at_a_cell_starts_no_model(slides, grids):
+    def refuse():
+        raise AssertionError("the model was asked for")
+
+    (view,) = open_views(slides[:1], grids[:1], refuse)
+    assert view.cell(0, 1, 1, 0)["values"].keys() == {"Feature 0"}
+
+
+def test_colours_mean_the_same_on_two_slides_of_one_encoder(slides, grids):
+    alone = open_views(slides[:1], grids[:1])[0].layers["grid0-colours"].picture(0).pixels
+    twins = [Grid(grids[0].embeddings, grids[0].cells, grids[0].shape, 0.5, CELL, slide=s) for s in slides]
+    left, right = (view.layers["grid0-colours"].picture(0).pixels for view in open_views(slides, twins))
+    np.testing.assert_array_equal(left, right)
+    assert left.shape == alone.shape
+
+
+def test_a_feature_has_one_scale_on_all_slides_of_one_encoder(client):
+    left, right = (client.get(f"/{TOKEN}/slides/{i}/layers/grid0-feature?feature=3").json["legend"] for i in (0, 1))
+    assert left == right
+
+
+def test_a_layer_that_cannot_be_drawn_says_why(slides):
+    flat = Grid(np.ones((4, 5)), [[0, 0], [0, 1], [1, 0], [1, 1]], (2, 2), 0.5, CELL, slide=slides[0])
+    client = create_app(open_views(slides[:1], [flat]), TOKEN).test_client()
+    answer = client.get(f"/{TOKEN}/slides/0/layers/grid0-colours")
+    assert answer.status_code == 422
+    assert "vary" in answer.json["error"]
+
+
+def test_a_grid_of_another_slide_is_refused_by_name(slides, grids):
+    stranger = Grid(np.ones((1, 2)), [[0, 0]], (1, 1), 0.5, 64, slide="elsewhere.svs")
+    with pytest.raises(GridFileError, match="elsewhere"):
+        open_views(slides, [*grids, stranger])
+
+
+def test_a_grid_without_scale_is_refused(slides):
+    with pytest.raises(MissingMppError, match=re.escape(slides[0])):
+        open_views(slides[:1], [Grid(np.ones((1, 2)), [[0, 0]], (1, 1))])
+
+
+def test_without_flask_the_error_says_what_to_install(monkeypatch, views):
+    monkeypatch.setitem(sys.modules, "flask", None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'sknic\[viewer\]'"):
+        create_app(views, TOKEN)
+
+
+def test_a_slide_without_pyramid_is_never_read_whole_for_one_tile(slides, monkeypatch):
+    monkeypatch.setattr("sknic.viewer.tiles._MAX_SOURCE", 256**2)
+    monkeypatch.setattr("openslide.OpenSlide.get_best_level_for_downsample", lambda slide, factor: 0)
+    tiles = Tiles(slides[0])
+    assert tiles.min_level == tiles.max_level
+    assert tiles.jpeg(tiles.max_level - 1, 0, 0) is None
+
+
+def test_a_damaged_tile_does_not_take_the_others_with_it(slides, monkeypatch):
+    import openslide
+
+    tiles = Tiles(slides[0])
+    good = tiles.jpeg(8, 0, 0)
+
+    def fail(*args):
+        raise openslide.OpenSlideError("broken")
+
+    monkeypatch.setattr(tiles._deep_zoom, "get_tile", fail)
+    with pytest.raises(UnreadableSlideError, match="broken"):
+        tiles.jpeg(8, 0, 0)
+    assert tiles.jpeg(8, 0, 0) == good
