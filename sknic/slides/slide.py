@@ -9,6 +9,7 @@ import openslide
 from sknic.exceptions import InvalidMppError, UnreadableSlideError
 from sknic.slides.metadata import bounds_of, check_plausible, find_mpp
 from sknic.slides.scale import average, choose_scale, resample
+from sknic.slides.tiff_tiles import open_tiles
 
 # Source pixels are read in squares of this side, so that no picture, however large its source, needs much memory.
 BLOCK = 2048
@@ -230,21 +231,31 @@ class Slide:
         shrink = self.level_downsamples[level] * factor
         width, height = (max(1, int(length / shrink + 1e-6)) for length in self.dimensions)
         corner = np.floor(np.array(self.origin) / shrink + 0.5).astype(int)
+        # A slide without small levels is read whole, which raw tiles do several times faster.
+        tiles = open_tiles(self, level, factor) if self._n_pixels(level) > THUMBNAIL_SOURCE else None
         out = np.empty((height, width, 3), np.uint8)
         side = max(1, BLOCK // factor)
         for top in range(0, height, side):
             for left in range(0, width, side):
                 block = out[top : top + side, left : left + side]
-                block[...] = self.read_level(level, *(corner + (left, top)), block.shape[1], block.shape[0], factor)
+                place = corner + (left, top)
+                if tiles is None:
+                    block[...] = self.read_level(level, *place, block.shape[1], block.shape[0], factor)
+                else:
+                    tiles.fill(block[None], place[None])
         return out, self.mpp * shrink
+
+    def _n_pixels(self, level):
+        width, height = self.level_dimensions[level]
+        return width * height
 
     def _thumbnail_source(self, max_size):
         """(level, factor) of the largest picture within `max_size` that takes no huge level; the lowest of several."""
         longest = max(self.dimensions)
         choices = []
-        for level, ((width, height), downsample) in enumerate(zip(self.level_dimensions, self.level_downsamples)):
+        for level, downsample in enumerate(self.level_downsamples):
             factor = max(1, int(np.ceil(longest / downsample / max_size - 1e-6)))
-            if width * height <= THUMBNAIL_SOURCE or level == len(self.level_dimensions) - 1:
+            if self._n_pixels(level) <= THUMBNAIL_SOURCE or level == len(self.level_dimensions) - 1:
                 choices.append((round(longest / (downsample * factor)), level, factor))
         return max(choices)[1:]
 

@@ -13,6 +13,8 @@ from sknic.exceptions import InvalidMppError, UnreadableSlideError
 from sknic.slides import Slide
 from sknic.slides.scale import Scale, average, choose_scale
 
+from .conftest import picture, write_generic
+
 
 def test_it_says_what_it_is(generic):
     with Slide(generic) as slide:
@@ -117,6 +119,17 @@ def test_a_thumbnail_comes_from_a_low_level(generic, monkeypatch):
     with Slide(generic) as slide:
         assert slide.thumbnail(300)[0].shape[:2] == (215, 250)
     assert set(levels) == {2}
+
+
+def test_a_huge_level_is_read_through_its_tiles(tmp_path, monkeypatch):
+    path = write_generic(tmp_path / "a.tiff", picture(800, 600), levels=(1,))
+    with Slide(path) as slide:
+        expected = slide.thumbnail(100)
+        monkeypatch.setattr("sknic.slides.slide.THUMBNAIL_SOURCE", 1000)
+        monkeypatch.setattr("sknic.slides.slide.BLOCK", 150)
+        ours = slide.thumbnail(100)
+    np.testing.assert_array_equal(ours[0], expected[0])
+    assert ours[1] == expected[1]
 
 
 def test_a_pickled_slide_opens_again(generic):
