@@ -8,6 +8,7 @@ import pandas as pd
 from sklearn.metrics import confusion_matrix
 
 from sknic.evaluation.targets import survival_target
+from sknic.exceptions import DegenerateDataError
 from sknic.plotting import KaplanMeierDisplay, LearningCurveDisplay, RocDisplay, ScatterDisplay
 from sknic.report.document import Card, Report
 
@@ -24,10 +25,11 @@ _METRICS = {
     "balanced_accuracy": "Balanced accuracy",
     "concordance": "Concordance index",
 }
+# How well one slide was predicted: a word for tables, and what it means.
 _FIT = {
-    "regression": "difference between prediction and target",
-    "classification": "probability of the true class",
-    "survival": "share of comparable slides that are ranked rightly",
+    "regression": ("error", "the difference between prediction and target"),
+    "classification": ("confidence", "the probability of the true class"),
+    "survival": ("ranked rightly", "the share of comparable slides against which its risk is ranked rightly"),
 }
 
 
@@ -44,10 +46,15 @@ def report_of_run(run, title=None):
     Report
     """
     report = Report(title or _title(run), subtitle=_subtitle(run))
-    report.add_section("Cohort").add_table(cohort_table(run), caption="What was learnt from")
+    report.add_section("Cohort").add_table(
+        cohort_table(run), caption="What was learnt from, and tested on in each fold"
+    )
     results = report.add_section("Results")
     results.add_table(metrics_table(run), caption="Predictions of slides that the model had not seen")
-    _add_chart(results, run)
+    try:
+        _add_chart(results, run)
+    except DegenerateDataError as error:
+        results.add_text(f"There is no chart: {error}.")
     if run.history is not None:
         _add_learning_curves(report, run)
     _add_slides(report, run)
@@ -71,27 +78,25 @@ def _subtitle(run):
 
 
 def cohort_table(run):
-    """Who was in the cohort: numbers of slides and patients, and how the target is spread; two columns."""
+    """Who was in the cohort, and in each fold: numbers of slides and patients, and how the target is spread."""
     table = run.predictions
-    rows = [("Slides", len(table))]
-    if run.patients is not None:
-        rows.append(("Patients", table["patient"].nunique()))
+    parts = {"All": table}
     if "fold" in table:
-        rows.append(("Folds", table["fold"].nunique()))
+        parts |= {f"Fold {fold}": rows for fold, rows in table.groupby("fold")}
+    return pd.DataFrame([{"Part": name, **_summary(run, rows)} for name, rows in parts.items()])
+
+
+def _summary(run, table):
+    summary = {"Slides": len(table)}
+    if run.patients is not None:
+        summary["Patients"] = table["patient"].nunique()
     if run.task == "survival":
-        event = table["event"].astype(bool)
-        rows += [("Slides with event", f"{event.sum()} ({event.mean():.0%})"), ("Time", _spread(table["time"]))]
-    elif run.task == "regression":
-        rows.append(("Target", _spread(table["target"])))
-    else:
-        counts = table["target"].astype(str).value_counts().sort_index()
-        rows += [(f"Class {name}", f"{count} slides ({count / len(table):.0%})") for name, count in counts.items()]
-    return pd.DataFrame([(name, str(value)) for name, value in rows], columns=["", "number"])
-
-
-def _spread(values):
-    low, median, high = np.percentile(values, [0, 50, 100])
-    return f"median {median:.4g}, from {low:.4g} to {high:.4g}"
+        return summary | {"Slides with event": int(table["event"].sum()), "Median time": table["time"].median()}
+    if run.task == "classification":
+        labels = table["target"].astype(str)
+        return summary | {f"Class {name}": int((labels == name).sum()) for name in run.classes}
+    target = table["target"]
+    return summary | {"Lowest": target.min(), "Median": target.median(), "Highest": target.max()}
 
 
 def metrics_table(run):
@@ -100,13 +105,12 @@ def metrics_table(run):
         {
             "metric": _METRICS.get(name, name),
             "value": f"{estimate.value:.3f}",
-            "interval": f"{estimate.low:.3f} to {estimate.high:.3f}",
-            "level": f"{estimate.level:.0%}",
+            "interval": f"{estimate.low:.3f} to {estimate.high:.3f} ({estimate.level:.0%})",
             "n": f"{estimate.n} {'slides' if run.patients is None else 'patients'}",
         }
         for name, estimate in run.metrics.items()
     ]
-    return pd.DataFrame(rows, columns=["metric", "value", "interval", "level", "n"])
+    return pd.DataFrame(rows, columns=["metric", "value", "interval", "n"])
 
 
 def _add_chart(section, run):
@@ -192,26 +196,22 @@ def best_and_worst(run, n_slides=3):
 def _add_slides(report, run):
     section = report.add_section("Slides")
     fit = fit_of_slides(run)
-    section.add_text(f"Best and worst by the {_FIT[run.task]}.")
+    name, meaning = _FIT[run.task]
+    section.add_text(f"Best and worst by {meaning}.")
+    table = run.predictions.assign(slide=[Path(path).stem for path in run.predictions["slide"]], **{name: np.abs(fit)})
     for title, rows in zip(("Predicted best", "Predicted worst"), best_and_worst(run)):
-        table = run.predictions.iloc[rows].assign(fit=np.abs(fit[rows])).rename(columns={"fit": _FIT[run.task]})
-        cards = [_card(run, row) for row in table.to_dict("records")]
-        shown = [card for card in cards if card is not None]
-        if shown:
-            section.add_cards(shown, title=title)
+        chosen = table.iloc[rows]
+        cards = [_card(run, row) for row in chosen.to_dict("records") if row["slide"] in run.overlays]
+        if cards:
+            section.add_cards(cards, title=title)
         else:
-            section.add_table(_short(table), caption=title)
-    section.add_table(_short(run.predictions), caption=f"All {len(fit)} predictions", folded=True)
+            section.add_table(chosen, caption=title)
+    section.add_table(table, caption=f"All {len(table)} predictions", folded=True)
 
 
 def _card(run, row):
-    """A slide with its saliency, or None where the folder holds no picture of it."""
-    stem = Path(row.pop("slide")).stem
-    if stem not in run.overlays:
-        return None
+    """A slide with its saliency and what matters most."""
+    stem = row.pop("slide")
+    facts = {name: value for name, value in row.items() if name != "fold" and not name.startswith("probability ")}
     alt = f"Thumbnail of slide {stem}; the cells that the model looked at are coloured"
-    return Card(stem, run.overlays[stem], alt, row)
-
-
-def _short(table):
-    return table.assign(slide=[Path(path).stem for path in table["slide"]])
+    return Card(stem, run.overlays[stem], alt, facts)
