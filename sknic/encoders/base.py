@@ -165,9 +165,11 @@ def digest(settings, tensors):
 
 
 def file_params(encoder):
-    """Parameters for a file: those JSON can hold, so no functions, and what is no matter of this machine."""
+    """Parameters for a file: those JSON can hold, so no functions, and none that only this machine understands."""
     params = encoder.get_params(deep=False)
-    return {name: value for name, value in params.items() if _is_plain(value) and name not in ("device", "path")}
+    return {
+        name: value for name, value in params.items() if _is_plain(value) and name not in ("device", "path", "init")
+    }
 
 
 def _is_plain(value):

@@ -86,10 +86,6 @@ def test_a_renamed_pickle_is_refused_and_not_run(tmp_path, write, name):
         load_encoder(tmp_path / "encoder.safetensors")
 
 
-def other_weights(header, tensors):
-    tensors["network.0.weight"] = tensors["network.0.weight"] + 1
-
-
 def absurd_layer(header, tensors):
     header["network"][0][1]["out_channels"] = 2**19
     header["network"][0][1]["in_channels"] = 2**19
@@ -117,14 +113,12 @@ def unknown_parameter(header, tensors):
 
 @pytest.mark.parametrize(
     "change",
-    [other_weights, absurd_layer, unknown_layer, missing_tensor, text_size, unknown_kind, unknown_parameter],
+    [absurd_layer, unknown_layer, missing_tensor, text_size, unknown_kind, unknown_parameter],
 )
 @pytest.mark.parametrize("forged", [False, True], ids=["checksum as it was", "checksum forged"])
 def test_a_header_that_lies_is_one_error(saved, change, forged):
     from sknic.encoders.base import digest
 
-    if forged and change is other_weights:
-        pytest.skip("other weights with a fitting checksum are another encoder")
     content = saved.read_bytes()
     (length,) = struct.unpack("<Q", content[:8])
     header = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["sknic"])

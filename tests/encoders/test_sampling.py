@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
-from sknic.encoders.labels import read_tasks, to_frame
+from sknic.encoders.labels import encode, read_tasks, score_labels, to_frame
 from sknic.encoders.sampling import EvenTasks, Patches, draw_evenly, memory_map, strata
 
 
@@ -119,6 +119,7 @@ def test_labels_of_any_type_become_codes(column, classes, codes):
     (task,) = read_tasks(to_frame(pd.DataFrame({"t": column}), 4))
     assert task.classes.tolist() == classes
     assert task.codes.tolist() == codes
+    assert encode(pd.DataFrame({"t": column})["t"], task.classes).tolist() == codes
 
 
 def test_tasks_are_named_as_the_columns_are():
@@ -126,3 +127,9 @@ def test_tasks_are_named_as_the_columns_are():
     assert [t.name for t in read_tasks(to_frame(np.array([0, 1]), 2))] == ["task"]
     assert [t.name for t in read_tasks(to_frame(pd.Series([0, 1], name="grade"), 2))] == ["grade"]
     assert [t.name for t in read_tasks(to_frame(pd.DataFrame({0: [0, 1], "b": [0, 1]}), 2), ["b"])] == ["b"]
+
+
+def test_a_class_that_was_never_seen_counts_as_wrong():
+    truth = pd.Series(["a", "a", "b", "new", None])
+    scores = score_labels(truth, np.array(["a", "b", "b", "a", "a"]), np.array(["a", "b"]))
+    assert scores == {"n": 4, "accuracy": 0.5, "balanced_accuracy": 0.5}
