@@ -182,6 +182,13 @@ def test_a_cell_is_reached_by_keyboard_alone(browser, url):
     assert page.find(".marker")
 
 
+def test_the_link_to_a_cell_is_offered_in_words(browser, url):
+    page = Page(browser, url, "cell=3,4")
+    wait_for(lambda: "Row 3, column 4" in page.text("#cell"))
+    page.find("#copy")[0].click()
+    wait_for(lambda: "ink" in page.text("#status"))
+
+
 def test_a_cell_outside_the_grid_is_refused_in_words(browser, url):
     page = Page(browser, url)
     page.find("#row")[0].send_keys("99")

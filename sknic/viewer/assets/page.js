@@ -241,8 +241,9 @@ function listen() {
     else events.problem(`The grid has ${grid.rows} rows and ${grid.columns} columns.`);
   };
   $("copy").onclick = async () => {
-    await navigator.clipboard.writeText(location.href);
-    events.problem("Link copied.");
+    // Browsers lend the clipboard to no plain-http page of another machine.
+    const copied = await navigator.clipboard?.writeText(location.href).then(() => true, () => false);
+    events.problem(copied ? "Link copied." : "Copy the link from the address bar: it leads to this cell.");
   };
   window.addEventListener("hashchange", () => {
     recall();
