@@ -101,19 +101,19 @@ class TiffTiles:
         """A tile as it is stored, white beyond the level's edge; OpenSlide decides on missing and damaged ones."""
         height, width = self._tile_shape
         index = row * self._grid[1] + column
-        data = os.pread(self._file, self._bytecounts[index], self._offsets[index])
         pixels = np.empty((height, width, 3), np.uint8)
-        if not (data and self._decode(data, pixels)):
+        if not (self._bytecounts[index] and self._decode(index, pixels)):
             return self._slide.read_level(self._level, column * width, row * height, width, height)
         pixels[max(self._height - row * height, 0) :] = 255
         pixels[:, max(self._width - column * width, 0) :] = 255
         return pixels
 
-    def _decode(self, data, pixels):
-        """Decode JPEG data into `pixels`; False where they look damaged."""
+    def _decode(self, index, pixels):
+        """Decode a tile into `pixels`; False where it looks damaged."""
         try:
+            data = os.pread(self._file, self._bytecounts[index], self._offsets[index])
             jpeg8_decode(data, tables=self._tables, colorspace=self._colorspace, outcolorspace="RGB", out=pixels)
-        except (Jpeg8Error, ValueError):
+        except (Jpeg8Error, ValueError, OSError):
             return False
         # libjpeg fills with this grey when the data end too soon, which imagecodecs does not report.
         return not (pixels[-8:, -8:] == 128).all()

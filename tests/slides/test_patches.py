@@ -101,7 +101,7 @@ def test_everything_else_goes_through_openslide(tmp_path, pixels, photometric, c
 
 
 def test_tiles_that_differ_from_openslide_are_not_trusted(generic, monkeypatch):
-    monkeypatch.setattr(tiff_tiles.TiffTiles, "_decode", lambda self, data, pixels: pixels.fill(7) or True)
+    monkeypatch.setattr(tiff_tiles.TiffTiles, "_decode", lambda self, index, pixels: pixels.fill(7) or True)
     with Slide(generic) as slide:
         assert PatchReader(slide, Lattice.of(slide, mpp=0.5, patch_size=64)).backend == "openslide"
 
