@@ -21,7 +21,7 @@ from sknic.estimators.crops import (
 )
 from sknic.estimators.files import write_estimator
 from sknic.estimators.network import GridCNN, valid_size
-from sknic.training import history, make_random, restore, split, torch_threads, train
+from sknic.training import history, make_random, resolve_device, restore, split, torch_threads, train
 
 MIN_PATIENTS_TO_SPLIT = 4
 VALIDATION_CROPS = 3
@@ -175,7 +175,7 @@ class GridEstimator(BaseEstimator):
         train_rows, valid_rows = self._split(len(grids), groups, strata, random)
         self.n_outputs_ = n_outputs
         self.canvas_ = self._choose_canvas(grids)
-        canvas = self._canvas(grids)
+        canvas = self._canvas(grids, resolve_device(self.device))
         train_data = TrainingCrops([grids[i] for i in train_rows], targets[train_rows], canvas, random)
         valid_data = None
         if len(valid_rows):
@@ -219,9 +219,9 @@ class GridEstimator(BaseEstimator):
             raise ValueError(f"crop_size={self.crop_size} is too small for padding='valid', which needs 383 cells")
         return int(self.crop_size)
 
-    def _canvas(self, grids):
+    def _canvas(self, grids, device):
         dtype = np.result_type(*{grid.embeddings.dtype for grid in grids})
-        return Canvas(self.canvas_, self.n_features_in_, dtype)
+        return Canvas(self.canvas_, self.n_features_in_, dtype, device)
 
     def _module(self, n_outputs):
         """What builds the network: a callable without arguments."""
@@ -238,7 +238,7 @@ class GridEstimator(BaseEstimator):
         """Mean over crops and orientations of `link` of the network's outputs, float64 (n, n_outputs)."""
         check_is_fitted(self, "net_")
         grids = read_grids(self, X, reset=False)
-        crops = SpreadCrops(grids, torch.zeros(len(grids)), self._canvas(grids), self.n_crops)
+        crops = SpreadCrops(grids, torch.zeros(len(grids)), self._canvas(grids, self.net_.device), self.n_crops)
         # One crop at a time: the last bits of a prediction, too, do not depend on what else is predicted.
         loader = DataLoader(crops, batch_size=1, collate_fn=_as_is)
         with torch_threads(self.n_threads):

@@ -91,7 +91,7 @@ def _fullest_window(mask, size):
 
 
 class Canvas:
-    """Lays cells out as dense batches: channels-last memory that is reused from one batch to the next.
+    """Lays cells out as dense batches in channels-last memory.
 
     Parameters
     ----------
@@ -99,33 +99,51 @@ class Canvas:
         Rows and columns of a crop.
     n_channels : int
     dtype : numpy dtype
-        Of the embeddings. The batch is cast to float32 in one pass, which is faster than cell by cell.
+        Of the embeddings. A batch is cast to float32 in one pass, which is faster than cell by cell.
+    device : torch.device
+        Elsewhere than on the CPU only the cells travel, and are laid out there.
 
     Notes
     -----
-    Fresh memory costs as much as filling it, so a batch is valid until the next one is made.
+    On the CPU fresh memory costs as much as filling it: a batch is valid until the next one is made.
     """
 
-    def __init__(self, size, n_channels, dtype):
+    def __init__(self, size, n_channels, dtype, device="cpu"):
         self.size, self.n_channels, self.dtype = size, n_channels, np.dtype(dtype)
+        self.device = torch.device(device)
         self._raw = self._batch = None
 
     def batch(self, crops):
         """Float32 tensor (n, C, size, size) of `crops`, a list of (embeddings, cells relative to the window)."""
+        inside = [self._inside(*crop) for crop in crops]
+        lay_out = self._on_cpu if self.device.type == "cpu" else self._on_device
+        return lay_out(inside).view(len(crops), self.size, self.size, self.n_channels).permute(0, 3, 1, 2)
+
+    def _inside(self, embeddings, cells):
+        """Embeddings of the cells inside the window, and their places in its rows."""
+        inside = ((cells >= 0) & (cells < self.size)).all(axis=1)
+        place = cells[:, 0] * self.size + cells[:, 1]
+        if inside.all():
+            return embeddings, place
+        kept = np.flatnonzero(inside)
+        return embeddings[kept], place[kept]
+
+    def _on_cpu(self, crops):
         self._reserve(len(crops))
         raw, batch = self._raw[: len(crops)], self._batch[: len(crops)]
         raw.fill(0)
-        for plane, (embeddings, cells) in zip(raw, crops):
-            inside = ((cells >= 0) & (cells < self.size)).all(axis=1)
-            place = cells[:, 0] * self.size + cells[:, 1]
-            if inside.all():
-                plane[place] = embeddings
-            else:
-                kept = np.flatnonzero(inside)
-                plane[place[kept]] = embeddings[kept]
+        for plane, (embeddings, place) in zip(raw, crops):
+            plane[place] = embeddings
         if raw.dtype != np.float32:
             batch.copy_(torch.from_numpy(raw))
-        return batch.view(len(crops), self.size, self.size, self.n_channels).permute(0, 3, 1, 2)
+        return batch
+
+    def _on_device(self, crops):
+        rows = np.concatenate([np.asarray(embeddings, self.dtype) for embeddings, _ in crops])
+        places = np.concatenate([place.astype(np.int64) + i * self.size**2 for i, (_, place) in enumerate(crops)])
+        batch = torch.zeros(len(crops) * self.size**2, self.n_channels, device=self.device)
+        places, rows = torch.from_numpy(places).to(self.device), torch.from_numpy(rows).to(self.device)
+        return batch.index_copy_(0, places, rows.float())
 
     def _reserve(self, n):
         if self._raw is None or len(self._raw) < n:

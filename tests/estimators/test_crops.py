@@ -48,6 +48,13 @@ def test_batches_are_float32_in_channels_last_memory_and_reuse_it_without_traces
     assert (second != 0).any(dim=1).sum() == 1
 
 
+def test_cells_laid_out_on_the_device_make_the_same_batch(random):
+    crops = [(grid.embeddings, grid.cells - (2, 1)) for grid in (make_grid(random) for _ in range(3))]
+    canvas = Canvas(6, 5, np.float16)
+    batch = canvas._on_device([canvas._inside(*crop) for crop in crops])
+    np.testing.assert_array_equal(batch.view(3, 6, 6, 5).permute(0, 3, 1, 2), canvas.batch(crops))
+
+
 def test_the_canvas_is_the_largest_box_of_tissue_and_at_most_400():
     small = Grid(np.ones((9, 2)), square(3, (50, 7)), (90, 90))
     assert auto_canvas([small, Grid(np.ones((1, 2)), [[0, 0]], (5, 5))]) == 3
