@@ -8,7 +8,7 @@ from sklearn.utils import check_random_state
 
 from sknic.datasets import stains, textures
 from sknic.datasets.cohort import Cohort, write_slides, write_table
-from sknic.datasets.layout import TUMOUR, TissueLayout
+from sknic.datasets.layout import BACKGROUND, HOT, NORMAL, STROMA, TUMOUR, TissueLayout, top
 from sknic.datasets.pyramid import write_pyramid
 from sknic.datasets.targets import draw_cohort
 from sknic.datasets.tissue import MAP_STEP, NAMES, paint
@@ -16,7 +16,7 @@ from sknic.datasets.tissue import MAP_STEP, NAMES, paint
 CELL = 128
 MPP = 0.5
 SUFFIXES = {"generic": ".tiff", "aperio": ".svs"}
-_DRAWING_VERSION = 1  # raise it when the same recipe gives other pixels, so that old files are drawn anew
+_DRAWING_VERSION = 2  # raise it when the same recipe gives other pixels, so that old files are drawn anew
 _TISSUE_OF_CELL = ("glass", "liver", "stroma", "tumour", "proliferating")
 _LYMPHOID_SHARE = 0.025
 
@@ -134,13 +134,30 @@ def tissue_map(layout, random_state):
     grid = (np.indices(shape) + 0.5) / step - 0.5
     for scale, reach in ((0.9 * step, 0.30), (0.25 * step, 0.10)):
         grid += reach * np.stack([textures.smooth_noise(shape, scale, random_state) for _ in range(2)])
-    likeness = [
-        map_coordinates(gaussian_filter(np.float32(layout.cells == cell), 0.45), grid, order=1, mode="nearest")
-        for cell in range(len(_TISSUE_OF_CELL))
-    ]
-    cells = np.argmax(likeness, axis=0)
+    likeness = np.stack(
+        [
+            map_coordinates(gaussian_filter(np.float32(layout.cells == cell), 0.45), grid, order=1, mode="nearest")
+            for cell in range(len(_TISSUE_OF_CELL))
+        ]
+    )
+    cells = _share_out(likeness, np.bincount(layout.cells.ravel(), minlength=len(likeness)) * step**2)
     tissue = np.array([NAMES.index(name) for name in _TISSUE_OF_CELL], np.uint8)[cells]
     clusters = textures.smooth_noise(shape, 0.28 * step, random_state)
     clusters = (clusters > np.quantile(clusters, 1 - _LYMPHOID_SHARE)) & (cells > 0) & (cells < TUMOUR)
     tissue[clusters] = NAMES.index("lymphocytes")
     return tissue
+
+
+def _share_out(likeness, amounts):
+    """Give each px to one kind of cell, by likeness, so that each kind gets just its amount.
+
+    Outlines that follow the likeness alone would shrink patches and not rims, and so tell the growth patterns apart.
+    """
+    cells = np.full(likeness.shape[1:], BACKGROUND)
+    free = top(-likeness[BACKGROUND], np.ones(cells.shape, bool), cells.size - amounts[BACKGROUND])
+    tumour = top(likeness[TUMOUR] + likeness[HOT], free, amounts[TUMOUR] + amounts[HOT])
+    cells[free] = NORMAL
+    cells[tumour] = TUMOUR
+    cells[top(likeness[HOT] - likeness[TUMOUR], tumour, amounts[HOT])] = HOT
+    cells[top(likeness[STROMA] - likeness[NORMAL], free & ~tumour, amounts[STROMA])] = STROMA
+    return cells

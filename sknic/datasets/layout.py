@@ -80,7 +80,8 @@ def draw_layout(shape, pattern, tumour_fraction, hot_share, clustering, random_s
             break
     else:
         raise ValueError(f"tumour_fraction={tumour_fraction}: no room for a rim on {tuple(shape)} cells; expected less")
-    patches = _top(_blobs(shape, random_state), far, rim.sum())
+    inland = np.minimum(distance_transform_edt(tissue), 2)  # rims seldom touch the glass, so patches should not either
+    patches = top(_blobs(shape, random_state) + 3 * inland, far, rim.sum())
     hot = _hot(tumour, round(hot_share * tumour.sum()), clustering, random_state)
     cells = np.full(shape, BACKGROUND, np.uint8)
     cells[tissue] = NORMAL
@@ -96,7 +97,7 @@ def _tissue(shape, rng):
         np.linspace(-1, 1, side)[:, None] if axis == 0 else np.linspace(-1, 1, side) for axis, side in enumerate(shape)
     )
     roundness = (np.abs(y) ** 2.6 + np.abs(x) ** 2.6) ** (1 / 2.6)
-    inside = roundness + 0.07 * _blobs(shape, rng, scale=0.09) < 0.85 + rng.uniform(-0.04, 0.02)
+    inside = roundness + 0.07 * _blobs(shape, rng, scale=0.09) < 0.90 + rng.uniform(-0.03, 0.02)
     inside[[0, -1]] = inside[:, [0, -1]] = False
     return inside
 
@@ -104,14 +105,14 @@ def _tissue(shape, rng):
 def _nests(tissue, fraction, rng):
     """One to three rounded nests of tumour, clear of the tissue's edge."""
     shape = tissue.shape
-    allowed = binary_erosion(tissue, iterations=RIM_CELLS)
+    allowed = binary_erosion(tissue, iterations=RIM_CELLS + 1)
     n_nests = 1 + rng.randint(1 if min(shape) < 32 else 3)
     places = np.argwhere(binary_erosion(tissue, iterations=RIM_CELLS + 2))
     centres = places[rng.choice(len(places), n_nests, replace=False)]
     sizes = rng.uniform(0.7, 1.3, n_nests)
     y, x = np.indices(shape)
     reach = np.min([np.hypot(y - cy, x - cx) / size for (cy, cx), size in zip(centres, sizes)], axis=0)
-    return _top(-reach + 0.05 * min(shape) * _blobs(shape, rng, scale=0.05), allowed, round(fraction * tissue.sum()))
+    return top(-reach + 0.05 * min(shape) * _blobs(shape, rng, scale=0.05), allowed, round(fraction * tissue.sum()))
 
 
 def _hot(tumour, n_hot, clustering, rng):
@@ -131,7 +132,7 @@ def _blobs(shape, rng, scale=0.07):
     return (field - field.mean()) / field.std()
 
 
-def _top(field, allowed, n):
+def top(field, allowed, n):
     """The n allowed cells where the field is highest."""
     places = np.flatnonzero(allowed)
     chosen = np.zeros(field.shape, bool)

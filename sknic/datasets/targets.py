@@ -8,7 +8,7 @@ from sknic.datasets.layout import PATTERNS, draw_layout
 LOG_HAZARD_OF_REPLACEMENT = 1.2
 LOG_HAZARD_OF_HOTSPOT = 0.8
 _WEIBULL_SHAPE = 1.3
-_MEDIAN_DAYS = 1900.0
+_MEDIAN_DAYS = 3400.0
 _FOLLOW_UP_DAYS = (700.0, 3600.0)
 _SCORES = ("hotspot", "tumour_fraction")
 
