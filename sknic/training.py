@@ -1,4 +1,4 @@
-"""The one place that builds and fits a skorch net: seed, split, schedule, stopping, device."""
+"""The one place that builds and fits a skorch net: seed, schedule, stopping, device."""
 
 import math
 from collections.abc import Mapping
@@ -6,12 +6,12 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-from sklearn.utils import check_random_state
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from sknic.exceptions import DegenerateDataError, PatientLeakageError, TrainingDivergedError
+from sknic.exceptions import TrainingDivergedError
+from sknic.splits import make_random
 
 
 def resolve_device(device="auto"):
@@ -24,96 +24,6 @@ def resolve_device(device="auto"):
         return torch.device(device)
     except (RuntimeError, TypeError) as error:
         raise ValueError(f"device={device!r} is none; give 'auto', 'cpu' or 'cuda'") from error
-
-
-def make_random(random_state):
-    """Return a numpy RandomState; None gives fresh entropy and leaves numpy's global state alone."""
-    if random_state is None:
-        return np.random.RandomState(np.random.MT19937())
-    return check_random_state(random_state)
-
-
-def check_no_leakage(groups, *parts):
-    """Raise PatientLeakageError when a group (patient) occurs in two of the index arrays `parts`."""
-    groups = np.asarray(groups)
-    seen = set()
-    for part in parts:
-        here = set(groups[part].tolist())
-        shared = sorted(map(str, seen & here))
-        if shared:
-            raise PatientLeakageError(
-                f"{len(shared)} patient(s) on both sides of a split, e.g. {', '.join(shared[:5])};"
-                " all slides of a patient belong on one side"
-            )
-        seen |= here
-
-
-def quantile_bins(values, n_bins=4):
-    """Return the quantile bin, int (n,), of each of the floats `values` (n,), to stratify a target by."""
-    values = np.asarray(values, dtype=float)
-    edges = np.unique(np.quantile(values, np.linspace(0, 1, n_bins + 1)[1:-1]))
-    return np.searchsorted(edges, values, side="right")
-
-
-def split(n_samples, fraction, *, groups=None, stratify=None, random_state=None):
-    """Split samples into training and validation; a group is never on both sides.
-
-    Parameters
-    ----------
-    n_samples : int
-    fraction : float
-        Share of the samples wanted in validation, inside (0, 1).
-    groups : array-like (n_samples,), optional
-        Patient of each sample.
-    stratify : array-like of labels (n_samples,), optional
-        Class, event or quantile bin (`quantile_bins`). Each label gives its share where it has two groups
-        or more; with fewer, the one group stays in training. A group counts for its most frequent label.
-    random_state : int, RandomState or None
-
-    Returns
-    -------
-    train, valid : int arrays, sorted
-
-    Raises
-    ------
-    ValueError
-        For a fraction outside (0, 1).
-    DegenerateDataError
-        When there are fewer than two groups.
-    """
-    if not 0 < fraction < 1:
-        raise ValueError(f"validation fraction is {fraction}; it must lie inside (0, 1)")
-    _, groups = np.unique(np.arange(n_samples) if groups is None else np.asarray(groups), return_inverse=True)
-    n_groups = groups.max() + 1
-    if n_groups < 2:
-        raise DegenerateDataError(f"{n_groups} patient(s) cannot be split in two; give two or more")
-    random = make_random(random_state)
-    strata = _group_labels(groups, stratify)
-    chosen = [_pick(np.flatnonzero(strata == label), groups, fraction, random) for label in np.unique(strata)]
-    chosen = np.concatenate(chosen)
-    if len(chosen) == 0:
-        chosen = _pick(np.arange(n_groups), groups, fraction, random)
-    in_valid = np.isin(groups, chosen)
-    return np.flatnonzero(~in_valid), np.flatnonzero(in_valid)
-
-
-def _group_labels(groups, stratify):
-    if stratify is None:
-        return np.zeros(groups.max() + 1, dtype=int)
-    _, labels = np.unique(np.asarray(stratify), return_inverse=True)
-    counts = np.zeros((groups.max() + 1, labels.max() + 1), dtype=int)
-    np.add.at(counts, (groups, labels), 1)
-    return counts.argmax(axis=1)
-
-
-def _pick(candidates, groups, fraction, random):
-    """Draw groups until about `fraction` of the candidates' samples are taken; never none of two, never all."""
-    if len(candidates) < 2:
-        return candidates[:0]
-    order = random.permutation(candidates)
-    taken = np.bincount(groups, minlength=groups.max() + 1)[order].cumsum()
-    n = np.abs(taken - fraction * taken[-1]).argmin() + 1
-    return order[: min(n, len(order) - 1)]
 
 
 class Samples(Dataset):

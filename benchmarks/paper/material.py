@@ -18,7 +18,7 @@ from sknic import CrossValEnsemble, MultitaskEncoder, SlideCompressor, datasets,
 from sknic.evaluation import estimate
 from sknic.evaluation.metrics import get_metric
 from sknic.slides import Lattice, PatchReader, Slide, tissue_mask
-from sknic.training import split
+from sknic.splits import split
 
 PATCH = 128  # px at 0.5 um/px, of a cell; averaged 2x2 for the encoders, as in the paper
 TASKS = ("lymph", "mitosis", "prostate", "colorectal")

@@ -11,7 +11,8 @@ from sknic.encoders.base import BaseEncoder
 from sknic.encoders.inference import check_patches, to_pixels
 from sknic.encoders.labels import check_rows
 from sknic.exceptions import CollapseWarning
-from sknic.training import Net, make_random, split
+from sknic.splits import make_random, split
+from sknic.training import Net
 
 # Patches that the evidence of learning is computed from, at most.
 EVIDENCE_ROWS = 1024

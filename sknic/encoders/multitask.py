@@ -15,7 +15,8 @@ from sknic.encoders.learning import OwnLossNet, no_loss
 from sknic.encoders.multitask_net import MultitaskModule, Validation, WeightHistory
 from sknic.encoders.sampling import EvenTasks, Patches, as_it_is, strata
 from sknic.encoders.task_heads import TaskHeads, known_heads
-from sknic.training import history, make_random, split, train
+from sknic.splits import make_random, split
+from sknic.training import history, train
 
 
 class MultitaskEncoder(TaskHeads, BaseEncoder):

@@ -21,7 +21,8 @@ from sknic.estimators.crops import (
 )
 from sknic.estimators.files import write_estimator
 from sknic.estimators.network import GridCNN, valid_size
-from sknic.training import history, make_random, resolve_device, restore, split, torch_threads, train
+from sknic.splits import make_random, split
+from sknic.training import history, resolve_device, restore, torch_threads, train
 
 MIN_PATIENTS_TO_SPLIT = 4
 VALIDATION_CROPS = 3

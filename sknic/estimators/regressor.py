@@ -7,7 +7,7 @@ from sklearn.utils.validation import check_array, check_consistent_length
 from torch.nn import functional
 
 from sknic.estimators.base import GridEstimator
-from sknic.training import quantile_bins
+from sknic.splits import quantile_bins
 
 
 class GridCNNRegressor(RegressorMixin, GridEstimator):
