@@ -1,6 +1,7 @@
 """Configuration of the documentation: theme, API pages, gallery."""
 
 import warnings
+from pathlib import Path
 
 import sknic
 
@@ -32,7 +33,7 @@ numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 
 # Every code block marked `testcode` is run by `sphinx-build -b doctest`, on the small cohort that this prepares.
-doctest_global_setup = open(f"{__file__.rpartition('/')[0]}/doctest_setup.py").read()
+doctest_global_setup = (Path(__file__).parent / "doctest_setup.py").read_text()
 
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",

@@ -3,7 +3,6 @@ import os
 import tempfile
 import warnings
 
-import sknic
 from sknic import MeanRGBEncoder, SlideCompressor, datasets
 
 warnings.filterwarnings("ignore", category=FutureWarning)

@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 
 from sknic import MultitaskEncoder, Slide, SlideCompressor, datasets
 from sknic.plotting import GridDisplay, TissueDisplay
@@ -50,12 +51,19 @@ megabytes = slide.dimensions[0] * slide.dimensions[1] * 3 / 1e6, grid.embeddings
 print(f"{megabytes[0]:.1f} MB of pixels, {megabytes[1]:.3f} MB of embeddings")
 
 # %%
-# The grid's first three principal components as red, green and blue: what looks alike to the encoder has the same
-# colour.
+# Some patches as they were read, each from its cell, and the grid's first three principal components as red, green
+# and blue: what looks alike to the encoder has the same colour.
+
+with Slide(path) as slide:
+    size = grid.patch_size
+    cells = grid.cells[:: grid.n_cells // 36][:36]
+    patches = [slide.read(column * size, row * size, size, size, mpp=grid.mpp) for row, column in cells]
 
 figure, axes = plt.subplots(1, 3, figsize=(12, 4), layout="constrained")
 TissueDisplay.from_slide(path, ax=axes[0])
-axes[1].imshow((grid.to_dense() != 0).any(axis=0), cmap="Purples")
-axes[1].set(title=f"Cells that are read: {grid.n_cells} of {grid.shape[0] * grid.shape[1]}", xticks=[], yticks=[])
+framed = np.pad(patches, [(0, 0), (2, 2), (2, 2), (0, 0)], constant_values=255)
+axes[1].imshow(np.vstack([np.hstack(line) for line in framed.reshape(6, 6, *framed.shape[1:])]))
+axes[1].set_title(f"36 of {grid.n_cells} patches", loc="left", fontsize="medium")
+axes[1].axis("off")
 GridDisplay.from_grid(grid, ax=axes[2])
 plt.show()

@@ -12,29 +12,32 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sknic import CrossValEnsemble, GridCNNClassifier, MultitaskEncoder, SlideCompressor, datasets
+from sknic import CrossValEnsemble, GridCNNClassifier, SlideCompressor, TorchEncoder, datasets
 from sknic.evaluation import compare
 from sknic.plotting import GridDisplay, RocDisplay
 
 folder = Path(tempfile.gettempdir()) / "sknic-examples"
 cohort = datasets.make_histology_cohort(40, folder / "slides", random_state=0, n_jobs=2)
 
-
-def small_encoder(path):
-    """A small encoder of our own, trained once; the path of any file that `load_encoder` reads will do instead."""
-    if not path.exists():
-        data = datasets.make_patch_tasks(800, patch_size=128, random_state=0)
-        patches = data.patches.reshape(-1, 64, 2, 64, 2, 3).mean(axis=(2, 4)).astype("uint8")  # 1 um/px
-        encoder = MultitaskEncoder(code_size=32, mpp=1.0, max_epochs=5, augmentation="light", random_state=0)
-        encoder.fit(patches, data.labels, groups=data.groups).save(path)
-    return path
+# %%
+# Any torch module is an encoder. This one needs no training, which keeps the example short; the published encoders,
+# or one of your own, stand in the same place.
 
 
-encoder = small_encoder(folder / "encoder.safetensors")
+class ColourStatistics(torch.nn.Module):
+    """Mean and spread of a patch's colours, and of their changes from pixel to pixel: an encoder without weights."""
+
+    def forward(self, x):
+        across, down = (x[..., 1:] - x[..., :-1]).abs(), (x[..., 1:, :] - x[..., :-1, :]).abs()
+        return torch.cat([part(dim=(2, 3)) for part in (x.mean, x.std, across.mean, down.mean)], dim=1)
+
+
+encoder = TorchEncoder(ColourStatistics(), input_size=64, mpp=1.0, mean=(0.75, 0.55, 0.7), std=(0.1, 0.1, 0.1)).fit()
 grids = SlideCompressor(encoder, cache_dir=folder / "grids").transform(cohort.paths)
 pattern, patients = cohort.table["pattern"], cohort.patients
 
@@ -42,7 +45,7 @@ pattern, patients = cohort.table["pattern"], cohort.patients
 # Both models are fitted fold by fold, with all slides of a patient in one fold, and measured on the slides they
 # have not seen.
 
-cnn = CrossValEnsemble(GridCNNClassifier(n_filters=32, max_epochs=8, random_state=0), cv=4, random_state=0, n_jobs=2)
+cnn = CrossValEnsemble(GridCNNClassifier(n_filters=32, max_epochs=10, random_state=0), cv=4, random_state=0, n_jobs=2)
 cnn.fit(grids, pattern, groups=patients)
 
 means = np.array([grid.embeddings.mean(axis=0, dtype=float) for grid in grids])

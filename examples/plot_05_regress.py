@@ -10,25 +10,28 @@ import tempfile
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import torch
 
-from sknic import CrossValEnsemble, GridCNNRegressor, MultitaskEncoder, SlideCompressor, datasets
+from sknic import CrossValEnsemble, GridCNNRegressor, SlideCompressor, TorchEncoder, datasets
 from sknic.plotting import LearningCurveDisplay, ScatterDisplay
 
 folder = Path(tempfile.gettempdir()) / "sknic-examples"
 cohort = datasets.make_histology_cohort(40, folder / "slides", random_state=0, n_jobs=2)
 
-
-def small_encoder(path):
-    """A small encoder of our own, trained once; the path of any file that `load_encoder` reads will do instead."""
-    if not path.exists():
-        data = datasets.make_patch_tasks(800, patch_size=128, random_state=0)
-        patches = data.patches.reshape(-1, 64, 2, 64, 2, 3).mean(axis=(2, 4)).astype("uint8")  # 1 um/px
-        encoder = MultitaskEncoder(code_size=32, mpp=1.0, max_epochs=5, augmentation="light", random_state=0)
-        encoder.fit(patches, data.labels, groups=data.groups).save(path)
-    return path
+# %%
+# Any torch module is an encoder. This one needs no training, which keeps the example short; the published encoders,
+# or one of your own, stand in the same place.
 
 
-encoder = small_encoder(folder / "encoder.safetensors")
+class ColourStatistics(torch.nn.Module):
+    """Mean and spread of a patch's colours, and of their changes from pixel to pixel: an encoder without weights."""
+
+    def forward(self, x):
+        across, down = (x[..., 1:] - x[..., :-1]).abs(), (x[..., 1:, :] - x[..., :-1, :]).abs()
+        return torch.cat([part(dim=(2, 3)) for part in (x.mean, x.std, across.mean, down.mean)], dim=1)
+
+
+encoder = TorchEncoder(ColourStatistics(), input_size=64, mpp=1.0, mean=(0.75, 0.55, 0.7), std=(0.1, 0.1, 0.1)).fit()
 grids = SlideCompressor(encoder, cache_dir=folder / "grids").transform(cohort.paths)
 
 # %%
@@ -42,7 +45,7 @@ train = ~test
 # Thirty slides are too few to hold out a quarter of each fold for validation and to drop features at random. With a
 # hundred and more, keep the defaults.
 
-model = GridCNNRegressor(n_filters=32, dropout=0.0, lr=3e-3, validation_fraction=None, max_epochs=10, random_state=0)
+model = GridCNNRegressor(n_filters=32, dropout=0.0, lr=3e-3, validation_fraction=None, max_epochs=8, random_state=0)
 ensemble = CrossValEnsemble(model, cv=4, random_state=0, n_jobs=2)
 ensemble.fit(grids[train], score[train], groups=patients[train])
 print("out of fold:", ensemble.oof_score("spearman"))

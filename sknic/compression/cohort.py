@@ -42,7 +42,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Plan:
-    """What would be done with one slide: "cached", "to do" or "cannot" with its reason; cells are the mask's estimate."""
+    """What would be done with one slide: "cached", "to do" or "cannot", and why; cells are the mask's estimate."""
 
     slide: str
     status: str

@@ -16,7 +16,7 @@ from sknic.datasets.tissue import MAP_STEP, NAMES, paint
 CELL = 128
 MPP = 0.5
 SUFFIXES = {"generic": ".tiff", "aperio": ".svs"}
-_DRAWING_VERSION = 2  # raise it when the same recipe gives other pixels, so that old files are drawn anew
+_DRAWING_VERSION = 3  # raise it when the same recipe gives other pixels, so that old files are drawn anew
 _TISSUE_OF_CELL = ("glass", "liver", "stroma", "tumour", "proliferating")
 _LYMPHOID_SHARE = 0.025
 
@@ -68,8 +68,15 @@ def make_histology_cohort(
     -------
     Cohort
         ``table`` has one row a slide: slide, patient, score, hotspot, tumour_fraction, hot_fraction, stroma_fraction,
-        pattern ("replacement" or "desmoplastic"), time (days), event (bool), centre, seed, mpp. Survival
-        follows `sknic.datasets.targets.draw_cohort`.
+        pattern ("replacement" or "desmoplastic"), time (days), event (bool), centre, seed, mpp. Survival follows
+        `sknic.datasets.targets.draw_cohort`.
+
+    Notes
+    -----
+    Every slide gets just the pixels of each tissue that its layout has, and layouts have the same amounts in both
+    patterns, so mean colours cannot tell them apart. A cell on a boundary mixes two tissues, though, and which two
+    depends on the arrangement: pooled measures of texture keep some of it (AUC 0.65 to 0.75 on 80 slides of 24 x 24
+    cells). On the slides of `make_mosaic_cohort` no cell is mixed.
 
     Examples
     --------
@@ -140,6 +147,7 @@ def tissue_map(layout, random_state):
             for cell in range(len(_TISSUE_OF_CELL))
         ]
     )
+    likeness[BACKGROUND] += np.pad(np.zeros((shape[0] - step, shape[1] - step)), step // 2, constant_values=1)
     cells = _share_out(likeness, np.bincount(layout.cells.ravel(), minlength=len(likeness)) * step**2)
     tissue = np.array([NAMES.index(name) for name in _TISSUE_OF_CELL], np.uint8)[cells]
     clusters = textures.smooth_noise(shape, 0.28 * step, random_state)

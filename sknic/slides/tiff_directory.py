@@ -19,13 +19,17 @@ def tiled_pages(path):
     """The directories of a TIFF that hold tiles, as far as they can be read; list of `tifffile.TiffPage`."""
     try:
         with tifffile.TiffFile(path) as file:
-            pages = [page for page in file.pages if page.is_tiled]
-            for page in pages:
-                page.dataoffsets, page.databytecounts  # noqa: B018  tifffile reads them on first use, from the open file
-            return pages
+            return [page for page in file.pages if page.is_tiled and _is_sound(page)]
     # tifffile meets damage with many kinds of errors; OpenSlide opened the file, and judges it.
     except Exception:
         return []
+
+
+def _is_sound(page):
+    """Whether the numbers of a directory are numbers, for damage may change the type of a tag."""
+    numbers = (page.imagewidth, page.imagelength, page.tilewidth, page.tilelength)
+    numbers = (*numbers, *page.dataoffsets, *page.databytecounts)
+    return all(isinstance(number, int) for number in numbers) and isinstance(page.jpegtables, bytes | None)
 
 
 def check_tiles(path):

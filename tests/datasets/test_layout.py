@@ -5,7 +5,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import cross_val_predict
 
+from sknic.datasets.histology import tissue_map
 from sknic.datasets.layout import BACKGROUND, HOT, NORMAL, PATTERNS, STROMA, TUMOUR, draw_layout
+from sknic.datasets.tissue import NAMES
 
 SHAPES = [(20, 20), (24, 30), (48, 48)]
 
@@ -29,6 +31,16 @@ def test_stroma_surrounds_the_tumour_in_one_pattern_and_keeps_away_in_the_other(
         cells = draw(pattern, seed, shape).cells
         around = binary_dilation(cells >= TUMOUR, np.ones((3, 3))) & (cells < TUMOUR) & (cells > BACKGROUND)
         assert (cells[around] == (STROMA if pattern == "desmoplastic" else NORMAL)).all()
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_a_drawn_slide_has_the_pixels_of_tissue_that_its_layout_has(pattern):
+    layout = draw(pattern, 5)
+    drawn = tissue_map(layout, np.random.RandomState(0))
+    for cell, names in {TUMOUR: ["tumour"], HOT: ["proliferating"], BACKGROUND: ["glass"]}.items():
+        assert np.isin(drawn, [NAMES.index(name) for name in names]).sum() == 16**2 * (layout.cells == cell).sum()
+    stroma = (drawn == NAMES.index("stroma")).sum() / 16**2 / (layout.cells == STROMA).sum()
+    assert 0.85 < stroma <= 1  # the rest is clusters of lymphocytes
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -68,6 +68,13 @@ def set_tag(path, name, value):
         file.write(value.to_bytes(size, "little"))
 
 
+def test_tags_of_a_foreign_type_are_left_to_openslide(tmp_path, monkeypatch):
+    path = write_generic(tmp_path / "a.tiff", picture(300, 300), levels=(1,))
+    expected = use(path)
+    monkeypatch.setattr(tifffile.TiffPage, "jpegtables", (1, 2, 3))
+    np.testing.assert_array_equal(use(path), expected)
+
+
 @pytest.mark.parametrize("value", [0, 1, 60_000])
 @pytest.mark.parametrize(
     "name", ["ImageWidth", "ImageLength", "TileWidth", "TileLength", "BitsPerSample", "SamplesPerPixel"]
