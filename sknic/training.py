@@ -8,10 +8,13 @@ import numpy as np
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Sampler
 
 from sknic.exceptions import TrainingDivergedError
 from sknic.splits import make_random
+
+# A plateau: no relative improvement by more than this.
+THRESHOLD = 1e-4
 
 
 def resolve_device(device="auto"):
@@ -24,19 +27,6 @@ def resolve_device(device="auto"):
         return torch.device(device)
     except (RuntimeError, TypeError) as error:
         raise ValueError(f"device={device!r} is none; give 'auto', 'cpu' or 'cuda'") from error
-
-
-class Samples(Dataset):
-    """A sequence and its targets as a torch Dataset of pairs; anything with `[i]` and `len` goes."""
-
-    def __init__(self, X, y):
-        self.X, self.y = X, y
-
-    def __len__(self):
-        return len(self.X)
-
-    def __getitem__(self, index):
-        return self.X[index], self.y[index]
 
 
 class EvenBatches(Sampler):
@@ -64,12 +54,11 @@ class Plateau(Callback):
         The monitored value has not improved for `patience` epochs at the lowest learning rate.
     """
 
-    def __init__(self, monitor, lower_is_better=True, patience=4, min_lr=1e-5, threshold=1e-4):
+    def __init__(self, monitor, lower_is_better=True, patience=4, min_lr=1e-5):
         self.monitor = monitor
         self.lower_is_better = lower_is_better
         self.patience = patience
         self.min_lr = min_lr
-        self.threshold = threshold
 
     def on_train_begin(self, net, **kwargs):
         self.best_ = self.reference_ = math.inf
@@ -77,15 +66,14 @@ class Plateau(Callback):
         self.misses_, self.done_ = 0, False
 
     def on_epoch_end(self, net, **kwargs):
-        value = float(net.history[-1, self.monitor])
-        value = value if self.lower_is_better else -value
+        value = float(net.history[-1, self.monitor]) * (1 if self.lower_is_better else -1)
         lrs = [group["lr"] for name in net._optimizers for group in getattr(net, name + "_").param_groups]
         net.history.record("lr", lrs[0])
         net.history.record("event_best", value < self.best_)
         if value < self.best_:
             self.best_, self.best_epoch_ = value, net.history[-1, "epoch"]
             self.best_weights_ = {k: v.detach().clone() for k, v in net.module_.state_dict().items()}
-        improved = value < self.reference_ - self.threshold * min(abs(self.reference_), abs(value))
+        improved = value < self.reference_ - THRESHOLD * min(abs(self.reference_), abs(value))
         self.reference_ = value if improved else self.reference_
         self.misses_ = 0 if improved else self.misses_ + 1
         if self.patience is not None and self.misses_ >= self.patience:
@@ -117,6 +105,7 @@ class Net(NeuralNet):
     """
 
     mixed_precision = True
+    loss_parts_ = frozenset()
 
     def get_dataset(self, X, y=None):
         return X if isinstance(X, DataLoader) else super().get_dataset(X, y)
@@ -137,14 +126,15 @@ class Net(NeuralNet):
         loss = super().get_loss(y_pred, y_true, X=X, training=training)
         if not isinstance(loss, Mapping):
             return loss
-        for name, value in loss.items():
-            self.history.record_batch(f"{'train' if training else 'valid'}_{name}", value.item())
+        for part, value in loss.items():
+            name = f"{'train' if training else 'valid'}_{part}"
+            self.loss_parts_ = self.loss_parts_ | {name}
+            self.history.record_batch(name, value.item())
         return torch.stack(list(loss.values())).mean()
 
     def on_epoch_end(self, net, **kwargs):
         rows = self.history[-1]["batches"]
-        skorch_names = {f"{part}_{what}" for part in ("train", "valid") for what in ("loss", "batch_size")}
-        for name in sorted({name for row in rows for name in row} - skorch_names):
+        for name in sorted({name for row in rows for name in row} & self.loss_parts_):
             size = name.partition("_")[0] + "_batch_size"
             values, weights = zip(*((row[name], row[size]) for row in rows if name in row))
             self.history.record(name, float(np.average(values, weights=weights)))
@@ -253,12 +243,11 @@ def train(
         Ctrl-C goes through.
     """
     device = resolve_device(device)
-    schedule = Plateau(
-        monitor or ("train_loss" if valid_data is None else "valid_loss"), lower_is_better, patience, min_lr
-    )
+    monitor = monitor or ("train_loss" if valid_data is None else "valid_loss")
+    schedule = Plateau(monitor, lower_is_better, patience, min_lr)
     callbacks = [*(callbacks or []), ("plateau", schedule)]
     net = _build(net_class, module, loss, device, lr=lr, optimizer__l2=l2, callbacks=callbacks, verbose=verbose)
-    sampler = batch_sampler if batch_sampler is not None else EvenBatches(len(train_data), batch_size)
+    sampler = EvenBatches(len(train_data), batch_size) if batch_sampler is None else batch_sampler
     loaders = (
         DataLoader(train_data, batch_sampler=sampler, collate_fn=collate, num_workers=num_workers),
         None if valid_data is None else DataLoader(valid_data, batch_size=batch_size, collate_fn=collate),

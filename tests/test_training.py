@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import sklearn
 import torch
-from skorch.callbacks import Callback, EarlyStopping, EpochScoring
+from skorch.callbacks import BatchScoring, Callback, EarlyStopping, EpochScoring
 from torch import nn
+from torch.utils.data import TensorDataset
 
 from sknic.exceptions import TrainingDivergedError
-from sknic.training import EvenBatches, Net, Samples, history, resolve_device, train
+from sknic.training import EvenBatches, Net, history, resolve_device, train
 
 linear = partial(nn.Linear, 3, 1)
 
@@ -20,12 +21,16 @@ def mse(output, target):
     return ((output[:, 0] - target) ** 2).mean()
 
 
+def samples(X, y):
+    return TensorDataset(torch.tensor(X, dtype=torch.float32), torch.tensor(y, dtype=torch.float32))
+
+
 @pytest.fixture(scope="module")
 def data():
     random = np.random.RandomState(0)
-    X = random.normal(size=(70, 3)).astype(np.float32)
-    y = (X @ [1, -2, 0.5] + 0.01 * random.normal(size=70)).astype(np.float32)
-    return Samples(X[:50], y[:50]), Samples(X[50:], y[50:])
+    X = random.normal(size=(70, 3))
+    y = X @ [1, -2, 0.5] + 0.01 * random.normal(size=70)
+    return samples(X[:50], y[:50]), samples(X[50:], y[50:])
 
 
 def fit(data, **settings):
@@ -57,7 +62,7 @@ def test_the_callers_random_states_are_left_alone(data, random_state):
 
 def test_the_learning_rate_falls_on_plateaus_of_the_validation_loss_and_then_training_ends(data):
     train_data, valid_data = data
-    opposite = Samples(valid_data.X, -valid_data.y)
+    opposite = TensorDataset(valid_data.tensors[0], -valid_data.tensors[1])
     rows = history(fit((train_data, opposite), lr=0.1, min_lr=1e-3, patience=2, max_epochs=100))
     rates = [row["lr"] for row in rows]
     assert rates == sorted(rates, reverse=True)
@@ -67,10 +72,10 @@ def test_the_learning_rate_falls_on_plateaus_of_the_validation_loss_and_then_tra
 
 def test_the_best_weights_are_kept(data):
     train_data, valid_data = data
-    net = fit((train_data, Samples(valid_data.X, -valid_data.y)), max_epochs=8)
+    net = fit((train_data, TensorDataset(valid_data.tensors[0], -valid_data.tensors[1])), max_epochs=8)
     best = min(row["valid_loss"] for row in history(net))
     with torch.no_grad():
-        loss = mse(net.module_(torch.tensor(valid_data.X)), torch.tensor(-valid_data.y))
+        loss = mse(net.module_(valid_data.tensors[0]), -valid_data.tensors[1])
     assert loss == pytest.approx(best, rel=1e-5)
     assert best < history(net)[-1]["valid_loss"]
 
@@ -115,10 +120,10 @@ def test_a_score_of_a_skorch_callback_can_be_monitored(data):
 
 
 def test_the_fitted_net_pickles_small_and_predicts_the_same(data):
-    net = fit((Samples(np.zeros((100_000, 3), np.float32), np.zeros(100_000, np.float32)),), batch_size=50_000)
+    net = fit((samples(np.zeros((100_000, 3)), np.zeros(100_000)),), batch_size=50_000)
     saved = pickle.dumps(net)
     assert len(saved) < 20_000
-    X = data[1].X
+    X = data[1].tensors[0]
     np.testing.assert_array_equal(net.predict(X), pickle.loads(saved).predict(X))
 
 
@@ -133,6 +138,11 @@ def test_named_losses_are_averaged_and_recorded(data):
     assert row["train_loss"] == pytest.approx(2 * row["train_a_loss"], rel=1e-5)
 
 
+def test_a_score_of_each_batch_stays_skorchs_own(data):
+    scoring = BatchScoring(r2, name="r2")
+    assert history(fit(data, callbacks=[scoring]))[-1]["r2"] == 0.5
+
+
 class Doubled(Net):
     def train_step(self, batch, **fit_params):
         super().train_step(batch)
@@ -144,7 +154,7 @@ def test_another_training_step_comes_as_a_subclass(data):
 
 
 def test_l2_pulls_kernels_to_zero_but_not_biases(data):
-    biased = Samples(data[0].X, data[0].y + 5)
+    biased = TensorDataset(data[0].tensors[0], data[0].tensors[1] + 5)
     net = fit((biased,), l2=100.0, max_epochs=150)
     assert net.module_.weight.abs().max() < 0.1
     assert net.module_.bias.item() == pytest.approx(5, abs=0.5)
