@@ -20,7 +20,6 @@ _BODIES = {
     "epithelial": (6.8, 6.0, 0.08, 0.04, 84, 0.25, 0.30),
     "pyknotic": (4.2, 3.8, 0.20, 0.10, 190, 0.05, 0.0),
     "dust": (2.0, 1.6, 0.40, 0.20, 120, 0.10, 0.0),
-    "erythrocyte": (6.6, 6.2, 0.08, 0.03, 92, 0.05, 0.25),
 }
 KINDS = (*_BODIES, "mitosis")
 
@@ -83,7 +82,7 @@ def _body(kind, angle, rng):
     inside = np.clip((edge - radius) * min(length, width) / 1.3 + 0.5, 0, 1)
     chromatin = gaussian_filter(rng.normal(size=fine), 1.1 * _SUPERSAMPLING)
     tone = 1 + clumps * np.clip(chromatin / chromatin.std(), -1.5, 2) / 2 - pale * np.clip(1 - radius**2, 0, 1)
-    if pale > 0.3 and kind != "erythrocyte":
+    if pale > 0.3:
         tone += 0.7 * np.exp(-((radius / 0.24) ** 2))  # a nucleolus
     return _shrunk(inside * tone * darkness * np.exp(rng.normal(0, 0.12)))
 

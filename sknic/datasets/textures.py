@@ -43,14 +43,9 @@ def fat():
     nearest, _ = cKDTree(centres % SIDE, boxsize=SIDE).query(points, k=2)
     gap = (nearest[:, 1] - nearest[:, 0]).reshape(SIDE // 2, SIDE // 2)
     membrane = np.exp(-((gap / 5.0) ** 2))
-    return np.clip(map_coordinates(membrane, _half_grid(), order=1, mode="grid-wrap"), 0, 1).astype(np.float32)
-
-
-def tiled(texture, shape, offset):
-    """A texture repeated over (height, width), its corner moved by offset (y, x)."""
-    rows = (np.arange(shape[0]) + offset[0]) % SIDE
-    columns = (np.arange(shape[1]) + offset[1]) % SIDE
-    return texture[rows][:, columns]
+    return np.clip(map_coordinates(membrane, np.mgrid[:SIDE, :SIDE] / 2, order=1, mode="grid-wrap"), 0, 1).astype(
+        np.float32
+    )
 
 
 def smooth_noise(shape, sigma, random_state):
@@ -86,10 +81,6 @@ def _filtered_noise(seed, response):
 def _band(radius, wavelength, width):
     """Band-pass around a wavelength in px; width is the spread in px of wavelength."""
     return np.exp(-0.5 * ((radius - 1 / wavelength) * wavelength**2 / width) ** 2)
-
-
-def _half_grid():
-    return np.mgrid[:SIDE, :SIDE] / 2
 
 
 def _standardised(field):
