@@ -30,11 +30,11 @@ def resolve_device(device="auto"):
 
 
 class EvenBatches(Sampler):
-    """Shuffled batches of nearly equal size: never a last batch of one, which BatchNorm cannot train on."""
+    """Shuffled batches of nearly equal size: none of a single sample, which BatchNorm cannot train on."""
 
     def __init__(self, n_samples, batch_size):
         self.n_samples = n_samples
-        self.n_batches = max(1, math.ceil(n_samples / batch_size))
+        self.n_batches = max(1, min(math.ceil(n_samples / batch_size), n_samples // 2))
 
     def __len__(self):
         return self.n_batches
@@ -187,7 +187,6 @@ def train(
     device="auto",
     random_state=None,
     verbose=0,
-    num_workers=0,
     n_threads=None,
     net_class=Net,
 ):
@@ -222,8 +221,6 @@ def train(
         The caller's torch and numpy random states are left as they are.
     verbose : int
         Above 0, one line per epoch.
-    num_workers : int
-        Of the training DataLoader; 0 because workers crash inside joblib's processes.
     n_threads : int, optional
         CPU threads of torch. Sums depend on their number: the same seed gives the same weights only with the same
         number, and joblib allows its processes fewer.
@@ -248,8 +245,9 @@ def train(
     callbacks = [*(callbacks or []), ("plateau", schedule)]
     net = _build(net_class, module, loss, device, lr=lr, optimizer__l2=l2, callbacks=callbacks, verbose=verbose)
     sampler = EvenBatches(len(train_data), batch_size) if batch_sampler is None else batch_sampler
+    # No workers: they crash inside joblib's processes.
     loaders = (
-        DataLoader(train_data, batch_sampler=sampler, collate_fn=collate, num_workers=num_workers),
+        DataLoader(train_data, batch_sampler=sampler, collate_fn=collate),
         None if valid_data is None else DataLoader(valid_data, batch_size=batch_size, collate_fn=collate),
     )
     seed = make_random(random_state).randint(2**31 - 1)
@@ -348,8 +346,4 @@ def _trim(net):
 
 def history(net):
     """Return the training history as a list of dicts, one an epoch: epoch, train_loss, valid_loss, lr, dur, ..."""
-    return [{name: _plain(value) for name, value in row.items()} for row in net.history]
-
-
-def _plain(value):
-    return value.item() if isinstance(value, np.generic) else value
+    return [{k: v.item() if isinstance(v, np.generic) else v for k, v in row.items()} for row in net.history]

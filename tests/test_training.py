@@ -120,7 +120,7 @@ def test_a_score_of_a_skorch_callback_can_be_monitored(data):
 
 
 def test_the_fitted_net_pickles_small_and_predicts_the_same(data):
-    net = fit((samples(np.zeros((100_000, 3)), np.zeros(100_000)),), batch_size=50_000)
+    net = fit((samples(np.zeros((20_000, 3)), np.zeros(20_000)),), batch_size=10_000)
     saved = pickle.dumps(net)
     assert len(saved) < 20_000
     X = data[1].tensors[0]
@@ -176,6 +176,7 @@ def test_no_batch_is_left_with_a_single_sample():
     sizes = [len(batch) for batch in EvenBatches(17, 16)]
     assert sorted(sizes) == [8, 9]
     assert sorted(i for batch in EvenBatches(17, 16) for i in batch) == list(range(17))
+    assert [len(batch) for batch in EvenBatches(3, 2)] == [3]
 
 
 def test_devices_are_resolved_and_nonsense_is_refused():

@@ -1,5 +1,6 @@
 """What the three grid estimators share: reading X, the split, the training, and the mean over crops."""
 
+import os
 from functools import partial
 
 import numpy as np
@@ -65,14 +66,21 @@ def _holds_grids(X):
         return True
     if not hasattr(X, "__len__") or not hasattr(X, "__iter__") or getattr(X, "ndim", 1) != 1:
         return False
-    return any(item is None or hasattr(item, "cells") or np.ndim(item) == 3 for item in X)
+    return any(_is_grid_or_slide(item) for item in X)
+
+
+def _is_grid_or_slide(item):
+    return item is None or isinstance(item, str | os.PathLike) or hasattr(item, "cells") or np.ndim(item) == 3
 
 
 def _as_grid(item, index):
     if hasattr(item, "cells"):
         return item
     if np.ndim(item) != 3:
-        raise ValueError(f"X[{index}] is {type(item).__name__}; give a Grid or an array (C, rows, columns)")
+        raise ValueError(
+            f"X[{index}] is {type(item).__name__}; give a Grid or an array (C, rows, columns). SlideCompressor makes "
+            "grids of slides"
+        )
     array = np.asarray(item)
     array = array if array.dtype == np.float16 else array.astype(np.float32)
     if not np.isfinite(array).all():
@@ -172,6 +180,7 @@ class GridEstimator(BaseEstimator):
         strata : int array (n,)
             Label to stratify the split and the batches by.
         """
+        self._check_numbers()
         random = make_random(self.random_state)
         train_rows, valid_rows = self._split(len(grids), groups, strata, random)
         self.n_outputs_ = n_outputs
@@ -181,7 +190,8 @@ class GridEstimator(BaseEstimator):
         valid_data = None
         if len(valid_rows):
             held_out = [grids[i] for i in valid_rows]
-            valid_data = SpreadCrops(held_out, targets[valid_rows], canvas, min(self.n_crops, VALIDATION_CROPS))
+            n_crops = min(self.n_crops, VALIDATION_CROPS)
+            valid_data = SpreadCrops(held_out, targets[valid_rows], canvas, n_crops, max_orientations=1)
         self.net_ = train(
             self._module(n_outputs),
             train_data,
@@ -208,6 +218,11 @@ class GridEstimator(BaseEstimator):
         if not self.validation_fraction or n_patients < MIN_PATIENTS_TO_SPLIT:
             return np.arange(n), np.arange(0)
         return split(n, self.validation_fraction, groups=groups, stratify=strata, random_state=random)
+
+    def _check_numbers(self):
+        for name, least in (("batch_size", 2), ("n_crops", 1), ("max_epochs", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be {least} or more")
 
     def _choose_canvas(self, grids):
         if self.padding not in ("same", "valid"):

@@ -7,7 +7,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 from torch.nn import functional
 
-from sknic.estimators.base import GridEstimator
+from sknic.estimators.base import CohortLoss, GridEstimator
 from sknic.exceptions import DegenerateDataError
 
 
@@ -153,14 +153,16 @@ class GridCNNClassifier(ClassifierMixin, GridEstimator):
         """
         grids = self._read(X, y, groups)
         codes = self._read_labels(grids, y)
+        loss = balanced_cross_entropy if self.balanced else functional.cross_entropy
         self._fit_net(
             grids,
             torch.from_numpy(codes),
-            loss=balanced_cross_entropy if self.balanced else functional.cross_entropy,
+            loss=loss,
             n_outputs=len(self.classes_),
             strata=codes,
             groups=groups,
             balanced=self.balanced,
+            callbacks=[CohortLoss(loss)],
         )
         return self
 

@@ -200,18 +200,28 @@ class TrainingCrops(Dataset):
 class SpreadCrops(Dataset):
     """The same crops of each grid each time, spread over its tissue and over its orientations.
 
+    Parameters
+    ----------
+    grids : list of grids
+    targets : tensor (n, ...)
+    canvas : Canvas
+    max_crops : int
+        Of each orientation.
+    max_orientations : int
+        1 leaves out all but the slide as it is.
+
     Attributes
     ----------
     owner : int array (n_crops,)
         The grid that each crop is of.
     """
 
-    def __init__(self, grids, targets, canvas, max_crops):
+    def __init__(self, grids, targets, canvas, max_crops, max_orientations=8):
         self.grids, self.canvas = grids, canvas
         self._windows = [
             (index, version, window)
             for index, grid in enumerate(grids)
-            for version, turned in enumerate(grid.orientations)
+            for version, turned in enumerate(grid.orientations[:max_orientations])
             for window in spread_windows(turned.cells, canvas.size, max_crops)
         ]
         self.owner = np.array([index for index, _, _ in self._windows])
@@ -247,7 +257,8 @@ class CohortBatches(Sampler):
         self.members = [torch.from_numpy(np.flatnonzero(labels == label)) for label in np.unique(labels)]
         even_share = -(-len(labels) // len(self.members))
         self.shares = [even_share if balanced else len(members) for members in self.members]
-        self.n_batches = -(-sum(self.shares) // batch_size)
+        # No batch of a single grid: BatchNorm cannot train on it.
+        self.n_batches = max(1, min(-(-sum(self.shares) // batch_size), sum(self.shares) // 2))
         self.n_passes = -(-min_batches // self.n_batches)
 
     def __len__(self):

@@ -125,6 +125,7 @@ def test_prediction_goes_over_all_windows_and_orientations(random):
     crops = SpreadCrops([one, eight], torch.zeros(2), Canvas(4, 1, np.float16), 3)
     assert np.bincount(crops.owner).tolist() == [3, 24]
     assert len(crops.__getitems__(list(range(27)))[0]) == 27
+    assert len(SpreadCrops([eight], torch.zeros(1), Canvas(4, 1, np.float16), 3, max_orientations=1)) == 3
 
 
 def test_batches_hold_their_share_of_each_label():
@@ -139,6 +140,11 @@ def test_balanced_batches_hold_as_many_of_each_label():
     batches = list(CohortBatches(labels, 8, balanced=True))
     assert {int(labels[batch].sum()) for batch in batches} <= {3, 4, 5}
     assert {len(batch) for batch in batches} == {8}
+
+
+@pytest.mark.parametrize("n", range(2, 12))
+def test_no_batch_is_a_single_grid(n):
+    assert min(len(batch) for batch in CohortBatches(np.zeros(n), 2)) >= 2
 
 
 def test_an_epoch_of_a_small_cohort_is_several_passes():

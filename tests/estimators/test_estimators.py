@@ -40,12 +40,17 @@ def survival_of(scores):
     return Surv.from_arrays(np.arange(len(scores)) % 4 != 0, np.exp(-scores) + 0.01 * np.arange(len(scores)))
 
 
+@pytest.fixture(scope="module")
+def models(cohort, targets):
+    """The three estimators, trained for some seconds."""
+    return {estimator: estimator(**SMALL).fit(cohort[0], y) for estimator, y in targets.items()}
+
+
 ALL = pytest.mark.parametrize("estimator", [GridCNNRegressor, GridCNNClassifier, GridCoxSurvival])
 
 
 @ALL
-def test_it_learns_the_score_of_new_grids(cohort, targets, estimator):
-    model = estimator(**SMALL).fit(cohort[0], targets[estimator])
+def test_it_learns_the_score_of_new_grids(models, estimator):
     random = np.random.RandomState(1)
     scores = np.linspace(-1.5, 1.5, 12)
     grids = [make_grid(random, score) for score in scores]
@@ -54,7 +59,7 @@ def test_it_learns_the_score_of_new_grids(cohort, targets, estimator):
         GridCNNClassifier: np.where(scores > 0, "high", "low"),
         GridCoxSurvival: survival_of(scores),
     }
-    assert model.score(grids, truth[estimator]) > 0.75
+    assert models[estimator].score(grids, truth[estimator]) > 0.75
 
 
 @ALL
@@ -121,9 +126,8 @@ def test_several_outputs_are_learnt_and_given_in_their_own_units(cohort):
     assert GridCNNRegressor(**QUICK).fit(grids, scores).predict(grids).shape == (24,)
 
 
-def test_probabilities_sum_to_one_in_the_order_of_the_classes(cohort):
-    grids, _, labels, _ = cohort
-    model = GridCNNClassifier(**SMALL).fit(grids, labels)
+def test_probabilities_sum_to_one_in_the_order_of_the_classes(cohort, models):
+    grids, model = cohort[0], models[GridCNNClassifier]
     assert model.classes_.tolist() == ["high", "low"]
     probabilities = model.predict_proba(grids)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-6)
@@ -137,9 +141,8 @@ def test_rare_classes_are_found_with_balanced_batches(cohort):
     assert model.predict(grids)[rare].all()
 
 
-def test_survival_functions_are_those_that_scikit_survival_evaluates(cohort, targets):
-    grids, y = cohort[0], targets[GridCoxSurvival]
-    model = GridCoxSurvival(**SMALL).fit(grids, y)
+def test_survival_functions_are_those_that_scikit_survival_evaluates(cohort, targets, models):
+    grids, y, model = cohort[0], targets[GridCoxSurvival], models[GridCoxSurvival]
     functions = model.predict_survival_function(grids)
     times = np.quantile(y["time"], [0.2, 0.5, 0.8])
     survival = np.array([function(times) for function in functions])
@@ -219,6 +222,9 @@ def test_an_instance_of_a_network_is_refused(cohort):
         ({"crop_size": "small"}, "crop_size is 'small'"),
         ({"padding": "valid", "crop_size": 300}, "needs 383"),
         ({"validation_fraction": 1.5}, "fraction is 1.5"),
+        ({"batch_size": 1}, "batch_size is 1"),
+        ({"n_crops": 0}, "n_crops is 0"),
+        ({"max_epochs": 0}, "max_epochs is 0"),
     ],
 )
 def test_settings_that_make_no_sense_are_named(cohort, settings, message):
@@ -234,6 +240,8 @@ def test_grids_that_make_no_sense_are_named(cohort):
         model.predict([grids[0], other])
     with pytest.raises(ValueError, match=r"X\[1\] is NoneType"):
         model.predict([grids[0], None])
+    with pytest.raises(ValueError, match=r"X\[0\] is str; .* SlideCompressor makes grids of slides"):
+        model.predict(["slide.svs"])
     with pytest.raises(ValueError, match=r"X\[0\] contains NaN"):
         model.predict([np.full((5, 3, 3), np.nan)])
 
