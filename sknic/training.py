@@ -126,11 +126,15 @@ class Net(NeuralNet):
         loss = super().get_loss(y_pred, y_true, X=X, training=training)
         if not isinstance(loss, Mapping):
             return loss
-        for part, value in loss.items():
+        self.record_parts(loss, training)
+        return torch.stack(list(loss.values())).mean()
+
+    def record_parts(self, losses, training):
+        """Record the named losses of a batch; the history gets their means of the epoch."""
+        for part, value in losses.items():
             name = f"{'train' if training else 'valid'}_{part}"
             self.loss_parts_ = self.loss_parts_ | {name}
             self.history.record_batch(name, value.item())
-        return torch.stack(list(loss.values())).mean()
 
     def on_epoch_end(self, net, **kwargs):
         rows = self.history[-1]["batches"]

@@ -39,8 +39,7 @@ class OwnLossNet(Net):
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
         losses = self.module_.losses(y_pred, to_tensor(y_true, device=self.device))
-        for name, value in losses.items():
-            self.history.record_batch(f"{'train' if training else 'valid'}_{name}", value.item())
+        self.record_parts(losses, training)
         return self.module_.total(losses)
 
 

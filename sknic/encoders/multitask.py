@@ -15,6 +15,7 @@ from sknic.encoders.learning import OwnLossNet, no_loss
 from sknic.encoders.multitask_net import MultitaskModule, Validation, WeightHistory
 from sknic.encoders.sampling import EvenTasks, Patches, as_it_is, strata
 from sknic.encoders.task_heads import TaskHeads, known_heads
+from sknic.exceptions import DegenerateDataError
 from sknic.splits import make_random, split
 from sknic.training import history, train
 
@@ -198,6 +199,11 @@ class MultitaskEncoder(TaskHeads, BaseEncoder):
         train_rows, valid_rows, unlabelled = rows
         patches = Patches(X, np.stack([task.codes for task in tasks], axis=1))
         blocks = [strata(only(task, train_rows).codes, centers) for task in tasks]
+        without = [task.name for task, groups in zip(tasks, blocks) if not groups]
+        if without:
+            raise DegenerateDataError(
+                f"all labels of {without} are held out; give more groups or validation_fraction=None"
+            )
         n_labels = sum(len(rows) for groups in blocks for rows in groups)
         if self.unlabelled_weight:
             if len(unlabelled) == 0:
@@ -206,9 +212,9 @@ class MultitaskEncoder(TaskHeads, BaseEncoder):
         block_size = self.batch_size // len(blocks)
         if block_size < 2:
             raise ValueError(f"batch_size={self.batch_size} is too small for {len(blocks)} tasks; wanted 2 of each")
-        callbacks = (
-            [Validation(patches, [only(task, valid_rows) for task in tasks], centers)] if len(valid_rows) else []
-        )
+        callbacks = []
+        if len(valid_rows):
+            callbacks.append(Validation(patches, [only(task, valid_rows) for task in tasks], centers))
         if isinstance(self.task_weights, str):
             callbacks.append(WeightHistory())
         return train(

@@ -49,7 +49,8 @@ class MultitaskModule(nn.Module):
         self.network.requires_grad_(True).to(memory_format=torch.channels_last)
         fresh = [Head(code_size, n) for n in n_classes]
         self.heads = nn.ModuleList(
-            copy.deepcopy(heads[name]) if name in heads else head for name, head in zip(names, fresh)
+            copy.deepcopy(heads[name]).requires_grad_(True) if name in heads else head
+            for name, head in zip(names, fresh)
         )
         self.weighting = make_weighting(task_weights, names)
         self.unlabelled_weight = unlabelled_weight

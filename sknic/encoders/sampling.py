@@ -22,6 +22,8 @@ def strata(codes, centers=None):
         Rows of each class at each centre.
     """
     rows = np.flatnonzero(codes >= 0)
+    if len(rows) == 0:
+        return []
     if centers is None:
         keys = codes[rows]
     else:

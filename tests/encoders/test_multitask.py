@@ -169,10 +169,25 @@ def test_init_starts_from_another_encoder_and_its_heads(fitted, data, tmp_path):
     assert not np.allclose(other.heads_[0][1].weight, fitted.heads_[0][1].weight)
 
 
-def test_init_leaves_the_encoder_it_starts_from(fitted, data):
-    before = fitted.fingerprint()
-    small(init=fitted, lr=0.1).fit(*data)
-    assert fitted.fingerprint() == before
+def test_init_trains_on_and_leaves_the_encoder_it_starts_from(fitted, data):
+    before, head = fitted.fingerprint(), fitted.heads_[0][1].weight.clone()
+    encoder = small(init=fitted, lr=0.1, validation_fraction=None).fit(*data)
+    assert fitted.fingerprint() == before and torch.equal(fitted.heads_[0][1].weight, head)
+    assert encoder.fingerprint() != before and not torch.equal(encoder.heads_[0][1].weight, head)
+
+
+def test_a_task_whose_labels_are_all_held_out_is_named(data):
+    X, _ = data
+    random = np.random.default_rng(0)
+    groups = np.arange(160) // 40
+    held_out = {}
+    for group in range(4):
+        y = pd.DataFrame({"a": random.integers(0, 2, 160), "b": np.where(groups == group, np.arange(160) % 2, -1)})
+        try:
+            small(max_epochs=1).fit(X, y, groups=groups)
+        except DegenerateDataError as error:
+            held_out[group] = str(error)
+    assert len(held_out) == 1 and "['b']" in next(iter(held_out.values()))
 
 
 def test_init_of_another_size_is_refused(fitted, data):
