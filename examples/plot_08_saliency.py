@@ -39,9 +39,8 @@ grids = SlideCompressor(encoder, cache_dir=folder / "grids").transform(cohort.pa
 pattern, patients = cohort.table["pattern"].to_numpy(), cohort.patients
 held_out = sorted(set(patients))[-2:]
 train = (patients != held_out[0]) & (patients != held_out[1])
-model = GridCNNClassifier(n_filters=32, max_epochs=10, random_state=0).fit(
-    grids[train], pattern[train], groups=patients[train]
-)
+model = GridCNNClassifier(n_filters=32, dropout=0, lr=3e-3, validation_fraction=None, max_epochs=12, random_state=0)
+model.fit(grids[train], pattern[train], groups=patients[train])
 rows = [int((patients == patient).argmax()) for patient in held_out]
 
 # %%

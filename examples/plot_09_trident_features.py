@@ -19,7 +19,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from sknic import CrossValEnsemble, Grid, GridCNNClassifier
-from sknic.plotting import GridDisplay, RocDisplay
+from sknic.plotting import GridDisplay, RocDisplay, pca_rgb
 
 rng = np.random.default_rng(0)
 folder = Path(tempfile.mkdtemp())
@@ -55,7 +55,8 @@ model = CrossValEnsemble(GridCNNClassifier(n_filters=16, max_epochs=6, random_st
 model.fit(grids, label)
 
 figure, axes = plt.subplots(1, 3, figsize=(13, 4), layout="constrained")
-for ax, name in zip(axes, ("core", "ring")):
-    GridDisplay.from_grid(grids[int((label == name).argmax())], ax=ax, title=name)
+first = [grids[(label == name).argmax()] for name in model.classes_]
+for ax, name, image in zip(axes, model.classes_, pca_rgb(*first)):
+    GridDisplay(image, cell_um=128).plot(ax, title=name)
 RocDisplay.from_predictions(label, model.oof_prediction_[:, 1], name="grid CNN", ax=axes[2])
 plt.show()
