@@ -50,7 +50,14 @@ def evaluate(
     typer.echo(f"{cv}-fold cross-validation of {type(model).__name__} on {len(X)} slides ...")
     ensemble = CrossValEnsemble(model, cv=cv, n_jobs=n_jobs, random_state=random_state)
     ensemble.fit(X, targets.y, groups=targets.patients)
-    settings = {"task": str(task), "cv": cv, "tissue": tissue, "encoder": encoder, **model.get_params(deep=False)}
+    settings = {
+        "task": str(task),
+        "target": target or f"{event}, {time}",
+        "cv": cv,
+        "tissue": tissue,
+        "encoder": encoder,
+        **model.get_params(deep=False),
+    }
     record = write_run_record(out, "evaluate", settings, n_slides=len(X))
     run = run_of(ensemble, targets, str(task), record)
     run.overlays.update(overlays_of(run, ensemble, X))

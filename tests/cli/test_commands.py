@@ -1,0 +1,147 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from sknic import Grid, MeanRGBEncoder
+from sknic.cli import app
+from sknic.cli.common import find_slides
+from sknic.datasets import make_histology_cohort
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A cohort of eight small slides, an encoder file, and grid files in a table."""
+    folder = tmp_path_factory.mktemp("cli")
+    make_histology_cohort(2, folder / "slides", shape=(20, 20), random_state=0)
+    MeanRGBEncoder().save(folder / "encoder.safetensors")
+    rng = np.random.default_rng(0)
+    rows = []
+    for i in range(12):
+        dense = rng.normal(size=(4, 6, 6)).astype(np.float16) + i % 2
+        Grid.from_dense(dense, mpp=0.5, patch_size=64).write(folder / f"grid{i}.h5")
+        row = {"path": f"grid{i}.h5", "patient": f"p{i // 2}", "score": i / 12, "label": "ab"[i % 2]}
+        rows.append({**row, "event": int(i // 2 % 3 > 0), "time": 1.0 + i // 2})
+    pd.DataFrame(rows).to_csv(folder / "grids.csv", index=False)
+    return folder
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+
+
+def test_help_names_every_command():
+    result = run("--help")
+    assert result.exit_code == 0
+    names = (
+        "demo",
+        "info",
+        "train-encoder",
+        "compress",
+        "cache",
+        "fit",
+        "evaluate",
+        "predict",
+        "explain",
+        "report",
+        "view",
+    )
+    for name in names:
+        assert name in result.output
+
+
+def test_a_failure_is_one_line_and_exit_code_1(tmp_path):
+    command = [sys.executable, "-m", "sknic.cli", "info", str(tmp_path / "missing.svs")]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert "missing.svs" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_info_says_size_and_um_per_px(folder):
+    result = run("info", next((folder / "slides").glob("*.tiff")), "--thumbnail", folder / "thumbnail.png")
+    assert result.exit_code == 0
+    assert "0.5 (" in result.output
+    assert (folder / "thumbnail.png").stat().st_size > 1000
+
+
+def test_compress_plans_runs_and_keeps(folder):
+    command = ["compress", folder / "slides", "--encoder", folder / "encoder.safetensors", "--out", folder / "kept"]
+    assert "to do" in run(*command, "--dry-run").output
+    assert not (folder / "kept").exists()
+    assert run(*command).exit_code == 0
+    manifest = pd.read_csv(folder / "kept" / "manifest.csv")
+    assert list(manifest.status) == ["done", "done"]
+    assert json.loads((folder / "kept" / "run.json").read_text())["versions"]["sknic"]
+    assert "cached" in run(*command, "--dry-run").output
+    assert "2 files" in run("cache", folder / "kept").output
+
+
+def test_a_dry_run_that_finds_a_bad_slide_exits_with_1(folder, tmp_path):
+    (tmp_path / "bad.svs").write_text("no slide")
+    options = ["--encoder", folder / "encoder.safetensors", "--out", tmp_path / "out", "--dry-run"]
+    result = run("compress", tmp_path, *options)
+    assert result.exit_code == 1
+    assert "cannot" in result.output
+
+
+def test_cache_prunes_damaged_files(folder, tmp_path):
+    grid = Grid.read(folder / "grid0.h5").write(tmp_path / "good.h5")
+    (tmp_path / "bad.h5").write_bytes(b"no grid")
+    assert run("cache", tmp_path).exit_code == 1
+    assert run("cache", tmp_path, "--prune").exit_code == 0
+    assert not (tmp_path / "bad.h5").exists()
+    assert grid.to_dense().any()
+
+
+@pytest.mark.parametrize(
+    ("task", "options", "metric"),
+    [
+        ("regression", ["--target", "score"], "spearman"),
+        ("classification", ["--target", "label"], "auc"),
+        ("survival", ["--event", "event", "--time", "time"], "concordance"),
+    ],
+)
+def test_evaluate_writes_predictions_metrics_and_a_report(task, options, metric, folder, tmp_path):
+    shared = ["--patient", "patient", "--cv", 2, "--max-epochs", 1, "--out", tmp_path / "run"]
+    result = run("evaluate", folder / "grids.csv", "--task", task, *options, *shared)
+    assert result.exit_code == 0, result.output
+    predictions = pd.read_csv(tmp_path / "run" / "predictions.csv")
+    assert len(predictions) == 12
+    assert predictions.groupby("patient").fold.nunique().max() == 1
+    assert metric in json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert (tmp_path / "run" / "report.html").read_text().count("<section") >= 2
+
+
+def test_a_fitted_model_predicts_and_explains_in_another_call(folder, tmp_path):
+    shared = ["--target", "label", "--max-epochs", 1, "--out", tmp_path / "model"]
+    assert run("fit", folder / "grids.csv", "--task", "classification", *shared).exit_code == 0
+    model = ["--model", tmp_path / "model"]
+    assert run("predict", folder / "grids.csv", *model, "--out", tmp_path / "p.csv").exit_code == 0
+    predictions = pd.read_csv(tmp_path / "p.csv")
+    np.testing.assert_allclose(predictions["probability a"] + predictions["probability b"], 1, rtol=1e-5)
+    assert run("explain", folder / "grid0.h5", *model, "--out", tmp_path / "maps").exit_code == 0
+    assert json.loads((tmp_path / "maps" / "grid0.geojson").read_text())["type"] == "FeatureCollection"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [(["--target", "nothing"], "no column 'nothing'"), ([], "--target"), (["--target", "score", "--path", "x"], "'x'")],
+)
+def test_a_wrong_column_is_named(options, message, folder, tmp_path):
+    result = run("fit", folder / "grids.csv", "--task", "regression", "--out", tmp_path, *options)
+    assert result.exit_code == 2
+    assert message in " ".join(result.output.replace("│", " ").split())
+
+
+def test_slides_are_found_in_files_folders_patterns_and_tables(folder):
+    slides = sorted(str(path) for path in (folder / "slides").glob("*.tiff"))
+    assert find_slides([str(folder / "slides")]) == slides
+    assert find_slides([str(folder / "slides" / "*.tiff")]) == slides
+    assert find_slides([str(folder / "slides" / "cohort.csv")]) == slides
+    assert find_slides([slides[0], slides[0]]) == slides[:1]
