@@ -21,8 +21,8 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for slides, encoder, grids, predictions and pictures.")] = Path(
         "sknic-demo"
     ),
-    n_slides: Annotated[int, typer.Option(help="Slides of the cohort.")] = 40,
-    n_patches: Annotated[int, typer.Option(help="Labelled patches that train the encoder.")] = 3000,
+    n_slides: Annotated[int, typer.Option(help="Slides of the cohort.")] = 32,
+    n_patches: Annotated[int, typer.Option(help="Labelled patches that train the encoder.")] = 2000,
     device: options.Device = "auto",
     random_state: options.Seed = 0,
 ):
@@ -83,8 +83,10 @@ def _cross_validate(out, cohort, compressor, task, device, random_state):
 
     columns = {Task.regression: "score", Task.classification: "pattern"}
     y = cohort.survival if task == Task.survival else cohort.table[columns[task]].to_numpy()
-    pipe = make_pipeline(compressor, make_estimator(task, 30, random_state, device))
-    ensemble = CrossValEnsemble(pipe, cv=4, random_state=random_state).fit(cohort.paths, y, groups=cohort.patients)
+    pipe = make_pipeline(compressor, make_estimator(task, 12, random_state, device))
+    ensemble = CrossValEnsemble(pipe, cv=4, n_jobs=os.cpu_count(), random_state=random_state).fit(
+        cohort.paths, y, groups=cohort.patients
+    )
     run = run_of(ensemble, Targets(cohort.paths, y, cohort.patients), str(task), {})
     run.write(out / str(task))
     return run
