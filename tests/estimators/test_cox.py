@@ -61,6 +61,18 @@ def test_a_linear_module_gets_lifelines_coefficients(name):
     np.testing.assert_allclose(linear_coefficients(X, y, "efron"), expected, atol=1e-3)
 
 
+def test_every_cancer_type_of_tcga_gets_scikit_survivals_effect_of_age(test_data):
+    table = pd.read_csv(test_data / "tables" / "tcga_cdr.csv", low_memory=False)
+    table = table.rename(columns={"age_at_initial_pathologic_diagnosis": "age"})
+    table = table.dropna(subset=["OS", "OS.time", "age"]).query("`OS.time` > 0")
+    assert len(table) > 10_000
+    for _, group in table.groupby("type"):
+        age = (group[["age"]] - group["age"].mean()) / group["age"].std()
+        y = Surv.from_arrays(group["OS"].astype(bool), group["OS.time"])
+        expected = CoxPHSurvivalAnalysis(ties="efron").fit(age, y).coef_
+        np.testing.assert_allclose(linear_coefficients(age, y, "efron"), expected, atol=1e-3)
+
+
 @pytest.mark.parametrize("ties", ["efron", "breslow"])
 def test_the_order_of_samples_does_not_change_the_loss(ties):
     risk, time = torch.randn(50, dtype=torch.float64), torch.randint(0, 8, (50,)).double()

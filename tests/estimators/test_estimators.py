@@ -75,6 +75,13 @@ def test_every_form_of_x_gives_the_same_model(cohort, targets, estimator):
         np.testing.assert_array_equal(output, outputs[0])
 
 
+def test_grids_stream_from_their_files(cohort, tmp_path):
+    grids, scores, *_ = cohort
+    files = [grid.write(tmp_path / f"{i}.h5") for i, grid in enumerate(grids)]
+    model = GridCNNRegressor(**QUICK).fit(files, scores)
+    np.testing.assert_array_equal(model.predict(files), GridCNNRegressor(**QUICK).fit(grids, scores).predict(grids))
+
+
 def test_a_table_is_grids_of_one_cell():
     X = np.random.RandomState(0).normal(size=(12, 5)).astype(np.float16)
     tables = [X, pd.DataFrame(X), X.tolist()]
