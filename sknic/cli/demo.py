@@ -84,9 +84,8 @@ def _cross_validate(out, cohort, compressor, task, device, random_state):
     columns = {Task.regression: "score", Task.classification: "pattern"}
     y = cohort.survival if task == Task.survival else cohort.table[columns[task]].to_numpy()
     pipe = make_pipeline(compressor, make_estimator(task, 12, random_state, device))
-    ensemble = CrossValEnsemble(pipe, cv=4, n_jobs=os.cpu_count(), random_state=random_state).fit(
-        cohort.paths, y, groups=cohort.patients
-    )
+    ensemble = CrossValEnsemble(pipe, cv=4, n_jobs=os.cpu_count(), random_state=random_state)
+    ensemble.fit(cohort.paths, y, groups=cohort.patients)
     run = run_of(ensemble, Targets(cohort.paths, y, cohort.patients), str(task), {})
     run.write(out / str(task))
     return run

@@ -50,8 +50,7 @@ def evaluate(
     typer.echo(f"{cv}-fold cross-validation of {type(model).__name__} on {len(X)} slides ...")
     ensemble = CrossValEnsemble(model, cv=cv, n_jobs=n_jobs, random_state=random_state)
     ensemble.fit(X, targets.y, groups=targets.patients)
-    settings = {"task": str(task), "target": target or f"{event}, {time}", "cv": cv, "tissue": tissue}
-    settings |= {"encoder": encoder, **model.get_params(deep=False)}
+    settings = {
         "task": str(task),
         "target": target or f"{event}, {time}",
         "cv": cv,
