@@ -21,8 +21,8 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for slides, encoder, grids, predictions and pictures.")] = Path(
         "sknic-demo"
     ),
-    n_slides: Annotated[int, typer.Option(help="Slides of the cohort.")] = 32,
-    n_patches: Annotated[int, typer.Option(help="Labelled patches that train the encoder.")] = 2000,
+    n_slides: Annotated[int, typer.Option(help="Slides of the cohort.")] = 28,
+    n_patches: Annotated[int, typer.Option(help="Labelled patches that train the encoder.")] = 1600,
     device: options.Device = "auto",
     random_state: options.Seed = 0,
 ):
@@ -61,7 +61,7 @@ def _train_encoder(out, n_patches, device, random_state):
 
     tasks = make_patch_tasks(n_patches, random_state=random_state)
     encoder = MultitaskEncoder(
-        code_size=32, augmentation="light", max_epochs=4, device=device, random_state=random_state, verbose=1
+        code_size=32, augmentation="light", max_epochs=3, device=device, random_state=random_state, verbose=1
     )
     encoder.fit(tasks.patches, tasks.labels, groups=tasks.groups, centers=tasks.centers)
     encoder.save(out / "encoder.safetensors")
@@ -83,7 +83,7 @@ def _cross_validate(out, cohort, compressor, task, device, random_state):
 
     columns = {Task.regression: "score", Task.classification: "pattern"}
     y = cohort.survival if task == Task.survival else cohort.table[columns[task]].to_numpy()
-    pipe = make_pipeline(compressor, make_estimator(task, 12, random_state, device))
+    pipe = make_pipeline(compressor, make_estimator(task, 8, random_state, device))
     ensemble = CrossValEnsemble(pipe, cv=4, n_jobs=os.cpu_count(), random_state=random_state)
     ensemble.fit(cohort.paths, y, groups=cohort.patients)
     run = run_of(ensemble, Targets(cohort.paths, y, cohort.patients), str(task), {})
