@@ -100,10 +100,15 @@ def concordance(y_true, risk):
     _same_length(y_true, risk)
     if len(y_true) < 2 or not y_true["event"].any():
         raise DegenerateDataError(f"{len(y_true)} slides without any event; concordance needs events to compare")
+    nothing = "no event lies before the end of another's follow-up; nothing to compare"
     try:
-        return float(concordance_index_censored(y_true["event"], y_true["time"], risk)[0])
+        with np.errstate(invalid="ignore"):  # where all times are tied scikit-survival divides 0 by 0
+            value = float(concordance_index_censored(y_true["event"], y_true["time"], risk)[0])
     except NoComparablePairException as error:
-        raise DegenerateDataError("no event lies before the end of another's follow-up; nothing to compare") from error
+        raise DegenerateDataError(nothing) from error
+    if np.isnan(value):
+        raise DegenerateDataError(nothing)
+    return value
 
 
 def accuracy(y_true, y_pred):

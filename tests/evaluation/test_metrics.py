@@ -102,3 +102,8 @@ def test_scorers_work_in_cross_val_score(estimator, y, scorer):
     X = np.c_[SCORE, RNG.normal(size=60)]
     scores = cross_val_score(estimator, X, y, cv=3, scoring=scorer, error_score="raise")
     assert scores.mean() > 0.8
+
+
+def test_concordance_of_events_that_all_tie_in_time_is_undefined():
+    with pytest.raises(DegenerateDataError, match="nothing to compare"):
+        concordance(Surv.from_arrays([True, True], [2.0, 2.0]), [1.0, 2.0])
