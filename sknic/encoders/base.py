@@ -95,7 +95,8 @@ class BaseEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         # torch counts in-place changes, so the digest is computed again only when a weight was touched.
         key = (repr(settings), *((tensor.data_ptr(), tensor._version) for tensor in state.values()))
         if getattr(self, "_digest", (None,))[0] != key:
-            self._digest = (key, digest(settings, state))
+            # The tensors are held too: memory that is freed could come back under the same address.
+            self._digest = (key, digest(settings, state), list(state.values()))
         return self._digest[1]
 
     def _identity(self):
