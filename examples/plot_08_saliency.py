@@ -44,8 +44,9 @@ model.fit(grids[train], pattern[train], groups=patients[train])
 rows = [int((patients == patient).argmax()) for patient in held_out]
 
 # %%
-# Grad-CAM shows what speaks for the predicted class; the signed input gradient what each cell adds to it (red) or
-# takes from it (blue).
+# Grad-CAM shows what speaks for the predicted class; integrated gradients what each cell adds to it (red) or takes
+# from it (blue). The chequered pattern is the stride of the convolutions. A map explains the answer of the model,
+# right or wrong, and not the slide.
 
 figure, axes = plt.subplots(len(rows), 3, figsize=(12, 4 * len(rows)), layout="constrained")
 for row, line in zip(rows, axes):
@@ -54,7 +55,7 @@ for row, line in zip(rows, axes):
     TissueDisplay.from_slide(path, ax=line[0], title=f"truth: {pattern[row]}")
     title = f"Grad-CAM for {label} ({probability.max():.0%})"
     SaliencyDisplay.from_grid(grid, saliency.grad_cam(model, grid), slide=path, ax=line[1], title=title)
-    added = saliency.input_gradients(model, grid, signed=True)
+    added = saliency.integrated_gradients(model, grid)
     SaliencyDisplay.from_grid(grid, added, slide=path, ax=line[2], title="what each cell adds")
 plt.show()
 
