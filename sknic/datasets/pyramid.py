@@ -7,12 +7,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import imagecodecs
 import numpy as np
 import tifffile
+from simplejpeg import encode_jpeg
 
 _SOFTWARE = "sknic"
 _SMALLEST_LEVEL = 1024
+_SUBSAMPLINGS = {(2, 2): "420", (2, 1): "422"}
 _CLASSIC_TIFF_PIXELS = 2**30  # at 3 bytes a pixel, JPEG stays far below the 4 GB of a classic TIFF
 
 
@@ -175,7 +176,7 @@ class _Level:
 
     def __init__(self, width, height, style, quality, spool, below, step):
         self.width, self.height, self.tile = width, height, style.tile
-        self._jpeg = {"level": quality, "colorspace": "rgb", "outcolorspace": "ycbcr", "subsampling": style.subsampling}
+        self._jpeg = {"quality": quality, "colorspace": "RGB", "colorsubsampling": _SUBSAMPLINGS[style.subsampling]}
         self._spool, self._sizes = spool, []
         self._below, self._step = below, step
         self._pending, self._n_pending, self._n_done = [], 0, 0
@@ -214,7 +215,7 @@ class _Level:
             missing = self.tile - block.shape[0], self.tile - block.shape[1]
             if any(missing):
                 block = np.pad(block, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="edge")
-            yield imagecodecs.jpeg8_encode(np.ascontiguousarray(block), **self._jpeg)
+            yield encode_jpeg(np.ascontiguousarray(block), **self._jpeg)
 
     def _pass_on(self, band):
         if self._below is None:

@@ -208,6 +208,30 @@ def test_a_damaged_tile_is_an_error_only_where_it_is_read(tmp_path):
         np.testing.assert_array_equal(slide.read(0, 0, 128, 128), expected[0])
 
 
+@pytest.mark.parametrize("write", [write_generic, write_aperio])
+def test_flipped_bits_show_as_they_do_in_openslide(tmp_path, write):
+    path = tmp_path / ("a.svs" if write is write_aperio else "a.tiff")
+    write(path, picture(240, 240), levels=(1,), tile=240)
+    with tifffile.TiffFile(path) as file:
+        offset, size = file.pages[0].dataoffsets[0], file.pages[0].databytecounts[0]
+    data, rng = path.read_bytes(), np.random.default_rng(0)
+    for _ in range(60):
+        flipped = bytearray(data)
+        flipped[offset + rng.integers(size)] ^= 1 << rng.integers(8)
+        path.write_bytes(flipped)
+        with Slide(path) as slide:
+            lattice = Lattice.of(slide, mpp=0.25, patch_size=240)
+            ours, theirs = (outcome(PatchReader(slide, lattice, backend)) for backend in ("auto", "openslide"))
+        assert np.array_equal(ours, theirs)
+
+
+def outcome(reader):
+    try:
+        return reader.read([(0, 0)])
+    except UnreadableSlideError:
+        return "error"
+
+
 def test_an_unknown_backend_is_named(generic):
     with Slide(generic) as slide, pytest.raises(ValueError, match="backend='fast'"):
         PatchReader(slide, Lattice.of(slide, mpp=0.25, patch_size=64), backend="fast")
