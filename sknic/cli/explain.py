@@ -13,10 +13,11 @@ from sknic.cli.predict import compressor_of, load_model
 
 
 class Method(StrEnum):
-    """How a map is made."""
+    """How a map is made: a function of `sknic.saliency`."""
 
-    grad_cam = "grad-cam"
-    gradients = "gradients"
+    grad_cam = "grad_cam"
+    input_gradients = "input_gradients"
+    integrated_gradients = "integrated_gradients"
 
 
 def explain(
@@ -24,9 +25,13 @@ def explain(
     model: Annotated[Path, typer.Option(help="Folder that `sknic fit` wrote.")],
     out: Annotated[Path, typer.Option(help="Folder for one overlay (.png) and one QuPath file (.geojson) a slide.")],
     path: options.PathColumn = "path",
-    method: Annotated[Method, typer.Option(help="Grad-CAM at the first convolution, or gradients of the input.")] = (
-        Method.grad_cam
-    ),
+    method: Annotated[
+        Method,
+        typer.Option(
+            help="What speaks for the class, number or risk (grad_cam); what could change it (input_gradients); "
+            "what each cell adds to it or takes from it (integrated_gradients, slower)."
+        ),
+    ] = Method.grad_cam,
     grids: options.Grids = None,
     slide_mpp: options.SlideMpp = None,
     device: options.Device = "auto",
@@ -44,12 +49,12 @@ def explain(
     estimator, record = load_model(model)
     mpp = slide_mpp_option(slide_mpp, [s for s in slides if s.lower().endswith(".csv")], path)
     X = load_grids(paths, compressor_of(model, record, grids, mpp, device, n_jobs))
-    make_map = saliency.grad_cam if method == Method.grad_cam else saliency.input_gradients
+    make_map = getattr(saliency, method)
     out.mkdir(parents=True, exist_ok=True)
     for slide, grid in zip(paths, X):
         heat = make_map(estimator, grid)
         stem = out / Path(slide).stem
-        saliency.to_geojson(grid, heat, f"{stem}.geojson")
+        saliency.to_geojson(grid, heat, f"{stem}.geojson", name=method)
         if grid.slide and Path(grid.slide).exists():
             Image.fromarray(saliency.overlay(grid.slide, heat, grid)).save(f"{stem}.png")
         typer.echo(f"wrote {stem}.geojson")

@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from sknic import Grid, MeanRGBEncoder
+from sknic import Grid, MeanRGBEncoder, saliency
 from sknic.cli import app
 from sknic.cli.common import find_slides
 from sknic.datasets import make_histology_cohort
+from sknic.estimators import load_estimator
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +128,17 @@ def test_a_fitted_model_predicts_and_explains_in_another_call(folder, tmp_path):
     np.testing.assert_allclose(predictions["probability a"] + predictions["probability b"], 1, rtol=1e-5)
     assert run("explain", folder / "grid0.h5", *model, "--out", tmp_path / "maps").exit_code == 0
     assert json.loads((tmp_path / "maps" / "grid0.geojson").read_text())["type"] == "FeatureCollection"
+
+
+@pytest.mark.parametrize("method", ["grad_cam", "input_gradients", "integrated_gradients"])
+def test_explain_writes_the_map_of_the_method_asked_for(method, folder, tmp_path):
+    grid, model = Grid.read(folder / "grid0.h5"), tmp_path / "model"
+    run("fit", folder / "grids.csv", "--task", "regression", "--target", "score", "--max-epochs", 1, "--out", model)
+    run("explain", folder / "grid0.h5", "--model", model, "--out", tmp_path, "--method", method)
+    cells = json.loads((tmp_path / "grid0.geojson").read_text())["features"]
+    written = [cell["properties"]["measurements"][method] for cell in cells]
+    expected = getattr(saliency, method)(load_estimator(model / "model.safetensors"), grid)
+    np.testing.assert_allclose(written, expected[tuple(grid.cells.T)], rtol=1e-4, atol=1e-7)
 
 
 @pytest.mark.parametrize(
