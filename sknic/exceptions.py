@@ -33,6 +33,10 @@ class GridFileError(SknicError):
     """A file is no grid, is damaged or incomplete."""
 
 
+class WorkerDiedError(SknicError):
+    """Workers died, one after the other, while they compressed the same slide."""
+
+
 class CompressionError(SknicError):
     """Some slides of a cohort could not be compressed.
 

@@ -2,23 +2,27 @@
 
 import os
 import time
+import uuid
 import warnings
+from contextlib import nullcontext
 from dataclasses import dataclass, fields
 
 import joblib
 import numpy as np
 import pandas as pd
 from filelock import FileLock
-from joblib.externals.loky.process_executor import TerminatedWorkerError
 from tqdm.auto import tqdm
 
 from sknic.compression.engine import compress_slide, tissue_cells
+from sknic.compression.tries import Tries
 from sknic.exceptions import CompressionError, SknicError, SlideFailureWarning
 from sknic.grids import Grid, GridCache
 from sknic.slides import Lattice, Slide
 
 MANIFEST = "manifest.csv"
 _RESTARTS = 2
+# How joblib's own engine, Dask and Ray call the death of a worker; by name, for they need not be installed.
+_WORKER_DEATHS = {"TerminatedWorkerError", "KilledWorker", "WorkerCrashedError"}
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,8 @@ def compress_cohort(
     try:
         with _progress(unique, verbose) as bar:
             for attempt in _attempts(unique, outcomes, n_jobs):
-                calls = [task(path, encoder, recipe, cache, device, batch_size) for path in attempt.paths]
+                tries = Tries(cache.folder, uuid.uuid4().hex) if cache is not None else None
+                calls = [task(path, encoder, recipe, cache, device, batch_size, tries) for path in attempt.paths]
                 attempt.run(calls, outcomes, lambda outcome: _advance(bar, outcome, outcomes))
     finally:
         manifest = pd.DataFrame([outcomes[path].row() for path in unique if path in outcomes])
@@ -123,10 +128,11 @@ def _plan_one(path, fingerprint, recipe, cache):
         return Plan(path, "cannot", reason=_reason(error))
 
 
-def _compress_one(path, encoder, recipe, cache, device, batch_size):
+def _compress_one(path, encoder, recipe, cache, device, batch_size, tries=None):
     started = time.perf_counter()
     try:
-        status, grid = _cached_or_compressed(path, encoder, recipe, cache, device, batch_size)
+        with nullcontext() if tries is None else tries.counted(path):
+            status, grid = _cached_or_compressed(path, encoder, recipe, cache, device, batch_size)
     except Exception as error:  # the one place where a bad slide, whatever its fault, is kept from ending the run
         return Outcome(path, "failed", seconds=time.perf_counter() - started, error=_reason(error))
     seconds = time.perf_counter() - started
@@ -165,7 +171,9 @@ class _Attempt:
             for outcome in _parallel(self.n_jobs)(calls):
                 outcomes[outcome.slide] = outcome
                 report(outcome)
-        except TerminatedWorkerError as error:
+        except Exception as error:
+            if type(error).__name__ not in _WORKER_DEATHS:
+                raise
             if len(self.paths) == 1:
                 path = self.paths[0]
                 outcomes[path] = Outcome(path, "failed", error=f"the worker process died: {_reason(error)}")

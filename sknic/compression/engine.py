@@ -13,6 +13,8 @@ from sknic.slides import Lattice, PatchReader, Slide, is_background, tissue_mask
 
 # Cells of one band: large enough that every tile is decoded about once, small enough for a few MB of pixels a thread.
 BAND_CELLS = 256
+SMALLEST_BAND = 16
+BANDS_AT_LEAST = 24
 
 
 def compress_slide(path, encoder, recipe, *, device="cpu", batch_size=None, n_threads=None):
@@ -40,10 +42,10 @@ def compress_slide(path, encoder, recipe, *, device="cpu", batch_size=None, n_th
         cells = tissue_cells(slide, lattice, recipe)
         reader = PatchReader(slide, lattice)
         drop_background = recipe.tissue is None
-        bands = list(lattice.bands(cells, BAND_CELLS))
+        n_threads = n_threads or torch.get_num_threads()
+        bands = list(lattice.bands(cells, _band_cells(len(cells))))
         read = _reader(reader, drop_background)
         embed = _embedder(encoder, device, recipe.orientations)
-        n_threads = n_threads or torch.get_num_threads()
         if device == "cpu":
             parts = _read_and_encode(bands, read, embed, n_threads)
         else:
@@ -57,6 +59,11 @@ def tissue_cells(slide, lattice, recipe):
     if mask is None:
         return np.argwhere(np.ones(lattice.shape, bool)).astype(np.int32)
     return np.argwhere(mask.coverage(lattice) > recipe.min_tissue).astype(np.int32)
+
+
+def _band_cells(n_cells):
+    """Small slides are cut finer, so that no thread waits long for the last band of another."""
+    return min(BAND_CELLS, max(SMALLEST_BAND, n_cells // BANDS_AT_LEAST))
 
 
 def _reader(reader, drop_background):

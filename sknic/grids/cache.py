@@ -143,10 +143,11 @@ class GridCache:
 
     def remove_leftovers(self):
         """Delete what killed processes left: half-written files and idle locks; returns the number of files."""
-        leftovers = [*self.folder.glob(".*.part"), *(self.folder / ".locks").glob("*.lock")]
+        locks = self.folder / ".locks"
+        leftovers = [*self.folder.glob(".*.part"), *locks.glob("*.tries"), *locks.glob("*.lock")]
         removed = 0
         for path in leftovers:
-            if _is_abandoned(path) if path.suffix == ".part" else _is_idle(path):
+            if _is_idle(path) if path.suffix == ".lock" else _is_abandoned(path):
                 path.unlink(missing_ok=True)
                 removed += 1
         return removed

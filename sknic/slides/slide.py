@@ -231,8 +231,8 @@ class Slide:
         shrink = self.level_downsamples[level] * factor
         width, height = (max(1, int(length / shrink + 1e-6)) for length in self.dimensions)
         corner = np.floor(np.array(self.origin) / shrink + 0.5).astype(int)
-        # A slide without small levels is read whole, which raw tiles do several times faster.
-        tiles = open_tiles(self, level, factor) if self._n_pixels(level) > THUMBNAIL_SOURCE else None
+        # The level is read whole, which raw tiles do several times faster; a small one is not worth checking them.
+        tiles = open_tiles(self, level, factor) if self._n_pixels(level) > BLOCK**2 else None
         out = np.empty((height, width, 3), np.uint8)
         side = max(1, BLOCK // factor)
         for top in range(0, height, side):

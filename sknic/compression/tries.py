@@ -1,0 +1,69 @@
+"""How often a slide was begun: one that takes down worker after worker is given up, whatever engine retries it."""
+
+import hashlib
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sknic.exceptions import WorkerDiedError
+
+# Engines such as Dask start a task again when its worker died, and the next worker dies as well.
+MAX_TRIES = 2
+
+
+@dataclass(frozen=True)
+class Tries:
+    """Counts in files that all workers see; a worker that dies leaves its count behind.
+
+    Parameters
+    ----------
+    folder : Path
+        The cache's folder.
+    run : str
+        Names the run: what an earlier run left does not count.
+    """
+
+    folder: Path
+    run: str
+
+    @contextmanager
+    def counted(self, slide_path):
+        """Hold a try of the slide.
+
+        Raises
+        ------
+        WorkerDiedError
+            If `MAX_TRIES` were begun in this run and none of them ended.
+        """
+        file = self._file(slide_path)
+        begun = self._begun(file)
+        if begun >= MAX_TRIES:
+            file.unlink(missing_ok=True)
+            raise WorkerDiedError(f"{slide_path}: {begun} worker processes died while they compressed it")
+        if not self._write(file, begun + 1):
+            yield
+            return
+        try:
+            yield
+        finally:
+            file.unlink(missing_ok=True)
+
+    def _file(self, slide_path):
+        digest = hashlib.blake2b(os.fsencode(slide_path), digest_size=8).hexdigest()
+        return self.folder / ".locks" / f"{digest}.tries"
+
+    def _begun(self, file):
+        try:
+            run, begun = file.read_text().split()
+        except (OSError, ValueError):
+            return 0
+        return int(begun) if run == self.run and begun.isdigit() else 0
+
+    def _write(self, file, begun):
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(f"{self.run} {begun}")
+        except OSError:  # a read-only cache still serves what it has
+            return False
+        return True

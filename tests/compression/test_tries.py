@@ -1,0 +1,35 @@
+"""Counting tries across processes."""
+
+import pytest
+
+from sknic.compression.tries import MAX_TRIES, Tries
+from sknic.exceptions import WorkerDiedError
+
+
+def begin_and_die(folder, run):
+    Tries(folder, run).counted("a.svs").__enter__()  # and never leaves
+
+
+def test_a_slide_that_was_begun_twice_in_vain_gets_no_third_try(tmp_path):
+    for _ in range(MAX_TRIES):
+        begin_and_die(tmp_path, "run")
+    with (
+        pytest.raises(WorkerDiedError, match=r"a\.svs: 2 worker processes died"),
+        Tries(tmp_path, "run").counted("a.svs"),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("slide, run", [("b.svs", "run"), ("a.svs", "next run")])
+def test_other_slides_and_earlier_runs_do_not_count(tmp_path, slide, run):
+    for _ in range(MAX_TRIES):
+        begin_and_die(tmp_path, "run")
+    with Tries(tmp_path, run).counted(slide):
+        pass
+
+
+def test_a_try_that_ended_leaves_nothing(tmp_path):
+    for _ in range(MAX_TRIES + 1):
+        with pytest.raises(ValueError), Tries(tmp_path, "run").counted("a.svs"):
+            raise ValueError("a bad slide, but not one that kills")
+    assert not list(tmp_path.rglob("*.tries"))
