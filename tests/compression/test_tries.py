@@ -1,5 +1,8 @@
 """Counting tries across processes."""
 
+import multiprocessing
+import os
+
 import pytest
 
 from sknic.compression.tries import MAX_TRIES, Tries
@@ -7,23 +10,27 @@ from sknic.exceptions import WorkerDiedError
 
 
 def begin_and_die(folder, run):
-    Tries(folder, run).counted("a.svs").__enter__()  # and never leaves
+    with Tries(folder, run).counted("a.svs"):
+        os._exit(1)
+
+
+def die_again_and_again(folder, run="run"):
+    for _ in range(MAX_TRIES):
+        process = multiprocessing.get_context("fork").Process(target=begin_and_die, args=(folder, run))
+        process.start()
+        process.join()
 
 
 def test_a_slide_that_was_begun_twice_in_vain_gets_no_third_try(tmp_path):
-    for _ in range(MAX_TRIES):
-        begin_and_die(tmp_path, "run")
-    with (
-        pytest.raises(WorkerDiedError, match=r"a\.svs: 2 worker processes died"),
-        Tries(tmp_path, "run").counted("a.svs"),
-    ):
+    die_again_and_again(tmp_path)
+    message = r"a\.svs: 2 worker processes died"
+    with pytest.raises(WorkerDiedError, match=message), Tries(tmp_path, "run").counted("a.svs"):
         pass
 
 
 @pytest.mark.parametrize("slide, run", [("b.svs", "run"), ("a.svs", "next run")])
 def test_other_slides_and_earlier_runs_do_not_count(tmp_path, slide, run):
-    for _ in range(MAX_TRIES):
-        begin_and_die(tmp_path, "run")
+    die_again_and_again(tmp_path)
     with Tries(tmp_path, run).counted(slide):
         pass
 
