@@ -249,6 +249,9 @@ class Grid:
     def to_geojson(self, values=None, path=None):
         """Cells as a GeoJSON FeatureCollection that QuPath imports as tiles with measurements.
 
+        Corners are level-0 px from the corner of the slide's bounds (`openslide.bounds-x`, `-y`), where QuPath starts
+        counting; `coords` of a grid file, which TRIDENT and CLAM read, count from the corner of the file.
+
         Parameters
         ----------
         values : dict of str to array, optional
@@ -263,7 +266,9 @@ class Grid:
         if values is None:
             values = {f"embedding {i}": column for i, column in enumerate(self.embeddings.T)}
         columns = {name: self._per_cell(name, value) for name, value in values.items()}
-        corners, size = self._open().coords(self.cells), self._open().patch_size_level0
+        header = self._open()
+        # QuPath counts from the corner of the slide's bounds, as it does in the masks that are read.
+        corners, size = header.coords(self.cells) - np.asarray(header.origin, np.int64), header.patch_size_level0
         features = [
             _tile(corner, size, {name: float(column[i]) for name, column in columns.items()})
             for i, corner in enumerate(corners.tolist())

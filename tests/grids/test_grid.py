@@ -116,14 +116,14 @@ def test_a_missing_file_says_so(tmp_path):
         Grid.read(tmp_path / "nowhere.h5")
 
 
-def test_geojson_places_a_cell_at_its_level0_pixels(grid, tmp_path):
+def test_geojson_counts_level0_pixels_from_the_bounds_as_qupath_does(grid, tmp_path):
     values = np.arange(grid.n_cells)
     collection = grid.to_geojson({"risk": values}, tmp_path / "cells.geojson")
     first = collection["features"][1]
     row, column = grid.cells[1]
     # 128 px at 0.5 um/px are 256 px of the slide's 0.25 um/px.
-    assert first["geometry"]["coordinates"][0][0] == [100 + 256 * column, 200 + 256 * row]
-    assert first["geometry"]["coordinates"][0][2] == [356 + 256 * column, 456 + 256 * row]
+    assert first["geometry"]["coordinates"][0][0] == [256 * column, 256 * row]
+    assert first["geometry"]["coordinates"][0][2] == [256 + 256 * column, 256 + 256 * row]
     assert first["properties"]["measurements"] == {"risk": 1.0}
     assert (tmp_path / "cells.geojson").stat().st_size > 100
 
