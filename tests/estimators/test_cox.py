@@ -9,8 +9,11 @@ from sksurv.column import encode_categorical
 from sksurv.datasets import load_gbsg2, load_veterans_lung_cancer, load_whas500
 from sksurv.linear_model import CoxPHSurvivalAnalysis
 from sksurv.linear_model.coxph import BreslowEstimator
+from sksurv.metrics import cumulative_dynamic_auc, integrated_brier_score
+from sksurv.nonparametric import kaplan_meier_estimator
 from sksurv.util import Surv
 
+from sknic.estimators import GridCoxSurvival
 from sknic.estimators.cox import (
     as_survival,
     baseline_hazard,
@@ -71,6 +74,22 @@ def test_every_cancer_type_of_tcga_gets_scikit_survivals_effect_of_age(test_data
         y = Surv.from_arrays(group["OS"].astype(bool), group["OS.time"])
         expected = CoxPHSurvivalAnalysis(ties="efron").fit(age, y).coef_
         np.testing.assert_allclose(linear_coefficients(age, y, "efron"), expected, atol=1e-3)
+
+
+def test_scikit_survival_measures_the_survival_functions_of_real_patients(test_data):
+    table = pd.read_csv(test_data / "tables" / "tcga_cdr.csv", low_memory=False)
+    table = table[table["type"].isin(["GBM", "KIRC", "PRAD"]) & (table["OS.time"] > 0)]
+    table = table.dropna(subset=["OS", "OS.time"]).sample(600, random_state=0)
+    X = pd.get_dummies(table["type"]).to_numpy(np.float32)
+    y = Surv.from_arrays(table["OS"] == 1, table["OS.time"] / 365.25)
+    model = GridCoxSurvival(max_epochs=3, batch_size=64, n_filters=16, random_state=0).fit(X[:400], y[:400])
+    years, y_train, y_test = np.array([1.0, 2, 3]), y[:400], y[400:]
+    survival = np.array([function(years) for function in model.predict_survival_function(X[400:])])
+    time, curve = kaplan_meier_estimator(y_train["event"], y_train["time"])
+    marginal = np.tile(curve[np.searchsorted(time, years)], (len(y_test), 1))
+    brier = [integrated_brier_score(y_train, y_test, prediction, years) for prediction in (survival, marginal)]
+    assert brier[0] < 0.75 * brier[1]
+    assert cumulative_dynamic_auc(y_train, y_test, model.predict(X[400:]), years)[1] > 0.8
 
 
 @pytest.mark.parametrize("ties", ["efron", "breslow"])
