@@ -27,7 +27,7 @@ def compressor(tmp_path_factory):
 
 def targets(cohort):
     survival = cohort.survival
-    survival["event"] = np.unique(cohort.patients, return_inverse=True)[1] % 4 > 0
+    survival["event"] = True  # the few patients would else not do for an interval
     return {
         GridCNNRegressor: cohort.score,
         GridCNNClassifier: cohort.table["pattern"].to_numpy(str),
