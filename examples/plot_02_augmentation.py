@@ -37,12 +37,12 @@ patch = data.patches[(data.labels["colorectal"] == "tumour").to_numpy().argmax()
 batch = torch.from_numpy(patch).permute(2, 0, 1).float().div(255).repeat(8, 1, 1, 1)
 generator = torch.Generator().manual_seed(0)
 
-figure, axes = plt.subplots(len(rows), 9, figsize=(9, 1.02 * len(rows)), gridspec_kw={"wspace": 0.06, "hspace": 0.06})
+figure, axes = plt.subplots(len(rows), 9, figsize=(9, len(rows)), gridspec_kw={"wspace": 0.04, "hspace": 0.04})
 for row, (name, change) in zip(axes, rows.items()):
     row[0].text(1, 0.5, name, ha="right", va="center", fontsize=9)
     row[0].axis("off")
     for ax, image in zip(row[1:], change(batch, generator)):
-        ax.imshow(image.permute(1, 2, 0), vmin=0, vmax=1)
+        ax.imshow(image.permute(1, 2, 0).numpy())
         ax.axis("off")
-figure.subplots_adjust(left=0.08, right=0.995, top=0.995, bottom=0.005)
+figure.subplots_adjust(left=0.01, right=0.995, top=0.995, bottom=0.005)
 plt.show()

@@ -62,6 +62,8 @@ KaplanMeierDisplay(groups).plot(axes[0], time_unit="days")
 new = {name: draw_grid(value) for name, value in (("scattered", 0.0), ("half", 0.5), ("in one piece", 1.0))}
 for name, function in zip(new, ensemble.predict_survival_function(list(new.values()))):
     axes[1].step(function.x, function(function.x), where="post", label=f"tumour {name}")
-axes[1].set(title="Predicted survival of three new slides", xlabel="Time (days)", ylabel="Survival", ylim=(0, 1.02))
+axes[1].set(xlabel="Time (days)", ylabel="Fraction without event", xlim=axes[0].get_xlim(), ylim=(0, 1.02))
+axes[1].set_title("Predicted survival of three new slides", fontsize="medium", loc="left")
+axes[1].spines[["top", "right"]].set_visible(False)
 axes[1].legend(frameon=False)
 plt.show()

@@ -55,7 +55,9 @@ axes[0].plot(included.sum(axis=1), results["score"], "o", color="0.6", label="on
 axes[0].errorbar(count.index, count["mean"], count["std"], fmt="s-", capsize=3, label="mean and std")
 axes[0].set(xlabel="Number of tasks", ylabel="Balanced accuracy of nine tissues", xticks=count.index)
 axes[0].legend(frameon=False)
-axes[1].barh(np.arange(len(inclusion)), inclusion, tick_label=inclusion.index)
+axes[1].barh(np.arange(len(inclusion)), inclusion, height=0.5, tick_label=inclusion.index)
 axes[1].axvline(0, color="0.4", linewidth=0.8)
 axes[1].set(xlabel="Spearman of a task's presence with the score", xlim=(-1, 1))
+for ax in axes:
+    ax.spines[["top", "right"]].set_visible(False)
 plt.show()

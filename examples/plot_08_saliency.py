@@ -34,21 +34,20 @@ encoder = TorchEncoder(ColourStatistics(), input_size=64, mpp=1.0, mean=(0.75, 0
 grids = SlideCompressor(encoder, cache_dir=folder / "grids").transform(cohort.paths)
 
 # %%
-# Fit on all slides but those of the last two patients, and explain a slide of each of these.
+# Fit on all slides but those of the last four patients, and explain one slide of each pattern among these.
 
 pattern, patients = cohort.table["pattern"].to_numpy(), cohort.patients
-held_out = sorted(set(patients))[-2:]
-train = (patients != held_out[0]) & (patients != held_out[1])
+train = patients < sorted(set(patients))[-4]
 model = GridCNNClassifier(n_filters=32, dropout=0, lr=3e-3, validation_fraction=None, max_epochs=12, random_state=0)
 model.fit(grids[train], pattern[train], groups=patients[train])
-rows = [int((patients == patient).argmax()) for patient in held_out]
+rows = [int(((pattern == name) & ~train).argmax()) for name in model.classes_]
 
 # %%
 # Grad-CAM shows what speaks for the predicted class; integrated gradients what each cell adds to it (red) or takes
 # from it (blue). The chequered pattern is the stride of the convolutions. A map explains the answer of the model,
 # right or wrong, and not the slide.
 
-figure, axes = plt.subplots(len(rows), 3, figsize=(12, 4 * len(rows)), layout="constrained")
+figure, axes = plt.subplots(len(rows), 3, figsize=(12, 3.6 * len(rows)), layout="constrained")
 for row, line in zip(rows, axes):
     path, grid = cohort.paths[row], grids[row]
     (label,), (probability,) = model.predict([grid]), model.predict_proba([grid])

@@ -16,7 +16,7 @@ import pandas as pd
 from dask.distributed import Client, LocalCluster
 
 from sknic import MeanRGBEncoder, SlideCompressor, datasets
-from sknic.plotting import GridDisplay
+from sknic.plotting import GridDisplay, pca_rgb
 
 folder = Path(tempfile.gettempdir()) / "sknic-examples"
 cohort = datasets.make_histology_cohort(40, folder / "slides", random_state=0, n_jobs=2)
@@ -41,6 +41,6 @@ if __name__ == "__main__":
     print(manifest[["slide", "status", "n_cells", "seconds"]].head())
 
     figure, axes = plt.subplots(2, 5, figsize=(11, 4.6), layout="constrained")
-    for ax, grid in zip(axes.flat, grids):
-        GridDisplay.from_grid(grid, ax=ax, title=Path(grid.slide).stem)
+    for ax, grid, image in zip(axes.flat, grids, pca_rgb(*grids)):
+        GridDisplay(image, cell_um=64).plot(ax, title=Path(grid.slide).stem)
     plt.show()

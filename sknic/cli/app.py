@@ -19,6 +19,9 @@ from sknic.cli.train_encoder import train_encoder
 from sknic.cli.view import view
 from sknic.exceptions import SknicError
 
+# Options that do not parse; typer has its own click inside, or the one installed, depending on its version.
+_UsageError = typer.BadParameter.__base__
+
 app = typer.Typer(
     name="sknic",
     help="Neural image compression of whole-slide images, as scikit-learn estimators.",
@@ -52,15 +55,34 @@ def _options(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
 ):
-    """Options before the command."""
+    """Options of every command; `main` has taken `--debug` out wherever it stood."""
 
 
 def main():
-    """Run the program; a failure is one line on stderr and exit code 1, or a traceback with `--debug`."""
+    """Run the program; a failure is one line on stderr and a code of its own, or a traceback with `--debug`.
+
+    Codes are 0, 1 for a failure, 2 for options that make no sense, 130 for an interruption.
+    """
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
-        app()
+        code = app(arguments, prog_name="sknic", standalone_mode=False)
+    except _UsageError as error:
+        if not arguments:  # `sknic` alone shows its help
+            raise SystemExit(2) from None
+        where = error.ctx.command_path if error.ctx else "sknic"
+        _fail(error, f"{where}: {error.format_message().rstrip('.')}. See {where} --help.", 2)
+    except (KeyboardInterrupt, typer.Abort) as error:
+        _fail(error, "sknic: interrupted", 130)
     except (SknicError, ValueError, TypeError, OSError) as error:
-        if "--debug" in sys.argv:
-            raise
-        typer.secho(f"sknic: {error}", err=True, fg="red")
-        sys.exit(1)
+        _fail(error, f"sknic: {error}", 1)
+    except Exception as error:  # noqa: BLE001  what nobody foresaw is one line too
+        _fail(error, f"sknic: {type(error).__name__}: {error} (--debug shows where)", 1)
+    else:
+        sys.exit(code)
+
+
+def _fail(error, line, code):
+    if "--debug" in sys.argv:
+        raise error
+    typer.secho(" ".join(line.split()), err=True, fg="red")
+    sys.exit(code)

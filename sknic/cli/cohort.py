@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import typer
 
 from sknic.cli.common import read_table
@@ -92,6 +91,8 @@ def load_grids(paths, compressor):
     -------
     ndarray of object, shape (n,)
     """
+    import numpy as np
+
     from sknic import Grid
 
     if are_grid_files(paths):

@@ -5,7 +5,6 @@ import os
 import platform
 import sys
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 import typer
@@ -53,6 +52,8 @@ def read_table(path, columns, path_column=None):
     """A CSV with the columns asked for; relative paths of its first column are resolved at the CSV's folder."""
     import pandas as pd
 
+    if not Path(path).is_file():
+        raise typer.BadParameter(f"{path}: no such file")
     table = pd.read_csv(path)
     missing = [column for column in columns if column and column not in table]
     if missing:
@@ -62,7 +63,7 @@ def read_table(path, columns, path_column=None):
     return table
 
 
-def write_run_record(folder, command, settings, **results):
+def write_run_record(folder, command, settings, name="run.json", **results):
     """Write `run.json`: what ran, with which settings and versions, on which machine, and what came out.
 
     Returns
@@ -70,6 +71,8 @@ def write_run_record(folder, command, settings, **results):
     dict
         As it stands in the file.
     """
+    from importlib.metadata import version
+
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     record = {
@@ -81,8 +84,8 @@ def write_run_record(folder, command, settings, **results):
         "machine": {"system": platform.platform(), "cores": os.cpu_count()},
         **results,
     }
-    temporary = folder / f".run.json.{os.getpid()}.part"
+    temporary = folder / f".{name}.{os.getpid()}.part"
     text = json.dumps(record, indent=2, default=str)
     temporary.write_text(text)
-    os.replace(temporary, folder / "run.json")
+    os.replace(temporary, folder / name)
     return json.loads(text)

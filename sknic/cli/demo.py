@@ -50,9 +50,16 @@ def _step(title, function, *arguments):
 
 
 def _draw_cohort(out, n_slides, random_state):
+    from joblib.externals.loky import get_reusable_executor
+
     from sknic.datasets import make_histology_cohort
 
-    return make_histology_cohort(n_slides, out / "slides", random_state=random_state, n_jobs=os.cpu_count(), verbose=1)
+    cohort = make_histology_cohort(
+        n_slides, out / "slides", random_state=random_state, n_jobs=os.cpu_count(), verbose=1
+    )
+    # joblib replaces, with a warning, a worker that grows by 300 MB, as one that drew slides would when it loads torch.
+    get_reusable_executor().shutdown()
+    return cohort
 
 
 def _train_encoder(out, n_patches, device, random_state):

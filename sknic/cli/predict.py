@@ -9,7 +9,7 @@ import typer
 
 from sknic.cli import options
 from sknic.cli.cohort import load_grids, make_compressor, slide_mpp_option
-from sknic.cli.common import find_slides
+from sknic.cli.common import find_slides, write_run_record
 from sknic.exceptions import ModelFileError
 
 
@@ -36,6 +36,8 @@ def predict(
     temporary = out.with_name(f".{out.name}.part")
     table.to_csv(temporary, index=False)
     os.replace(temporary, out)
+    settings = {"model": model.resolve(), "slide_mpp": slide_mpp, "fitted": record}
+    write_run_record(out.parent, "predict", settings, f"{out.stem}.run.json", n_slides=len(table))
     typer.echo(f"wrote {len(table)} predictions to {out}")
 
 

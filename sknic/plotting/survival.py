@@ -76,8 +76,10 @@ class KaplanMeierDisplay:
             for (name, curve), colour in zip(curves.items(), COLOURS)
         ]
         self.ax_.set(xlim=(0, end * 1.02), ylim=(0, 1.02))
-        self.ax_.text(0.03, 0.05, self._summary(), transform=self.ax_.transAxes, fontsize="small", color=INK)
-        self.ax_.legend(frameon=False, fontsize="small", loc="upper right")
+        legend = self.ax_.legend(
+            title=self._summary(), alignment="left", fontsize="small", title_fontsize="small", loc="upper right"
+        )
+        legend.get_frame().set(linewidth=0, alpha=0.8)
         xlabel = f"Time ({time_unit})" if time_unit else "Time"
         tidy(self.ax_, title=title or "Survival by predicted risk", xlabel=xlabel, ylabel="Fraction without event")
         if at_risk:

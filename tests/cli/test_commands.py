@@ -55,13 +55,44 @@ def test_help_names_every_command():
         assert name in result.output
 
 
-def test_a_failure_is_one_line_and_exit_code_1(tmp_path):
-    command = [sys.executable, "-m", "sknic.cli", "info", str(tmp_path / "missing.svs")]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert result.returncode == 1
-    assert "missing.svs" in result.stderr
-    assert "Traceback" not in result.stderr
+def program(*arguments):
+    """The program in a process of its own."""
+    command = [sys.executable, "-m", "sknic.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["info", "missing.svs"], 1, "missing.svs: no such file"),
+        (["nonsense"], 2, "No such command 'nonsense'"),
+        (["fit", "missing.csv", "--task", "regression", "--target", "a", "--out", "x"], 2, "missing.csv: no such file"),
+        (["predict", "a.h5", "--model", "nowhere", "--out", "b.csv"], 1, "no folder that `sknic fit` wrote"),
+    ],
+)
+def test_a_failure_is_one_line_and_a_code(arguments, code, words):
+    result = program(*arguments)
+    assert result.returncode == code
+    assert words in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_debug_shows_the_traceback_wherever_it_stands():
+    for arguments in (["--debug", "info", "missing.svs"], ["info", "missing.svs", "--debug"]):
+        result = program(*arguments)
+        assert result.returncode == 1
+        assert "Traceback" in result.stderr
+
+
+def test_the_program_answers_before_anything_heavy_is_loaded():
+    code = "import sys, sknic.cli; print(sorted({'numpy', 'torch', 'pandas', 'sklearn'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
+
+
+def test_a_shell_completes_commands(monkeypatch):
+    for name, value in {"_SKNIC_COMPLETE": "complete_bash", "COMP_WORDS": "sknic ev", "COMP_CWORD": "1"}.items():
+        monkeypatch.setenv(name, value)
+    assert program().stdout.split() == ["evaluate"]
 
 
 def test_info_says_size_and_um_per_px(folder):
@@ -126,6 +157,7 @@ def test_a_fitted_model_predicts_and_explains_in_another_call(folder, tmp_path):
     assert run("predict", folder / "grids.csv", *model, "--out", tmp_path / "p.csv").exit_code == 0
     predictions = pd.read_csv(tmp_path / "p.csv")
     np.testing.assert_allclose(predictions["probability a"] + predictions["probability b"], 1, rtol=1e-5)
+    assert json.loads((tmp_path / "p.run.json").read_text())["settings"]["fitted"]["task"] == "classification"
     assert run("explain", folder / "grid0.h5", *model, "--out", tmp_path / "maps").exit_code == 0
     assert json.loads((tmp_path / "maps" / "grid0.geojson").read_text())["type"] == "FeatureCollection"
 

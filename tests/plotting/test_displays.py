@@ -133,9 +133,9 @@ def test_the_features_that_vary_most_are_mapped_unless_others_are_asked_for():
 
 def test_survival_shows_the_p_value_the_ratio_and_the_numbers_at_risk():
     display = KaplanMeierDisplay.from_predictions(SURVIVAL, X[:, 0], groups=PATIENT, time_unit="years")
-    texts = _texts(display.ax_)
-    assert texts[0].startswith("log-rank p") and "hazard ratio" in texts[0]
-    assert texts[1:4] == ["at risk", "low", str(display.groups.low.n)]
+    summary = display.ax_.get_legend().get_title().get_text()
+    assert summary.startswith("log-rank p") and "hazard ratio" in summary
+    assert _texts(display.ax_)[:3] == ["at risk", "low", str(display.groups.low.n)]
     assert display.ax_.get_xlabel() == "Time (years)"
     assert display.groups.low.n + display.groups.high.n == 40
 
