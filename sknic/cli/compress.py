@@ -60,9 +60,10 @@ def compress(
 
 def _show_plan(plan):
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table("slide", "status", "um/px", "cells", "reason")
+    columns = (Column(name, overflow="fold") for name in ("slide", "status", "um/px", "cells", "reason"))
+    table = Table(*columns)
     for row in plan.itertuples():
         mpp = "" if row.mpp is None or row.mpp != row.mpp else f"{row.mpp:.4g}"
         table.add_row(row.slide, row.status, mpp, f"{row.n_cells:,}", row.reason)

@@ -125,7 +125,7 @@ def _plan_one(path, fingerprint, recipe, cache):
             lattice = Lattice.of(slide, mpp=recipe.mpp, patch_size=recipe.patch_size, stride=recipe.stride)
             return Plan(path, "to do", slide.mpp, len(tissue_cells(slide, lattice, recipe)))
     except (SknicError, OSError) as error:
-        return Plan(path, "cannot", reason=_reason(error))
+        return Plan(path, "cannot", reason=_reason(error, path))
 
 
 def _compress_one(path, encoder, recipe, cache, device, batch_size, tries=None):
@@ -134,7 +134,7 @@ def _compress_one(path, encoder, recipe, cache, device, batch_size, tries=None):
         with nullcontext() if tries is None else tries.counted(path):
             status, grid = _cached_or_compressed(path, encoder, recipe, cache, device, batch_size)
     except Exception as error:  # the one place where a bad slide, whatever its fault, is kept from ending the run
-        return Outcome(path, "failed", seconds=time.perf_counter() - started, error=_reason(error))
+        return Outcome(path, "failed", seconds=time.perf_counter() - started, error=_reason(error, path))
     seconds = time.perf_counter() - started
     return Outcome(path, status, grid.n_cells, grid.tissue_fraction, seconds, grid=grid)
 
@@ -154,8 +154,11 @@ def _cached_or_compressed(path, encoder, recipe, cache, device, batch_size):
         return ("cached", grid) if grid is not None else ("done", cache.put(path, key, compress()))
 
 
-def _reason(error):
-    text = " ".join(str(error).split()) or "no message"
+def _reason(error, path):
+    """One line on what went wrong; the path stands beside it already."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    text = (" ".join(str(error).split()) or "no message").removeprefix(f"{path}: ")
     return text if isinstance(error, SknicError) else f"{type(error).__name__}: {text}"
 
 
@@ -176,7 +179,7 @@ class _Attempt:
                 raise
             if len(self.paths) == 1:
                 path = self.paths[0]
-                outcomes[path] = Outcome(path, "failed", error=f"the worker process died: {_reason(error)}")
+                outcomes[path] = Outcome(path, "failed", error=f"the worker process died: {_reason(error, path)}")
                 report(outcomes[path])
 
 

@@ -1,10 +1,13 @@
 """SlideCompressor: paths of slides in, grids out."""
 
+from __future__ import annotations
+
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from numbers import Integral, Real
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -65,21 +68,21 @@ class SlideCompressor(TransformerMixin, BaseEstimator):
 
     def __init__(
         self,
-        encoder,
-        mpp=None,
-        patch_size=None,
-        stride=None,
-        tissue="otsu",
-        min_tissue=0.6,
-        slide_mpp=None,
-        orientations=1,
-        cache_dir=None,
-        on_error="raise",
-        batch_size="auto",
-        device="auto",
-        n_jobs=None,
-        verbose=0,
-    ):
+        encoder: Any,
+        mpp: float | None = None,
+        patch_size: int | None = None,
+        stride: int | None = None,
+        tissue: str | Callable | None = "otsu",
+        min_tissue: float = 0.6,
+        slide_mpp: float | Mapping[str, float] | None = None,
+        orientations: int = 1,
+        cache_dir: str | Path | None = None,
+        on_error: str = "raise",
+        batch_size: int | str = "auto",
+        device: str = "auto",
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.encoder = encoder
         self.mpp = mpp
         self.patch_size = patch_size
@@ -95,7 +98,7 @@ class SlideCompressor(TransformerMixin, BaseEstimator):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def fit(self, X, y=None):
+    def fit(self, X: Sequence[str | Path], y: Any = None) -> Self:
         """Check the encoder, the settings and the list of paths; nothing is learnt.
 
         Parameters
@@ -111,7 +114,7 @@ class SlideCompressor(TransformerMixin, BaseEstimator):
         self._recipe(resolve_encoder(self.encoder))
         return self
 
-    def transform(self, X):
+    def transform(self, X: Sequence[str | Path]) -> np.ndarray:
         """Compress slides.
 
         Parameters
@@ -144,7 +147,7 @@ class SlideCompressor(TransformerMixin, BaseEstimator):
         array[:] = grids
         return array
 
-    def plan(self, X):
+    def plan(self, X: Sequence[str | Path]) -> pd.DataFrame:
         """What `transform` would do, without doing it.
 
         Parameters

@@ -47,7 +47,7 @@ def find_mpp(properties, given, from_objective, path):
         hint = "" if power is None else f", or Slide(path, mpp_from_objective=True) to guess it from its {power:g}x"
         raise MissingMppError(
             f"{path}: the file does not say how many um a pixel is; "
-            f"state it with Slide(path, mpp=...) or SlideCompressor(slide_mpp=...){hint}"
+            f"state it with Slide(path, mpp=...), SlideCompressor(slide_mpp=...) or --slide-mpp{hint}"
         )
     _check_range(mpp, source, path)
     if source != "objective power":
