@@ -36,7 +36,7 @@ def test_resolution_tags_serve_where_openslide_passes_them_over(tmp_path):
 def test_a_missing_um_per_px_says_what_to_set(tmp_path):
     path = write_aperio(tmp_path / "a.svs", SMALL, mpp=None, power=20, levels=(1,))
     with pytest.raises(
-        MissingMppError, match=r"Slide\(path, mpp=\.\.\.\) or SlideCompressor\(slide_mpp=\.\.\.\)"
+        MissingMppError, match=r"Slide\(path, mpp=\.\.\.\), SlideCompressor\(slide_mpp=\.\.\.\) or --slide-mpp"
     ) as info:
         Slide(path)
     assert path in str(info.value) and "20x" in str(info.value)
