@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test test-slow lint docs bench clean
+.PHONY: demo test test-slow lint docs bench release-check clean
 
 demo: $(READY)
 	$(BIN)/sknic demo --out sknic-demo
@@ -21,6 +21,18 @@ lint: $(READY)
 
 docs: .venv/.ready-docs
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
+	$(BIN)/sphinx-build -W -b doctest -D plot_gallery=0 docs docs/_build/doctest
+
+# The wheel is built from the sdist, and has to do without the source tree: a new environment, an empty folder.
+release-check: $(READY)
+	rm -rf dist
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt hatchling
+	$(BIN)/hatchling build --target sdist --directory dist
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist dist/sknic-*.tar.gz
+	set -e; room=$$(mktemp -d); trap "rm -rf $$room" EXIT; wheel=$$(ls $$PWD/dist/sknic-*.whl); \
+	$(PYTHON) -m venv $$room/venv; \
+	$$room/venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $$wheel; \
+	cd $$room; venv/bin/sknic --version; venv/bin/sknic demo --out demo; ls -l demo
 
 bench: $(READY)
 	for question in compress scaling faults; do $(BIN)/python benchmarks/$$question.py || exit 1; done

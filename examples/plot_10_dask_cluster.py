@@ -40,6 +40,7 @@ if __name__ == "__main__":
     manifest = pd.read_csv(cache / "manifest.csv")
     print(manifest[["slide", "status", "n_cells", "seconds"]].head())
 
+    # In colours that mean the same on all slides, the stains of three laboratories are seen.
     figure, axes = plt.subplots(2, 5, figsize=(11, 4.6), layout="constrained")
     for ax, grid, image in zip(axes.flat, grids, pca_rgb(*grids)):
         GridDisplay(image, cell_um=64).plot(ax, title=Path(grid.slide).stem)

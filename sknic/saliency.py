@@ -1,8 +1,12 @@
 """Where on a slide a fitted grid estimator looks: Grad-CAM and input gradients per cell, overlays, QuPath cells."""
 
+from __future__ import annotations
+
 import os
 from contextlib import nullcontext
 from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import numpy as np
@@ -18,10 +22,14 @@ from sknic.exceptions import MissingMppError
 from sknic.grids import orient
 from sknic.slides import Slide
 
+if TYPE_CHECKING:
+    from sknic.grids import Grid
+
+
 COLOUR_MAPS = {"signed": "RdBu_r", "positive": "viridis"}
 
 
-def grad_cam(estimator, grid, target=None):
+def grad_cam(estimator: Any, grid: Any, target: Any = None) -> np.ndarray:
     """Grad-CAM at the first convolution (Selvaraju et al., 2017), as the authors used it on compressed slides.
 
     The first convolution's features, each weighted by the mean gradient of the output with respect to it, summed, and
@@ -49,7 +57,7 @@ def grad_cam(estimator, grid, target=None):
     return _explain(estimator, grid, target, _cam_of_crop)
 
 
-def input_gradients(estimator, grid, target=None):
+def input_gradients(estimator: Any, grid: Grid, target: Any = None) -> np.ndarray:
     """Length of the output's gradient with respect to the embedding of each cell.
 
     It says how much a small change of the cell could change the output, not in which direction; where the output is
@@ -73,7 +81,7 @@ def input_gradients(estimator, grid, target=None):
     return _explain(estimator, grid, target, _gradient_of_crop)
 
 
-def integrated_gradients(estimator, grid, target=None, *, n_steps=16):
+def integrated_gradients(estimator: Any, grid: Grid, target: Any = None, *, n_steps: int = 16) -> np.ndarray:
     """What each cell adds to the output, by integrated gradients (Sundararajan et al., 2017).
 
     Gradient times embedding, averaged while the slide fades in from an empty one. The map's sum is the output for the
@@ -100,7 +108,9 @@ def integrated_gradients(estimator, grid, target=None, *, n_steps=16):
     return _explain(estimator, grid, target, partial(_contribution_of_crop, n_steps=n_steps))
 
 
-def overlay(slide, saliency, grid, *, max_size=1024, alpha=0.75):
+def overlay(
+    slide: Slide | str | Path, saliency: np.ndarray, grid: Grid, *, max_size: int = 1024, alpha: float = 0.75
+) -> np.ndarray:
     """Lay a saliency map over the thumbnail of its slide.
 
     Parameters
@@ -153,7 +163,7 @@ def extent_um(grid, slide=None):
     return left, left + columns * size, top + rows * size, top
 
 
-def colourise(saliency, alpha=0.75):
+def colourise(saliency: Any, alpha: float = 0.75) -> Any:
     """Colours (rows, columns, 3) and opacity (rows, columns) of a saliency map, both 0 to 1."""
     limit = np.abs(saliency).max() or 1.0
     signed = saliency.min() < 0
@@ -162,7 +172,7 @@ def colourise(saliency, alpha=0.75):
     return colours((scaled + 1) / 2 if signed else scaled)[..., :3], np.abs(scaled) ** 0.75 * alpha
 
 
-def to_geojson(grid, saliency, path=None, *, name="saliency"):
+def to_geojson(grid: Grid, saliency: np.ndarray, path: str | Path | None = None, *, name: str = "saliency") -> dict:
     """Write the tissue cells as tiles with their saliency, for QuPath (Measure > Show measurement maps).
 
     Parameters

@@ -105,7 +105,7 @@ class Net(NeuralNet):
     """
 
     mixed_precision = True
-    loss_parts_ = frozenset()
+    loss_parts_: frozenset[str] = frozenset()
 
     def get_dataset(self, X, y=None):
         return X if isinstance(X, DataLoader) else super().get_dataset(X, y)

@@ -23,6 +23,7 @@ def compress(
         str | None, typer.Option(help="um/px of the slides: a number, or the name of a column of the CSV.")
     ] = None,
     orientations: Annotated[int, typer.Option(help="1, or 8 to encode turned and mirrored patches too.")] = 1,
+    precision: Annotated[str, typer.Option(help="float32; float16 or bfloat16 for a GPU.")] = "float32",
     on_error: Annotated[str, typer.Option(help="raise or skip; either way every slide is tried.")] = "raise",
     n_jobs: Annotated[int, typer.Option("--n-jobs", help="Slides at once.")] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "auto",
@@ -44,6 +45,7 @@ def compress(
         min_tissue=min_tissue,
         slide_mpp=slide_mpp_option(slide_mpp, [s for s in slides if s.lower().endswith(".csv")], column),
         orientations=orientations,
+        precision=precision,
         cache_dir=out,
         on_error=on_error,
         device=device,

@@ -1,10 +1,13 @@
 """Cohort: paths of slides beside a table of their targets; and how embedded cohorts are written, resumably."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,6 +16,9 @@ from tqdm.auto import tqdm
 
 from sknic.datasets.pyramid import read_description
 from sknic.exceptions import DatasetError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 TABLE = "cohort.csv"
 
@@ -43,27 +49,27 @@ class Cohort:
         return len(self.paths)
 
     @property
-    def patients(self):
+    def patients(self) -> np.ndarray:
         """Patient of each slide, object array (n_slides,): the groups of a split."""
         return self.table["patient"].to_numpy(object)
 
     @property
-    def score(self):
+    def score(self) -> float:
         """Score of each slide, float array (n_slides,)."""
         return self._column("score").to_numpy(float)
 
     @property
-    def survival(self):
+    def survival(self) -> np.ndarray:
         """Outcome of each slide's patient as scikit-survival wants it: structured array of event and time."""
         outcome = np.empty(len(self), dtype=[("event", bool), ("time", float)])
         outcome["event"], outcome["time"] = self._column("event"), self._column("time")
         return outcome
 
-    def select(self, rows):
+    def select(self, rows: ArrayLike) -> Cohort:
         """The cohort of some rows, given as a mask or as positions, in that order."""
-        rows = np.arange(len(self))[np.asarray(rows)]
-        table = self.table.iloc[rows].reset_index(drop=True)
-        return Cohort([self.paths[row] for row in rows], table, self.groups, self.missing)
+        chosen = np.arange(len(self))[np.asarray(rows)]
+        table = self.table.iloc[chosen].reset_index(drop=True)
+        return Cohort([self.paths[row] for row in chosen], table, self.groups, self.missing)
 
     def _column(self, name):
         if name not in self.table:
@@ -71,7 +77,7 @@ class Cohort:
         return self.table[name]
 
 
-def read_cohort(csv):
+def read_cohort(csv: str | Path) -> Cohort:
     """Read a cohort from a table of slides.
 
     Parameters

@@ -1,5 +1,7 @@
 """Cohorts of drawn H&E slides: liver with colorectal metastases, from layout to pyramidal TIFF."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import numpy as np
@@ -22,18 +24,18 @@ _LYMPHOID_SHARE = 0.025
 
 
 def make_histology_cohort(
-    n_slides,
-    out_dir,
+    n_slides: int,
+    out_dir: str | Path,
     *,
-    shape=(24, 24),
-    score="hotspot",
-    n_centres=3,
-    max_slides_per_patient=3,
-    file_format="generic",
-    random_state=0,
-    n_jobs=None,
-    verbose=0,
-):
+    shape: tuple[int, int] = (24, 24),
+    score: str = "hotspot",
+    n_centres: int = 3,
+    max_slides_per_patient: int = 3,
+    file_format: str = "generic",
+    random_state: int | np.random.RandomState | None = 0,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> Cohort:
     """Write a cohort of drawn H&E slides and return their paths and targets.
 
     Each slide shows liver with nests of metastatic adenocarcinoma (glands with lumens, crowded dark nuclei), a region

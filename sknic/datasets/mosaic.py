@@ -1,7 +1,10 @@
 """Cohorts of real tissue: slides laid out from labelled patches, with sources kept apart for encoders and for test."""
 
+from __future__ import annotations
+
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,23 +28,23 @@ _ROUND_MPPS = np.array([0.25, 0.5, 1.0])
 
 
 def make_mosaic_cohort(
-    patch_dir,
-    n_slides,
-    out_dir,
+    patch_dir: str | Path,
+    n_slides: int,
+    out_dir: str | Path,
     *,
-    task="colorectal",
-    roles=None,
-    cell_size=128,
-    shape=(48, 48),
-    reserve=0.4,
-    parts=None,
-    score="hotspot",
-    max_slides_per_patient=3,
-    file_format="generic",
-    random_state=0,
-    n_jobs=None,
-    verbose=0,
-):
+    task: str = "colorectal",
+    roles: dict[str, Any] | None = None,
+    cell_size: int = 128,
+    shape: tuple[int, int] = (48, 48),
+    reserve: float = 0.4,
+    parts: dict[str, Any] | None = None,
+    score: str = "hotspot",
+    max_slides_per_patient: int = 3,
+    file_format: str = "generic",
+    random_state: int | np.random.RandomState | None = 0,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> Cohort:
     """Write slides laid out from real labelled patches and return their paths and targets.
 
     Layouts, scores, growth pattern and survival are those of `make_histology_cohort`; the pixels are real. A cell is
@@ -124,7 +127,9 @@ def make_mosaic_cohort(
     return cohort
 
 
-def split_groups(patches, shares, random_state=0):
+def split_groups(
+    patches: pd.DataFrame, shares: dict[str, Any], random_state: int | np.random.RandomState | None = 0
+) -> Any:
     """Divide sources between parts, so that no source is in two parts and every label is in every part.
 
     Parameters
@@ -148,7 +153,7 @@ def split_groups(patches, shares, random_state=0):
     rng = check_random_state(random_state)
     sources = {label: sorted(set(rows["group"])) for label, rows in patches.groupby("label")}
     shares = {name: share / sum(shares.values()) for name, share in shares.items()}
-    part_of = {}
+    part_of: dict[str, str] = {}
     for label in sorted(sources, key=lambda name: (len(sources[name]), name)):
         names = [sources[label][position] for position in rng.permutation(len(sources[label]))]
         counts = dict.fromkeys(shares, 0)
@@ -158,7 +163,7 @@ def split_groups(patches, shares, random_state=0):
         for name in names:
             if name not in part_of:
                 wants = {part: (counts[part] == 0, shares[part] * len(names) - counts[part]) for part in shares}
-                part_of[name] = max(wants, key=wants.get)
+                part_of[name] = max(wants, key=wants.__getitem__)
                 counts[part_of[name]] += 1
         if not all(counts.values()):
             raise DatasetError(f"label {label!r} has {len(names)} sources, too few for the parts {list(shares)}")
@@ -199,7 +204,7 @@ def _common_mpp(tissue):
 
 def _parts_of_patients(table, parts, rng):
     """Part of each slide: patients whole, each growth pattern divided alike."""
-    part_of = {}
+    part_of: dict[str, str] = {}
     ends = np.cumsum(list(parts.values())) / sum(parts.values())
     for _, rows in table.groupby("pattern"):
         patients = rng.permutation(sorted(set(rows["patient"])))

@@ -1,5 +1,7 @@
 """Read folders of labelled patches: a patches.csv beside its images, or task/class/image folders."""
 
+from __future__ import annotations
+
 import os
 from pathlib import Path
 
@@ -15,7 +17,9 @@ TABLE = "patches.csv"
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 
 
-def load_patch_folder(root, out=None, *, verbose=1):
+def load_patch_folder(
+    root: str | Path, out: str | Path | None = None, *, verbose: int = 1
+) -> tuple[np.ndarray, pd.DataFrame]:
     """Read all patches of a folder into one array, with their labels beside it.
 
     Parameters

@@ -1,5 +1,7 @@
 """Labelled patches of drawn tissue: four tasks like the paper's, from many sources and several scanners."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -55,7 +57,14 @@ class PatchTasks:
         return iter((self.patches, self.labels))
 
 
-def make_patch_tasks(n_patches=2000, *, n_centres=4, patch_size=64, patches_per_source=16, random_state=0):
+def make_patch_tasks(
+    n_patches: int = 2000,
+    *,
+    n_centres: int = 4,
+    patch_size: int = 64,
+    patches_per_source: int = 16,
+    random_state: int | np.random.RandomState | None = 0,
+) -> PatchTasks:
     """Draw labelled patches of four tasks, as the paper's encoder learns them (section 4.1).
 
     lymph (tumour or normal lymph node), mitosis (a mitotic figure in the middle or not), prostate (epithelium or

@@ -1,11 +1,15 @@
 """Write pyramidal JPEG TIFFs that OpenSlide opens, band by band, so that gigapixel slides need little memory."""
 
+from __future__ import annotations
+
 import os
 import struct
 import tempfile
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tifffile
@@ -30,7 +34,17 @@ class Layout:
 LAYOUTS = {"generic": Layout(256, 2, 32, (2, 2)), "aperio": Layout(240, 4, 3, (2, 1))}
 
 
-def write_pyramid(path, pixels, size=None, *, mpp, layout="generic", downsamples=None, quality=85, description=""):
+def write_pyramid(
+    path: str | Path,
+    pixels: Any,
+    size: tuple[int, int] | None = None,
+    *,
+    mpp: float | None,
+    layout: str = "generic",
+    downsamples: Sequence[int] | None = None,
+    quality: int = 85,
+    description: str = "",
+) -> str:
     """Write a tiled, JPEG-compressed, pyramidal TIFF.
 
     The file appears under its name only once it is complete. The same pixels and settings give the same bytes.

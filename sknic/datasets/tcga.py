@@ -1,5 +1,10 @@
 """TCGA: slides joined to the curated outcomes of the TCGA-CDR."""
 
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
 from sknic.datasets.cohort import Cohort
 from sknic.datasets.slide_files import read_table, report_missing, slide_files
 from sknic.exceptions import DatasetError
@@ -9,8 +14,15 @@ _GROUPS = {"CRC": ("COAD", "READ"), "GBMLGG": ("GBM", "LGG"), "NSCLC": ("LUAD", 
 
 
 def load_tcga_survival(
-    slides_dir, cdr_csv, slide_csv, cancer, endpoint="PFI", *, diagnostic_only=True, on_missing="raise"
-):
+    slides_dir: str | Path,
+    cdr_csv: str | Path,
+    slide_csv: str | Path,
+    cancer: Any,
+    endpoint: str = "PFI",
+    *,
+    diagnostic_only: bool = True,
+    on_missing: str = "raise",
+) -> Cohort:
     """Join TCGA slides to the survival of their patients.
 
     Slides (TCGA-XX-XXXX-01Z-00-DX1.<uuid>.svs, about 1 GB each; BRCA alone has 1,100 diagnostic ones) are open access

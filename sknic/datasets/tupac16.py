@@ -1,6 +1,9 @@
 """TUPAC16: breast cancer slides with mitosis and molecular proliferation scores (the paper's section 4.2)."""
 
+from __future__ import annotations
+
 import re
+from pathlib import Path
 
 from sknic.datasets.cohort import Cohort
 from sknic.datasets.slide_files import read_table, report_missing, slide_files
@@ -9,7 +12,7 @@ from sknic.exceptions import DatasetError
 _SCORES = ("mitosis_score", "molecular_score")
 
 
-def load_tupac16(slides_dir, truth_csv, *, on_missing="raise"):
+def load_tupac16(slides_dir: str | Path, truth_csv: str | Path, *, on_missing: str = "raise") -> Cohort:
     """Join the slides of TUPAC16 to their scores.
 
     The 500 training slides (TUPAC-TR-001.svs and so on, several hundred GB) come from TCGA and are given out by the

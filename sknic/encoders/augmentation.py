@@ -1,6 +1,7 @@
 """Augmentation of whole batches of patches, one draw per patch, on the device where the batch is."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -216,14 +217,14 @@ def hue_saturation(x, hue_shift, saturation_shift):
     return from_hsv(hue + hue_shift[:, None, None], saturation, value)
 
 
-_SHAPE = {
+_SHAPE: dict[str, Any] = {
     "scale": (0.8, 1.2),
     "elastic_alpha": (80.0, 120.0),
     "elastic_sigma": (9.0, 11.0),
     "noise": (0.0, 0.1),
     "blur": (0.0, 0.1),
 }
-_TONE = {"brightness": (0.65, 1.35), "contrast": (0.5, 1.5)}
+_TONE: dict[str, Any] = {"brightness": (0.65, 1.35), "contrast": (0.5, 1.5)}
 # "heavy" is the paper's; "light" leaves shape, brightness and contrast alone; "strong" goes further in colour.
 PRESETS = {
     "light": Augmentation(hue=0.1, saturation=0.1, hed=0.05),

@@ -1,9 +1,15 @@
 """The contract of every encoder: transform, embedder, fingerprint, sizes, save."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
 
+import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
@@ -32,22 +38,22 @@ class BaseEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     """
 
     @abstractmethod
-    def fit(self, X, y=None):
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Learn the encoder."""
 
     @property
-    def patch_size(self):
+    def patch_size(self) -> int:
         """Width in px, at `mpp`, of the patches the encoder is made for; int."""
         check_is_fitted(self)
         return self.patch_size_
 
     @property
-    def input_size(self):
+    def input_size(self) -> int | None:
         """Width in px that the network sees; int, or None for any."""
         check_is_fitted(self)
         return self.input_size_
 
-    def transform(self, X):
+    def transform(self, X: np.ndarray) -> np.ndarray:
         """Embed patches.
 
         Parameters
@@ -71,7 +77,7 @@ class BaseEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             self._embedder = (key, self.embedder(device))
         return self._embedder[1](X)
 
-    def embedder(self, device="cpu", precision="float32"):
+    def embedder(self, device: str = "cpu", precision: str = "float32") -> Callable:
         """Return a fast function from patches to embeddings that threads may share.
 
         Parameters
@@ -88,7 +94,7 @@ class BaseEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         size = self.input_size_
         return folded_embedder(self.network_, SCALE, SHIFT, self.network_.out_features, size, device, precision)
 
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         """Return a hex digest that changes when, and only when, the output of `transform` can."""
         check_is_fitted(self)
         settings, state = self._identity()
@@ -103,7 +109,7 @@ class BaseEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """All that decides the output of `transform`: settings that JSON can hold, and tensors."""
         return {"network": self.network_.description, "input_size": self.input_size_}, self.network_.state_dict()
 
-    def save(self, path):
+    def save(self, path: str | Path) -> None:
         """Write the fitted encoder to a safetensors file, which `load_encoder` reads.
 
         Parameters

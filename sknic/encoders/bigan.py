@@ -1,6 +1,9 @@
 """BiGANEncoder: an encoder that learns against a generator and a discriminator."""
 
+from __future__ import annotations
+
 import time
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -62,17 +65,17 @@ class BiGANEncoder(UnsupervisedEncoder):
 
     def __init__(
         self,
-        code_size=128,
-        mpp=0.5,
-        augmentation="light",
-        max_epochs=100,
-        batch_size=64,
-        lr=2e-4,
-        validation_fraction=0.2,
-        device="auto",
-        random_state=None,
-        verbose=0,
-    ):
+        code_size: int = 128,
+        mpp: float = 0.5,
+        augmentation: str | Callable | None = "light",
+        max_epochs: int = 100,
+        batch_size: int = 64,
+        lr: float = 2e-4,
+        validation_fraction: float = 0.2,
+        device: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.code_size = code_size
         self.mpp = mpp
         self.augmentation = augmentation
@@ -95,7 +98,7 @@ class BiGANEncoder(UnsupervisedEncoder):
         self.discriminator_accuracy_ = self.history_[-1]["discriminator_accuracy"]
         self._drawn = to_patches(self.generator_, codes.numpy())
 
-    def draw(self, n=16, random_state=None):
+    def draw(self, n: int = 16, random_state: int | np.random.RandomState | None = None) -> np.ndarray:
         """Draw patches from random codes; only where `fit` ran, not after `load_encoder`.
 
         Parameters

@@ -1,5 +1,8 @@
 """ContrastiveEncoder: an encoder that learns to tell two views of one patch from views of two patches."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -134,19 +137,19 @@ class ContrastiveEncoder(UnsupervisedEncoder):
 
     def __init__(
         self,
-        code_size=128,
-        mpp=0.5,
-        augmentation="heavy",
-        max_epochs=100,
-        batch_size=64,
-        lr=1e-3,
-        min_lr=1e-5,
-        patience=8,
-        validation_fraction=0.2,
-        device="auto",
-        random_state=None,
-        verbose=0,
-    ):
+        code_size: int = 128,
+        mpp: float = 0.5,
+        augmentation: str | Callable | None = "heavy",
+        max_epochs: int = 100,
+        batch_size: int = 64,
+        lr: float = 1e-3,
+        min_lr: float = 1e-5,
+        patience: int = 8,
+        validation_fraction: float = 0.2,
+        device: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.code_size = code_size
         self.mpp = mpp
         self.augmentation = augmentation

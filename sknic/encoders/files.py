@@ -1,24 +1,31 @@
 """Encoder files: weights as safetensors, everything else as JSON in its header, a checksum over both."""
 
+from __future__ import annotations
+
 import contextlib
 import json
 import os
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from sknic import __version__
-from sknic.encoders.base import digest
+from sknic.encoders.base import BaseEncoder, digest
 from sknic.exceptions import EncoderFileError
+
+if TYPE_CHECKING:
+    from torch import nn
+
 
 FORMAT = "sknic encoder 1"
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _FOREIGN = {b"\x80": "a pickle", b"PK": "a zip archive (PyTorch, Keras 3 or numpy)", b"\x93NUMPY": "a numpy array"}
 
 
-def load_encoder(path, device="auto", module=None):
+def load_encoder(path: str | Path, device: str = "auto", module: nn.Module | None = None) -> BaseEncoder:
     """Read an encoder file: our own safetensors, or a published Keras HDF5 file.
 
     No code in a file is ever run.

@@ -177,9 +177,13 @@ class Embedder:
         with torch.inference_mode(), self._exact():
             for start in range(0, len(patches), self.batch_size):
                 batch = np.require(patches[start : start + self.batch_size], requirements=["C", "W"])
-                pixels = to_pixels(torch.from_numpy(batch).to(self.device), self.input_size)
+                pixels = to_pixels(self._on_device(torch.from_numpy(batch)), self.input_size)
                 embeddings[start : start + len(batch)] = self.network(pixels.to(self.dtype)).float().cpu().numpy()
         return embeddings
+
+    def _on_device(self, batch):
+        """From pinned memory the copy to a GPU runs beside its work."""
+        return batch if self.device.type == "cpu" else batch.pin_memory().to(self.device, non_blocking=True)
 
     def _exact(self):
         """On CUDA, convolutions in float32 proper: TensorFloat-32, cuDNN's default, is off by a thousandth."""

@@ -1,10 +1,14 @@
 """Reads the published Keras HDF5 encoders without Keras: a chain of layers and its weights, and nothing that runs."""
 
+from __future__ import annotations
+
 import io
 import json
 import os
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -41,11 +45,11 @@ class KerasEncoder(BaseEncoder):
     Published encoders of 64 px input were applied to patches of 128 px at 0.5 um per px, averaged 2x2.
     """
 
-    def __init__(self, path=None, device="auto"):
+    def __init__(self, path: str | Path | None = None, device: str = "auto") -> None:
         self.path = path
         self.device = device
 
-    def fit(self, X=None, y=None):
+    def fit(self, X: Any = None, y: Any = None) -> Self:
         """Read the file; X and y are ignored.
 
         Raises
@@ -60,7 +64,7 @@ class KerasEncoder(BaseEncoder):
     mpp = 0.5
 
     @property
-    def code_size(self):
+    def code_size(self) -> int:
         """Numbers of an embedding; int."""
         return self.network_.out_features
 

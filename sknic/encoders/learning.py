@@ -1,6 +1,9 @@
 """What all trained encoders share: views of patches, a net whose module has its own loss, signs of a collapse."""
 
+from __future__ import annotations
+
 import warnings
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
@@ -13,6 +16,10 @@ from sknic.encoders.labels import check_rows
 from sknic.exceptions import CollapseWarning
 from sknic.splits import make_random, split
 from sknic.training import Net
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 
 # Patches that the evidence of learning is computed from, at most.
 EVIDENCE_ROWS = 1024
@@ -66,9 +73,9 @@ class UnsupervisedEncoder(BaseEncoder):
     """
 
     # Names of the fitted attributes that show what was learnt; they are kept in the file.
-    _evidence = ("effective_dimension_", "history_")
+    _evidence: tuple[str, ...] = ("effective_dimension_", "history_")
 
-    def fit(self, X, y=None, groups=None):
+    def fit(self, X: np.ndarray, y: Any = None, groups: ArrayLike | None = None) -> Self:
         """Train the encoder.
 
         Parameters
@@ -96,10 +103,10 @@ class UnsupervisedEncoder(BaseEncoder):
         X = check_patches(X)
         groups = check_rows("groups", groups, len(X))
         random = make_random(self.random_state)
-        rows = split(len(X), self.validation_fraction, groups=groups, random_state=random)
+        train, valid = split(len(X), self.validation_fraction, groups=groups, random_state=random)
         self.input_size_ = self.patch_size_ = X.shape[1]
-        self._learn(X, *rows, groups, random)
-        held_out = np.ascontiguousarray(X[rows[1][:EVIDENCE_ROWS]])
+        self._learn(X, train, valid, groups, random)
+        held_out = np.ascontiguousarray(X[valid[:EVIDENCE_ROWS]])
         embeddings = self.embedder()(held_out)
         self.effective_dimension_ = effective_dimension(embeddings)
         self._warn(self._signs(held_out, embeddings))

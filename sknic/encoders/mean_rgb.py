@@ -1,5 +1,9 @@
 """MeanRGBEncoder: the mean colour of a patch, the baseline that every encoder must beat."""
 
+from __future__ import annotations
+
+from typing import Any, Self
+
 from sknic.encoders.base import BaseEncoder
 from sknic.encoders.networks import Chain
 
@@ -19,22 +23,22 @@ class MeanRGBEncoder(BaseEncoder):
         "auto", "cpu" or "cuda".
     """
 
-    patch_size = None  # Here it is a parameter, not what was learnt.
+    patch_size: int = None  # type: ignore[assignment]  # Here it is a parameter, not what was learnt.
     code_size = 3
     network_ = Chain([("global_average", {})])
     input_size_ = None
 
-    def __init__(self, patch_size=128, mpp=0.5, device="auto"):
+    def __init__(self, patch_size: int = 128, mpp: float = 0.5, device: str = "auto") -> None:
         self.patch_size = patch_size
         self.mpp = mpp
         self.device = device
 
-    def fit(self, X=None, y=None):
+    def fit(self, X: Any = None, y: Any = None) -> Self:
         """Do nothing."""
         return self
 
     @property
-    def patch_size_(self):
+    def patch_size_(self) -> int:
         return self.patch_size
 
     @classmethod

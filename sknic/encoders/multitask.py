@@ -1,7 +1,11 @@
 """MultitaskEncoder: an encoder that learns several labelled tasks at once (the paper's)."""
 
+from __future__ import annotations
+
 import os
+from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -18,6 +22,9 @@ from sknic.encoders.task_heads import TaskHeads, known_heads
 from sknic.exceptions import DegenerateDataError
 from sknic.splits import make_random, split
 from sknic.training import history, train
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 class MultitaskEncoder(TaskHeads, BaseEncoder):
@@ -87,23 +94,23 @@ class MultitaskEncoder(TaskHeads, BaseEncoder):
 
     def __init__(
         self,
-        code_size=128,
-        tasks=None,
-        init=None,
-        mpp=0.5,
-        augmentation="heavy",
-        max_epochs=100,
-        batch_size=128,
-        lr=1e-3,
-        min_lr=1e-5,
-        patience=8,
-        validation_fraction=0.2,
-        task_weights=None,
-        unlabelled_weight=0.0,
-        device="auto",
-        random_state=None,
-        verbose=0,
-    ):
+        code_size: int = 128,
+        tasks: Any = None,
+        init: Any = None,
+        mpp: float = 0.5,
+        augmentation: str | Callable | None = "heavy",
+        max_epochs: int = 100,
+        batch_size: int = 128,
+        lr: float = 1e-3,
+        min_lr: float = 1e-5,
+        patience: int = 8,
+        validation_fraction: float | None = 0.2,
+        task_weights: Any = None,
+        unlabelled_weight: float = 0.0,
+        device: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.code_size = code_size
         self.tasks = tasks
         self.init = init
@@ -121,7 +128,9 @@ class MultitaskEncoder(TaskHeads, BaseEncoder):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X, y=None, groups=None, centers=None):
+    def fit(
+        self, X: np.ndarray, y: Any = None, groups: ArrayLike | None = None, centers: ArrayLike | None = None
+    ) -> Self:
         """Train encoder and heads.
 
         Parameters

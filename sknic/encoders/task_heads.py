@@ -1,5 +1,9 @@
 """What the heads of a multitask encoder answer: classes, probabilities, scores; and how they are kept in a file."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import torch
@@ -25,13 +29,19 @@ def known_heads(encoder, tasks):
 class TaskHeads:
     """Mixin of an encoder with `heads_`, `task_names_`, `_classes` and `_one_column`."""
 
+    heads_: Any
+    task_names_: list[str]
+    transform: Any
+    _classes: list[np.ndarray]
+    _one_column: bool
+
     @property
-    def classes_(self):
+    def classes_(self) -> Any:
         """Classes of each task, or of the only one when y was 1-D."""
         check_is_fitted(self)
         return self._classes[0] if self._one_column else self._classes
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: np.ndarray) -> Any:
         """Probabilities of the classes.
 
         Parameters
@@ -48,7 +58,7 @@ class TaskHeads:
             probabilities = [head(codes).softmax(1).numpy() for head in self.heads_]
         return probabilities[0] if self._one_column else probabilities
 
-    def predict(self, X):
+    def predict(self, X: np.ndarray) -> np.ndarray:
         """Most probable classes.
 
         Parameters
@@ -66,7 +76,7 @@ class TaskHeads:
         same_type = len({classes.dtype.kind for classes in self._classes}) == 1
         return np.stack(columns, axis=1) if same_type else np.stack([c.astype(object) for c in columns], axis=1)
 
-    def score(self, X, y):
+    def score(self, X: np.ndarray, y: Any) -> float:
         """Mean over the tasks of the balanced accuracy, on the patches that have a label.
 
         Parameters
@@ -80,7 +90,7 @@ class TaskHeads:
         """
         return float(self.score_tasks(X, y)["balanced_accuracy"].mean())
 
-    def score_tasks(self, X, y):
+    def score_tasks(self, X: np.ndarray, y: Any) -> pd.DataFrame:
         """Accuracy of each task, on the patches that have a label for it.
 
         Parameters

@@ -1,6 +1,10 @@
 """TorchEncoder: any torch module, a foundation model for instance, as an encoder."""
 
+from __future__ import annotations
+
 import copy
+from collections.abc import Sequence
+from typing import Any, Self
 
 import torch
 from sklearn.utils.validation import check_is_fitted
@@ -70,15 +74,15 @@ class TorchEncoder(BaseEncoder):
 
     def __init__(
         self,
-        module,
-        input_size=224,
-        mpp=0.5,
-        mean=(0.5, 0.5, 0.5),
-        std=(0.5, 0.5, 0.5),
-        output=None,
-        batch_size=None,
-        device="auto",
-    ):
+        module: nn.Module,
+        input_size: int = 224,
+        mpp: float = 0.5,
+        mean: Sequence[float] = (0.5, 0.5, 0.5),
+        std: Sequence[float] = (0.5, 0.5, 0.5),
+        output: str | None = None,
+        batch_size: int | None = None,
+        device: str = "auto",
+    ) -> None:
         self.module = module
         self.input_size = input_size
         self.mpp = mpp
@@ -89,9 +93,9 @@ class TorchEncoder(BaseEncoder):
         self.device = device
 
     # Here it is a parameter, not what was learnt.
-    input_size = None
+    input_size: int = None  # type: ignore[assignment]
 
-    def fit(self, X=None, y=None):
+    def fit(self, X: Any = None, y: Any = None) -> Self:
         """Check the module with one black patch; X and y are ignored.
 
         Raises
@@ -115,20 +119,20 @@ class TorchEncoder(BaseEncoder):
         return Normalised(module, self.mean, self.std, self.output).eval()
 
     @property
-    def code_size(self):
+    def code_size(self) -> int:
         """Numbers of an embedding; int."""
         check_is_fitted(self)
         return self.code_size_
 
     @property
-    def patch_size_(self):
+    def patch_size_(self) -> Any:
         return self.input_size
 
     @property
     def _n_features_out(self):
         return self.code_size_
 
-    def embedder(self, device="cpu", precision="float32"):
+    def embedder(self, device: str = "cpu", precision: str = "float32") -> Any:
         check_is_fitted(self)
         return Embedder(self._network(), self.code_size_, self.input_size, device, precision, self.batch_size)
 

@@ -1,5 +1,8 @@
 """VAEEncoder: an encoder that learns to draw patches again from their codes."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -111,20 +114,20 @@ class VAEEncoder(UnsupervisedEncoder):
 
     def __init__(
         self,
-        code_size=128,
-        gamma=5e-5,
-        mpp=0.5,
-        augmentation="light",
-        max_epochs=100,
-        batch_size=64,
-        lr=1e-3,
-        min_lr=1e-5,
-        patience=8,
-        validation_fraction=0.2,
-        device="auto",
-        random_state=None,
-        verbose=0,
-    ):
+        code_size: int = 128,
+        gamma: float = 5e-5,
+        mpp: float = 0.5,
+        augmentation: str | Callable | None = "light",
+        max_epochs: int = 100,
+        batch_size: int = 64,
+        lr: float = 1e-3,
+        min_lr: float = 1e-5,
+        patience: int = 8,
+        validation_fraction: float = 0.2,
+        device: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.code_size = code_size
         self.gamma = gamma
         self.mpp = mpp
@@ -161,7 +164,7 @@ class VAEEncoder(UnsupervisedEncoder):
         self.network_, self.decoder_ = module.network, module.decoder
         self.history_ = history(net)
 
-    def reconstruct(self, X):
+    def reconstruct(self, X: np.ndarray) -> np.ndarray:
         """Draw patches again from their embeddings; only where `fit` ran, not after `load_encoder`.
 
         Parameters

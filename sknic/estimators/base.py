@@ -1,7 +1,11 @@
 """What the three grid estimators share: reading X, the split, the training, and the mean over crops."""
 
+from __future__ import annotations
+
 import os
+from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -121,26 +125,26 @@ class GridEstimator(BaseEstimator):
     def __init__(
         self,
         *,
-        crop_size="auto",
-        padding="same",
-        n_filters=128,
-        dropout=0.2,
-        l2=1e-5,
-        lr=1e-2,
-        min_lr=1e-5,
-        batch_size=16,
-        max_epochs=100,
-        min_batches=32,
-        patience=4,
-        validation_fraction=0.25,
-        n_crops=10,
-        module=None,
-        callbacks=None,
-        device="auto",
-        n_threads=1,
-        random_state=None,
-        verbose=0,
-    ):
+        crop_size: int | str = "auto",
+        padding: str = "same",
+        n_filters: int = 128,
+        dropout: float = 0.2,
+        l2: float = 1e-5,
+        lr: float = 1e-2,
+        min_lr: float = 1e-5,
+        batch_size: int = 16,
+        max_epochs: int = 100,
+        min_batches: int = 32,
+        patience: int = 4,
+        validation_fraction: float | None = 0.25,
+        n_crops: int = 10,
+        module: Callable | None = None,
+        callbacks: list | None = None,
+        device: str | torch.device = "auto",
+        n_threads: int | None = 1,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.crop_size = crop_size
         self.padding = padding
         self.n_filters = n_filters
@@ -263,7 +267,7 @@ class GridEstimator(BaseEstimator):
         np.add.at(total, crops.owner, outputs)
         return total / np.bincount(crops.owner, minlength=len(grids))[:, None]
 
-    def save(self, path):
+    def save(self, path: str | Path) -> None:
         """Write the fitted estimator to a safetensors file, which `load_estimator` reads; no pickle.
 
         Callbacks, the device and a RandomState are not kept; of a network that is not sknic's, the name.

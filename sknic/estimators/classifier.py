@@ -1,5 +1,10 @@
 """GridCNNClassifier: the class of a slide from its grid."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
 import torch
 from sklearn.base import ClassifierMixin
@@ -9,6 +14,9 @@ from torch.nn import functional
 
 from sknic.estimators.base import CohortLoss, GridEstimator
 from sknic.exceptions import DegenerateDataError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 def balanced_cross_entropy(logits, codes):
@@ -97,27 +105,27 @@ class GridCNNClassifier(ClassifierMixin, GridEstimator):
     def __init__(
         self,
         *,
-        crop_size="auto",
-        padding="same",
-        n_filters=128,
-        dropout=0.2,
-        l2=1e-5,
-        lr=1e-2,
-        min_lr=1e-5,
-        batch_size=16,
-        max_epochs=100,
-        min_batches=32,
-        patience=4,
-        validation_fraction=0.25,
-        n_crops=10,
-        module=None,
-        callbacks=None,
-        device="auto",
-        n_threads=1,
-        random_state=None,
-        verbose=0,
-        balanced=True,
-    ):
+        crop_size: int | str = "auto",
+        padding: str = "same",
+        n_filters: int = 128,
+        dropout: float = 0.2,
+        l2: float = 1e-5,
+        lr: float = 1e-2,
+        min_lr: float = 1e-5,
+        batch_size: int = 16,
+        max_epochs: int = 100,
+        min_batches: int = 32,
+        patience: int = 4,
+        validation_fraction: float | None = 0.25,
+        n_crops: int = 10,
+        module: Callable | None = None,
+        callbacks: list | None = None,
+        device: str | torch.device = "auto",
+        n_threads: int | None = 1,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+        balanced: bool = True,
+    ) -> None:
         super().__init__(
             crop_size=crop_size,
             padding=padding,
@@ -141,7 +149,7 @@ class GridCNNClassifier(ClassifierMixin, GridEstimator):
         )
         self.balanced = balanced
 
-    def fit(self, X, y, groups=None):
+    def fit(self, X: Any, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
         """Train the network.
 
         Parameters
@@ -175,7 +183,7 @@ class GridCNNClassifier(ClassifierMixin, GridEstimator):
             raise DegenerateDataError(f"y holds one class, {self.classes_[0]!r}; a classifier needs two or more")
         return codes
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Any) -> np.ndarray:
         """Probability of each class, float (n, n_classes) in the order of `classes_`.
 
         Parameters
@@ -184,7 +192,7 @@ class GridCNNClassifier(ClassifierMixin, GridEstimator):
         """
         return self._predict_outputs(X, softmax)
 
-    def predict(self, X):
+    def predict(self, X: Any) -> np.ndarray:
         """Most probable class, array (n,).
 
         Parameters

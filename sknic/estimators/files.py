@@ -1,11 +1,15 @@
 """Files of fitted estimators: weights as safetensors, everything else as JSON in its header; no pickle."""
 
+from __future__ import annotations
+
 import contextlib
 import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from safetensors import SafetensorError
@@ -14,6 +18,10 @@ from safetensors.torch import load, save
 from sknic import __version__
 from sknic.estimators.network import AttentionMIL, GridCNN
 from sknic.exceptions import ModelFileError
+
+if TYPE_CHECKING:
+    import torch
+
 
 FORMAT = "sknic estimator 1"
 _OWN_MODULES = {None: None, "GridCNN": GridCNN, "AttentionMIL": AttentionMIL}
@@ -72,7 +80,7 @@ def read_estimator(path):
     return header, weights
 
 
-def load_estimator(path, device="auto", module=None):
+def load_estimator(path: str | Path, device: str | torch.device = "auto", module: Callable | None = None) -> Any:
     """Read a fitted estimator that `save` wrote. No code in a file is ever run.
 
     Parameters

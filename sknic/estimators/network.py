@@ -1,5 +1,7 @@
 """The networks that read a crop of a grid: the paper's CNN, and attention over a bag of its cells."""
 
+from __future__ import annotations
+
 import torch
 from torch import nn
 
@@ -44,7 +46,9 @@ class GridCNN(nn.Module):
         "same" takes a canvas of any size; the mean over the positions that are left is taken.
     """
 
-    def __init__(self, n_channels, n_outputs, n_filters=128, dropout=0.2, padding="same"):
+    def __init__(
+        self, n_channels: int, n_outputs: int, n_filters: int = 128, dropout: float = 0.2, padding: str = "same"
+    ) -> None:
         super().__init__()
         self.blocks = nn.Sequential(
             *(
@@ -62,7 +66,7 @@ class GridCNN(nn.Module):
             nn.Linear(n_filters, 128, bias=False), nn.BatchNorm1d(128), nn.LeakyReLU(0.2), nn.Linear(128, n_outputs)
         )
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map crops (n, C, height, width), best in channels-last memory, to (n, n_outputs)."""
         return self.head(self.blocks(x).mean(dim=(2, 3)))
 
@@ -80,7 +84,9 @@ class AttentionMIL(nn.Module):
     dropout : float
     """
 
-    def __init__(self, n_channels, n_outputs, n_hidden=128, n_attention=64, dropout=0.2):
+    def __init__(
+        self, n_channels: int, n_outputs: int, n_hidden: int = 128, n_attention: int = 64, dropout: float = 0.2
+    ) -> None:
         super().__init__()
         self.embed = nn.Sequential(nn.Linear(n_channels, n_hidden), nn.LeakyReLU(0.2), nn.Dropout(dropout))
         self.value = nn.Linear(n_hidden, n_attention)
@@ -88,7 +94,7 @@ class AttentionMIL(nn.Module):
         self.weight = nn.Linear(n_attention, 1)
         self.head = nn.Linear(n_hidden, n_outputs)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map crops (n, C, height, width) to (n, n_outputs); cells that are all zero are background."""
         bag = x.flatten(2).transpose(1, 2)
         tissue = (bag != 0).any(dim=2)

@@ -1,5 +1,9 @@
 """GridCNNRegressor: numbers of a slide from its grid."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
 import torch
 from sklearn.base import RegressorMixin
@@ -8,6 +12,9 @@ from torch.nn import functional
 
 from sknic.estimators.base import GridEstimator
 from sknic.splits import quantile_bins
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 class GridCNNRegressor(RegressorMixin, GridEstimator):
@@ -86,7 +93,7 @@ class GridCNNRegressor(RegressorMixin, GridEstimator):
         tags.target_tags.multi_output = True
         return tags
 
-    def fit(self, X, y, groups=None):
+    def fit(self, X: Any, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
         """Train the network.
 
         Parameters
@@ -109,7 +116,7 @@ class GridCNNRegressor(RegressorMixin, GridEstimator):
         )
         return self
 
-    def _read_numbers(self, grids, y):
+    def _read_numbers(self, grids: list, y: Any) -> np.ndarray:
         y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
         check_consistent_length(grids, y)
         self.y_ndim_ = y.ndim
@@ -118,7 +125,7 @@ class GridCNNRegressor(RegressorMixin, GridEstimator):
         self.target_mean_, self.target_scale_ = y.mean(axis=0), np.where(spread > 0, spread, 1.0)
         return y
 
-    def predict(self, X):
+    def predict(self, X: Any) -> np.ndarray:
         """Predicted numbers, float (n,) or (n, n_outputs) as y was.
 
         Parameters

@@ -1,6 +1,10 @@
 """GridCoxSurvival: the risk of a patient from the grid of a slide."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
@@ -16,6 +20,9 @@ from sknic.estimators.cox import (
     cumulative_hazard_functions,
     survival_functions,
 )
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 def risk_loss(output, target, ties):
@@ -101,27 +108,27 @@ class GridCoxSurvival(GridEstimator):
     def __init__(
         self,
         *,
-        crop_size="auto",
-        padding="same",
-        n_filters=128,
-        dropout=0.2,
-        l2=1e-5,
-        lr=1e-2,
-        min_lr=1e-5,
-        batch_size=16,
-        max_epochs=100,
-        min_batches=32,
-        patience=4,
-        validation_fraction=0.25,
-        n_crops=10,
-        module=None,
-        callbacks=None,
-        device="auto",
-        n_threads=1,
-        random_state=None,
-        verbose=0,
-        ties="efron",
-    ):
+        crop_size: int | str = "auto",
+        padding: str = "same",
+        n_filters: int = 128,
+        dropout: float = 0.2,
+        l2: float = 1e-5,
+        lr: float = 1e-2,
+        min_lr: float = 1e-5,
+        batch_size: int = 16,
+        max_epochs: int = 100,
+        min_batches: int = 32,
+        patience: int = 4,
+        validation_fraction: float | None = 0.25,
+        n_crops: int = 10,
+        module: Callable | None = None,
+        callbacks: list | None = None,
+        device: str | torch.device = "auto",
+        n_threads: int | None = 1,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+        ties: str = "efron",
+    ) -> None:
         super().__init__(
             crop_size=crop_size,
             padding=padding,
@@ -150,7 +157,7 @@ class GridCoxSurvival(GridEstimator):
         tags.target_tags.required = True
         return tags
 
-    def fit(self, X, y, groups=None):
+    def fit(self, X: Any, y: np.ndarray, groups: ArrayLike | None = None) -> Self:
         """Train the network, then estimate the baseline hazard.
 
         Parameters
@@ -193,7 +200,7 @@ class GridCoxSurvival(GridEstimator):
     def _read_target(self, y):
         return as_survival(y)
 
-    def predict(self, X):
+    def predict(self, X: Any) -> np.ndarray:
         """Risk, the log of the hazard ratio to the mean slide of `fit`: float (n,), higher for shorter survival.
 
         Parameters
@@ -202,7 +209,7 @@ class GridCoxSurvival(GridEstimator):
         """
         return self._predict_outputs(X)[:, 0] - self.mean_risk_
 
-    def predict_survival_function(self, X, return_array=False):
+    def predict_survival_function(self, X: Any, return_array: bool = False) -> Any:
         """Probability of surviving each time.
 
         Parameters
@@ -214,7 +221,7 @@ class GridCoxSurvival(GridEstimator):
         functions = survival_functions(self.predict(X), self.event_times_, self.baseline_hazard_)
         return self._evaluated(functions) if return_array else functions
 
-    def predict_cumulative_hazard_function(self, X, return_array=False):
+    def predict_cumulative_hazard_function(self, X: Any, return_array: bool = False) -> Any:
         """Cumulative hazard at each time.
 
         Parameters
@@ -229,7 +236,7 @@ class GridCoxSurvival(GridEstimator):
     def _evaluated(self, functions):
         return np.array([function(self.event_times_) for function in functions])
 
-    def score(self, X, y):
+    def score(self, X: Any, y: Any) -> float:
         """Concordance index (Harrell) of the predicted risks.
 
         Parameters

@@ -1,12 +1,20 @@
 """Which training tasks matter: the analysis of the paper's section 4.3 for any set of runs."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 
 from sknic.evaluation.metrics import spearman
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
-def task_inclusion(included, result):
+
+def task_inclusion(included: pd.DataFrame | Mapping, result: ArrayLike) -> pd.Series:
     """Correlate the inclusion of each task with the result (the paper's Table 2).
 
     Parameters
@@ -30,7 +38,7 @@ def task_inclusion(included, result):
     return pd.Series({task: spearman(result, included[task]) for task in included}, name="spearman")
 
 
-def by_task_count(included, result):
+def by_task_count(included: pd.DataFrame | Mapping, result: ArrayLike) -> pd.DataFrame:
     """Mean, standard deviation and number of the results by number of tasks (the paper's Fig. 3).
 
     Parameters

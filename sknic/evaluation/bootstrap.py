@@ -1,5 +1,10 @@
 """Confidence intervals that resample patients, not slides."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy import stats
 from sklearn.utils import check_random_state
@@ -10,12 +15,25 @@ from sknic.evaluation.results import Comparison, Estimate
 from sknic.evaluation.targets import as_target
 from sknic.exceptions import DegenerateDataError
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+
 # Resamples that lack a class or an event are drawn again; where that happens oftener than this, the interval would
 # describe another experiment.
 _MAX_DEGENERATE = 0.1
 
 
-def estimate(metric, y_true, y_pred, *, groups=None, level=0.95, n_resamples=1000, random_state=0):
+def estimate(
+    metric: str | Callable,
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    *,
+    groups: ArrayLike | None = None,
+    level: float = 0.95,
+    n_resamples: int = 1000,
+    random_state: int | np.random.RandomState | None = 0,
+) -> Estimate:
     """Measure predictions, with a percentile bootstrap interval.
 
     Parameters
@@ -51,14 +69,24 @@ def estimate(metric, y_true, y_pred, *, groups=None, level=0.95, n_resamples=100
     >>> estimate("accuracy", [0, 1, 1, 0], [0, 1, 1, 1], groups=["a", "b", "c", "d"])
     Estimate(0.750 [0.250, 1.000], level=0.95, n=4)
     """
-    metric, y_true, y_pred = get_metric(metric), as_target(y_true), np.asarray(y_pred)
-    value = metric(y_true, y_pred)
-    units = independent_units(y_true, groups)
-    result = bootstrap(lambda rows: (metric(y_true[rows], y_pred[rows]),), units, level, n_resamples, random_state)
+    measure, true, predicted = get_metric(metric), as_target(y_true), np.asarray(y_pred)
+    value = measure(true, predicted)
+    units = independent_units(true, groups)
+    result = bootstrap(lambda rows: (measure(true[rows], predicted[rows]),), units, level, n_resamples, random_state)
     return _estimates([value], result, level, len(units))[0]
 
 
-def compare(metric, y_true, pred_a, pred_b, *, groups=None, level=0.95, n_resamples=1000, random_state=0):
+def compare(
+    metric: str | Callable | None,
+    y_true: ArrayLike,
+    pred_a: ArrayLike,
+    pred_b: ArrayLike,
+    *,
+    groups: ArrayLike | None = None,
+    level: float = 0.95,
+    n_resamples: int = 1000,
+    random_state: int | np.random.RandomState = 0,
+) -> Comparison:
     """Compare two models on the same patients by the paired bootstrap.
 
     Every resample of patients is given to both models, so that what is hard for both cancels in the difference.
@@ -81,15 +109,15 @@ def compare(metric, y_true, pred_a, pred_b, *, groups=None, level=0.95, n_resamp
     DegenerateDataError
         As in :func:`estimate`.
     """
-    metric, y_true = get_metric(metric), as_target(y_true)
-    pred_a, pred_b = np.asarray(pred_a), np.asarray(pred_b)
+    measure, true = get_metric(metric), as_target(y_true)
+    first, second = np.asarray(pred_a), np.asarray(pred_b)
 
     def both(rows):
-        a, b = metric(y_true[rows], pred_a[rows]), metric(y_true[rows], pred_b[rows])
+        a, b = measure(true[rows], first[rows]), measure(true[rows], second[rows])
         return a, b, a - b
 
-    values = both(np.arange(len(y_true)))
-    units = independent_units(y_true, groups)
+    values = both(np.arange(len(true)))
+    units = independent_units(true, groups)
     result = bootstrap(both, units, level, n_resamples, random_state)
     a, b, difference = _estimates(values, result, level, len(units))
     differences = result.bootstrap_distribution[2]

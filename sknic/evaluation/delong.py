@@ -1,13 +1,20 @@
 """DeLong's comparison of two ROC curves on the same patients."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy.stats import norm, rankdata
 
 from sknic.evaluation.results import Comparison, Estimate
 from sknic.exceptions import DegenerateDataError
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
-def compare_auc(y_true, score_a, score_b, *, level=0.95):
+
+def compare_auc(y_true: ArrayLike, score_a: ArrayLike, score_b: ArrayLike, *, level: float = 0.95) -> Comparison:
     """Compare the areas under two ROC curves by DeLong's test (Biometrics 44:837, 1988).
 
     The test takes every row as independent: reduce slides to patients with :func:`aggregate` first, or use

@@ -1,5 +1,10 @@
 """One model a fold, kept: out-of-fold predictions, and for new slides the mean over the models."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
 from joblib import Parallel, delayed
 from sklearn import get_config
@@ -16,6 +21,12 @@ from sknic.evaluation.bootstrap import estimate
 from sknic.evaluation.folds import make_folds
 from sknic.evaluation.metrics import get_metric
 from sknic.evaluation.targets import as_target, target_kind
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from sknic.evaluation.results import Estimate
+
 
 _DEFAULT_METRIC = {"classifier": "accuracy", "regressor": "r2", "survival": "concordance"}
 _OF_LABELS = ("accuracy", "balanced_accuracy")
@@ -71,13 +82,20 @@ class CrossValEnsemble(MetaEstimatorMixin, BaseEstimator):
     (4, True)
     """
 
-    def __init__(self, estimator, cv=4, *, n_jobs=None, random_state=None):
+    def __init__(
+        self,
+        estimator: Any,
+        cv: Any = 4,
+        *,
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.estimator = estimator
         self.cv = cv
         self.n_jobs = n_jobs
         self.random_state = random_state
 
-    def fit(self, X, y, groups=None):
+    def fit(self, X: Any, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
         """Fit one clone a fold and predict each slide by the clone that has not seen it.
 
         Parameters
@@ -115,7 +133,7 @@ class CrossValEnsemble(MetaEstimatorMixin, BaseEstimator):
         self._kind, self._y, self._groups = kind, y, None if groups is None else np.asarray(groups)
         return self
 
-    def predict(self, X):
+    def predict(self, X: Any) -> np.ndarray:
         """Predict by the mean of the folds' models.
 
         Parameters
@@ -137,24 +155,24 @@ class CrossValEnsemble(MetaEstimatorMixin, BaseEstimator):
         return self.classes_[(votes[:, :, None] == self.classes_).sum(axis=0).argmax(axis=1)]
 
     @available_if(_inner_has("predict_proba"))
-    def predict_proba(self, X):
+    def predict_proba(self, X: Any) -> np.ndarray:
         """Mean of the folds' probabilities, shape (n_slides, n_classes)."""
         check_is_fitted(self)
         return self._mean("predict_proba", X)
 
     @available_if(_inner_has("predict_survival_function"))
-    def predict_survival_function(self, X):
+    def predict_survival_function(self, X: Any) -> np.ndarray:
         """Mean of the folds' survival functions, an object array of scikit-survival's step functions."""
         check_is_fitted(self)
         return self._mean_step("predict_survival_function", X)
 
     @available_if(_inner_has("predict_cumulative_hazard_function"))
-    def predict_cumulative_hazard_function(self, X):
+    def predict_cumulative_hazard_function(self, X: Any) -> np.ndarray:
         """Mean of the folds' cumulative hazards, an object array of scikit-survival's step functions."""
         check_is_fitted(self)
         return self._mean_step("predict_cumulative_hazard_function", X)
 
-    def score(self, X, y):
+    def score(self, X: Any, y: ArrayLike) -> float:
         """Accuracy, R2 or concordance of `predict` on other slides, as the estimator's own `score`.
 
         Parameters
@@ -169,7 +187,14 @@ class CrossValEnsemble(MetaEstimatorMixin, BaseEstimator):
         check_is_fitted(self)
         return get_metric(_DEFAULT_METRIC[self._kind])(y, self.predict(X))
 
-    def oof_score(self, metric=None, *, level=0.95, n_resamples=1000, random_state=0):
+    def oof_score(
+        self,
+        metric: str | Callable | None = None,
+        *,
+        level: float = 0.95,
+        n_resamples: int = 1000,
+        random_state: int | np.random.RandomState = 0,
+    ) -> Estimate:
         """Measure the out-of-fold predictions, with an interval that resamples patients.
 
         Parameters
@@ -188,21 +213,21 @@ class CrossValEnsemble(MetaEstimatorMixin, BaseEstimator):
         prediction = self.oof_prediction_
         if metric in _OF_LABELS and prediction.ndim == 2:
             prediction = self.classes_[prediction.argmax(axis=1)]
-        options = {"level": level, "n_resamples": n_resamples, "random_state": random_state}
+        options: dict[str, Any] = {"level": level, "n_resamples": n_resamples, "random_state": random_state}
         return estimate(metric, self._y, prediction, groups=self._groups, **options)
 
     @property
-    def classes_(self):
+    def classes_(self) -> np.ndarray:
         """Labels in the order of the columns of `predict_proba`."""
         return self._first_model.classes_
 
     @property
-    def n_features_in_(self):
+    def n_features_in_(self) -> int:
         """Number of columns seen in `fit`, where X was a table."""
         return self._first_model.n_features_in_
 
     @property
-    def feature_names_in_(self):
+    def feature_names_in_(self) -> np.ndarray:
         """Names of the columns seen in `fit`, where X was a DataFrame."""
         return self._first_model.feature_names_in_
 

@@ -1,5 +1,9 @@
 """Metrics of slide-level predictions, each a plain function of the truth and the prediction that returns a float."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy.stats import rankdata, spearmanr
 from sklearn.metrics import r2_score
@@ -9,8 +13,11 @@ from sksurv.metrics import concordance_index_censored
 from sknic.evaluation.targets import survival_target
 from sknic.exceptions import DegenerateDataError
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
-def spearman(y_true, y_pred):
+
+def spearman(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     """Spearman's rank correlation, the measure of the paper's section 4.2.
 
     Parameters
@@ -40,7 +47,7 @@ def spearman(y_true, y_pred):
     return float(spearmanr(y_true, y_pred).statistic)
 
 
-def auc(y_true, y_score):
+def auc(y_true: ArrayLike, y_score: ArrayLike) -> float:
     """Area under the ROC curve; for more than two classes the mean over one class against the rest.
 
     Parameters
@@ -76,7 +83,7 @@ def auc(y_true, y_score):
     return float(np.mean([_binary_auc(y_true == label, y_score[:, k]) for k, label in enumerate(classes)]))
 
 
-def concordance(y_true, risk):
+def concordance(y_true: np.ndarray, risk: ArrayLike) -> float:
     """Harrell's concordance of risk scores with censored survival times.
 
     Parameters
@@ -111,7 +118,7 @@ def concordance(y_true, risk):
     return value
 
 
-def accuracy(y_true, y_pred):
+def accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     """Fraction of right labels; ``y_pred`` holds labels."""
     y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
     _same_length(y_true, y_pred)
@@ -120,7 +127,7 @@ def accuracy(y_true, y_pred):
     return float(np.mean(y_true == y_pred))
 
 
-def balanced_accuracy(y_true, y_pred):
+def balanced_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     """Mean over the classes in ``y_true`` of the fraction of right labels; ``y_pred`` holds labels.
 
     Raises
@@ -137,7 +144,7 @@ def balanced_accuracy(y_true, y_pred):
     return float(np.mean(right / np.bincount(index)))
 
 
-def r2(y_true, y_pred):
+def r2(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     """Coefficient of determination, the mean over outputs when there are several.
 
     Raises
@@ -179,7 +186,7 @@ def _binary_auc(positive, score):
     return float((ranks[positive].sum() - n_positive * (n_positive + 1) / 2) / n_pairs)
 
 
-def _numbers(name, values):
+def _numbers(name: str, values: ArrayLike) -> np.ndarray:
     values = np.asarray(values, dtype=np.float64)
     if not np.isfinite(values).all():
         raise ValueError(f"{name} holds {(~np.isfinite(values)).sum()} values that are not finite numbers")

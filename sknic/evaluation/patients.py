@@ -1,13 +1,21 @@
 """Slides belong to patients: from slide scores to patient scores."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from sknic.exceptions import PatientLeakageError
 
-_REDUCE = {"mean": np.mean, "max": np.max}
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
-def aggregate(values, patients, how="mean"):
+_REDUCE: dict[str, Any] = {"mean": np.mean, "max": np.max}
+
+
+def aggregate(values: ArrayLike, patients: ArrayLike, how: str = "mean") -> tuple[np.ndarray, np.ndarray]:
     """Reduce one value a slide to one value a patient.
 
     Parameters
@@ -48,7 +56,7 @@ def aggregate(values, patients, how="mean"):
     return names, np.stack([_REDUCE[how](values[members], axis=0) for members in rows])
 
 
-def rows_by_patient(patients):
+def rows_by_patient(patients: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
     """Return the sorted patients and, for each, the rows of its slides."""
     names, index = np.unique(np.asarray(patients), return_inverse=True)
     order = np.argsort(index, kind="stable")

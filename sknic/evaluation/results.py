@@ -1,9 +1,11 @@
 """What the evaluation functions return: small frozen records that read well."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 
-def format_p(p_value):
+def format_p(p_value: float) -> str:
     """Write a p-value as papers do: ``"p < 0.001"`` or ``"p = 0.032"``."""
     if p_value < 0.001:
         return "p < 0.001"

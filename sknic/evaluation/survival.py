@@ -1,7 +1,10 @@
 """Survival of groups of patients: Kaplan-Meier curves, log-rank test, hazard ratio (the paper's Fig. 5 and 6)."""
 
+from __future__ import annotations
+
 import warnings
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.stats import norm
@@ -14,6 +17,9 @@ from sknic.evaluation.patients import aggregate
 from sknic.evaluation.results import Estimate, format_p
 from sknic.evaluation.targets import survival_target
 from sknic.exceptions import DegenerateDataError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -44,17 +50,17 @@ class KaplanMeier:
     level: float
 
     @property
-    def n(self):
+    def n(self) -> int:
         """Number of patients."""
         return len(self.durations)
 
     @property
-    def median(self):
+    def median(self) -> float | None:
         """First time at which half of the patients have had the event; None when it is not reached."""
         reached = self.survival <= 0.5
         return float(self.time[reached.argmax()]) if reached.any() else None
 
-    def at_risk(self, times):
+    def at_risk(self, times: ArrayLike) -> np.ndarray:
         """Number of patients still observed just before each of the times."""
         return self.n - np.searchsorted(np.sort(self.durations), times, side="left")
 
@@ -99,7 +105,7 @@ class RiskGroups:
         return f"RiskGroups(low={self.low}, high={self.high}, log-rank {format_p(self.p_value)}, {ratio})"
 
 
-def kaplan_meier(y, *, level=0.95):
+def kaplan_meier(y: np.ndarray, *, level: float = 0.95) -> KaplanMeier:
     """Estimate the survival of one group.
 
     Parameters
@@ -126,7 +132,7 @@ def kaplan_meier(y, *, level=0.95):
     return KaplanMeier(time, survival, low, high, duration, duration[~event], int(event.sum()), level)
 
 
-def log_rank(y, group):
+def log_rank(y: np.ndarray, group: ArrayLike) -> float:
     """Test whether groups of patients survive alike.
 
     Parameters
@@ -160,7 +166,7 @@ def log_rank(y, group):
     return p_value
 
 
-def hazard_ratio(y, high, *, level=0.95):
+def hazard_ratio(y: np.ndarray, high: ArrayLike, *, level: float = 0.95) -> Estimate:
     """Estimate by Cox regression how much higher the hazard of one group is (Efron ties, Wald interval).
 
     Parameters
@@ -206,7 +212,7 @@ def _cox_coefficient(y, high):
     return float(fit.params[0]), float(fit.bse[0])
 
 
-def median_split(risk, *, threshold=None):
+def median_split(risk: ArrayLike, *, threshold: float | None = None) -> tuple[np.ndarray, float]:
     """Tell who is at high risk: those above the median, or above a threshold from other patients.
 
     Parameters
@@ -239,7 +245,15 @@ def median_split(risk, *, threshold=None):
     return is_high, float(threshold)
 
 
-def split_by_risk(y, risk, *, groups=None, how="mean", threshold=None, level=0.95):
+def split_by_risk(
+    y: np.ndarray,
+    risk: ArrayLike,
+    *,
+    groups: ArrayLike | None = None,
+    how: str = "mean",
+    threshold: float | None = None,
+    level: float = 0.95,
+) -> RiskGroups:
     """Split patients at the median risk and compare their survival, as in the paper's Fig. 5 and 6.
 
     Parameters

@@ -1,5 +1,7 @@
 """Which kind of target an estimator learns, and censored survival times in one form."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from sklearn.base import is_classifier
@@ -9,7 +11,7 @@ from sknic.estimators.cox import as_survival
 SURVIVAL_DTYPE = np.dtype([("event", bool), ("time", np.float64)])
 
 
-def survival_target(y):
+def survival_target(y: Any) -> np.ndarray:
     """Bring censored survival times into one form.
 
     Parameters
@@ -33,7 +35,7 @@ def survival_target(y):
     return target
 
 
-def as_target(y):
+def as_target(y: Any) -> np.ndarray:
     """Any target as an array with one row a slide; survival times become a structured one."""
     is_table = isinstance(y, pd.DataFrame) and {"event", "time"} <= set(y.columns)
     is_pair = isinstance(y, tuple) and len(y) == 2 and np.ndim(y[0]) == np.ndim(y[1]) == 1

@@ -1,14 +1,25 @@
 """TaskSelector: which tasks should an encoder be trained on? The paper's open question, as a search."""
 
-import time
-from itertools import combinations
+from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from itertools import combinations
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from sknic.encoders.labels import to_frame
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from sknic.encoders.multitask import MultitaskEncoder
+
 
 STRATEGIES = ("forward", "backward", "exhaustive")
 
@@ -48,7 +59,15 @@ class TaskSelector(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
     >>> selector = TaskSelector(MultitaskEncoder(code_size=16), lambda encoder: 0.5, strategy="backward")
     """
 
-    def __init__(self, encoder, scoring, strategy="forward", tasks=None, n_jobs=None, verbose=0):
+    def __init__(
+        self,
+        encoder: MultitaskEncoder,
+        scoring: Callable,
+        strategy: str = "forward",
+        tasks: list[str] | None = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.encoder = encoder
         self.scoring = scoring
         self.strategy = strategy
@@ -56,7 +75,7 @@ class TaskSelector(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def fit(self, X, y, groups=None, centers=None):
+    def fit(self, X: np.ndarray, y: Any, groups: ArrayLike | None = None, centers: ArrayLike | None = None) -> Self:
         """Train and score an encoder for each subset that the search comes by.
 
         Parameters
@@ -90,7 +109,7 @@ class TaskSelector(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         self.results_ = search.table()
         return self
 
-    def transform(self, X):
+    def transform(self, X: np.ndarray) -> np.ndarray:
         """Embed patches with the best encoder.
 
         Parameters

@@ -1,5 +1,7 @@
 """Where compressed slides are kept, and when a kept grid is still the right one."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import os
@@ -7,6 +9,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
@@ -71,7 +74,7 @@ class GridCache:
     is the one asked for. Files appear by rename, so that a killed process leaves nothing that could be read.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder: str | Path) -> None:
         if str(folder) == "auto":
             import platformdirs
 
@@ -79,16 +82,16 @@ class GridCache:
         self.folder = Path(os.path.abspath(os.path.expanduser(folder)))
 
     @staticmethod
-    def key(slide_path, fingerprint, settings):
+    def key(slide_path: str | Path, fingerprint: str, settings: dict[str, Any]) -> str:
         """Digest of slide, encoder and settings (a JSON-able mapping)."""
         parts = [hdf5.FORMAT, file_identity(slide_path), fingerprint, settings]
         return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=16).hexdigest()
 
-    def path(self, slide_path, key):
+    def path(self, slide_path: str | Path, key: str) -> Path:
         """File of a slide's grid."""
         return self.folder / f"{Path(slide_path).stem[:80]}-{key[:16]}.h5"
 
-    def get(self, slide_path, key):
+    def get(self, slide_path: str | Path, key: str) -> Any:
         """The kept grid, or None where there is none that can be trusted."""
         path = self.path(slide_path, key)
         try:
@@ -97,7 +100,7 @@ class GridCache:
             return None
         return Grid.read(path) if stored_key == key else None
 
-    def put(self, slide_path, key, grid):
+    def put(self, slide_path: str | Path, key: str, grid: Grid) -> Any:
         """Keep a grid; returns the grid that lives in the file.
 
         Raises
@@ -112,7 +115,7 @@ class GridCache:
             raise CacheError(f"cannot write to cache_dir {self.folder}: {error}") from error
 
     @contextmanager
-    def lock(self, slide_path, key):
+    def lock(self, slide_path: str | Path, key: str) -> Any:
         """Hold the slide's lock, so that two processes never compute the same grid at once.
 
         The operating system releases the lock of a process that dies.
@@ -129,7 +132,7 @@ class GridCache:
         finally:
             lock.release()
 
-    def entries(self):
+    def entries(self) -> list:
         """Every grid file of the folder as a `CacheEntry`, its checksum compared."""
         return [self._entry(path) for path in sorted(self.folder.glob("*.h5"))]
 
@@ -141,7 +144,7 @@ class GridCache:
             return CacheEntry(path, path.stat().st_size, None, str(error))
         return CacheEntry(path, path.stat().st_size, header, None)
 
-    def remove_leftovers(self):
+    def remove_leftovers(self) -> int:
         """Delete what killed processes left: half-written files and idle locks; returns the number of files."""
         locks = self.folder / ".locks"
         leftovers = [*self.folder.glob(".*.part"), *locks.glob("*.tries"), *locks.glob("*.lock")]

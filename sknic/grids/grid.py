@@ -1,8 +1,11 @@
 """Grid: one compressed slide, a sparse image whose pixels are embeddings."""
 
+from __future__ import annotations
+
 import json
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -10,8 +13,11 @@ from sknic.exceptions import GridFileError
 from sknic.grids import hdf5
 from sknic.grids.foreign import read_foreign
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, DTypeLike
 
-def orient(array, k):
+
+def orient(array: np.ndarray, k: int) -> np.ndarray:
     """Turn and mirror the last two axes of an array.
 
     Parameters
@@ -71,19 +77,19 @@ class Grid:
 
     def __init__(
         self,
-        embeddings,
-        cells,
-        shape,
-        mpp=None,
-        patch_size=None,
-        stride=None,
-        slide=None,
-        slide_mpp=None,
-        origin=(0, 0),
-        fingerprint=None,
-        tissue_fraction=None,
-        oriented_embeddings=None,
-    ):
+        embeddings: np.ndarray,
+        cells: np.ndarray,
+        shape: tuple[int, int],
+        mpp: float | None = None,
+        patch_size: int | None = None,
+        stride: int | None = None,
+        slide: str | None = None,
+        slide_mpp: float | None = None,
+        origin: tuple[int, int] = (0, 0),
+        fingerprint: str | None = None,
+        tissue_fraction: float | None = None,
+        oriented_embeddings: np.ndarray | None = None,
+    ) -> None:
         self._embeddings = np.asarray(embeddings, dtype=np.float16)
         self._cells = np.asarray(cells, dtype=np.int32).reshape(-1, 2)
         self._oriented = oriented_embeddings
@@ -111,7 +117,9 @@ class Grid:
             raise ValueError(f"cells must lie inside shape {self.shape}")
 
     @classmethod
-    def from_dense(cls, array, mpp=None, patch_size=None, slide=None):
+    def from_dense(
+        cls, array: ArrayLike, mpp: float | None = None, patch_size: int | None = None, slide: str | None = None
+    ) -> Self:
         """Grid of an array (C, rows, columns); cells whose embedding is zero throughout are background."""
         array = np.asarray(array)
         if array.ndim != 3:
@@ -120,7 +128,7 @@ class Grid:
         return cls(array[:, cells[:, 0], cells[:, 1]].T, cells, array.shape[1:], mpp, patch_size, slide=slide)
 
     @classmethod
-    def read(cls, path, mpp=None):
+    def read(cls, path: str | Path, mpp: float | None = None) -> Self:
         """Grid of a file that sknic, TRIDENT or CLAM wrote.
 
         Parameters
@@ -146,7 +154,7 @@ class Grid:
         grid._open()
         return grid
 
-    def write(self, path, key=None):
+    def write(self, path: str | Path, key: str | None = None) -> Grid:
         """Write the grid to an HDF5 file, atomically; returns the grid of that file."""
         oriented = self._oriented_embeddings()
         hdf5.write_grid_file(path, self._open(), self.embeddings, self.cells, oriented, key)
@@ -163,17 +171,17 @@ class Grid:
         return hdf5.map_dataset(self._path, self._layout[name])
 
     @property
-    def path(self):
+    def path(self) -> str | None:
         """File of the grid, or None while it lives in memory."""
         return self._path
 
     @property
-    def embeddings(self):
+    def embeddings(self) -> np.ndarray:
         """float16 array (n_cells, C)."""
         return self._map("features") if self._path else self._embeddings
 
     @property
-    def cells(self):
+    def cells(self) -> np.ndarray:
         """int32 array (n_cells, 2): row and column of each embedding."""
         if self._cells is None:
             self._cells = np.array(self._map("cells"))
@@ -186,7 +194,7 @@ class Grid:
         return self._oriented
 
     @property
-    def orientations(self):
+    def orientations(self) -> tuple[Grid, ...]:
         """The slide's grids, one per orientation of its pixels: (self,) or eight of them."""
         oriented = self._oriented_embeddings()
         return (self,) if oriented is None else (self, *(self._oriented_grid(oriented, k) for k in range(1, 8)))
@@ -206,20 +214,22 @@ class Grid:
     tissue_fraction = property(lambda self: self._open().tissue_fraction, doc="Tissue cells per lattice cell.")
 
     @property
-    def n_cells(self):
+    def n_cells(self) -> int:
         """Number of cells that hold tissue."""
         return self._layout["cells"][1][0] if self._path and self._open() else len(self._cells)
 
     @property
-    def code_size(self):
+    def code_size(self) -> int:
         """C, the length of an embedding."""
         return self._layout["features"][1][1] if self._path and self._open() else self._embeddings.shape[1]
 
-    def to_dense(self, dtype=np.float16):
+    def to_dense(self, dtype: DTypeLike = np.float16) -> np.ndarray:
         """The whole grid as an array (C, rows, columns), zero on background."""
-        return np.ascontiguousarray(self.crop(0, 0, *self.shape, dtype=dtype))
+        return np.ascontiguousarray(self.crop(0, 0, self.shape[0], self.shape[1], dtype=dtype))
 
-    def crop(self, row, column, height, width, orientation=0, dtype=np.float32):
+    def crop(
+        self, row: int, column: int, height: int, width: int, orientation: int = 0, dtype: DTypeLike = np.float32
+    ) -> np.ndarray:
         """A window of the grid, then turned by `orient`; zero on background and outside the grid.
 
         Parameters
@@ -246,7 +256,7 @@ class Grid:
             out[(r[kept] - row) * width + (c[kept] - column)] = embeddings[kept]
         return orient(out.reshape(height, width, -1).transpose(2, 0, 1), orientation)
 
-    def to_geojson(self, values=None, path=None):
+    def to_geojson(self, values: dict[str, Any] | None = None, path: str | Path | None = None) -> dict:
         """Cells as a GeoJSON FeatureCollection that QuPath imports as tiles with measurements.
 
         Corners are level-0 px from the corner of the slide's bounds (`openslide.bounds-x`, `-y`), where QuPath starts

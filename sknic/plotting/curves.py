@@ -1,11 +1,21 @@
 """Charts of results: predicted against true, ROC, learning curves."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
 from sklearn.metrics import roc_curve
 
 from sknic.evaluation import auc, estimate
 from sknic.evaluation.bootstrap import bootstrap, independent_units
 from sknic.plotting.style import COLOURS, FAINT, INK, axes_for, next_colour, tidy
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from numpy.typing import ArrayLike
+
+    from sknic.evaluation.results import Estimate
 
 
 class ScatterDisplay:
@@ -22,13 +32,22 @@ class ScatterDisplay:
         Set by `plot`.
     """
 
-    def __init__(self, y_true, y_pred, spearman):
+    def __init__(self, y_true: np.ndarray, y_pred: np.ndarray, spearman: Estimate) -> None:
         self.y_true = y_true
         self.y_pred = y_pred
         self.spearman = spearman
 
     @classmethod
-    def from_predictions(cls, y_true, y_pred, *, groups=None, ax=None, title=None, unit=None):
+    def from_predictions(
+        cls,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        *,
+        groups: ArrayLike | None = None,
+        ax: Axes | None = None,
+        title: str | None = None,
+        unit: str | None = None,
+    ) -> Self:
         """Draw predictions.
 
         Parameters
@@ -49,11 +68,21 @@ class ScatterDisplay:
         return cls(y_true, y_pred, estimate("spearman", y_true, y_pred, groups=groups)).plot(ax, title=title, unit=unit)
 
     @classmethod
-    def from_estimator(cls, estimator, X, y, *, groups=None, ax=None, title=None, unit=None):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        y: Any,
+        *,
+        groups: ArrayLike | None = None,
+        ax: Axes | None = None,
+        title: str | None = None,
+        unit: str | None = None,
+    ) -> Self:
         """Predict with a fitted regressor and draw; see `from_predictions`."""
         return cls.from_predictions(y, estimator.predict(X), groups=groups, ax=ax, title=title, unit=unit)
 
-    def plot(self, ax=None, *, title=None, unit=None):
+    def plot(self, ax: Axes | None = None, *, title: str | None = None, unit: str | None = None) -> Self:
         """Draw on `ax`, or on new axes; returns self."""
         self.ax_ = axes_for(ax, (4.2, 4))
         self.figure_ = self.ax_.figure
@@ -84,7 +113,15 @@ class RocDisplay:
         Set by `plot`.
     """
 
-    def __init__(self, fpr, tpr, low, high, area, name=None):
+    def __init__(
+        self,
+        fpr: np.ndarray,
+        tpr: np.ndarray,
+        low: np.ndarray,
+        high: np.ndarray,
+        area: Estimate,
+        name: str | None = None,
+    ) -> None:
         self.fpr = fpr
         self.tpr = tpr
         self.low = low
@@ -93,7 +130,16 @@ class RocDisplay:
         self.name = name
 
     @classmethod
-    def from_predictions(cls, y_true, y_score, *, groups=None, name=None, ax=None, title=None):
+    def from_predictions(
+        cls,
+        y_true: ArrayLike,
+        y_score: ArrayLike,
+        *,
+        groups: ArrayLike | None = None,
+        name: str | None = None,
+        ax: Axes | None = None,
+        title: str | None = None,
+    ) -> Self:
         """Draw the ROC curve of scores; call it again on the same `ax` for another model.
 
         Parameters
@@ -121,12 +167,22 @@ class RocDisplay:
         return cls(fpr, tpr, low, high, area, name).plot(ax, title=title)
 
     @classmethod
-    def from_estimator(cls, estimator, X, y, *, groups=None, name=None, ax=None, title=None):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        y: Any,
+        *,
+        groups: ArrayLike | None = None,
+        name: str | None = None,
+        ax: Axes | None = None,
+        title: str | None = None,
+    ) -> Self:
         """Predict with a fitted classifier of two classes and draw; see `from_predictions`."""
         score = estimator.predict_proba(X)[:, 1]
         return cls.from_predictions(y, score, groups=groups, name=name, ax=ax, title=title)
 
-    def plot(self, ax=None, *, title=None, band=True):
+    def plot(self, ax: Axes | None = None, *, title: str | None = None, band: bool = True) -> Self:
         """Draw on `ax`, or on new axes; returns self."""
         self.ax_ = axes_for(ax, (4.2, 4))
         self.figure_ = self.ax_.figure
@@ -157,11 +213,11 @@ class LearningCurveDisplay:
         Set by `plot`.
     """
 
-    def __init__(self, histories):
+    def __init__(self, histories: list) -> None:
         self.histories = histories
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None, title=None):
+    def from_estimator(cls, estimator: Any, *, ax: Axes | None = None, title: str | None = None) -> Self:
         """Draw the history of a fitted estimator, of the last step of a pipeline, or of every model of an ensemble.
 
         Parameters
@@ -177,11 +233,11 @@ class LearningCurveDisplay:
         """
         return cls([_history(model) for model in getattr(estimator, "estimators_", [estimator])]).plot(ax, title=title)
 
-    def plot(self, ax=None, *, title=None):
+    def plot(self, ax: Axes | None = None, *, title: str | None = None) -> Self:
         """Draw on `ax`, or on new axes; returns self."""
         self.ax_ = axes_for(ax, (5, 3.4))
         self.figure_ = self.ax_.figure
-        self.lines_ = []
+        self.lines_: list = []
         for number, history in enumerate(self.histories):
             self._draw(history, labelled=number == 0)
         title = title or (

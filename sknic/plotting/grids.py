@@ -1,13 +1,23 @@
 """Grids as pictures: principal components as colours, and maps of single features."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
 from sklearn.decomposition import PCA
 
 from sknic.exceptions import DegenerateDataError
 from sknic.plotting.style import INK, axes_for, cell_extent, cell_size_um, tidy_image
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
-def pca_rgb(grid, *others):
+    from sknic.grids import Grid
+
+
+def pca_rgb(grid: Grid, *others: Grid) -> Any:
     """Colour the cells of one or more grids by their first three principal components.
 
     Parameters
@@ -59,12 +69,12 @@ class GridDisplay:
         Set by `plot`.
     """
 
-    def __init__(self, image, *, cell_um=None):
+    def __init__(self, image: np.ndarray, *, cell_um: float | None = None) -> None:
         self.image = image
         self.cell_um = cell_um
 
     @classmethod
-    def from_grid(cls, grid, *, ax=None, title=None):
+    def from_grid(cls, grid: Grid, *, ax: Axes | None = None, title: str | None = None) -> Self:
         """Draw a grid.
 
         Parameters
@@ -79,7 +89,7 @@ class GridDisplay:
         """
         return cls(pca_rgb(grid), cell_um=cell_size_um(grid)).plot(ax, title=title)
 
-    def plot(self, ax=None, *, title=None):
+    def plot(self, ax: Axes | None = None, *, title: str | None = None) -> Self:
         """Draw on `ax`, or on new axes; returns self."""
         self.ax_ = axes_for(ax, (5, 4))
         self.figure_ = self.ax_.figure
@@ -106,12 +116,14 @@ class FeatureMapsDisplay:
         Set by `plot`.
     """
 
-    def __init__(self, maps, names):
+    def __init__(self, maps: np.ndarray, names: list[str]) -> None:
         self.maps = maps
         self.names = names
 
     @classmethod
-    def from_grid(cls, grid, features=6, *, ax=None, title=None):
+    def from_grid(
+        cls, grid: Grid, features: int | Sequence[int] = 6, *, ax: Axes | None = None, title: str | None = None
+    ) -> Self:
         """Draw features of a grid.
 
         Parameters
@@ -137,7 +149,7 @@ class FeatureMapsDisplay:
         maps[:, rows, columns] = scaled[:, chosen].T
         return cls(maps, [f"feature {index}" for index in chosen]).plot(ax, title=title)
 
-    def plot(self, ax=None, *, title=None, limit=2.5):
+    def plot(self, ax: Axes | None = None, *, title: str | None = None, limit: float = 2.5) -> Self:
         """Draw on `ax`, or on new axes; returns self.
 
         Parameters

@@ -1,5 +1,11 @@
 """Slides as pictures: what counts as tissue, and where a model looked."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
@@ -7,6 +13,12 @@ from matplotlib.colors import Normalize
 from sknic.plotting.style import COLOURS, axes_for, cell_size_um, tidy_image
 from sknic.saliency import COLOUR_MAPS, colourise, extent_um, opened
 from sknic.slides import tissue_mask
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from sknic.grids import Grid
+    from sknic.slides import Slide
 
 
 class TissueDisplay:
@@ -26,13 +38,21 @@ class TissueDisplay:
         Set by `plot`.
     """
 
-    def __init__(self, thumbnail, mpp, mask):
+    def __init__(self, thumbnail: np.ndarray, mpp: float, mask: np.ndarray) -> None:
         self.thumbnail = thumbnail
         self.mpp = mpp
         self.mask = mask
 
     @classmethod
-    def from_slide(cls, slide, *, tissue="otsu", max_size=1024, ax=None, title=None):
+    def from_slide(
+        cls,
+        slide: Slide | str | Path,
+        *,
+        tissue: str | Callable = "otsu",
+        max_size: int = 1024,
+        ax: Axes | None = None,
+        title: str | None = None,
+    ) -> Self:
         """Find and draw the tissue of a slide.
 
         Parameters
@@ -56,7 +76,7 @@ class TissueDisplay:
             mask = tissue_mask(open_slide, tissue)
         return cls(thumbnail, mpp, mask.mask).plot(ax, title=title)
 
-    def plot(self, ax=None, *, title=None):
+    def plot(self, ax: Axes | None = None, *, title: str | None = None) -> Self:
         """Draw on `ax`, or on new axes; returns self."""
         self.ax_ = axes_for(ax, (5, 4))
         self.figure_ = self.ax_.figure
@@ -89,14 +109,30 @@ class SaliencyDisplay:
         Set by `plot`.
     """
 
-    def __init__(self, saliency, *, extent=None, thumbnail=None, mpp=None):
+    def __init__(
+        self,
+        saliency: np.ndarray,
+        *,
+        extent: tuple[float, ...] | None = None,
+        thumbnail: np.ndarray | None = None,
+        mpp: float | None = None,
+    ) -> None:
         self.saliency = saliency
         self.extent = extent
         self.thumbnail = thumbnail
         self.mpp = mpp
 
     @classmethod
-    def from_grid(cls, grid, saliency, *, slide=None, max_size=1024, ax=None, title=None):
+    def from_grid(
+        cls,
+        grid: Grid,
+        saliency: np.ndarray,
+        *,
+        slide: Slide | str | Path | None = None,
+        max_size: int = 1024,
+        ax: Axes | None = None,
+        title: str | None = None,
+    ) -> Self:
         """Draw a saliency map of a grid.
 
         Parameters
@@ -123,7 +159,7 @@ class SaliencyDisplay:
             extent = _in_mm(extent_um(grid, open_slide))
         return cls(saliency, extent=extent, thumbnail=thumbnail, mpp=mpp).plot(ax, title=title)
 
-    def plot(self, ax=None, *, title=None, alpha=0.75):
+    def plot(self, ax: Axes | None = None, *, title: str | None = None, alpha: float = 0.75) -> Self:
         """Draw on `ax`, or on new axes; returns self.
 
         Parameters
@@ -140,7 +176,10 @@ class SaliencyDisplay:
             opacity = colourise(self.saliency, alpha)[1]
             _draw_thumbnail(self.ax_, self.thumbnail, self.mpp)
         limit, signed = np.abs(self.saliency).max() or 1.0, self.saliency.min() < 0
-        colours = {"cmap": COLOUR_MAPS["signed" if signed else "positive"], "vmin": -limit if signed else 0}
+        colours: dict[str, Any] = {
+            "cmap": COLOUR_MAPS["signed" if signed else "positive"],
+            "vmin": -limit if signed else 0,
+        }
         place = {"extent": self.extent, "interpolation": "nearest", "alpha": opacity}
         self.image_ = self.ax_.imshow(self.saliency, vmax=limit, **colours, **place)
         if self.thumbnail is not None:

@@ -1,9 +1,19 @@
 """Kaplan-Meier curves of risk groups, with numbers at risk and the log-rank p-value."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
 
 from sknic.evaluation import format_p, split_by_risk
 from sknic.plotting.style import COLOURS, INK, axes_for, tidy
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from numpy.typing import ArrayLike
+
+    from sknic.evaluation.survival import RiskGroups
 
 
 class KaplanMeierDisplay:
@@ -20,11 +30,22 @@ class KaplanMeierDisplay:
         Set by `plot`.
     """
 
-    def __init__(self, groups):
+    def __init__(self, groups: RiskGroups) -> None:
         self.groups = groups
 
     @classmethod
-    def from_predictions(cls, y, risk, *, groups=None, how="mean", threshold=None, ax=None, time_unit=None, title=None):
+    def from_predictions(
+        cls,
+        y: np.ndarray,
+        risk: ArrayLike,
+        *,
+        groups: ArrayLike | None = None,
+        how: str = "mean",
+        threshold: float | None = None,
+        ax: Axes | None = None,
+        time_unit: str | None = None,
+        title: str | None = None,
+    ) -> Self:
         """Split at the median risk and draw both groups.
 
         Parameters
@@ -48,13 +69,31 @@ class KaplanMeierDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, y, *, groups=None, how="mean", threshold=None, ax=None, time_unit=None, title=None
-    ):
+        cls,
+        estimator: Any,
+        X: Any,
+        y: Any,
+        *,
+        groups: ArrayLike | None = None,
+        how: str = "mean",
+        threshold: float | None = None,
+        ax: Axes | None = None,
+        time_unit: str | None = None,
+        title: str | None = None,
+    ) -> Self:
         """Predict risks with a fitted survival estimator, split at their median and draw; see `from_predictions`."""
-        options = {"groups": groups, "how": how, "threshold": threshold}
+        options: dict[str, Any] = {"groups": groups, "how": how, "threshold": threshold}
         return cls.from_predictions(y, estimator.predict(X), **options, ax=ax, time_unit=time_unit, title=title)
 
-    def plot(self, ax=None, *, time_unit=None, title=None, interval=True, at_risk=True):
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        time_unit: str | None = None,
+        title: str | None = None,
+        interval: bool = True,
+        at_risk: bool = True,
+    ) -> Self:
         """Draw on `ax`, or on new axes; returns self.
 
         Parameters

@@ -1,14 +1,21 @@
 """Report: sections of text, tables, pictures and settings, written as one HTML file."""
 
+from __future__ import annotations
+
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from jinja2 import Environment, StrictUndefined
 
 from sknic.report.pictures import figure_uri, image_uri
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -42,11 +49,11 @@ class Section:
         self.blocks.append({"kind": kind, **content})
         return self
 
-    def add_text(self, text):
+    def add_text(self, text: str) -> Self:
         """Add a paragraph of plain text."""
         return self._add("text", text=text)
 
-    def add_table(self, table, *, caption, folded=False):
+    def add_table(self, table: pd.DataFrame, *, caption: str, folded: bool = False) -> Self:
         """Add a table.
 
         Parameters
@@ -61,7 +68,7 @@ class Section:
         rows = [[show(value) for value in row] for row in table.itertuples(index=False, name=None)]
         return self._add("table", columns=columns, rows=rows, caption=caption, folded=folded)
 
-    def add_figure(self, figure, *, alt, caption=None):
+    def add_figure(self, figure: Any, *, alt: str, caption: str | None = None) -> Self:
         """Add a chart; it is drawn now, so the caller may close or change it afterwards.
 
         Parameters
@@ -73,11 +80,11 @@ class Section:
         """
         return self._add("figure", uri=figure_uri(figure), alt=alt, caption=caption)
 
-    def add_image(self, image, *, alt, caption=None):
+    def add_image(self, image: np.ndarray, *, alt: str, caption: str | None = None) -> Self:
         """Add a picture, uint8 (height, width, 3)."""
         return self._add("image", uri=image_uri(image), alt=alt, caption=caption)
 
-    def add_cards(self, cards, *, title):
+    def add_cards(self, cards: Sequence[Card], *, title: str) -> Self:
         """Add a row of :class:`Card` under a small title."""
         shown = [
             {"title": card.title, "uri": image_uri(card.image), "alt": card.alt, "facts": _shown(card.facts)}
@@ -85,7 +92,7 @@ class Section:
         ]
         return self._add("cards", cards=shown, title=title)
 
-    def add_settings(self, settings, *, title=None):
+    def add_settings(self, settings: dict[str, Any], *, title: str | None = None) -> Self:
         """Add a list of names and values, such as settings or versions; a dict inside becomes ``outer.inner``."""
         return self._add("settings", settings=_shown(flatten(settings)), title=title)
 
@@ -105,7 +112,7 @@ class Report:
     subtitle: str = ""
     sections: list = field(default_factory=list)
 
-    def add_section(self, heading):
+    def add_section(self, heading: str) -> Section:
         """Begin a section and return it, to be filled.
 
         Returns
@@ -115,14 +122,14 @@ class Report:
         self.sections.append(Section(heading))
         return self.sections[-1]
 
-    def to_html(self):
+    def to_html(self) -> str:
         """The whole page as a str."""
         assets = files("sknic.report") / "assets"
         environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
         template = environment.from_string((assets / "report.html").read_text(encoding="utf-8"))
         return template.render(report=self, style=(assets / "report.css").read_text(encoding="utf-8"))
 
-    def write(self, path):
+    def write(self, path: str | Path) -> Path:
         """Write the page to a file, at once or not at all.
 
         Returns

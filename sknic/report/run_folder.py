@@ -14,11 +14,14 @@ overlays/STEM.png    saliency over the thumbnail of the slide with that stem; fo
 ===================  ==================================================================================================
 """
 
+from __future__ import annotations
+
 import json
 import os
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -67,7 +70,7 @@ class RunFolder:
             raise RunFolderError(f"the predictions have no column {missing[0]!r}, which {self.task} needs")
 
     @classmethod
-    def read(cls, folder):
+    def read(cls, folder: str | Path) -> Self:
         """Read a folder.
 
         Raises
@@ -88,7 +91,7 @@ class RunFolder:
             raise RunFolderError(f"{folder} is no folder that `sknic evaluate` wrote: {error}") from error
         return cls(task, predictions, metrics, history, record, overlays)
 
-    def write(self, folder):
+    def write(self, folder: str | Path) -> None:
         """Write everything but run.json, which the command writes; each file at once or not at all."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -102,12 +105,12 @@ class RunFolder:
             _write(folder / "overlays" / f"{stem}.png", partial(Image.fromarray(image).save, format="PNG"))
 
     @property
-    def classes(self):
+    def classes(self) -> list[str]:
         """Labels of a classification, sorted, as strings."""
         return sorted(self.predictions["target"].astype(str).unique())
 
     @property
-    def patients(self):
+    def patients(self) -> np.ndarray | None:
         """Patient of each slide, or None."""
         return self.predictions["patient"].to_numpy() if "patient" in self.predictions else None
 

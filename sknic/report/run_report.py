@@ -1,6 +1,9 @@
 """From an evaluation to its report: which numbers, charts and slides are worth showing."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,6 +14,10 @@ from sknic.evaluation.targets import survival_target
 from sknic.exceptions import DegenerateDataError
 from sknic.plotting import KaplanMeierDisplay, LearningCurveDisplay, RocDisplay, ScatterDisplay
 from sknic.report.document import Card, Report
+
+if TYPE_CHECKING:
+    from sknic.report.run_folder import RunFolder
+
 
 _TITLES = {
     "regression": "Predicting a score",
@@ -33,7 +40,7 @@ _FIT = {
 }
 
 
-def report_of_run(run, title=None):
+def report_of_run(run: RunFolder, title: str | None = None) -> Report:
     """Lay out the report of an evaluation.
 
     Parameters
@@ -173,7 +180,7 @@ def _share_ranked_rightly(event, time, risk):
     return np.where(comparable > 0, (right.sum(axis=1) + right.sum(axis=0)) / np.maximum(comparable, 1), np.nan)
 
 
-def best_and_worst(run, n_slides=3):
+def best_and_worst(run: RunFolder, n_slides: int = 3) -> tuple[np.ndarray, np.ndarray]:
     """Rows of the slides that were predicted best and worst, the most extreme first.
 
     Parameters

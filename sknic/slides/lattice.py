@@ -1,9 +1,16 @@
 """Lattice: which patches a slide has, and in which blocks they are best read."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from sknic.slides import Slide
 
 
 @dataclass(frozen=True)
@@ -40,17 +47,17 @@ class Lattice:
             object.__setattr__(self, name, int(value))
 
     @classmethod
-    def of(cls, slide, *, mpp, patch_size, stride=None):
+    def of(cls, slide: Slide, *, mpp: float, patch_size: int, stride: int | None = None) -> Self:
         """Lattice over a `Slide`; `stride` is `patch_size` by default."""
         return cls(slide.size(mpp), float(mpp), patch_size, patch_size if stride is None else stride)
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, int]:
         """(rows, columns): the slide's size over the stride, rounded down."""
         width, height = self.slide_size
         return height // self.stride, width // self.stride
 
-    def bands(self, cells, max_cells):
+    def bands(self, cells: np.ndarray, max_cells: int) -> Iterator[np.ndarray]:
         """Cut cells into blocks that lie together on the slide, so that few tiles are decoded twice.
 
         Parameters

@@ -1,10 +1,18 @@
 """PatchReader: the patches of a lattice, by the fastest way that gives OpenSlide's pixels."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from sknic.slides.scale import choose_scale, resample
 from sknic.slides.slide import source_box
 from sknic.slides.tiff_tiles import open_tiles
+
+if TYPE_CHECKING:
+    from sknic.slides import Lattice, Slide
+
 
 # Patches whose source pixels are held at once where they must be resampled.
 RESAMPLED_AT_ONCE = 32
@@ -31,7 +39,7 @@ class PatchReader:
     level is not a whole number OpenSlide interpolates by a fraction of a pixel, and "tiles" takes the stored pixels.
     """
 
-    def __init__(self, slide, lattice, backend="auto"):
+    def __init__(self, slide: Slide, lattice: Lattice, backend: str = "auto") -> None:
         if backend not in ("auto", "openslide"):
             raise ValueError(f"backend={backend!r}: expected 'auto' or 'openslide'")
         self._slide, self._lattice = slide, lattice
@@ -40,7 +48,7 @@ class PatchReader:
         self._source = tiles or _OpenSlideSource(slide, self._scale)
         self.backend = "openslide" if tiles is None else "tiles"
 
-    def read(self, cells):
+    def read(self, cells: np.ndarray) -> np.ndarray:
         """Patches of cells; cells that lie together are best read together.
 
         Parameters

@@ -1,7 +1,11 @@
 """Slide: a whole-slide image that answers in um/px."""
 
+from __future__ import annotations
+
 import os
 import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import openslide
@@ -10,6 +14,10 @@ from sknic.exceptions import InvalidMppError, UnreadableSlideError
 from sknic.slides.metadata import bounds_of, check_plausible, find_mpp
 from sknic.slides.scale import average, choose_scale, resample
 from sknic.slides.tiff_tiles import open_tiles
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 
 # Source pixels are read in squares of this side, so that no picture, however large its source, needs much memory.
 BLOCK = 2048
@@ -50,7 +58,7 @@ class Slide:
     ...     patch = slide.read(1000, 2000, 128, 128, mpp=0.5)
     """
 
-    def __init__(self, path, mpp=None, *, mpp_from_objective=False):
+    def __init__(self, path: str | Path, mpp: float | None = None, *, mpp_from_objective: bool = False) -> None:
         self.path = str(os.fspath(path))
         self._given = mpp
         self._mpp_from_objective = mpp_from_objective
@@ -81,17 +89,18 @@ class Slide:
         self.origin, self.dimensions = bounds_of(self.properties, self.level_dimensions[0])
 
     @property
-    def level_mpps(self):
+    def level_mpps(self) -> tuple[float, ...]:
         """um per px of each pyramid level, finest first."""
         return tuple(self.mpp * downsample for downsample in self.level_downsamples)
 
-    def size(self, mpp):
+    def size(self, mpp: float) -> tuple[int, int]:
         """(width, height) of the slide in whole px at `mpp`."""
         _check_wanted(mpp)
         # The small addend keeps 1000 px * 0.1 / 0.1 at 1000.
-        return tuple(int(length * self.mpp / mpp + 1e-6) for length in self.dimensions)
+        width, height = (int(length * self.mpp / mpp + 1e-6) for length in self.dimensions)
+        return width, height
 
-    def read(self, x, y, width, height, mpp=None):
+    def read(self, x: float, y: float, width: int, height: int, mpp: float | None = None) -> np.ndarray:
         """Pixels of a rectangle.
 
         Parameters
@@ -131,7 +140,7 @@ class Slide:
                 block[...] = self._read_block(scale, corner + np.array([left, top]) * scale.zoom, block.shape)
         return out
 
-    def position(self, scale, xy, mpp):
+    def position(self, scale: Any, xy: ArrayLike, mpp: float) -> np.ndarray:
         """Where points land on the averaged pixels of `scale`.
 
         Parameters
@@ -158,7 +167,7 @@ class Slide:
         pixels = self.read_level(scale.level, x, y, right - x, bottom - y)
         return resample(pixels, (width, height), corner - (x, y), scale.zoom)
 
-    def read_level(self, level, x, y, width, height, factor=1):
+    def read_level(self, level: int, x: int, y: int, width: int, height: int, factor: int = 1) -> np.ndarray:
         """Pixels of a pyramid level, averaged by a whole factor, counted in averaged pixels from the file's corner.
 
         Returns
@@ -210,7 +219,7 @@ class Slide:
             if self._handle is handle:
                 self._handle = None
 
-    def thumbnail(self, max_size=2048):
+    def thumbnail(self, max_size: int = 2048) -> tuple[np.ndarray, float]:
         """The whole slide as a small picture, read from the lowest level that does.
 
         Parameters
@@ -240,7 +249,7 @@ class Slide:
                 block = out[top : top + side, left : left + side]
                 place = corner + (left, top)
                 if tiles is None:
-                    block[...] = self.read_level(level, *place, block.shape[1], block.shape[0], factor)
+                    block[...] = self.read_level(level, place[0], place[1], block.shape[1], block.shape[0], factor)
                 else:
                     tiles.fill(block[None], place[None])
         return out, self.mpp * shrink
@@ -259,13 +268,13 @@ class Slide:
                 choices.append((round(longest / (downsample * factor)), level, factor))
         return max(choices)[1:]
 
-    def close(self):
+    def close(self) -> None:
         """Close the file; reads fail from then on."""
         with self._lock:
             self._closed = True
             self._handle = None
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception):

@@ -1,6 +1,10 @@
 """Where the tissue is: from the thumbnail, from a mask of the caller's, or from the brightness of patches."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 from skimage.filters import threshold_otsu
@@ -8,6 +12,10 @@ from skimage.morphology import remove_small_holes, remove_small_objects
 
 from sknic.exceptions import TissueMaskError
 from sknic.slides.mask_files import mask_path, read_geojson_mask, read_mask_image
+
+if TYPE_CHECKING:
+    from sknic.slides import Lattice, Slide
+
 
 # The thumbnail is looked at near this um/px, within a range of sizes.
 OTSU_MPP = 8.0
@@ -31,7 +39,7 @@ class TissueMask:
         um per px of the mask.
     """
 
-    def __init__(self, mask, mpp):
+    def __init__(self, mask: np.ndarray, mpp: float) -> None:
         self.mask = np.asarray(mask, dtype=bool)
         self.mpp = float(mpp)
         if self.mask.ndim != 2 or not self.mask.size:
@@ -39,7 +47,7 @@ class TissueMask:
         if not (np.isfinite(self.mpp) and self.mpp > 0):
             raise TissueMaskError(f"mask has mpp={mpp!r}; expected a positive number of um per px")
 
-    def coverage(self, lattice):
+    def coverage(self, lattice: Lattice) -> np.ndarray:
         """Share of tissue in each patch.
 
         Parameters
@@ -81,7 +89,11 @@ def _mean_of_rows(mask, top, bottom):
     return weights @ mask[first:last] / (bottom - top)
 
 
-def tissue_mask(slide, method="otsu"):
+@overload
+def tissue_mask(slide: Slide, method: None) -> None: ...
+@overload
+def tissue_mask(slide: Slide, method: str | Path | Callable = "otsu") -> TissueMask: ...
+def tissue_mask(slide: Slide, method: str | Path | Callable | None = "otsu") -> TissueMask | None:
     """Find the tissue of a slide.
 
     Parameters
@@ -154,7 +166,7 @@ def _given_mask(slide, answer, source="the tissue function"):
     return TissueMask(mask > 0, mpp)
 
 
-def is_background(patches, threshold=245):
+def is_background(patches: np.ndarray, threshold: float = 245) -> np.ndarray:
     """Which patches are blank: those whose mean pixel is at least `threshold`, the paper's rule without a mask.
 
     Parameters

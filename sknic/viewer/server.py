@@ -1,11 +1,15 @@
 """The viewer's server: answers whoever knows the token, about the slides it was started with, and nobody else."""
 
+from __future__ import annotations
+
 import base64
 import io
 import secrets
 import threading
+from collections.abc import Callable
 from dataclasses import asdict
 from importlib.resources import files
+from typing import Any
 
 from PIL import Image
 
@@ -29,7 +33,7 @@ _HEADERS = {
 }
 
 
-def create_app(views, token):
+def create_app(views: list, token: str) -> Any:
     """The viewer as a WSGI application.
 
     Every address begins with the token. Slides, grids and layers are named by number or by an identifier of this
@@ -120,7 +124,7 @@ def create_app(views, token):
     return app
 
 
-def serve(views, *, host="127.0.0.1", port=0, ready=None):
+def serve(views: list, *, host: str = "127.0.0.1", port: int = 0, ready: Callable | None = None) -> None:
     """Serve the viewer until interrupted.
 
     Parameters

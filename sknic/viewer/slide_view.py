@@ -1,21 +1,32 @@
 """SlideView: a slide with its tiles, its grids and the layers over it."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from sknic.exceptions import GridFileError
 from sknic.slides import Slide
 from sknic.viewer.grid_frame import GridFrame
-from sknic.viewer.layers import ColourLayer, FeatureLayer, SaliencyLayer, TissueLayer
+from sknic.viewer.layers import ColourLayer, FeatureLayer, Layer, SaliencyLayer, TissueLayer
 from sknic.viewer.palette import Palette
 from sknic.viewer.tiles import Tiles
 
 _SALIENCY = {"grad_cam": "Saliency: Grad-CAM", "integrated_gradients": "Saliency: contributions"}
 
 
-def open_views(slides, grids=(), model=None, *, slide_mpp=None, tissue="otsu"):
+def open_views(
+    slides: Sequence[str | Path],
+    grids: Any = (),
+    model: Callable | None = None,
+    *,
+    slide_mpp: float | None = None,
+    tissue: str | Callable | None = "otsu",
+) -> list:
     """Open slides with the grids that belong to them.
 
     Parameters
@@ -70,12 +81,14 @@ def _open_slide(path, grids, slide_mpp):
 class SlideView:
     """A slide as the page shows it; made by :func:`open_views`."""
 
-    def __init__(self, slide, grids, palettes, model, tissue):
+    def __init__(
+        self, slide: Slide, grids: list, palettes: dict, model: Callable | None, tissue: str | Callable | None
+    ) -> None:
         self.name = Path(slide.path).name
         self.mpp = slide.mpp
         self.tiles = Tiles(slide.path)
         self.frames = [GridFrame(grid, slide, number) for number, grid in enumerate(grids)]
-        layers = [TissueLayer(slide, tissue)] if tissue is not None else []
+        layers: list[Layer] = [TissueLayer(slide, tissue)] if tissue is not None else []
         for frame in self.frames:
             palette = palettes[id(frame.grid)]
             layers += [ColourLayer(frame, palette), FeatureLayer(frame, palette)]
@@ -83,7 +96,7 @@ class SlideView:
                 layers += [SaliencyLayer(frame, method, title, model) for method, title in _SALIENCY.items()]
         self.layers = {layer.id: layer for layer in layers}
 
-    def describe(self):
+    def describe(self) -> dict:
         """The slide, its layers and its grids, as the page needs them."""
         layers = [
             {
@@ -97,7 +110,7 @@ class SlideView:
         grids = [frame.describe() for frame in self.frames]
         return {"name": self.name, "mpp": self.mpp, "tiles": self.tiles.describe(), "layers": layers, "grids": grids}
 
-    def cell(self, number, row, column, feature):
+    def cell(self, number: int, row: int, column: int, feature: int) -> dict | None:
         """What is known of a cell of a grid, or None outside the grid.
 
         Returns

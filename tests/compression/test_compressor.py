@@ -176,3 +176,35 @@ def test_a_bad_slide_costs_one_slide(slides, tmp_path, encoder):
         grids = SlideCompressor(encoder, on_error="skip").transform(paths)
     assert [grid.n_cells > 0 for grid in grids] == [True, False, True]
     assert grids[1].code_size == 3
+
+
+class HalvingEncoder(MeanEncoder):
+    """Off by a share in half precision."""
+
+    def __init__(self, name="mean", error=0.0):
+        super().__init__(name)
+        self.error = error
+
+    def embedder(self, device="cpu", precision="float32"):
+        return lambda patches: self.transform(patches) * (1 + self.error * (precision != "float32"))
+
+
+def test_half_precision_that_is_close_enough_has_grids_of_its_own(slides, tmp_path):
+    full, half = (
+        SlideCompressor(HalvingEncoder(error=0.005), precision=precision, cache_dir=tmp_path / "grids").transform(
+            slides
+        )
+        for precision in ("float32", "float16")
+    )
+    assert full[0].path != half[0].path
+    np.testing.assert_allclose(half[0].embeddings, full[0].embeddings, rtol=0.01)
+
+
+def test_half_precision_that_changes_the_embeddings_fails_the_slide(slides):
+    with pytest.raises(CompressionError, match=r"precision='float16' changes the embeddings by 5\.00%"):
+        SlideCompressor(HalvingEncoder(error=0.05), precision="float16").transform(slides[:1])
+
+
+def test_half_precision_needs_an_encoder_that_offers_it(slides, encoder):
+    with pytest.raises(CompressionError, match="has only transform"):
+        SlideCompressor(encoder, precision="float16").transform(slides[:1])
