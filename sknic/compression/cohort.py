@@ -6,10 +6,12 @@ import uuid
 import warnings
 from contextlib import nullcontext
 from dataclasses import dataclass, fields
+from itertools import cycle
 
 import joblib
 import numpy as np
 import pandas as pd
+import torch
 from filelock import FileLock
 from tqdm.auto import tqdm
 
@@ -93,7 +95,10 @@ def compress_cohort(
         with _progress(unique, verbose) as bar:
             for attempt in _attempts(unique, outcomes, n_jobs):
                 tries = Tries(cache.folder, uuid.uuid4().hex) if cache is not None else None
-                calls = [task(path, encoder, recipe, cache, device, batch_size, tries) for path in attempt.paths]
+                calls = [
+                    task(path, encoder, recipe, cache, of_slide, batch_size, tries)
+                    for path, of_slide in zip(attempt.paths, _devices(device))
+                ]
                 attempt.run(calls, outcomes, lambda outcome: _advance(bar, outcome, outcomes))
     finally:
         manifest = pd.DataFrame([outcomes[path].row() for path in unique if path in outcomes])
@@ -113,6 +118,12 @@ def plan_cohort(paths, encoder, recipe, *, cache_dir=None, n_jobs=None, verbose=
     calls = (joblib.delayed(_plan_one)(path, encoder.fingerprint(), recipe, cache) for path in paths)
     plans = joblib.Parallel(n_jobs=n_jobs, return_as="generator")(calls)
     return list(tqdm(plans, total=len(paths), unit="slide", disable=not verbose))
+
+
+def _devices(device):
+    """Slides take turns on the GPUs of this machine, unless one GPU is named."""
+    n_gpus = torch.cuda.device_count() if device == "cuda" else 0
+    return cycle([f"cuda:{i}" for i in range(n_gpus)] if n_gpus > 1 else [device])
 
 
 def _plan_one(path, fingerprint, recipe, cache):

@@ -45,6 +45,9 @@ class SlideCompressor(TransformerMixin, BaseEstimator):
         path, file name or stem to a number.
     orientations : 1 or 8
         8 also encodes the turned and mirrored pixels, for training and test-time augmentation.
+    precision : "float32", "bfloat16" or "float16"
+        What the encoder computes in. The halves are for GPUs; a slide whose embeddings they change by more than 1 %
+        fails.
     cache_dir : str, Path, "auto" or None
         Folder that keeps the grids, so that a slide is compressed once for the same encoder and settings; "auto" is the
         platform's cache folder, None keeps nothing.
@@ -76,6 +79,7 @@ class SlideCompressor(TransformerMixin, BaseEstimator):
         min_tissue: float = 0.6,
         slide_mpp: float | Mapping[str, float] | None = None,
         orientations: int = 1,
+        precision: str = "float32",
         cache_dir: str | Path | None = None,
         on_error: str = "raise",
         batch_size: int | str = "auto",
@@ -91,6 +95,7 @@ class SlideCompressor(TransformerMixin, BaseEstimator):
         self.min_tissue = min_tissue
         self.slide_mpp = slide_mpp
         self.orientations = orientations
+        self.precision = precision
         self.cache_dir = cache_dir
         self.on_error = on_error
         self.batch_size = batch_size
@@ -98,7 +103,7 @@ class SlideCompressor(TransformerMixin, BaseEstimator):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def fit(self, X: Sequence[str | Path], y: Any = None) -> Self:
+    def fit(self, X: Sequence[str | Path] | np.ndarray, y: Any = None) -> Self:
         """Check the encoder, the settings and the list of paths; nothing is learnt.
 
         Parameters
@@ -114,7 +119,7 @@ class SlideCompressor(TransformerMixin, BaseEstimator):
         self._recipe(resolve_encoder(self.encoder))
         return self
 
-    def transform(self, X: Sequence[str | Path]) -> np.ndarray:
+    def transform(self, X: Sequence[str | Path] | np.ndarray) -> np.ndarray:
         """Compress slides.
 
         Parameters
@@ -147,7 +152,7 @@ class SlideCompressor(TransformerMixin, BaseEstimator):
         array[:] = grids
         return array
 
-    def plan(self, X: Sequence[str | Path]) -> pd.DataFrame:
+    def plan(self, X: Sequence[str | Path] | np.ndarray) -> pd.DataFrame:
         """What `transform` would do, without doing it.
 
         Parameters
@@ -184,13 +189,22 @@ class SlideCompressor(TransformerMixin, BaseEstimator):
             raise ValueError(f"min_tissue={self.min_tissue!r} must be a share in [0, 1)")
         if self.orientations not in (1, 8):
             raise ValueError(f"orientations={self.orientations!r} must be 1 or 8")
+        if self.precision not in ("float32", "bfloat16", "float16"):
+            raise ValueError(f"precision={self.precision!r} must be 'float32', 'bfloat16' or 'float16'")
         if self.on_error not in ("raise", "skip"):
             raise ValueError(f"on_error={self.on_error!r} must be 'raise' or 'skip'")
         slide_mpp = self.slide_mpp.to_dict() if isinstance(self.slide_mpp, pd.Series) else self.slide_mpp
         if slide_mpp is not None and not isinstance(slide_mpp, (Real, Mapping)):
             raise ValueError(f"slide_mpp={slide_mpp!r} must be a number, a mapping or None")
         return Recipe(
-            float(mpp), int(patch_size), int(stride), self.tissue, self.min_tissue, slide_mpp, self.orientations
+            float(mpp),
+            int(patch_size),
+            int(stride),
+            self.tissue,
+            self.min_tissue,
+            slide_mpp,
+            self.orientations,
+            self.precision,
         )
 
     def __sklearn_is_fitted__(self):

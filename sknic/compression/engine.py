@@ -15,6 +15,9 @@ from sknic.slides import Lattice, PatchReader, Slide, is_background, tissue_mask
 BAND_CELLS = 256
 SMALLEST_BAND = 16
 BANDS_AT_LEAST = 24
+# Half precision is held against float32 on this many patches of each slide; the largest relative error that passes.
+N_CHECKED = 64
+LARGEST_ERROR = 1e-2
 
 
 def compress_slide(path, encoder, recipe, *, device="cpu", batch_size=None, n_threads=None):
@@ -45,7 +48,7 @@ def compress_slide(path, encoder, recipe, *, device="cpu", batch_size=None, n_th
         n_threads = n_threads or torch.get_num_threads()
         bands = list(lattice.bands(cells, _band_cells(len(cells))))
         read = _reader(reader, drop_background)
-        embed = _embedder(encoder, device, recipe.orientations)
+        embed = _embedder(encoder, device, recipe)
         if device == "cpu":
             parts = _read_and_encode(bands, read, embed, n_threads)
         else:
@@ -77,18 +80,44 @@ def _reader(reader, drop_background):
     return read
 
 
-def _embedder(encoder, device, orientations):
+def _embedder(encoder, device, recipe):
     """Function from patches to embeddings float16 (orientations, n, C)."""
-    embed = encoder.embedder(device=device) if hasattr(encoder, "embedder") else encoder.transform
+    embed = _checked(encoder, device, recipe.precision) if recipe.precision != "float32" else _full(encoder, device)
 
     def embed_orientations(patches):
-        versions = (np.ascontiguousarray(_orient_patches(patches, k)) for k in range(orientations))
+        versions = (np.ascontiguousarray(_orient_patches(patches, k)) for k in range(recipe.orientations))
         embeddings = np.stack([np.asarray(embed(version)) for version in versions])
         if not np.isfinite(embeddings).all():
             raise SknicError("the encoder gave embeddings that are not finite")
         return embeddings.astype(np.float16)
 
     return embed_orientations
+
+
+def _full(encoder, device):
+    return encoder.embedder(device=device) if hasattr(encoder, "embedder") else encoder.transform
+
+
+def _checked(encoder, device, precision):
+    """An embedder of half precision, compared with the full one on the first patches it meets."""
+    if not hasattr(encoder, "embedder"):
+        raise SknicError(f"precision={precision!r}: this encoder has only transform, which computes as it likes")
+    embed, full, checked = encoder.embedder(device=device, precision=precision), _full(encoder, device), []
+
+    def checking(patches):
+        embeddings = embed(patches)
+        if not checked and len(patches):
+            checked.append(_check_precision(embeddings[:N_CHECKED], full(patches[:N_CHECKED]), precision))
+        return embeddings
+
+    return checking
+
+
+def _check_precision(embeddings, exact, precision):
+    error = np.linalg.norm(embeddings - exact) / max(np.linalg.norm(exact), 1e-12)
+    if not error <= LARGEST_ERROR:
+        raise SknicError(f"precision={precision!r} changes the embeddings by {error:.2%}; take 'float32'")
+    return error
 
 
 def _orient_patches(patches, k):

@@ -25,6 +25,7 @@ class Recipe:
     min_tissue: float = 0.6
     slide_mpp: float | Mapping | None = None
     orientations: int = 1
+    precision: str = "float32"
 
     def mpp_of(self, path):
         """um/px stated by the caller for one slide, or None to trust its metadata.
@@ -41,7 +42,7 @@ class Recipe:
 
     def settings(self, path):
         """What the cache key of one slide depends on, as JSON-able values."""
-        return {
+        settings = {
             "mpp": self.mpp,
             "patch_size": self.patch_size,
             "stride": self.stride,
@@ -50,6 +51,8 @@ class Recipe:
             "slide_mpp": self.mpp_of(path),
             "orientations": self.orientations,
         }
+        # Left out when full, so that grids of earlier versions are still found.
+        return settings if self.precision == "float32" else {**settings, "precision": self.precision}
 
 
 def _tissue_identity(tissue, path):
