@@ -18,6 +18,7 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/mypy
 
 docs: .venv/.ready-docs
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html

@@ -13,6 +13,7 @@ from sknic.cli.evaluate import evaluate
 from sknic.cli.explain import explain
 from sknic.cli.fit import fit
 from sknic.cli.info import info
+from sknic.cli.make_cohort import make_cohort
 from sknic.cli.predict import predict
 from sknic.cli.report import report
 from sknic.cli.train_encoder import train_encoder
@@ -30,6 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(demo)
+app.command()(make_cohort)
 app.command()(info)
 app.command()(train_encoder)
 app.command()(compress)

@@ -40,6 +40,7 @@ def test_help_names_every_command():
     assert result.exit_code == 0
     names = (
         "demo",
+        "make-cohort",
         "info",
         "train-encoder",
         "compress",
@@ -93,6 +94,14 @@ def test_a_shell_completes_commands(monkeypatch):
     for name, value in {"_SKNIC_COMPLETE": "complete_bash", "COMP_WORDS": "sknic ev", "COMP_CWORD": "1"}.items():
         monkeypatch.setenv(name, value)
     assert program().stdout.split() == ["evaluate"]
+
+
+def test_a_cohort_is_drawn_with_its_table(tmp_path):
+    assert run("make-cohort", tmp_path, "--n-slides", 2, "--size", 20).exit_code == 0
+    table = pd.read_csv(tmp_path / "cohort.csv")
+    assert all((tmp_path / path).exists() for path in table.path)
+    assert {"patient", "score", "pattern", "time", "event"} <= set(table)
+    assert json.loads((tmp_path / "run.json").read_text())["command"] == "make-cohort"
 
 
 def test_info_says_size_and_um_per_px(folder):

@@ -1,0 +1,38 @@
+"""`sknic make-cohort`: slides with known targets, drawn or laid out from real patches, to try everything on."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sknic.cli import options
+from sknic.cli.common import write_run_record
+
+
+def make_cohort(
+    out: Annotated[Path, typer.Argument(help="Folder for the slides and cohort.csv.")],
+    patches: Annotated[
+        Path | None,
+        typer.Option(help="Lay the slides out from these labelled patches (a folder as `train-encoder` reads it)."),
+    ] = None,
+    task: Annotated[str, typer.Option(help="With --patches: the task whose labels are the tissue.")] = "colorectal",
+    n_slides: Annotated[int, typer.Option(help="Slides.")] = 24,
+    size: Annotated[int, typer.Option(help="Rows and columns of a slide, in cells of 128 px; 20 at least.")] = 24,
+    n_jobs: options.Jobs = 1,
+    random_state: options.Seed = 0,
+):
+    """Make a cohort to try everything on: slides of known score, growth pattern and survival.
+
+    Example: `sknic make-cohort slides --n-slides 24 --n-jobs 2`
+    """
+    from sknic.datasets import make_histology_cohort, make_mosaic_cohort
+
+    shared = {"shape": (size, size), "random_state": random_state, "n_jobs": n_jobs, "verbose": 1}
+    if patches is None:
+        cohort = make_histology_cohort(n_slides, out, **shared)
+    else:
+        cohort = make_mosaic_cohort(patches, n_slides, out, task=task, **shared)
+    n_patients = cohort.table["patient"].nunique()
+    settings = {"patches": patches, "task": task, "n_slides": n_slides, "size": size, "random_state": random_state}
+    write_run_record(out, "make-cohort", settings, n_patients=n_patients)
+    typer.echo(f"{len(cohort.paths)} slides of {n_patients} patients; targets in {out / 'cohort.csv'}")
