@@ -3,7 +3,10 @@
 import warnings
 from pathlib import Path
 
+from typer.testing import CliRunner
+
 import sknic
+from sknic.cli import app
 
 project = "sknic"
 author = "the sknic developers"
@@ -31,6 +34,14 @@ autosummary_generate = True
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
+
+# The help of each command as a terminal shows it, for cli.md.
+HELP = Path(__file__).parent / "generated" / "cli"
+HELP.mkdir(parents=True, exist_ok=True)
+for command in app.registered_commands:
+    name = command.callback.__name__.replace("_", "-")
+    terminal = {"COLUMNS": "100", "TERMINAL_WIDTH": "100", "NO_COLOR": "1", "TERM": "dumb"}
+    (HELP / f"{name}.txt").write_text(CliRunner().invoke(app, [name, "--help"], env=terminal).output)
 
 # Every code block marked `testcode` is run by `sphinx-build -b doctest`, on the small cohort that this prepares.
 doctest_global_setup = (Path(__file__).parent / "doctest_setup.py").read_text()

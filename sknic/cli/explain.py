@@ -8,7 +8,7 @@ import typer
 
 from sknic.cli import options
 from sknic.cli.cohort import load_grids, slide_mpp_option
-from sknic.cli.common import find_slides
+from sknic.cli.common import find_slides, write_run_record
 from sknic.cli.predict import compressor_of, load_model
 
 
@@ -58,3 +58,5 @@ def explain(
         if grid.slide and Path(grid.slide).exists():
             Image.fromarray(saliency.overlay(grid.slide, heat, grid)).save(f"{stem}.png")
         typer.echo(f"wrote {stem}.geojson")
+    settings = {"model": model.resolve(), "method": method, "slide_mpp": slide_mpp, "fitted": record}
+    write_run_record(out, "explain", settings, n_slides=len(paths))

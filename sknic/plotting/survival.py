@@ -116,7 +116,7 @@ class KaplanMeierDisplay:
         ]
         self.ax_.set(xlim=(0, end * 1.02), ylim=(0, 1.02))
         legend = self.ax_.legend(
-            title=self._summary(), alignment="left", fontsize="small", title_fontsize="small", loc="upper right"
+            title=self._summary(), alignment="left", fontsize="small", title_fontsize="small", loc="best"
         )
         legend.get_frame().set(linewidth=0, alpha=0.8)
         xlabel = f"Time ({time_unit})" if time_unit else "Time"
@@ -138,9 +138,9 @@ class KaplanMeierDisplay:
         self.ax_.annotate("at risk", (0, 0), (-16, -38), ha="right", color=INK, **place)
         for row, ((name, curve), colour) in enumerate(zip(curves.items(), COLOURS)):
             down = -38 - 12 * (row + 1)
-            self.ax_.annotate(name.split()[0], (0, 0), (-16, down), ha="right", color=colour, **place)
+            self.ax_.annotate(name.split()[0], (0, 0), (-16, down), ha="right", color=INK, **place)
             for time, count in zip(times, curve.at_risk(times)):
-                self.ax_.annotate(str(count), (time, 0), (0, down), ha="center", color=colour, **place)
+                self.ax_.annotate(str(count), (time, 0), (0, down), ha="center", color=INK, **place)
 
 
 def _draw_curve(ax, curve, colour, label, interval, end):

@@ -80,7 +80,7 @@ def _title(run):
 
 def _subtitle(run):
     command, when = run.record.get("command"), run.record.get("when")
-    parts = [f"sknic {command}" if command else None, when and str(when).replace("T", " ")]
+    parts = [f"sknic {command}" if command else None, when and str(when).replace("T", " ").replace("+00:00", " UTC")]
     return ", ".join(part for part in parts if part)
 
 
@@ -101,7 +101,7 @@ def _summary(run, table):
         return summary | {"Slides with event": int(table["event"].sum()), "Median time": table["time"].median()}
     if run.task == "classification":
         labels = table["target"].astype(str)
-        return summary | {f"Class {name}": int((labels == name).sum()) for name in run.classes}
+        return summary | {name: int((labels == name).sum()) for name in run.classes}
     target = table["target"]
     return summary | {"Lowest": target.min(), "Median": target.median(), "Highest": target.max()}
 

@@ -169,6 +169,7 @@ def test_a_fitted_model_predicts_and_explains_in_another_call(folder, tmp_path):
     assert json.loads((tmp_path / "p.run.json").read_text())["settings"]["fitted"]["task"] == "classification"
     assert run("explain", folder / "grid0.h5", *model, "--out", tmp_path / "maps").exit_code == 0
     assert json.loads((tmp_path / "maps" / "grid0.geojson").read_text())["type"] == "FeatureCollection"
+    assert json.loads((tmp_path / "maps" / "run.json").read_text())["settings"]["method"] == "grad_cam"
 
 
 @pytest.mark.parametrize("method", ["grad_cam", "input_gradients", "integrated_gradients"])
