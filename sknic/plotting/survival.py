@@ -136,7 +136,7 @@ class KaplanMeierDisplay:
         place = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "fontsize": "x-small"}
         place |= {"va": "top", "annotation_clip": False}
         self.ax_.annotate("at risk", (0, 0), (-16, -38), ha="right", color=INK, **place)
-        for row, ((name, curve), colour) in enumerate(zip(curves.items(), COLOURS)):
+        for row, (name, curve) in enumerate(curves.items()):
             down = -38 - 12 * (row + 1)
             self.ax_.annotate(name.split()[0], (0, 0), (-16, down), ha="right", color=INK, **place)
             for time, count in zip(times, curve.at_risk(times)):
