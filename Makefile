@@ -3,12 +3,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test test-slow lint docs bench release-check clean
+.PHONY: demo test test-slow lint docs docs-check bench release-check clean
 
 demo: $(READY)
 	$(BIN)/sknic demo --out sknic-demo
 
-test: lint
+test: lint docs-check
 	$(BIN)/pytest
 
 test-slow: $(READY)
@@ -20,9 +20,14 @@ lint: $(READY)
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
-docs: .venv/.ready-docs
+docs: .venv/.ready-docs docs-check
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
-	$(BIN)/sphinx-build -W -b doctest -D plot_gallery=0 docs docs/_build/doctest
+
+# Every page with warnings as errors, and every code block that is marked to be run; the gallery's scripts are not.
+QUICK := $(BIN)/sphinx-build -q -W --keep-going -D plot_gallery=0 -d docs/_build/check
+docs-check: .venv/.ready-docs
+	$(QUICK) -b html docs docs/_build/check/html
+	$(QUICK) -b doctest docs docs/_build/check/doctest
 
 # The wheel is built from the sdist, and has to do without the source tree: a new environment, an empty folder.
 release-check: $(READY)

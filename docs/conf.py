@@ -1,5 +1,6 @@
 """Configuration of the documentation: theme, API pages, gallery."""
 
+import doctest
 import warnings
 from pathlib import Path
 
@@ -44,6 +45,7 @@ for command in app.registered_commands:
     (HELP / f"{name}.txt").write_text(CliRunner().invoke(app, [name, "--help"], env=terminal).output)
 
 # Every code block marked `testcode` is run by `sphinx-build -b doctest`, on the small cohort that this prepares.
+doctest_default_flags = doctest.ELLIPSIS
 doctest_global_setup = (Path(__file__).parent / "doctest_setup.py").read_text()
 
 sphinx_gallery_conf = {

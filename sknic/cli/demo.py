@@ -10,11 +10,14 @@ import typer
 from sknic.cli import options
 from sknic.cli.cohort import Targets, make_estimator
 from sknic.cli.common import write_run_record
-from sknic.cli.evaluate import run_of
+from sknic.cli.evaluate import overlays_of, run_of
 from sknic.cli.options import Task
 
 # What each task learns, and the metric of the table.
 TASKS = {Task.regression: "spearman", Task.classification: "auc", Task.survival: "concordance"}
+TARGETS = {Task.regression: "tumour_fraction", Task.classification: "pattern", Task.survival: "event, time"}
+# For a few dozen slides; see "How many slides?" in the documentation.
+SETTINGS = {"n_filters": 32, "dropout": 0.0, "lr": 3e-3, "validation_fraction": None}
 
 
 def demo(
@@ -38,7 +41,11 @@ def demo(
     _draw_pictures(out, cohort, compressor, runs)
     _show_table(runs)
     write_run_record(out, "demo", {"n_slides": n_slides, "n_patches": n_patches, "random_state": random_state})
-    typer.echo(f"{(time.perf_counter() - started) / 60:.1f} minutes; pictures and tables are in {out.resolve()}")
+    typer.echo(f"{(time.perf_counter() - started) / 60:.1f} minutes. So few patients can teach the easy target and the")
+    typer.echo("pattern, hardly survival: the intervals say so. Look at:")
+    for path in (out / "results.png", out / "slide.png", *(out / task / "report.html" for task in TASKS)):
+        typer.echo(f"  {path}")
+    typer.echo(f"  sknic view {cohort.paths[0]} --grid {out / 'grids'}")
 
 
 def _step(title, function, *arguments):
@@ -68,9 +75,11 @@ def _train_encoder(out, n_patches, device, random_state):
 
     tasks = make_patch_tasks(n_patches, random_state=random_state)
     encoder = MultitaskEncoder(
-        code_size=32, augmentation="light", max_epochs=3, device=device, random_state=random_state, verbose=1
+        code_size=32, augmentation="light", max_epochs=3, device=device, random_state=random_state
     )
     encoder.fit(tasks.patches, tasks.labels, groups=tasks.groups, centers=tasks.centers)
+    accuracy = ((name, encoder.history_[-1][f"valid_{name}_accuracy"]) for name in encoder.task_names_)
+    typer.echo("  accuracy on held-out patches: " + ", ".join(f"{name} {value:.2f}" for name, value in accuracy))
     encoder.save(out / "encoder.safetensors")
     return encoder
 
@@ -87,14 +96,19 @@ def _cross_validate(out, cohort, compressor, task, device, random_state):
     from sklearn.pipeline import make_pipeline
 
     from sknic import CrossValEnsemble
+    from sknic.report import report_of_run
 
-    columns = {Task.regression: "score", Task.classification: "pattern"}
-    y = cohort.survival if task == Task.survival else cohort.table[columns[task]].to_numpy()
-    pipe = make_pipeline(compressor, make_estimator(task, 8, random_state, device))
+    y = cohort.survival if task == Task.survival else cohort.table[TARGETS[task]].to_numpy()
+    model = make_estimator(task, 8, random_state, device).set_params(**SETTINGS)
+    pipe = make_pipeline(compressor, model)
     ensemble = CrossValEnsemble(pipe, cv=4, n_jobs=os.cpu_count(), random_state=random_state)
     ensemble.fit(cohort.paths, y, groups=cohort.patients)
-    run = run_of(ensemble, Targets(cohort.paths, y, cohort.patients), str(task), {})
-    run.write(out / str(task))
+    settings = {"task": str(task), "target": TARGETS[task], "cv": 4, **model.get_params()}
+    record = write_run_record(out / task, "demo", settings, n_slides=len(cohort.paths))
+    run = run_of(ensemble, Targets(cohort.paths, y, cohort.patients), str(task), record)
+    run.overlays.update(overlays_of(run, ensemble, compressor.transform(cohort.paths)))
+    run.write(out / task)
+    report_of_run(run).write(out / task / "report.html")
     return run
 
 
@@ -103,7 +117,7 @@ def _show_table(runs):
     from rich.table import Table
 
     table = Table("target", "metric", "out of fold [95 % interval]", "patients")
-    targets = {"regression": "proliferation score", "classification": "growth pattern", "survival": "survival"}
+    targets = {"regression": "tumour fraction", "classification": "growth pattern", "survival": "survival"}
     for task, run in runs.items():
         estimate = run.metrics[TASKS[task]]
         table.add_row(targets[task], TASKS[task], str(estimate), str(estimate.n))
@@ -150,7 +164,7 @@ def _draw_results(path, cohort, runs):
     score, pattern, survival = (runs[task].predictions for task in TASKS)
     probability = pattern[f"probability {sorted(pattern['target'].unique())[1]}"]
     plotting.ScatterDisplay.from_predictions(
-        score["target"], score["prediction"], groups=cohort.patients, ax=axes[0], title="Proliferation score"
+        score["target"], score["prediction"], groups=cohort.patients, ax=axes[0], title="Tumour fraction"
     )
     plotting.RocDisplay.from_predictions(
         pattern["target"],

@@ -48,7 +48,7 @@ def evaluate(
     X = load_grids(targets.paths, compressor)
     model = make_estimator(task, max_epochs, random_state, device)
     typer.echo(f"{cv}-fold cross-validation of {type(model).__name__} on {len(X)} slides ...")
-    ensemble = CrossValEnsemble(model, cv=cv, n_jobs=n_jobs, random_state=random_state)
+    ensemble = CrossValEnsemble(model, cv=cv, n_jobs=n_jobs, random_state=random_state, verbose=1)
     ensemble.fit(X, targets.y, groups=targets.patients)
     settings = {
         "task": str(task),

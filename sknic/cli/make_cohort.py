@@ -1,7 +1,7 @@
 """`sknic make-cohort`: slides with known targets, drawn or laid out from real patches, to try everything on."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -27,7 +27,7 @@ def make_cohort(
     """
     from sknic.datasets import make_histology_cohort, make_mosaic_cohort
 
-    shared = {"shape": (size, size), "random_state": random_state, "n_jobs": n_jobs, "verbose": 1}
+    shared: dict[str, Any] = {"shape": (size, size), "random_state": random_state, "n_jobs": n_jobs, "verbose": 1}
     if patches is None:
         cohort = make_histology_cohort(n_slides, out, **shared)
     else:

@@ -16,6 +16,7 @@ from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 from sksurv.functions import StepFunction
+from tqdm.auto import tqdm
 
 from sknic.evaluation.bootstrap import estimate
 from sknic.evaluation.folds import make_folds
@@ -59,6 +60,8 @@ class CrossValEnsemble(MetaEstimatorMixin, BaseEstimator):
         Folds fitted at once, by joblib.
     random_state : int, RandomState or None
         Shuffles the folds.
+    verbose : int
+        1 shows a progress bar over the folds.
 
     Attributes
     ----------
@@ -89,11 +92,13 @@ class CrossValEnsemble(MetaEstimatorMixin, BaseEstimator):
         *,
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
     ) -> None:
         self.estimator = estimator
         self.cv = cv
         self.n_jobs = n_jobs
         self.random_state = random_state
+        self.verbose = verbose
 
     def fit(self, X: Any, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
         """Fit one clone a fold and predict each slide by the clone that has not seen it.
@@ -123,9 +128,10 @@ class CrossValEnsemble(MetaEstimatorMixin, BaseEstimator):
         X, y, groups = indexable(X, y, groups)
         kind = target_kind(self.estimator, y)
         folds = make_folds(self.cv, kind, y, groups, self.random_state)
-        fitted = Parallel(n_jobs=self.n_jobs)(
-            delayed(_fit_fold)(clone(self.estimator), X, y, groups, train, test) for train, test in folds
-        )
+        # Not every backend of joblib gives its results one by one.
+        parallel = Parallel(n_jobs=self.n_jobs, return_as="generator" if self.verbose else "list")
+        fitted = parallel(delayed(_fit_fold)(clone(self.estimator), X, y, groups, *fold) for fold in folds)
+        fitted = tqdm(fitted, desc="Folds", total=len(folds), unit="fold", disable=not self.verbose)
         self.estimators_, parts = map(list, zip(*fitted))
         tests = np.concatenate([test for _, test in folds])
         self.fold_ = np.repeat(np.arange(len(folds)), [len(test) for _, test in folds])[np.argsort(tests)]
