@@ -114,6 +114,13 @@ def test_a_slide_without_overlay_still_gets_its_numbers():
     assert run.predictions["slide"][best_and_worst(bare)[1][0]].split("/")[1].removesuffix(".tiff") in text
 
 
+def test_an_interval_without_width_is_explained():
+    run = make_run("regression")
+    assert "without width" not in report_of_run(run).to_html()
+    run.metrics["r2"] = Estimate(1.0, 1.0, 1.0, 0.95, 12)
+    assert "without width" in report_of_run(run).to_html()
+
+
 def test_a_chart_that_cannot_be_drawn_leaves_its_reason():
     run = make_run("regression")
     constant = RunFolder(run.task, run.predictions.assign(prediction=1.0), run.metrics)

@@ -57,6 +57,7 @@ def explain(
         saliency.to_geojson(grid, heat, f"{stem}.geojson", name=method)
         if grid.slide and Path(grid.slide).exists():
             Image.fromarray(saliency.overlay(grid.slide, heat, grid)).save(f"{stem}.png")
+            typer.echo(f"wrote {stem}.png")
         typer.echo(f"wrote {stem}.geojson")
     settings = {"model": model.resolve(), "method": method, "slide_mpp": slide_mpp, "fitted": record}
     write_run_record(out, "explain", settings, n_slides=len(paths))

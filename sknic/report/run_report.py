@@ -58,6 +58,11 @@ def report_of_run(run: RunFolder, title: str | None = None) -> Report:
     )
     results = report.add_section("Results")
     results.add_table(metrics_table(run), caption="Predictions of slides that the model had not seen")
+    if any(estimate.low == estimate.high for estimate in run.metrics.values()):
+        results.add_text(
+            "An interval without width does not mean certainty: where no prediction was wrong, drawing the same patients"
+            " again cannot tell how others would be predicted."
+        )
     try:
         _add_chart(results, run)
     except DegenerateDataError as error:
