@@ -60,8 +60,8 @@ def report_of_run(run: RunFolder, title: str | None = None) -> Report:
     results.add_table(metrics_table(run), caption="Predictions of slides that the model had not seen")
     if any(estimate.low == estimate.high for estimate in run.metrics.values()):
         results.add_text(
-            "An interval without width does not mean certainty: where no prediction was wrong, drawing the same patients"
-            " again cannot tell how others would be predicted."
+            "An interval without width does not mean certainty: where nothing was predicted wrongly, drawing the"
+            " same patients again cannot tell how others would be predicted."
         )
     try:
         _add_chart(results, run)
