@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 
 # Okabe and Ito's palette, without its yellow, which is faint on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
-INK, FAINT = "#333333", "#888888"
+INK, FAINT = "#333333", "#6b6b6b"
 
 
 def axes_for(ax, size):
