@@ -5,11 +5,18 @@ import pandas as pd
 import pytest
 import torch
 from lifelines import CoxPHFitter
+from sklearn.model_selection import GridSearchCV
 from sksurv.column import encode_categorical
 from sksurv.datasets import load_gbsg2, load_veterans_lung_cancer, load_whas500
 from sksurv.linear_model import CoxPHSurvivalAnalysis
 from sksurv.linear_model.coxph import BreslowEstimator
-from sksurv.metrics import cumulative_dynamic_auc, integrated_brier_score
+from sksurv.metrics import (
+    as_concordance_index_ipcw_scorer,
+    as_cumulative_dynamic_auc_scorer,
+    as_integrated_brier_score_scorer,
+    cumulative_dynamic_auc,
+    integrated_brier_score,
+)
 from sksurv.nonparametric import kaplan_meier_estimator
 from sksurv.util import Surv
 
@@ -90,6 +97,19 @@ def test_scikit_survival_measures_the_survival_functions_of_real_patients(test_d
     brier = [integrated_brier_score(y_train, y_test, prediction, years) for prediction in (survival, marginal)]
     assert brier[0] < 0.75 * brier[1]
     assert cumulative_dynamic_auc(y_train, y_test, model.predict(X[400:]), years)[1] > 0.8
+
+
+@pytest.mark.parametrize(
+    "scorer", [as_concordance_index_ipcw_scorer, as_cumulative_dynamic_auc_scorer, as_integrated_brier_score_scorer]
+)
+def test_scikit_survivals_scorers_choose_settings(scorer):
+    random = np.random.RandomState(0)
+    X, time = random.normal(size=(60, 2)).astype(np.float32), random.uniform(1, 4, 60)
+    y = Surv.from_arrays(time < 3, np.minimum(time, 3 + random.uniform(0, 0.1, 60)))
+    settings = {"tau": 2} if scorer is as_concordance_index_ipcw_scorer else {"times": [1.5, 2]}
+    model = GridCoxSurvival(max_epochs=1, min_batches=2, n_filters=4, random_state=0)
+    search = GridSearchCV(scorer(model, **settings), {"estimator__lr": [0.1, 0.01]}, cv=2, error_score="raise")
+    assert np.isfinite(search.fit(X, y).cv_results_["mean_test_score"]).all()
 
 
 @pytest.mark.parametrize("ties", ["efron", "breslow"])
