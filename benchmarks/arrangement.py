@@ -6,7 +6,7 @@ on amounts (share of tumour), and survival on growth pattern and hotspot. Models
 controls: the CNN after the cells of each slide were shuffled, the true amounts of tissue, and the number of cells.
 Where these tell the growth pattern better than by chance, something else than arrangement gives it away.
 
-Each target and model is a step that is kept; --target and --model run some of them, --report makes the table.
+Each target and model is a step that is kept; --target and --model run some, --report makes the table of the targets.
 """
 
 import argparse
@@ -129,10 +129,11 @@ def out_of_fold(cohort, target, model):
         return file["prediction"], float(file["seconds"])
 
 
-def rows(cohort):
+def rows(cohort, targets):
     """The table: score of each model, and its difference from the CNN on the same patients."""
     table = []
-    for target, name in METRICS.items():
+    for target in targets:
+        name = METRICS[target]
         predictions = {model: out_of_fold(cohort, target, model) for model in MODELS}
         metric = partial(mean_of_folds, get_metric(name))
         for model, (prediction, seconds) in predictions.items():
@@ -192,7 +193,7 @@ def main():
             print(f"{target}, {model}: {out_of_fold(cohort, target, model)[1]:.0f} s", flush=True)
     if options.report:
         title = f"{len(cohort)} slides of {len(set(cohort.patients))} patients, {SHAPE[0]} x {SHAPE[1]} cells"
-        report("arrangement", rows(cohort), title)
+        report("arrangement", rows(cohort, options.target), title)
         print(f"survival by the true hazard: {ceiling(cohort)}")
 
 
