@@ -225,8 +225,12 @@ _SHAPE: dict[str, Any] = {
     "blur": (0.0, 0.1),
 }
 _TONE: dict[str, Any] = {"brightness": (0.65, 1.35), "contrast": (0.5, 1.5)}
-# "heavy" is the paper's; "light" leaves shape, brightness and contrast alone; "strong" goes further in colour.
+# "heavy" is the paper's; "light" leaves shape, brightness and contrast alone; "strong" goes further in colour; "mild"
+# does a little of all, for few patches whose colour tells the classes apart.
 PRESETS = {
+    "mild": Augmentation(
+        scale=(0.9, 1.1), hue=0.02, saturation=0.05, hed=0.02, brightness=(0.9, 1.1), contrast=(0.9, 1.1)
+    ),
     "light": Augmentation(hue=0.1, saturation=0.1, hed=0.05),
     "heavy": Augmentation(hue=0.1, saturation=0.1, hed=0.05, **_SHAPE, **_TONE),
     "strong": Augmentation(hue=1.0, saturation=1.0, hed=0.2, **_SHAPE, **_TONE),

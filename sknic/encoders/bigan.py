@@ -35,7 +35,7 @@ class BiGANEncoder(UnsupervisedEncoder):
         C, the length of an embedding.
     mpp : float
         um per px of the patches.
-    augmentation : "heavy", "strong", "light", None or callable
+    augmentation : "heavy", "strong", "light", "mild", None or callable
     max_epochs, batch_size : int
     lr : float
     validation_fraction : float
@@ -175,6 +175,7 @@ def play(game, patches, max_epochs, batch_size, verbose):
                 "discriminator_loss": judge,
                 "generator_loss": player,
                 "discriminator_accuracy": accuracy,
+                "train_batch_count": len(results),
                 "dur": time.perf_counter() - start,
             }
         )

@@ -107,7 +107,7 @@ class ContrastiveEncoder(UnsupervisedEncoder):
         C, the length of an embedding.
     mpp : float
         um per px of the patches.
-    augmentation : "heavy", "strong", "light", None or callable
+    augmentation : "heavy", "strong", "light", "mild", None or callable
     max_epochs, batch_size : int
         Of pairs.
     lr, min_lr : float

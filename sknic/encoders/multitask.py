@@ -15,8 +15,8 @@ from sknic.encoders.base import BaseEncoder
 from sknic.encoders.files import load_encoder
 from sknic.encoders.inference import check_patches
 from sknic.encoders.labels import check_rows, only, read_tasks, to_frame
-from sknic.encoders.learning import OwnLossNet, no_loss
-from sknic.encoders.multitask_net import MultitaskModule, Validation, WeightHistory
+from sknic.encoders.learning import no_loss
+from sknic.encoders.multitask_net import MultitaskModule, MultitaskNet, Validation, WeightHistory
 from sknic.encoders.sampling import EvenTasks, Patches, as_it_is, strata
 from sknic.encoders.task_heads import TaskHeads, known_heads
 from sknic.exceptions import DegenerateDataError
@@ -43,7 +43,7 @@ class MultitaskEncoder(TaskHeads, BaseEncoder):
         Start from the weights of this encoder, e.g. a published file, and from its heads for equal tasks.
     mpp : float
         um per px of the patches.
-    augmentation : "heavy", "strong", "light", None or callable
+    augmentation : "heavy", "strong", "light", "mild", None or callable
         A callable takes and returns float tensors (n, 3, size, size) from 0 to 1, on the training device.
     max_epochs : int
         An epoch has as many draws as there are labels to train on.
@@ -52,7 +52,11 @@ class MultitaskEncoder(TaskHeads, BaseEncoder):
     lr, min_lr : float
         The learning rate is divided by 10 after `patience` epochs without a better validation loss, down to `min_lr`;
         the next such plateau ends the training. The best epoch's weights are kept.
-    patience : int
+    init_lr : float, optional
+        Learning rate of the encoder network that comes from `init`; `lr` by default. With few labels a small one keeps
+        what the network has learnt, while the new heads learn at `lr`.
+    patience : int or None
+        None keeps the learning rates for all `max_epochs`.
     validation_fraction : float or None
         Share of the patches held out; None holds out none and watches the training loss.
     task_weights : None, mapping, "uncertainty" or "gradnorm"
@@ -103,7 +107,8 @@ class MultitaskEncoder(TaskHeads, BaseEncoder):
         batch_size: int = 128,
         lr: float = 1e-3,
         min_lr: float = 1e-5,
-        patience: int = 8,
+        init_lr: float | None = None,
+        patience: int | None = 8,
         validation_fraction: float | None = 0.2,
         task_weights: Any = None,
         unlabelled_weight: float = 0.0,
@@ -120,6 +125,7 @@ class MultitaskEncoder(TaskHeads, BaseEncoder):
         self.batch_size = batch_size
         self.lr = lr
         self.min_lr = min_lr
+        self.init_lr = init_lr
         self.patience = patience
         self.validation_fraction = validation_fraction
         self.task_weights = task_weights
@@ -193,6 +199,7 @@ class MultitaskEncoder(TaskHeads, BaseEncoder):
             augment=resolve_augmentation(self.augmentation),
             task_weights=self.task_weights,
             unlabelled_weight=self.unlabelled_weight,
+            network_lr=None if start is None else self.init_lr,
         )
         if start is None:
             return partial(build, input_size=patch_size)
@@ -230,7 +237,7 @@ class MultitaskEncoder(TaskHeads, BaseEncoder):
             module,
             patches,
             loss=no_loss,
-            net_class=OwnLossNet,
+            net_class=MultitaskNet,
             batch_sampler=EvenTasks(blocks, block_size, max(1, n_labels // self.batch_size)),
             collate=as_it_is,
             callbacks=callbacks,

@@ -10,7 +10,7 @@ from torch import nn
 
 from sknic.encoders.base import SCALE, SHIFT
 from sknic.encoders.inference import folded_embedder
-from sknic.encoders.learning import Views
+from sknic.encoders.learning import OwnLossNet, Views
 from sknic.encoders.networks import Head, new_encoder
 from sknic.encoders.sampling import strata
 from sknic.encoders.task_weights import make_weighting
@@ -37,10 +37,22 @@ class MultitaskModule(nn.Module):
         Trained weights to start from; copied.
     heads : mapping of str to Head
         Heads to start from, by task; copied.
+    network_lr : float, optional
+        Learning rate of the network where it is not that of the heads.
     """
 
     def __init__(
-        self, names, n_classes, code_size, input_size, augment, task_weights, unlabelled_weight, network=None, heads=()
+        self,
+        names,
+        n_classes,
+        code_size,
+        input_size,
+        augment,
+        task_weights,
+        unlabelled_weight,
+        network=None,
+        heads=(),
+        network_lr=None,
     ):
         super().__init__()
         self.names = names
@@ -54,6 +66,7 @@ class MultitaskModule(nn.Module):
         )
         self.weighting = make_weighting(task_weights, names)
         self.unlabelled_weight = unlabelled_weight
+        self.network_lr = network_lr
         self.projector = Head(code_size, 128, dropout=0.0) if unlabelled_weight else None
 
     def forward(self, patches):
@@ -86,6 +99,21 @@ class MultitaskModule(nn.Module):
         tasks = torch.stack([losses[name] for name in self.names])
         total = self.weighting(tasks, self.network[-1].weight)
         return total + self.unlabelled_weight * losses["unlabelled"] if "unlabelled" in losses else total
+
+
+class MultitaskNet(OwnLossNet):
+    """A net whose module may have a learning rate of its own for its network."""
+
+    def initialize_optimizer(self, triggered_directly=None):
+        super().initialize_optimizer()
+        lr = self.module_.network_lr
+        if lr is not None:
+            known = set(self.module_.network.parameters())
+            for group in list(self.optimizer_.param_groups):
+                slow = [parameter for parameter in group["params"] if parameter in known]
+                group["params"] = [parameter for parameter in group["params"] if parameter not in known]
+                self.optimizer_.add_param_group({**group, "params": slow, "lr": lr})
+        return self
 
 
 def contrast(first, second):

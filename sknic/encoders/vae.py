@@ -78,7 +78,7 @@ class VAEEncoder(UnsupervisedEncoder):
         Weight of the code's divergence from the normal distribution beside the mean squared error of the pixels.
     mpp : float
         um per px of the patches.
-    augmentation : "heavy", "strong", "light", None or callable
+    augmentation : "heavy", "strong", "light", "mild", None or callable
         The augmented patch is what is drawn again.
     max_epochs, batch_size : int
     lr, min_lr : float

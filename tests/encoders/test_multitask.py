@@ -176,6 +176,15 @@ def test_init_trains_on_and_leaves_the_encoder_it_starts_from(fitted, data):
     assert encoder.fingerprint() != before and not torch.equal(encoder.heads_[0][1].weight, head)
 
 
+def test_a_network_from_init_may_learn_more_slowly_than_its_new_heads(fitted, data):
+    X, y = data
+    settings = {"init": fitted, "tasks": ["tone"], "max_epochs": 1}
+    slow, usual = (small(init_lr=init_lr, **settings).fit(X, y) for init_lr in (0.0, None))
+    assert torch.equal(slow.network_[0].weight, fitted.network_[0].weight)
+    assert not torch.equal(usual.network_[0].weight, fitted.network_[0].weight)
+    assert not torch.equal(slow.heads_[0][1].weight, fitted.heads_[0][1].weight)
+
+
 def test_a_task_whose_labels_are_all_held_out_is_named(data):
     X, _ = data
     random = np.random.default_rng(0)
@@ -263,7 +272,7 @@ WRONG = {
     "an unknown weight": ({"task_weights": {"x": 1}}, lambda X, y: (X, y), ValueError, "x"),
     "a weight of zero": ({"task_weights": {"tone": 0}}, lambda X, y: (X, y), ValueError, "above 0"),
     "an unknown weighing": ({"task_weights": "best"}, lambda X, y: (X, y), ValueError, "best"),
-    "an unknown augmentation": ({"augmentation": "mild"}, lambda X, y: (X, y), ValueError, "mild"),
+    "an unknown augmentation": ({"augmentation": "gentle"}, lambda X, y: (X, y), ValueError, "gentle"),
 }
 
 
