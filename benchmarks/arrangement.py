@@ -6,7 +6,7 @@ on amounts (share of tumour), and survival on growth pattern and hotspot. Models
 controls: the CNN after the cells of each slide were shuffled, the true amounts of tissue, and the number of cells.
 Where these tell the growth pattern better than by chance, something else than arrangement gives it away.
 
-Each target and model is a step that is kept; --target and --model run some, --report makes the table of the targets.
+Each target and model is a step that is kept; --target makes the table of some, --model runs some steps only.
 """
 
 import argparse
@@ -183,7 +183,6 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--target", choices=METRICS, nargs="+", default=list(METRICS))
     parser.add_argument("--model", choices=MODELS, nargs="+", default=list(MODELS))
-    parser.add_argument("--report", action="store_true", help="the table, after the steps that are missing")
     options = parser.parse_args()
     # The search also tries penalties that leave nothing of a Cox model.
     warnings.filterwarnings("ignore", "all coefficients are zero")
@@ -191,7 +190,7 @@ def main():
     for target in options.target:
         for model in options.model:
             print(f"{target}, {model}: {out_of_fold(cohort, target, model)[1]:.0f} s", flush=True)
-    if options.report:
+    if set(options.model) == set(MODELS):
         title = f"{len(cohort)} slides of {len(set(cohort.patients))} patients, {SHAPE[0]} x {SHAPE[1]} cells"
         report("arrangement", rows(cohort, options.target), title)
         print(f"survival by the true hazard: {ceiling(cohort)}")
