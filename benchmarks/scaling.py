@@ -44,9 +44,10 @@ def one_run(paths, n_jobs):
     started = time.perf_counter()
     grids = compressor.transform(paths)
     seconds = time.perf_counter() - started
+    n_cells = sum(grid.n_cells for grid in grids)  # grids are read from their files
     shutil.rmtree(out)
     usage = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    print(json.dumps({"n": sum(grid.n_cells for grid in grids), "seconds": seconds, "mb": usage / 1e3}))
+    print(json.dumps({"n": n_cells, "seconds": seconds, "mb": usage / 1e3}))
 
 
 def in_fresh_process(paths, n_jobs):
@@ -60,11 +61,18 @@ def main():
     parser.add_argument("--one", nargs="+", metavar="SLIDE")
     parser.add_argument("--n-jobs", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--only", choices=("size", "workers"))
     options = parser.parse_args()
     if options.one:
         one_run(options.one, options.n_jobs)
         return
-    report("scaling_size", [_size_row(side, options.repeats) for side in SIDES], "One slide, by size")
+    if options.only != "workers":
+        report("scaling_size", [_size_row(side, options.repeats) for side in SIDES], "One slide, by size")
+    if options.only != "size":
+        _by_workers(options)
+
+
+def _by_workers(options):
     slides = [_copy(slide_of(SIDES[0]), i) for i in range(4)]
     workers = [1, 2, 4, 8, 16][: os.cpu_count().bit_length()]
     report("scaling_workers", [_workers_row(slides, n, options.repeats) for n in workers], "Four slides, by workers")
