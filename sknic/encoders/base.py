@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from sknic.encoders.inference import folded_embedder
 from sknic.encoders.networks import restore
+from sknic.encoders.store import digest, part, write_encoder
 from sknic.training import resolve_device
 
 # Pixels / 255 * 2 - 1, what the published encoders were trained on.
@@ -116,8 +114,6 @@ class BaseEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         ----------
         path : str or Path
         """
-        from sknic.encoders.files import write_encoder
-
         check_is_fitted(self)
         write_encoder(path, type(self).__name__, *self._to_file())
 
@@ -135,8 +131,6 @@ class BaseEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     @classmethod
     def _from_file(cls, header, tensors, device):
         """The fitted encoder of a file that `_to_file` described."""
-        from sknic.encoders.files import part
-
         encoder = cls(**header["params"]).set_params(device=device)
         encoder.network_ = restore(header["network"], part(tensors, "network."))
         encoder.input_size_, encoder.patch_size_ = int(header["input_size"]), int(header["patch_size"])
@@ -159,16 +153,6 @@ class BaseEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         tags.input_tags.three_d_array = False
         tags.no_validation = True
         return tags
-
-
-def digest(settings, tensors):
-    """Hex SHA-256 of settings that JSON can hold and of named tensors: names, types, shapes and values."""
-    sha = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    for name in sorted(tensors):
-        tensor = tensors[name].detach().cpu().contiguous()
-        sha.update(f"{name} {tensor.dtype} {tuple(tensor.shape)};".encode())
-        sha.update(tensor.flatten().view(torch.uint8).numpy())
-    return sha.hexdigest()
 
 
 def file_params(encoder):

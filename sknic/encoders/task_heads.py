@@ -9,9 +9,9 @@ import pandas as pd
 import torch
 from sklearn.utils.validation import check_is_fitted
 
-from sknic.encoders.files import part
 from sknic.encoders.labels import score_labels, to_frame
 from sknic.encoders.networks import Head
+from sknic.encoders.store import part
 
 
 def known_heads(encoder, tasks):

@@ -11,8 +11,8 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from sknic.encoders.base import BaseEncoder, file_params
-from sknic.encoders.files import part
 from sknic.encoders.inference import Embedder
+from sknic.encoders.store import part
 
 
 class Normalised(nn.Module):
