@@ -85,10 +85,6 @@ class Way:
     heads: bool = False
     trained: bool = True
 
-    @property
-    def readers(self):
-        return ("heads", "probe") if self.heads else ("probe",)
-
 
 def multitask(data, rows, **settings):
     from sknic import MultitaskEncoder
@@ -139,15 +135,16 @@ WAYS = {
 
 
 def candidates():
-    """Settings to choose from, by name."""
-    tuned = partial(fine_tuned, max_epochs=10, batch_size=64, validation_fraction=None, patience=None)
-    return {
-        "published": WAYS[RIVAL],
-        "tuned, light, 3e-4, 240 steps": Way(partial(fine_tuned, max_epochs=30, augmentation="light", lr=3e-4)),
-        "tuned, mild, 3e-4, 240 steps": Way(partial(fine_tuned, max_epochs=30, augmentation="mild", lr=3e-4)),
-        "tuned, mild, init_lr 3e-5, all": Way(partial(tuned, augmentation="mild", init_lr=3e-5)),
-        "tuned, mild, init_lr 1e-4, all": Way(partial(tuned, augmentation="mild", init_lr=1e-4)),
+    """Settings to choose from, by name; the first two hold out a fifth, the others train on all."""
+    light, mild = {"augmentation": "light"}, {"augmentation": "mild"}
+    settings = {
+        "tuned, light, 3e-4, 240 steps": {**light, "max_epochs": 30, "lr": 3e-4},
+        "tuned, mild, 3e-4, 240 steps": {**mild, "max_epochs": 30, "lr": 3e-4},
+        "tuned, mild, init_lr 3e-5, all": {**TUNED, **mild, "init_lr": 3e-5},
+        "tuned, mild, init_lr 1e-4, all": {**TUNED, **mild, "init_lr": 1e-4},
     }
+    ways = {name: Way(partial(fine_tuned, **values), heads=True) for name, values in settings.items()}
+    return {"published": WAYS[RIVAL], **ways}
 
 
 def predict(reader, encoder, data, train, test):
@@ -202,7 +199,8 @@ def run(way, data, train, test, path, **settings):
         "evidence": {k: v for part in parts for k, v in vars(part).items() if k.endswith("_") and isinstance(v, float)},
         "history": histories,
     }
-    predicted = {reader: predict(reader, encoder, data, train, test) for reader in way.readers}
+    own = ["heads"] if way.heads else []
+    predicted = {reader: predict(reader, encoder, data, train, test) for reader in [*own, "probe"]}
     temporary = path.with_suffix(".tmp")
     with open(temporary, "wb") as file:
         answers = {reader: labels.astype(str) for reader, labels in predicted.items()}
@@ -210,6 +208,11 @@ def run(way, data, train, test, path, **settings):
     os.replace(temporary, path)
     scores = {reader: round(mean_recall(*coded(data, test, labels)), 3) for reader, labels in predicted.items()}
     print(f"{path.stem}: {scores}, {about['steps']} steps, {seconds:.0f} s, {about['evidence']}", flush=True)
+
+
+def readers(path):
+    with np.load(path) as file:
+        return [name for name in ("heads", "probe") if name in file]
 
 
 def kept(path, reader):
@@ -285,7 +288,7 @@ def chosen_from(data, ways, only):
             run(way, inner, train, test, path)
     paths = {name: work_dir("encoders") / f"choose-{slug(name)}.npz" for name in ways}
     rows = []
-    known = [(name, reader) for name in ways if paths[name].exists() for reader in ways[name].readers]
+    known = [(name, reader) for name in ways if paths[name].exists() for reader in readers(paths[name])]
     for name, reader in known:
         test, predicted, about = kept(paths[name], reader)
         codes = coded(inner, test, predicted)
@@ -302,9 +305,9 @@ def slug(name):
 def table(data, folds, prefix):
     """Rows of all ways whose folds are all there."""
     results, rows = {}, []
-    for name, way in WAYS.items():
+    for name in WAYS:
         paths = [work_dir("encoders") / f"{prefix}{slug(name)}-fold{fold}.npz" for fold in folds]
-        for reader in way.readers if all(path.exists() for path in paths) else ():
+        for reader in readers(paths[0]) if all(path.exists() for path in paths) else ():
             row, results[name, reader] = row_of(name, reader, data, [kept(path, reader) for path in paths])
             rows.append(row)
     for row in rows:

@@ -151,8 +151,10 @@ class Game:
         real, fake = self.discriminator(x, code.detach()), self.discriminator(drawn.detach(), z)
         judge_loss = (F.softplus(-real) + F.softplus(fake)).mean()
         self._step(self.judge_steps, judge_loss)
+        self.discriminator.requires_grad_(False)  # Its gradients would be computed for nothing.
         player_loss = (F.softplus(self.discriminator(x, code)) + F.softplus(-self.discriminator(drawn, z))).mean()
         self._step(self.player_steps, player_loss)
+        self.discriminator.requires_grad_(True)
         accuracy = ((real > 0).float().mean() + (fake < 0).float().mean()) / 2
         return torch.stack([judge_loss.detach(), player_loss.detach(), accuracy])
 
