@@ -16,6 +16,7 @@ from filelock import FileLock
 from tqdm.auto import tqdm
 
 from sknic.compression.engine import compress_slide, tissue_cells
+from sknic.compression.orphans import leave_with
 from sknic.compression.tries import Tries
 from sknic.exceptions import CompressionError, SknicError, SlideFailureWarning
 from sknic.grids import Grid, GridCache
@@ -96,7 +97,7 @@ def compress_cohort(
             for attempt in _attempts(unique, outcomes, n_jobs):
                 tries = Tries(cache.folder, uuid.uuid4().hex) if cache is not None else None
                 calls = [
-                    task(path, encoder, recipe, cache, of_slide, batch_size, tries)
+                    task(path, encoder, recipe, cache, of_slide, batch_size, tries, os.getpid())
                     for path, of_slide in zip(attempt.paths, _devices(device))
                 ]
                 attempt.run(calls, outcomes, lambda outcome: _advance(bar, outcome, outcomes))
@@ -139,7 +140,8 @@ def _plan_one(path, fingerprint, recipe, cache):
         return Plan(path, "cannot", reason=_reason(error, path))
 
 
-def _compress_one(path, encoder, recipe, cache, device, batch_size, tries=None):
+def _compress_one(path, encoder, recipe, cache, device, batch_size, tries, parent):
+    leave_with(parent)
     started = time.perf_counter()
     try:
         with nullcontext() if tries is None else tries.counted(path):
