@@ -20,8 +20,9 @@ from common import report, test_data, work_dir
 N_FOLDS = 4
 PUBLISHED = "encoder_multitask-4.h5"
 RIVAL = "published multitask-4"
-# Chosen by --choose, in as many steps as two cores give in the time.
-TUNED = {
+# The best by --choose; the gentle way was tried before that and stays in the table.
+TUNED = {"augmentation": "mild", "max_epochs": 30, "lr": 3e-4}
+GENTLE = {
     "augmentation": "mild",
     "init_lr": 3e-5,
     "batch_size": 64,
@@ -123,6 +124,7 @@ def mean_rgb(data, rows):
 
 WAYS = {
     "multitask, fine-tuned": Way(partial(fine_tuned, **TUNED), heads=True),
+    "multitask, fine-tuned gently": Way(partial(fine_tuned, **GENTLE), heads=True),
     "multitask, from scratch": Way(partial(multitask, **SCRATCH), heads=True),
     "published multitask-4": Way(partial(published, name=PUBLISHED), trained=False),
     "published bigan": Way(partial(published, name="encoder_bigan.h5"), trained=False),
@@ -136,12 +138,11 @@ WAYS = {
 
 def candidates():
     """Settings to choose from, by name; the first two hold out a fifth, the others train on all."""
-    light, mild = {"augmentation": "light"}, {"augmentation": "mild"}
     settings = {
-        "tuned, light, 3e-4, 240 steps": {**light, "max_epochs": 30, "lr": 3e-4},
-        "tuned, mild, 3e-4, 240 steps": {**mild, "max_epochs": 30, "lr": 3e-4},
-        "tuned, mild, init_lr 3e-5, all": {**TUNED, **mild, "init_lr": 3e-5},
-        "tuned, mild, init_lr 1e-4, all": {**TUNED, **mild, "init_lr": 1e-4},
+        "tuned, light, 3e-4, 240 steps": {**TUNED, "augmentation": "light"},
+        "tuned, mild, 3e-4, 240 steps": TUNED,
+        "tuned, mild, init_lr 3e-5, all": GENTLE,
+        "tuned, mild, init_lr 1e-4, all": {**GENTLE, "init_lr": 1e-4},
     }
     ways = {name: Way(partial(fine_tuned, **values), heads=True) for name, values in settings.items()}
     return {"published": WAYS[RIVAL], **ways}
