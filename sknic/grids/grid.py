@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from sknic.exceptions import GridFileError
-from sknic.grids import hdf5
+from sknic.grids import export, hdf5
 from sknic.grids.foreign import read_foreign
 
 if TYPE_CHECKING:
+    from anndata import AnnData
     from numpy.typing import ArrayLike, DTypeLike
 
 
@@ -276,19 +277,28 @@ class Grid:
         if values is None:
             values = {f"embedding {i}": column for i, column in enumerate(self.embeddings.T)}
         columns = {name: self._per_cell(name, value) for name, value in values.items()}
-        header = self._open()
-        # QuPath counts from the corner of the slide's bounds, as it does in the masks that are read.
-        corners, size = header.coords(self.cells) - np.asarray(header.origin, np.int64), header.patch_size_level0
-        features = [
-            _tile(corner, size, {name: float(column[i]) for name, column in columns.items()})
-            for i, corner in enumerate(corners.tolist())
-        ]
-        collection = {"type": "FeatureCollection", "features": features}
+        collection = export.geojson(self._open(), self.cells, columns)
         if path is not None:
             temporary = Path(f"{path}.part")
             temporary.write_text(json.dumps(collection))
             os.replace(temporary, path)
         return collection
+
+    def to_anndata(self) -> AnnData:
+        """Cells as the observations of an AnnData, for scanpy, squidpy and what else reads one.
+
+        Returns
+        -------
+        anndata.AnnData
+            `X` float32 (n_cells, C), the embeddings; `obs["row"]`, `obs["column"]`; `obsm["spatial"]` float64
+            (n_cells, 2), centre of each patch in level-0 px from the corner of the file, x before y.
+
+        Raises
+        ------
+        ImportError
+            Without the package `anndata` (``pip install "sknic[anndata]"``).
+        """
+        return export.anndata(self._open(), self.cells, self.embeddings)
 
     def _per_cell(self, name, value):
         value = np.asarray(value)
@@ -317,13 +327,3 @@ class Grid:
         except GridFileError as error:
             text = str(error)
         return f"<Grid {Path(self.slide).name + ': ' if self._header and self.slide else ''}{text}>"
-
-
-def _tile(corner, size, measurements):
-    x, y = corner
-    ring = [[x, y], [x + size, y], [x + size, y + size], [x, y + size], [x, y]]
-    return {
-        "type": "Feature",
-        "geometry": {"type": "Polygon", "coordinates": [ring]},
-        "properties": {"objectType": "tile", "measurements": measurements},
-    }

@@ -1,5 +1,6 @@
 import pickle
 
+import anndata
 import numpy as np
 import pytest
 
@@ -131,3 +132,12 @@ def test_geojson_counts_level0_pixels_from_the_bounds_as_qupath_does(grid, tmp_p
 def test_geojson_refuses_values_of_another_length(grid):
     with pytest.raises(ValueError, match="risk"):
         grid.to_geojson({"risk": np.zeros(3)})
+
+
+def test_anndata_holds_embeddings_cells_and_the_centres_of_the_patches(grid, tmp_path):
+    grid.to_anndata().write_h5ad(tmp_path / "cells.h5ad")
+    cells = anndata.read_h5ad(tmp_path / "cells.h5ad")
+    np.testing.assert_array_equal(cells.X, grid.embeddings)
+    np.testing.assert_array_equal(cells.obs[["row", "column"]], grid.cells)
+    # 128 px at 0.5 um/px are 256 px of the slide's 0.25 um/px; x before y.
+    np.testing.assert_array_equal(cells.obsm["spatial"], 256 * grid.cells[:, ::-1] + 128)
