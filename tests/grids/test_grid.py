@@ -139,5 +139,5 @@ def test_anndata_holds_embeddings_cells_and_the_centres_of_the_patches(grid, tmp
     cells = anndata.read_h5ad(tmp_path / "cells.h5ad")
     np.testing.assert_array_equal(cells.X, grid.embeddings)
     np.testing.assert_array_equal(cells.obs[["row", "column"]], grid.cells)
-    # 128 px at 0.5 um/px are 256 px of the slide's 0.25 um/px; x before y.
-    np.testing.assert_array_equal(cells.obsm["spatial"], 256 * grid.cells[:, ::-1] + 128)
+    # 128 px at 0.5 um/px are 256 px of the slide's 0.25 um/px; x before y; the bounds' corner is counted in.
+    np.testing.assert_array_equal(cells.obsm["spatial"], 256 * grid.cells[:, ::-1] + 128 + np.array([100, 200]))
