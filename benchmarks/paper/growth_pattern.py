@@ -47,7 +47,7 @@ def main(argv=None):
             "AUC, test": on_test(metric, test, test and is_desmoplastic(test), both[label][1]),
             "paper, log-rank": "p < 0.001" if label == cnn else "–",
             "log-rank, each seed": "; ".join(format_p(s.p_value) for s in splits) if label == cnn else "–",
-            "hazard ratio, first seed": str(splits[0].hazard_ratio) if label == cnn else "–",
+            "hazard ratio, first seed": str(splits[0].hazard_ratio or splits[0].note) if label == cnn else "–",
         }
         for label, prediction in predictions.items()
     ]
@@ -64,7 +64,7 @@ def main(argv=None):
         findings=[
             verdict(cnn, simple, compare(metric, y, predictions[cnn], predictions[simple], groups=cohort.patients)),
             f"The true pattern splits the same patients with {format_p(truth.p_value)}, hazard ratio"
-            f" {truth.hazard_ratio}: that is what a perfect classifier could reach here.",
+            f" {truth.hazard_ratio or truth.note}: that is what a perfect classifier could reach here.",
         ],
         figure=_figure(cohort, y, predictions, splits[0]),
     )

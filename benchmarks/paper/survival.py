@@ -37,7 +37,7 @@ def main(argv=None):
             "concordance, test": "–" if test is None else str(estimate(metric, *by_patient(test, risk_of_test))),
             "paper, log-rank": "p < 0.01",
             "log-rank, each seed": "; ".join(format_p(s.p_value) for s in splits),
-            "hazard ratio, first seed": str(splits[0].hazard_ratio),
+            "hazard ratio, first seed": str(splits[0].hazard_ratio or splits[0].note),
         }
     ]
     lab.write(
