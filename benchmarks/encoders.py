@@ -16,8 +16,8 @@ from functools import partial
 
 import numpy as np
 from common import report, test_data, work_dir
+from labelled import N_FOLDS, read_data
 
-N_FOLDS = 4
 PUBLISHED = "encoder_multitask-4.h5"
 RIVAL = "published multitask-4"
 # The best by --choose; the gentle way was tried before that and stays in the table.
@@ -33,49 +33,6 @@ GENTLE = {
 SCRATCH = {"augmentation": "mild", "batch_size": 64, "max_epochs": 20, "patience": 6}
 SINGLE = {**SCRATCH, "max_epochs": 6}
 SHORT = {"max_epochs": 4}
-
-
-@dataclass(frozen=True)
-class Data:
-    """Patches, one column of labels a task (None where there is none), source images, fold of each patch."""
-
-    patches: np.ndarray
-    labels: object
-    groups: np.ndarray
-    fold: np.ndarray
-
-    def split(self, fold):
-        """Rows to train on and to test on."""
-        return np.flatnonzero(self.fold != fold), np.flatnonzero(self.fold == fold)
-
-    def only(self, rows):
-        """These rows, with folds of their own."""
-        return with_folds(self.patches[rows], self.labels.iloc[rows], self.groups[rows])
-
-
-def read_data():
-    from sknic.datasets import load_patch_folder
-
-    patches, table = load_patch_folder(test_data("patches"), work_dir("encoders") / "patches.npy")
-    n_groups = table.groupby(["task", "label"])["group"].transform("nunique")
-    kept = np.flatnonzero(n_groups >= N_FOLDS)
-    table = table.iloc[kept].reset_index(drop=True)
-    labels = table.pivot(columns="task", values="label")
-    labels = labels.astype(object).where(labels.notna(), None)
-    return with_folds(patches[kept], labels, (table["task"] + "/" + table["group"]).to_numpy(str))
-
-
-def with_folds(patches, labels, groups):
-    """The Data of these patches: each task is shared out over the folds by class and group."""
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    fold = np.empty(len(labels), int)
-    splitter = StratifiedGroupKFold(N_FOLDS, shuffle=True, random_state=0)
-    for task in labels.columns:
-        rows = np.flatnonzero(labels[task].notna())
-        for k, (_, test) in enumerate(splitter.split(rows, labels[task].iloc[rows].to_numpy(str), groups[rows])):
-            fold[rows[test]] = k
-    return Data(patches, labels, groups, fold)
 
 
 @dataclass(frozen=True)
@@ -96,6 +53,16 @@ def multitask(data, rows, **settings):
 
 def fine_tuned(data, rows, **settings):
     return multitask(data, rows, init=test_data("encoders", PUBLISHED), **settings)
+
+
+def with_unlabelled(data, rows, **settings):
+    """The test patches serve too, without their labels: what a group has of its own slides before it labels any."""
+    from sknic import MultitaskEncoder
+
+    labels = data.labels.copy()
+    labels.loc[~np.isin(np.arange(len(labels)), rows)] = None
+    encoder = MultitaskEncoder(random_state=0, device="cpu", init=test_data("encoders", PUBLISHED), **settings)
+    return encoder.fit(data.patches, labels, groups=data.groups)
 
 
 def single_tasks(data, rows, start, **settings):
@@ -125,6 +92,9 @@ def mean_rgb(data, rows):
 WAYS = {
     "multitask, fine-tuned": Way(partial(fine_tuned, **TUNED), heads=True),
     "multitask, fine-tuned gently": Way(partial(fine_tuned, **GENTLE), heads=True),
+    "gently, uncertainty weights": Way(partial(fine_tuned, **GENTLE, task_weights="uncertainty"), heads=True),
+    "gently, GradNorm": Way(partial(fine_tuned, **GENTLE, task_weights="gradnorm"), heads=True),
+    "gently, unlabelled patches too": Way(partial(with_unlabelled, **GENTLE, unlabelled_weight=0.1), heads=True),
     "multitask, from scratch": Way(partial(multitask, **SCRATCH), heads=True),
     "published multitask-4": Way(partial(published, name=PUBLISHED), trained=False),
     "published bigan": Way(partial(published, name="encoder_bigan.h5"), trained=False),
