@@ -71,7 +71,7 @@ def main(argv=None):
 
 
 def _figure(cohort, y, predictions, split):
-    figure, axes = plt.subplots(1, 2, figsize=(10, 4.4), layout="constrained")
+    figure, axes = plt.subplots(1, 2, figsize=(11, 5.4), layout="constrained")
     for name, prediction in predictions.items():
         RocDisplay.from_predictions(y, prediction[:, 0], groups=cohort.patients, name=name, ax=axes[0])
     KaplanMeierDisplay(split).plot(axes[1], time_unit="days", title="Split at the median probability of dHGP")
