@@ -19,6 +19,7 @@ from material import (
     train_encoders,
     unsupervised,
     verdict,
+    verdicts_on_test,
 )
 
 from sknic import MeanRGBEncoder
@@ -89,7 +90,8 @@ def main(argv=None):
             " patients, folds 2/1/1 by patient, AUC of slides, mean over seeds, 95 % interval by resampling"
             " patients; differences on the same patients by the paired bootstrap." + external(test)
         ),
-        findings=[verdict(first, name, comparison) for name, comparison in comparisons.items()],
+        findings=[verdict(first, name, comparison) for name, comparison in comparisons.items()]
+        + verdicts_on_test(metric, test, test and is_desmoplastic(test), both),
         figure=_figure(cohort, y, predictions),
     )
 

@@ -14,6 +14,7 @@ from material import (
     published,
     spread,
     verdict,
+    verdicts_on_test,
 )
 
 from sknic.evaluation import compare, estimate, format_p, split_by_risk
@@ -63,6 +64,7 @@ def main(argv=None):
         ),
         findings=[
             verdict(cnn, simple, compare(metric, y, predictions[cnn], predictions[simple], groups=cohort.patients)),
+            *verdicts_on_test(metric, test, test and is_desmoplastic(test), both),
             f"The true pattern splits the same patients with {format_p(truth.p_value)}, hazard ratio"
             f" {truth.hazard_ratio or truth.note}: that is what a perfect classifier could reach here.",
         ],

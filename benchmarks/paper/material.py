@@ -15,7 +15,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 import sknic
 from sknic import CrossValEnsemble, MultitaskEncoder, SlideCompressor, datasets, load_encoder
-from sknic.evaluation import estimate
+from sknic.evaluation import compare, estimate
 from sknic.evaluation.metrics import get_metric
 from sknic.slides import Lattice, PatchReader, Slide, tissue_mask
 from sknic.splits import split
@@ -318,6 +318,21 @@ def verdict(a, b, comparison):
 def on_test(metric, test, y_test, prediction):
     """The metric on the external test slides, as text; a dash without them."""
     return "–" if test is None else str(estimate(metric, y_test, prediction, groups=test.patients))
+
+
+def verdicts_on_test(metric, test, y_test, predictions):
+    """`verdict` of the first method against each other one on the external test slides; none without them."""
+    first, *others = predictions
+    if test is None:
+        return []
+    return [
+        f"On the test slides, {verdict(first, other, _compared(metric, test, y_test, predictions[first], predictions[other]))}"
+        for other in others
+    ]
+
+
+def _compared(metric, test, y_test, ours, theirs):
+    return compare(metric, y_test, ours[1], theirs[1], groups=test.patients)
 
 
 def external(test):
