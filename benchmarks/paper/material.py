@@ -325,14 +325,12 @@ def verdicts_on_test(metric, test, y_test, predictions):
     first, *others = predictions
     if test is None:
         return []
-    return [
-        f"On the test slides, {verdict(first, other, _compared(metric, test, y_test, predictions[first], predictions[other]))}"
-        for other in others
-    ]
-
-
-def _compared(metric, test, y_test, ours, theirs):
-    return compare(metric, y_test, ours[1], theirs[1], groups=test.patients)
+    findings = []
+    for other in others:
+        pair = (predictions[name][1] for name in (first, other))
+        comparison = compare(metric, y_test, *pair, groups=test.patients)
+        findings.append(f"On the test slides, {verdict(first, other, comparison)}")
+    return findings
 
 
 def external(test):
