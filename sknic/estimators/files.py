@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.torch import load, save
 
-from sknic import __version__
 from sknic.estimators.network import AttentionMIL, GridCNN
 from sknic.exceptions import ModelFileError
+from sknic.weights_file import UNREADABLE, read_weights, write_weights
 
 if TYPE_CHECKING:
     import torch
@@ -29,32 +24,15 @@ _OWN_MODULES = {None: None, "GridCNN": GridCNN, "AttentionMIL": AttentionMIL}
 
 def write_estimator(path, estimator):
     """Write a fitted estimator; a file of that name is replaced only once the new one is whole."""
-    path = Path(path)
     weights = estimator.net_.module_.state_dict()
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
-    header = {"format": FORMAT, "sknic": __version__, "class": type(estimator).__name__}
+    header = {"format": FORMAT, "class": type(estimator).__name__}
     header |= {
         "params": _params_of(estimator),
         "learnt": _learnt_of(estimator),
         "module": _module_name(estimator.module),
     }
-    header["checksum"] = _checksum(header, weights)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(save(weights, metadata={"sknic": json.dumps(header)}))
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
-
-
-def _umask():
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    write_weights(path, header, weights, _checksum)
 
 
 def read_estimator(path):
@@ -67,17 +45,9 @@ def read_estimator(path):
     """
     content = Path(path).read_bytes()
     try:
-        weights = load(content)
-        length = int.from_bytes(content[:8], "little")
-        header = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["sknic"])
-        checksum = header.pop("checksum")
-        if header["format"] != FORMAT:
-            raise ValueError(f"its format is {header['format']!r}, this sknic reads {FORMAT!r}")
-        if _checksum(header, weights) != checksum:
-            raise ValueError("its checksum does not fit: it is damaged")
-    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        return read_weights(content, FORMAT, _checksum)
+    except UNREADABLE as error:
         raise ModelFileError(f"{path} is no estimator file that sknic can read: {error}") from error
-    return header, weights
 
 
 def load_estimator(path: str | Path, device: str | torch.device = "auto", module: Callable | None = None) -> Any:

@@ -12,6 +12,7 @@ import numpy as np
 from sknic.exceptions import GridFileError
 from sknic.grids import export, hdf5
 from sknic.grids.foreign import read_foreign
+from sknic.whole_file import whole_file
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -279,9 +280,8 @@ class Grid:
         columns = {name: self._per_cell(name, value) for name, value in values.items()}
         collection = export.geojson(self._open(), self.cells, columns)
         if path is not None:
-            temporary = Path(f"{path}.part")
-            temporary.write_text(json.dumps(collection))
-            os.replace(temporary, path)
+            with whole_file(path) as temporary:
+                Path(temporary).write_text(json.dumps(collection))
         return collection
 
     def to_anndata(self) -> AnnData:

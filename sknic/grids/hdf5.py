@@ -10,7 +10,6 @@ opened only when the checksum holds.
 import hashlib
 import json
 import os
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import h5py
 import numpy as np
 
 from sknic.exceptions import GridFileError
+from sknic.whole_file import whole_file
 
 FORMAT = 1
 _SEAL = b"sknic grid, checksum of what follows the first 512 bytes: "
@@ -66,23 +66,15 @@ def write_grid_file(path, header, features, cells, oriented_features=None, key=N
     key : str, optional
         What the content was computed from; a cache compares it before it trusts the file.
     """
-    path = Path(path)
     arrays = {"features": np.asarray(features, np.float16), "coords": header.coords(cells)}
     arrays["cells"] = np.asarray(cells, np.int32)
     if oriented_features is not None:
         arrays["oriented_features"] = np.asarray(oriented_features, np.float16)
     meta = json.dumps({"format": FORMAT, "key": key, **asdict(header)}, sort_keys=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    os.close(descriptor)
-    try:
+    with whole_file(path) as temporary:
         _write_datasets(temporary, arrays, header, meta)
         _seal(temporary)
         _flush_to_disk(temporary)
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _write_datasets(path, arrays, header, meta):
@@ -119,12 +111,6 @@ def _flush_to_disk(path):
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _umask():
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _seal(path):
