@@ -1,7 +1,6 @@
 """What the files of encoders and of estimators share: safetensors, with JSON in the header and a checksum over both."""
 
 import json
-from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.torch import load, save
@@ -28,7 +27,7 @@ def write_weights(path, header, tensors, digest):
     header["checksum"] = digest(header, tensors)
     content = save(tensors, metadata={"sknic": json.dumps(header)})
     with whole_file(path) as temporary:
-        Path(temporary).write_bytes(content)
+        temporary.write_bytes(content)
 
 
 def read_weights(content, format, digest):

@@ -10,19 +10,27 @@ from pathlib import Path
 def whole_file(path):
     """Give a temporary path beside `path`, which becomes `path` when the block ends well and is removed otherwise.
 
+    Folders on the way to it are made.
+
     Parameters
     ----------
     path : str or Path
+
+    Yields
+    ------
+    Path
     """
     path = Path(path)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     os.close(handle)
+    temporary = Path(name)
     try:
         yield temporary
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import typer
 
+from sknic.whole_file import whole_file
+
 SLIDE_SUFFIXES = {".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".scn", ".bif", ".vms", ".vmu", ".svslide", ".dcm", ".czi"}
 _PACKAGES = ("sknic", "numpy", "scikit-learn", "skorch", "torch", "openslide-python", "scikit-survival", "pandas")
 
@@ -73,8 +75,6 @@ def write_run_record(folder, command, settings, name="run.json", **results):
     """
     from importlib.metadata import version
 
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     record = {
         "command": command,
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -84,8 +84,7 @@ def write_run_record(folder, command, settings, name="run.json", **results):
         "machine": {"system": platform.platform(), "cores": os.cpu_count()},
         **results,
     }
-    temporary = folder / f".{name}.{os.getpid()}.part"
     text = json.dumps(record, indent=2, default=str)
-    temporary.write_text(text)
-    os.replace(temporary, folder / name)
+    with whole_file(Path(folder) / name) as temporary:
+        temporary.write_text(text)
     return json.loads(text)

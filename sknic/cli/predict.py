@@ -1,7 +1,6 @@
 """`sknic predict`: new slides and a model folder to a table of predictions."""
 
 import json
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +10,7 @@ from sknic.cli import options
 from sknic.cli.cohort import load_grids, make_compressor, slide_mpp_option
 from sknic.cli.common import find_slides, write_run_record
 from sknic.exceptions import ModelFileError
+from sknic.whole_file import whole_file
 
 
 def predict(
@@ -32,10 +32,8 @@ def predict(
     mpp = slide_mpp_option(slide_mpp, [s for s in slides if s.lower().endswith(".csv")], path)
     X = load_grids(paths, compressor_of(model, record, grids, mpp, device, n_jobs))
     table = predictions_table(paths, estimator, X)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".{out.name}.part")
-    table.to_csv(temporary, index=False)
-    os.replace(temporary, out)
+    with whole_file(out) as temporary:
+        table.to_csv(temporary, index=False)
     settings = {"model": model.resolve(), "slide_mpp": slide_mpp, "fitted": record}
     write_run_record(out.parent, "predict", settings, f"{out.stem}.run.json", n_slides=len(table))
     typer.echo(f"wrote {len(table)} predictions to {out}")

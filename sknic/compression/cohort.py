@@ -21,6 +21,7 @@ from sknic.compression.tries import Tries
 from sknic.exceptions import CompressionError, SknicError, SlideFailureWarning
 from sknic.grids import Grid, GridCache
 from sknic.slides import Lattice, Slide
+from sknic.whole_file import whole_file
 
 MANIFEST = "manifest.csv"
 _RESTARTS = 2
@@ -236,9 +237,8 @@ def _keep_manifest(path, manifest):
         with FileLock(f"{path.parent / ('.' + path.name)}.lock"):
             if path.is_file():
                 manifest = pd.concat([pd.read_csv(path, keep_default_na=False), manifest])
-            temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-            manifest.drop_duplicates("slide", keep="last").to_csv(temporary, index=False)
-            os.replace(temporary, path)
+            with whole_file(path) as temporary:
+                manifest.drop_duplicates("slide", keep="last").to_csv(temporary, index=False)
     except (OSError, pd.errors.ParserError) as error:
         warnings.warn(f"could not write {path}: {error}", SlideFailureWarning, stacklevel=3)
 

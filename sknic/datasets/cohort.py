@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 
 from sknic.datasets.pyramid import read_description
 from sknic.exceptions import DatasetError
+from sknic.whole_file import whole_file
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -150,10 +151,8 @@ def write_table(cohort, out_dir):
     """Keep the cohort's table beside its slides, so that `read_cohort` finds all of it again."""
     table = cohort.table.copy()
     table.insert(0, "path", [os.path.relpath(path, out_dir) for path in cohort.paths])
-    path = Path(out_dir) / TABLE
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    table.to_csv(temporary, index=False)
-    os.replace(temporary, path)
+    with whole_file(Path(out_dir) / TABLE) as temporary:
+        table.to_csv(temporary, index=False)
 
 
 def recipe_digest(recipe):

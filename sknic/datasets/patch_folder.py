@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from tqdm.auto import tqdm
 
 from sknic.datasets.cohort import shown
 from sknic.exceptions import DatasetError
+from sknic.whole_file import whole_file
 
 TABLE = "patches.csv"
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
@@ -125,15 +125,10 @@ def _fill(patches, root, names, verbose):
 
 
 def _write_map(out, shape, root, names, verbose):
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    try:
+    with whole_file(out) as temporary:
         patches = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
         _fill(patches, root, names, verbose)
         patches.flush()
-        os.replace(temporary, out)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _is_current(out, shape, source):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import struct
 import tempfile
 from collections.abc import Sequence
@@ -14,6 +13,8 @@ from typing import Any
 import numpy as np
 import tifffile
 from simplejpeg import encode_jpeg
+
+from sknic.whole_file import whole_file
 
 _SOFTWARE = "sknic"
 _SMALLEST_LEVEL = 1024
@@ -81,19 +82,12 @@ def write_pyramid(
     read, (width, height) = _reader(pixels, size)
     downsamples = _default_downsamples(style, width, height) if downsamples is None else tuple(downsamples)
     _check_downsamples(downsamples, style.tile)
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with ExitStack() as stack:
-            levels = _build_levels((width, height), downsamples, style, quality, stack, path.parent)
-            writer = stack.enter_context(
-                tifffile.TiffWriter(temporary, bigtiff=width * height > _CLASSIC_TIFF_PIXELS, byteorder="<")
-            )
-            _write_levels(writer, levels, read, mpp, layout, style, description, quality)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path) as temporary, ExitStack() as stack:
+        levels = _build_levels((width, height), downsamples, style, quality, stack, temporary.parent)
+        writer = stack.enter_context(
+            tifffile.TiffWriter(temporary, bigtiff=width * height > _CLASSIC_TIFF_PIXELS, byteorder="<")
+        )
+        _write_levels(writer, levels, read, mpp, layout, style, description, quality)
     return str(path)
 
 

@@ -281,7 +281,7 @@ class Grid:
         collection = export.geojson(self._open(), self.cells, columns)
         if path is not None:
             with whole_file(path) as temporary:
-                Path(temporary).write_text(json.dumps(collection))
+                temporary.write_text(json.dumps(collection))
         return collection
 
     def to_anndata(self) -> AnnData:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -13,6 +12,7 @@ import numpy as np
 from jinja2 import Environment, StrictUndefined
 
 from sknic.report.pictures import figure_uri, image_uri
+from sknic.whole_file import whole_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -136,12 +136,10 @@ class Report:
         -------
         Path
         """
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-        temporary.write_text(self.to_html(), encoding="utf-8")
-        os.replace(temporary, path)
-        return path
+        html = self.to_html()
+        with whole_file(path) as temporary:
+            temporary.write_text(html, encoding="utf-8")
+        return Path(path)
 
 
 def show(value):

@@ -17,9 +17,7 @@ overlays/STEM.png    saliency over the thumbnail of the slide with that stem; fo
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -29,6 +27,7 @@ from PIL import Image
 
 from sknic.evaluation import Estimate
 from sknic.exceptions import RunFolderError
+from sknic.whole_file import whole_file
 
 _COLUMNS = {
     "regression": ("slide", "target", "prediction"),
@@ -94,15 +93,17 @@ class RunFolder:
     def write(self, folder: str | Path) -> None:
         """Write everything but run.json, which the command writes; each file at once or not at all."""
         folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
         metrics = {name: asdict(estimate) for name, estimate in self.metrics.items()}
-        _write(folder / "predictions.csv", lambda path: self.predictions.to_csv(path, index=False))
-        _write(folder / "metrics.json", lambda path: path.write_text(json.dumps(metrics, indent=2)))
+        with whole_file(folder / "predictions.csv") as temporary:
+            self.predictions.to_csv(temporary, index=False)
+        with whole_file(folder / "metrics.json") as temporary:
+            temporary.write_text(json.dumps(metrics, indent=2))
         if self.history is not None:
-            _write(folder / "history.csv", lambda path: self.history.to_csv(path, index=False))
+            with whole_file(folder / "history.csv") as temporary:
+                self.history.to_csv(temporary, index=False)
         for stem, image in self.overlays.items():
-            (folder / "overlays").mkdir(exist_ok=True)
-            _write(folder / "overlays" / f"{stem}.png", partial(Image.fromarray(image).save, format="PNG"))
+            with whole_file(folder / "overlays" / f"{stem}.png") as temporary:
+                Image.fromarray(image).save(temporary, format="PNG")
 
     @property
     def classes(self) -> list[str]:
@@ -118,9 +119,3 @@ class RunFolder:
 def _read_image(path):
     with Image.open(path) as image:
         return np.asarray(image.convert("RGB"))
-
-
-def _write(path, write):
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    write(temporary)
-    os.replace(temporary, path)
