@@ -28,8 +28,8 @@ _PACKAGES = ("numpy", "scikit-learn", "scikit-survival", "skorch", "torch")
 class Size:
     """How much of everything an experiment takes.
 
-    `n_patches` of all tasks; `steps` of an encoder, each of 32 patches a task; `batches` of an epoch of the CNN on
-    grids, at least.
+    `n_patches` of all tasks; `steps` of an encoder, each of 32 patches a task, and `task_steps` of each of the 18 that
+    differ in their tasks; `batches` of an epoch of the CNN on grids, at least.
     """
 
     n_slides: int
@@ -37,15 +37,16 @@ class Size:
     shape: tuple[int, int]
     n_patches: int
     steps: int
+    task_steps: int
     code_size: int
     epochs: int
     batches: int
     seeds: tuple[int, ...]
 
 
-QUICK = Size(48, 24, (24, 24), 1600, 40, 128, 8, 8, (0,))
-FULL = Size(128, 64, (48, 48), 8000, 1000, 128, 40, 16, (0, 1, 2))
-PAPER = Size(492, 321, (96, 96), 800_000, 50_000, 128, 100, 32, (0, 1, 2))
+QUICK = Size(48, 24, (24, 24), 1600, 40, 40, 128, 8, 8, (0,))
+FULL = Size(128, 64, (48, 48), 8000, 1000, 300, 128, 40, 16, (0, 1, 2))
+PAPER = Size(492, 321, (96, 96), 800_000, 50_000, 50_000, 128, 100, 32, (0, 1, 2))
 
 
 def read_options(description, argv=None):
@@ -77,6 +78,8 @@ class Lab:
     ----------
     options : Namespace
         From `read_options`.
+    seeds : tuple of int, optional
+        Of this experiment where the options name none; those of its size otherwise.
 
     Attributes
     ----------
@@ -87,12 +90,12 @@ class Lab:
         ``OUT/COHORT-MODE``, with everything of this cohort and size.
     """
 
-    def __init__(self, options):
+    def __init__(self, options, seeds=None):
         on_gpu = options.device != "cpu" and torch.cuda.is_available()
         self.options = options
         self.mode = "quick" if options.quick else "paper" if on_gpu else "full"
         self.size = {"quick": QUICK, "full": FULL, "paper": PAPER}[self.mode]
-        self.seeds = tuple(options.seeds or self.size.seeds)
+        self.seeds = tuple(options.seeds or seeds or self.size.seeds)
         self.n_jobs = 1 if on_gpu else options.n_jobs
         self.folder = options.out.resolve() / f"{options.cohort}-{self.mode}"
         self.seconds = {}

@@ -123,19 +123,20 @@ def _tissue_patches(path, n, random):
         return PatchReader(slide, lattice).read(chosen)
 
 
-def multitask(lab, labels, tasks=TASKS, code_size=None, random_state=0):
+def multitask(lab, labels, tasks=TASKS, *, steps=None, **parameters):
     """The paper's encoder for some tasks: 32 patches of each a batch, and as many steps whatever the tasks."""
     tasks = [task for task in tasks if task in labels]
     batch_size = 32 * len(tasks)
     steps_per_epoch = max(1, int(labels[tasks].notna().sum().sum()) // batch_size)
-    return MultitaskEncoder(
-        code_size=code_size or lab.size.code_size,
+    encoder = MultitaskEncoder(
+        code_size=lab.size.code_size,
         tasks=tasks,
         batch_size=batch_size,
-        max_epochs=max(1, lab.size.steps // steps_per_epoch),
+        max_epochs=max(1, (steps or lab.size.steps) // steps_per_epoch),
         device=lab.options.device,
-        random_state=random_state,
+        random_state=0,
     )
+    return encoder.set_params(**parameters)
 
 
 def unsupervised(lab, name, n_patches, **parameters):
