@@ -82,8 +82,8 @@ def _report(lab, cohort, table, included, estimates):
         question="Do encoders of more tasks serve slides better, and which tasks help?",
         protocol=(
             f"15 subsets of four tasks, the full one four times; C = {CODE_SIZE}; every task is shown equally often"
-            f" (at most {lab.size.task_steps} batches of 32). Grids of {len(cohort)} slides by each encoder, CNN regressors"
-            " in 4 folds by patient; Spearman's correlation out of fold, interval by resampling patients."
+            f" (at most {lab.size.task_steps} batches of 32). Grids of {len(cohort)} slides by each encoder, CNN"
+            " regressors in 4 folds by patient; Spearman's correlation out of fold, interval by resampling patients."
         ),
         findings=[
             "Mean (standard deviation) by number of tasks, ours: "
