@@ -195,11 +195,14 @@ def compressor(lab, encoder):
     )
 
 
-def grid_cnn(lab, kind, validation_fraction):
-    """The paper's CNN on grids, unfitted: `kind` is GridCNNRegressor, GridCNNClassifier or GridCoxSurvival."""
+def grid_cnn(lab, kind, validation_fraction, longer=1):
+    """The paper's CNN on grids, unfitted, with epochs `longer` times as long as those of the lab's size.
+
+    `kind` is GridCNNRegressor, GridCNNClassifier or GridCoxSurvival.
+    """
     return getattr(sknic, kind)(
         max_epochs=lab.size.epochs,
-        min_batches=lab.size.batches,
+        min_batches=longer * lab.size.batches,
         validation_fraction=validation_fraction,
         device=lab.options.device,
     )
