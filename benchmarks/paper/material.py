@@ -22,6 +22,7 @@ from sknic.splits import split
 
 PATCH = 128  # px at 0.5 um/px, of a cell; averaged 2x2 for the encoders, as in the paper
 TASKS = ("lymph", "mitosis", "prostate", "colorectal")
+LONGER = 4  # times as many batches an epoch, where the length of the training is asked about
 
 
 @dataclass(frozen=True)

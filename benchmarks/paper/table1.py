@@ -3,6 +3,7 @@
 from encoder import trained
 from lab import Lab, read_options
 from material import (
+    LONGER,
     cohorts,
     grid_cnn,
     on_test,
@@ -19,7 +20,6 @@ from sknic import MeanRGBEncoder
 from sknic.evaluation import compare, estimate
 from sknic.plotting import ScatterDisplay
 
-LONGER = 4
 PAPER = {
     "NIC multitask": ("0.620", "0.632 [0.5966, 0.6641]"),
     "NIC BiGAN, published": ("0.522", "0.558 [0.5191, 0.5962]"),
@@ -65,9 +65,8 @@ def main(argv=None):
         protocol=(
             f"{len(train)} slides of {len(set(train.patients))} patients in 4 folds by patient; the part that stops"
             " the training is taken from the training folds, so out-of-fold numbers are of slides that decided"
-            " nothing (the paper validates on the fold it reports). Test slides: the mean of the four CNNs. An epoch has"
-            f' {lab.size.batches} batches or more; "{LONGER} times as long" means epochs of {LONGER} times as many, so'
-            " that the learning rate falls later too."
+            " nothing (the paper validates on the fold it reports). Test slides: the mean of the four CNNs."
+            f" Trained longer: epochs of {LONGER} times as many batches, so that the learning rate falls later too."
             " Spearman's correlation, mean over seeds, 95 % interval by resampling patients."
         ),
         findings=[
