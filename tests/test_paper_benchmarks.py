@@ -11,7 +11,7 @@ import pytest
 SCRIPTS = Path(__file__).parents[1] / "benchmarks" / "paper"
 MODULES = (
     *("lab", "material", "common", "encoder", "table1", "tasks"),
-    *("growth_pattern", "survival", "encoders", "run_all"),
+    *("ceiling", "growth_pattern", "survival", "encoders", "run_all"),
 )
 
 
@@ -98,10 +98,30 @@ def test_the_page_holds_every_result_that_is_there(paper, lab, tmp_path):
     assert (tmp_path / "docs" / "paper" / "synthetic-quick" / "table1.csv").exists()
 
 
+@pytest.mark.parametrize(("noise", "least", "most"), [(0.1, 0.9, 1.0), (100.0, -0.6, 0.6)])
+def test_the_ceiling_is_what_the_cells_tell(paper, noise, least, most):
+    from sknic import Grid
+    from sknic.datasets.targets import draw_cohort
+
+    rng = np.random.RandomState(0)
+    layouts, table = draw_cohort(24, (20, 20), "hotspot", 1, 3, rng)
+    tissue = [layout.cells for layout in layouts]
+    cells = [np.argwhere(kinds > 0) for kinds in tissue]
+    signals = [np.stack([kinds[kinds > 0] == 4, kinds[kinds > 0] == 3], axis=1) for kinds in tissue]
+    grids = [
+        Grid(signal + noise * rng.normal(size=signal.shape), where, (20, 20)) for signal, where in zip(signals, cells)
+    ]
+    ceiling = paper("ceiling")
+    maps = ceiling.maps_of_probe(grids, tissue, table["patient"])
+    found = np.corrcoef([ceiling.densest(of_slide) for of_slide in maps], table["hotspot"])[0, 1]
+    assert least <= found <= most
+    assert (ceiling.among_tumour(maps, tissue) > 0.9) == (noise < 1)
+
+
 @pytest.mark.slow
 def test_every_experiment_runs_on_drawn_slides(paper, tmp_path, monkeypatch):
     lab = paper("lab")
-    monkeypatch.setattr(lab, "QUICK", lab.Size(16, 8, (20, 20), 200, 2, 8, 1, 2, (0,)))
+    monkeypatch.setattr(lab, "QUICK", lab.Size(16, 8, (20, 20), 200, 2, 2, 8, 1, 2, (0,)))
     arguments = ["--quick", "--device", "cpu", "--n-jobs", "1", "--out", str(tmp_path), "--published", str(tmp_path)]
     run_all = paper("run_all")
     for script in run_all.SCRIPTS.values():

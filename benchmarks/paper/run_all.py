@@ -1,4 +1,4 @@
-"""All six experiments, and the page `paper_results.md` that puts them beside the paper.
+"""All experiments of the paper, and the page `paper_results.md` that puts them beside the paper.
 
 Every result found under OUT, of this run or of earlier ones, goes into the page. With `--docs DIR` the page, its CSV
 files and its figures are written there, together with the remarks of `DIR/paper/remarks.txt`.
@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import ceiling
 import encoder
 import encoders
 import growth_pattern
@@ -21,6 +22,7 @@ from common import WORK
 SCRIPTS = {
     "encoder": encoder,
     "table1": table1,
+    "ceiling": ceiling,
     "growth_pattern": growth_pattern,
     "survival": survival,
     "encoders": encoders,

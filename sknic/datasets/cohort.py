@@ -39,12 +39,16 @@ class Cohort:
         Of a mosaic cohort: the sources of its patches, by part; empty otherwise.
     missing : list of str
         Slides or patients named by a table for which no slide file was found.
+    tissue : list of uint8 array (rows, columns)
+        Of a cohort that was just made: what each cell of each slide shows, 0 glass, 1 normal tissue, 2 stroma,
+        3 tumour, 4 proliferating tumour; empty otherwise.
     """
 
     paths: list[str]
     table: pd.DataFrame
     groups: dict[str, list[str]] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
+    tissue: list[np.ndarray] = field(default_factory=list)
 
     def __len__(self):
         return len(self.paths)
@@ -70,7 +74,8 @@ class Cohort:
         """The cohort of some rows, given as a mask or as positions, in that order."""
         chosen = np.arange(len(self))[np.asarray(rows)]
         table = self.table.iloc[chosen].reset_index(drop=True)
-        return Cohort([self.paths[row] for row in chosen], table, self.groups, self.missing)
+        tissue = [self.tissue[row] for row in chosen] if self.tissue else []
+        return Cohort([self.paths[row] for row in chosen], table, self.groups, self.missing, tissue)
 
     def _column(self, name):
         if name not in self.table:

@@ -98,7 +98,7 @@ def make_histology_cohort(
     paths = write_slides(_write_slide, recipes, out_dir, SUFFIXES[file_format], n_jobs, verbose, "Drawing slides")
     table["centre"] = [stains.scanner(centre).name for centre in table["centre"]]
     table["mpp"] = MPP
-    cohort = Cohort(paths, table)
+    cohort = Cohort(paths, table, tissue=[layout.cells for layout in layouts])
     write_table(cohort, out_dir)
     return cohort
 

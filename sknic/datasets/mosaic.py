@@ -122,7 +122,7 @@ def make_mosaic_cohort(
     groups = {name: sorted(set(tissue.loc[tissue["part"] == name, "group"])) for name in parts}
     on_slides = set().union(*groups.values())
     groups[ENCODER] = sorted(set(patches["group"]) - on_slides)
-    cohort = Cohort(paths, table, groups)
+    cohort = Cohort(paths, table, groups, tissue=[layout.cells for layout in layouts])
     write_table(cohort, out_dir)
     return cohort
 

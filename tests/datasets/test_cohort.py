@@ -11,6 +11,7 @@ import pytest
 from lifelines import CoxPHFitter
 
 from sknic.datasets import Cohort, make_histology_cohort, read_cohort
+from sknic.datasets.layout import TissueLayout
 from sknic.datasets.targets import LOG_HAZARD_OF_HOTSPOT, LOG_HAZARD_OF_REPLACEMENT, draw_cohort, draw_survival
 from sknic.exceptions import DatasetError
 
@@ -50,6 +51,7 @@ def test_the_table_can_be_used_as_it_is(cohort):
 def test_the_same_call_draws_nothing_again(cohort, cohort_dir):
     before = {path: os.stat(path).st_mtime_ns for path in cohort.paths}
     again = make_histology_cohort(4, cohort_dir, shape=(20, 20), random_state=0)
+    assert [TissueLayout(cells).hotspot for cells in again.tissue] == pytest.approx(list(again.table["hotspot"]))
     assert {path: os.stat(path).st_mtime_ns for path in again.paths} == before
     pd.testing.assert_frame_equal(again.table, cohort.table)
 
@@ -154,8 +156,10 @@ def test_a_bad_table_of_slides_is_named(tmp_path, text, message):
 
 def test_select_keeps_rows_in_order():
     table = pd.DataFrame({"slide": list("abc"), "patient": list("xyz"), "score": [1.0, 2.0, 3.0]})
-    cohort = Cohort(["a.svs", "b.svs", "c.svs"], table)
+    tissue = [np.full((2, 2), value, np.uint8) for value in range(3)]
+    cohort = Cohort(["a.svs", "b.svs", "c.svs"], table, tissue=tissue)
     assert cohort.select(table["score"] > 1.5).paths == ["b.svs", "c.svs"]
+    assert [cells[0, 0] for cells in cohort.select([2, 0]).tissue] == [2, 0]
     assert cohort.select([2, 0]).patients.tolist() == ["z", "x"]
     with pytest.raises(DatasetError, match="no column 'event'"):
         cohort.survival  # noqa: B018
