@@ -112,7 +112,7 @@ def test_the_ceiling_is_what_the_cells_tell(paper, noise, least, most):
         Grid(signal + noise * rng.normal(size=signal.shape), where, (20, 20)) for signal, where in zip(signals, cells)
     ]
     ceiling = paper("ceiling")
-    maps = ceiling.maps_of_probe(grids, tissue, table["patient"])
+    maps = ceiling.maps_out_of_fold(grids, tissue, table["patient"])
     found = np.corrcoef([ceiling.densest(of_slide) for of_slide in maps], table["hotspot"])[0, 1]
     assert least <= found <= most
     assert (ceiling.among_tumour(maps, tissue) > 0.9) == (noise < 1)
