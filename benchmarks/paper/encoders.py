@@ -18,12 +18,11 @@ from material import (
     spread,
     train_encoders,
     unsupervised,
-    verdict,
-    verdicts_on_test,
+    verdicts,
 )
 
 from sknic import MeanRGBEncoder
-from sknic.evaluation import compare, estimate
+from sknic.evaluation import estimate
 from sknic.plotting import RocDisplay
 
 PAPER = {"multitask": "0.895, the best"}
@@ -65,7 +64,6 @@ def main(argv=None):
         for name, encoder in contenders(lab, cohort).items()
     }
     predictions = {name: oof for name, (oof, _) in both.items()}
-    first, *others = predictions
     rows = [
         {
             "encoder": name,
@@ -76,9 +74,6 @@ def main(argv=None):
         }
         for name, prediction in predictions.items()
     ]
-    comparisons = {
-        name: compare(metric, y, predictions[first], predictions[name], groups=cohort.patients) for name in others
-    }
     lab.write(
         "encoders",
         "Section 4.5, Fig. 4: encoders compared",
@@ -90,8 +85,7 @@ def main(argv=None):
             " patients, folds 2/1/1 by patient, AUC of slides, mean over seeds, 95 % interval by resampling"
             " patients; differences on the same patients by the paired bootstrap." + external(test)
         ),
-        findings=[verdict(first, name, comparison) for name, comparison in comparisons.items()]
-        + verdicts_on_test(metric, test, test and is_desmoplastic(test), both),
+        findings=verdicts(metric, both, cohort, y, test, test and is_desmoplastic(test)),
         figure=_figure(cohort, y, predictions),
     )
 

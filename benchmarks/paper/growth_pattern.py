@@ -13,11 +13,10 @@ from material import (
     predict,
     published,
     spread,
-    verdict,
-    verdicts_on_test,
+    verdicts,
 )
 
-from sknic.evaluation import compare, estimate, format_p, split_by_risk
+from sknic.evaluation import estimate, format_p, split_by_risk
 from sknic.plotting import KaplanMeierDisplay, RocDisplay
 
 
@@ -35,7 +34,7 @@ def main(argv=None):
     models = {f"CNN on grids, {name}": grid_cnn(lab, "GridCNNClassifier", 1 / 3), f"pooled {name}": pooled_logistic()}
     both = {label: predict(lab, f"pattern {label}", encoder, model, y, cohort, test) for label, model in models.items()}
     predictions = {label: oof for label, (oof, _) in both.items()}
-    cnn, simple = predictions
+    cnn = next(iter(predictions))
     metric = over_seeds("auc")
     splits = [split_by_risk(cohort.survival, 1 - p, groups=cohort.patients) for p in predictions[cnn].T]
     truth = split_by_risk(cohort.survival, 1 - y, groups=cohort.patients, threshold=0.5)
@@ -63,8 +62,7 @@ def main(argv=None):
             " Patients are split at the median of their mean predicted probability." + external(test)
         ),
         findings=[
-            verdict(cnn, simple, compare(metric, y, predictions[cnn], predictions[simple], groups=cohort.patients)),
-            *verdicts_on_test(metric, test, test and is_desmoplastic(test), both),
+            *verdicts(metric, both, cohort, y, test, test and is_desmoplastic(test)),
             f"The true pattern splits the same patients with {format_p(truth.p_value)}, hazard ratio"
             f" {truth.hazard_ratio or truth.note}: that is what a perfect classifier could reach here.",
         ],

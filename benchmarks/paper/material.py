@@ -325,16 +325,16 @@ def on_test(metric, test, y_test, prediction):
     return "–" if test is None else str(estimate(metric, y_test, prediction, groups=test.patients))
 
 
-def verdicts_on_test(metric, test, y_test, predictions):
-    """`verdict` of the first method against each other one on the external test slides; none without them."""
+def verdicts(metric, predictions, cohort, y, test, y_test, pairs=None):
+    """A finding for each pair of names, the first with each other one unless given: out of fold, then on the test."""
     first, *others = predictions
-    if test is None:
-        return []
     findings = []
-    for other in others:
-        pair = (predictions[name][1] for name in (first, other))
-        comparison = compare(metric, y_test, *pair, groups=test.patients)
-        findings.append(f"On the test slides, {verdict(first, other, comparison)}")
+    for a, b in pairs or [(first, other) for other in others]:
+        sentences = [verdict(a, b, compare(metric, y, predictions[a][0], predictions[b][0], groups=cohort.patients))]
+        if test is not None:
+            on = compare(metric, y_test, predictions[a][1], predictions[b][1], groups=test.patients)
+            sentences.append(f"On the test slides, {verdict(a, b, on)}")
+        findings.append(" ".join(sentences))
     return findings
 
 
