@@ -90,6 +90,31 @@ def test_a_difference_within_its_interval_is_called_that(paper):
     assert "a is above b" in verdict("a", "b", compare("spearman", y, near, rng.normal(size=40)))
 
 
+def test_encoders_are_compared_by_cnns_trained_as_long(paper):
+    table1 = paper("table1")
+    short = ["NIC multitask", "NIC BiGAN", "NIC mean-RGB"]
+    found = table1.pairs([*short, *(name + table1.LONG for name in short), "pooled multitask + Ridge"])
+    assert ("NIC multitask", "NIC BiGAN") in found
+    assert ("NIC multitask" + table1.LONG, "NIC BiGAN" + table1.LONG) in found
+    assert ("NIC BiGAN" + table1.LONG, "NIC BiGAN") in found
+    assert ("NIC multitask" + table1.LONG, "pooled multitask + Ridge") in found
+    assert not any(a.startswith(("NIC BiGAN", "NIC mean")) and a != b + table1.LONG for a, b in found)
+
+
+def test_experiments_whose_targets_a_table_lacks_are_left_out_and_named(paper, tmp_path, monkeypatch, capsys):
+    (tmp_path / "a.svs").touch()
+    (tmp_path / "slides.csv").write_text("path,score\na.svs,1\n")
+    run_all = paper("run_all")
+    monkeypatch.setattr(run_all, "SCRIPTS", {"growth_pattern": run_all.growth_pattern, "survival": run_all.survival})
+    options = ["--cohort", "table", "--csv", str(tmp_path / "slides.csv"), "--out", str(tmp_path / "out"), "--quick"]
+    monkeypatch.setattr(sys, "argv", ["run_all.py", *options])
+    run_all.main()
+    printed = capsys.readouterr().out
+    assert "growth_pattern: left out, this cohort has no column 'pattern'" in printed
+    assert "survival: left out, this cohort has no column 'event'" in printed
+    assert (tmp_path / "out" / "docs" / "paper_results.md").exists()
+
+
 def test_the_page_holds_every_result_that_is_there(paper, lab, tmp_path):
     lab.write("table1", "A title", [{"a": 1.0, "b": None}], question="Q?", protocol="P.", findings=["F."])
     page = paper("run_all").write_page(tmp_path, tmp_path / "docs").read_text()

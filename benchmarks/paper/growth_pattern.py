@@ -22,7 +22,7 @@ from sknic.plotting import KaplanMeierDisplay, RocDisplay
 
 def is_desmoplastic(cohort):
     """1 where the growth pattern is desmoplastic (dHGP), 0 elsewhere; int (n_slides,)."""
-    return (cohort.table["pattern"] == "desmoplastic").to_numpy(int)
+    return (cohort.column("pattern") == "desmoplastic").to_numpy(int)
 
 
 def main(argv=None):

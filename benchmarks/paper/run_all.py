@@ -19,6 +19,8 @@ import table1
 import tasks
 from common import WORK
 
+from sknic.exceptions import DatasetError
+
 SCRIPTS = {
     "encoder": encoder,
     "table1": table1,
@@ -50,7 +52,11 @@ def main():
     if not own.page_only:
         for name, script in SCRIPTS.items():
             started = time.perf_counter()
-            script.main([*others, "--out", str(own.out)])
+            try:
+                script.main([*others, "--out", str(own.out)])
+            except DatasetError as error:  # a user's table rarely has the targets of all experiments
+                print(f"== {name}: left out, {error}", flush=True)
+                continue
             print(f"== {name}: {(time.perf_counter() - started) / 60:.1f} min of this run", flush=True)
     docs = own.docs or own.out / "docs"
     print(f"wrote {write_page(own.out, docs)}")
@@ -69,6 +75,7 @@ def write_page(out, docs):
         folder.mkdir(parents=True, exist_ok=True)
         for file in [*results.glob("*.csv"), *results.glob("*.png")]:
             shutil.copy(file, folder / file.name)
+    docs.mkdir(parents=True, exist_ok=True)
     page = docs / "paper_results.md"
     page.write_text("\n".join(parts))
     return page

@@ -59,9 +59,10 @@ def pairs(names):
 def main(argv=None):
     lab = Lab(read_options(__doc__, argv))
     train, test = cohorts(lab)
+    y = train.score
     metric = over_seeds("spearman")
     predictions = {
-        name: predict(lab, f"score {name}", encoder, model, train.score, train, test)
+        name: predict(lab, f"score {name}", encoder, model, y, train, test)
         for name, (encoder, model) in contenders(lab).items()
     }
     rows = [_row(name, *parts, train, test, metric) for name, parts in predictions.items()]
@@ -81,7 +82,7 @@ def main(argv=None):
         ),
         findings=[
             "Differences are on the same patients, out of fold where nothing else is said.",
-            *verdicts(metric, predictions, train, train.score, test, test and test.score, pairs(list(predictions))),
+            *verdicts(metric, predictions, train, y, test, test and test.score, pairs(list(predictions))),
         ],
         figure=_figure(train, predictions[ours][0][:, 0], ours),
     )

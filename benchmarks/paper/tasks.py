@@ -51,6 +51,8 @@ def runs():
 
 def main(argv=None):
     lab = Lab(read_options(__doc__, argv), seeds=(0,))  # the scatter is seen over the 18 runs, as in the paper
+    cohort, _ = cohorts(lab)
+    y = cohort.score
     patches = labelled_patches(lab)
     encoders = {
         f"{'+'.join(subset)}-{repeat}": multitask(
@@ -59,13 +61,12 @@ def main(argv=None):
         for subset, repeat in runs()
     }
     files = train_encoders(lab, encoders, patches.training_data, patch_settings(lab))
-    cohort, _ = cohorts(lab)
     model = grid_cnn(lab, "GridCNNRegressor", 0.25, LONGER)  # table 1: shorter ones learn too little to rank encoders
     metric = over_seeds("spearman")
     table, included, results = [], [], []
     for (subset, repeat), file in zip(runs(), files.values()):
-        oof, _ = predict(lab, f"tasks {'+'.join(subset)}-{repeat}", file, model, cohort.score, cohort)
-        result = estimate(metric, cohort.score, oof, groups=cohort.patients)
+        oof, _ = predict(lab, f"tasks {'+'.join(subset)}-{repeat}", file, model, y, cohort)
+        result = estimate(metric, y, oof, groups=cohort.patients)
         included.append({task: task in subset for task in TASKS})
         results.append(result)
         table.append(

@@ -59,16 +59,22 @@ class Cohort:
         return self.table["patient"].to_numpy(object)
 
     @property
-    def score(self) -> float:
+    def score(self) -> np.ndarray:
         """Score of each slide, float array (n_slides,)."""
-        return self._column("score").to_numpy(float)
+        return self.column("score").to_numpy(float)
 
     @property
     def survival(self) -> np.ndarray:
         """Outcome of each slide's patient as scikit-survival wants it: structured array of event and time."""
         outcome = np.empty(len(self), dtype=[("event", bool), ("time", float)])
-        outcome["event"], outcome["time"] = self._column("event"), self._column("time")
+        outcome["event"], outcome["time"] = self.column("event"), self.column("time")
         return outcome
+
+    def column(self, name: str) -> pd.Series:
+        """A column of the table, one value a slide; DatasetError that names the columns there are where it is not."""
+        if name not in self.table:
+            raise DatasetError(f"this cohort has no column {name!r}; it has {list(self.table)}")
+        return self.table[name]
 
     def select(self, rows: ArrayLike) -> Cohort:
         """The cohort of some rows, given as a mask or as positions, in that order."""
@@ -76,11 +82,6 @@ class Cohort:
         table = self.table.iloc[chosen].reset_index(drop=True)
         tissue = [self.tissue[row] for row in chosen] if self.tissue else []
         return Cohort([self.paths[row] for row in chosen], table, self.groups, self.missing, tissue)
-
-    def _column(self, name):
-        if name not in self.table:
-            raise DatasetError(f"this cohort has no column {name!r}; it has {list(self.table)}")
-        return self.table[name]
 
 
 def read_cohort(csv: str | Path) -> Cohort:
