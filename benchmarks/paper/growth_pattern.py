@@ -28,7 +28,7 @@ def is_desmoplastic(cohort):
 def main(argv=None):
     lab = Lab(read_options(__doc__, argv))
     cohort, test = cohorts(lab)
-    y = is_desmoplastic(cohort)
+    y, outcome = is_desmoplastic(cohort), cohort.survival
     name, encoder = ("multitask-4, published", published(lab)) if lab.options.only_published else ("multitask", None)
     encoder = trained(lab) if encoder is None else encoder[name]
     models = {f"CNN on grids, {name}": grid_cnn(lab, "GridCNNClassifier", 1 / 3), f"pooled {name}": pooled_logistic()}
@@ -36,8 +36,8 @@ def main(argv=None):
     predictions = {label: oof for label, (oof, _) in both.items()}
     cnn = next(iter(predictions))
     metric = over_seeds("auc")
-    splits = [split_by_risk(cohort.survival, 1 - p, groups=cohort.patients) for p in predictions[cnn].T]
-    truth = split_by_risk(cohort.survival, 1 - y, groups=cohort.patients, threshold=0.5)
+    splits = [split_by_risk(outcome, 1 - p, groups=cohort.patients) for p in predictions[cnn].T]
+    truth = split_by_risk(outcome, 1 - y, groups=cohort.patients, threshold=0.5)
     rows = [
         {
             "model": label,
