@@ -70,7 +70,7 @@ def main(argv=None):
             "paper, AUC": PAPER.get(name, "lower (figure only)"),
             "AUC": str(estimate(metric, y, prediction, groups=cohort.patients)),
             "seeds": spread("auc", y, prediction),
-            "AUC, test": on_test(metric, test, test and is_desmoplastic(test), both[name][1]),
+            "AUC, test": on_test("auc", test, test and is_desmoplastic(test), both[name][1]),
         }
         for name, prediction in predictions.items()
     ]

@@ -44,7 +44,7 @@ def main(argv=None):
             "paper, AUC": "0.895" if label == cnn else "–",
             "AUC": str(estimate(metric, y, prediction, groups=cohort.patients)),
             "seeds": spread("auc", y, prediction),
-            "AUC, test": on_test(metric, test, test and is_desmoplastic(test), both[label][1]),
+            "AUC, test": on_test("auc", test, test and is_desmoplastic(test), both[label][1]),
             "paper, log-rank": "p < 0.001" if label == cnn else "–",
             "log-rank, each seed": "; ".join(format_p(s.p_value) for s in splits) if label == cnn else "–",
             "hazard ratio, first seed": str(splits[0].hazard_ratio or splits[0].note) if label == cnn else "–",

@@ -32,8 +32,7 @@ class LabelledPatches:
     Attributes
     ----------
     X : uint8 array (n, 64, 64, 3)
-    labels : DataFrame
-        One column a task.
+    labels : DataFrame, one column a task
     groups, centers : array (n,) or None
         Source and scanner of each patch.
     train, held_out : int array
@@ -236,8 +235,7 @@ def predict(lab, name, encoder, model, y, cohort, test=None):
     lab : Lab
     name : str
         Of the encoder and model, for the files.
-    encoder : str or encoder
-    model : unfitted estimator on grids
+    encoder, model : encoder or its file, unfitted estimator on grids
     y : array (n_slides,)
     cohort, test : Cohort
 
@@ -321,8 +319,12 @@ def verdict(a, b, comparison):
 
 
 def on_test(metric, test, y_test, prediction):
-    """The metric on the external test slides, as text; a dash without them."""
-    return "–" if test is None else str(estimate(metric, y_test, prediction, groups=test.patients))
+    """A metric, by name, on the external test slides and its spread over the seeds, as text; a dash without them."""
+    if test is None:
+        return "–"
+    mean = estimate(over_seeds(metric), y_test, prediction, groups=test.patients)
+    seeds = spread(metric, y_test, prediction)
+    return f"{mean}; seeds {seeds}" if seeds else str(mean)
 
 
 def verdicts(metric, predictions, cohort, y, test, y_test, pairs=None):

@@ -35,7 +35,8 @@ INTRODUCTION = """# The paper's experiments, as they came out here
 What [Tellez et al., MIDL 2020](https://proceedings.mlr.press/v121/tellez20a.html) report, run with sknic by the
 scripts of `benchmarks/paper/` on cohorts that everybody can make. The paper's slides are not public in full, so these
 numbers do not repeat the paper's: they ask whether its *claims* hold where all is known. An effect smaller than its
-95 % interval is called that. The line under each result says in which mode, from which seeds and in what time it was
+95 % interval is called that. Intervals are of patients; the scatter over the seeds of folds and weights stands beside
+them and is not in them. The line under each result says in which mode, from which seeds and in what time it was
 computed.
 
 - **synthetic**: H&E slides drawn by `make_histology_cohort`; encoders learn from `make_patch_tasks`.
