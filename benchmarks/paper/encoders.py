@@ -23,6 +23,7 @@ from material import (
 
 from sknic import MeanRGBEncoder
 from sknic.evaluation import estimate
+from sknic.evaluation.metrics import get_metric
 from sknic.plotting import RocDisplay
 
 PAPER = {"multitask": "0.895, the best"}
@@ -86,17 +87,35 @@ def main(argv=None):
             " patients; differences on the same patients by the paired bootstrap." + external(test)
         ),
         findings=verdicts(metric, both, cohort, y, test, test and is_desmoplastic(test)),
-        figure=_figure(cohort, y, predictions),
+        figure=_figure(cohort, y, test, both),
     )
 
 
-def _figure(cohort, y, predictions):
-    figure, ax = plt.subplots(figsize=(6, 5.6), layout="constrained")
-    for name, prediction in predictions.items():
-        display = RocDisplay.from_predictions(y, prediction[:, 0], groups=cohort.patients, name=name, ax=ax)
+def _figure(cohort, y, test, both):
+    figure, axes = plt.subplots(1, 2, figsize=(12, 5.6), layout="constrained")
+    for name, (oof, _) in both.items():
+        display = RocDisplay.from_predictions(y, oof[:, 0], groups=cohort.patients, name=name, ax=axes[0])
         display.ax_.collections[-1].remove()  # eight bands on one chart hide each other; the table has the intervals
-    ax.set_title("Growth pattern by encoder, first seed", loc="left")
+    axes[0].set_title("Out of fold, first seed", loc="left")
+    if test is None:
+        _areas(axes[1], cohort, y, {name: oof for name, (oof, _) in both.items()})
+        axes[1].set_title("Out of fold: interval of patients, a dot each seed", loc="left")
+    else:
+        _areas(axes[1], test, is_desmoplastic(test), {name: of_test for name, (_, of_test) in both.items()})
+        axes[1].set_title("Test slides: interval of patients, a dot each seed", loc="left")
     return figure
+
+
+def _areas(ax, cohort, y, predictions):
+    """A line for each encoder: the mean AUC over the seeds with its interval, and the AUC of each seed."""
+    for row, prediction in enumerate(predictions.values()):
+        mean = estimate(over_seeds("auc"), y, prediction, groups=cohort.patients)
+        ax.plot([mean.low, mean.high], [row, row], color="0.6", linewidth=5, solid_capstyle="butt")
+        ax.plot([get_metric("auc")(y, column) for column in prediction.T], [row] * prediction.shape[1], "o", color="C0")
+        ax.plot(mean.value, row, "|", color="black", markersize=14)
+    ax.axvline(0.5, color="0.6", linestyle="--", linewidth=1)
+    ax.set(xlabel="AUC", yticks=range(len(predictions)), yticklabels=list(predictions))
+    ax.invert_yaxis()
 
 
 if __name__ == "__main__":
