@@ -10,7 +10,7 @@ import pytest
 
 SCRIPTS = Path(__file__).parents[1] / "benchmarks" / "paper"
 MODULES = (
-    *("lab", "material", "common", "encoder", "table1", "tasks"),
+    *("lab", "material", "models", "findings", "common", "encoder", "table1", "tasks"),
     *("ceiling", "growth_pattern", "survival", "encoders", "run_all"),
 )
 
@@ -52,8 +52,8 @@ def test_a_step_that_fails_leaves_nothing(lab):
 
 
 def test_settings_of_an_estimator_do_not_change_from_run_to_run(paper, lab):
-    material = paper("material")
-    settings = [material._settings(model()) for model in (material.pooled_ridge, material.pooled_ridge)]
+    models = paper("models")
+    settings = [models._settings(model()) for model in (models.pooled_ridge, models.pooled_ridge)]
     assert settings[0] == settings[1]
     assert "0x" not in str(settings)
 
@@ -85,7 +85,7 @@ def test_a_difference_within_its_interval_is_called_that(paper):
     rng = np.random.default_rng(0)
     y = rng.normal(size=40)
     near = y + 0.1 * rng.normal(size=40)
-    verdict = paper("material").verdict
+    verdict = paper("findings").verdict
     assert "no difference shown" in verdict("a", "b", compare("spearman", y, near, near + 0.05 * rng.normal(size=40)))
     assert "a is above b" in verdict("a", "b", compare("spearman", y, near, rng.normal(size=40)))
 

@@ -8,7 +8,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from encoder import trained
 from lab import Lab, read_options
-from material import cohorts, compressor, published
+from material import cohorts
+from models import compressor, published
 from scipy.ndimage import gaussian_filter
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score

@@ -3,7 +3,8 @@
 import matplotlib.pyplot as plt
 import numpy as np
 from lab import Lab, read_options
-from material import labelled_patches, multitask, published, train_encoders
+from material import labelled_patches
+from models import multitask, published, train_encoders
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.pipeline import make_pipeline

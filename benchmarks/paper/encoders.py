@@ -2,24 +2,11 @@
 
 import matplotlib.pyplot as plt
 from encoder import patch_settings, trained
+from findings import external, on_test, over_seeds, spread, verdicts
 from growth_pattern import is_desmoplastic
 from lab import Lab, read_options
-from material import (
-    cohort_patches,
-    cohorts,
-    external,
-    grid_cnn,
-    labelled_patches,
-    multitask,
-    on_test,
-    over_seeds,
-    predict,
-    published,
-    spread,
-    train_encoders,
-    unsupervised,
-    verdicts,
-)
+from material import cohort_patches, cohorts, labelled_patches
+from models import grid_cnn, multitask, predict, published, train_encoders, unsupervised
 
 from sknic import MeanRGBEncoder
 from sknic.evaluation import estimate

@@ -2,19 +2,10 @@
 
 import matplotlib.pyplot as plt
 from encoder import trained
+from findings import external, on_test, over_seeds, spread, verdicts
 from lab import Lab, read_options
-from material import (
-    cohorts,
-    external,
-    grid_cnn,
-    on_test,
-    over_seeds,
-    pooled_logistic,
-    predict,
-    published,
-    spread,
-    verdicts,
-)
+from material import cohorts
+from models import grid_cnn, pooled_logistic, predict, published
 
 from sknic.evaluation import estimate, format_p, split_by_risk
 from sknic.plotting import KaplanMeierDisplay, RocDisplay

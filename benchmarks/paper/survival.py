@@ -1,8 +1,10 @@
 """Section 4.4, Fig. 6: risk of death learnt from survival alone."""
 
 from encoder import trained
+from findings import external, over_seeds, spread
 from lab import Lab, read_options
-from material import LONGER, cohorts, external, grid_cnn, over_seeds, predict, published, spread
+from material import cohorts
+from models import LONGER, grid_cnn, predict, published
 
 from sknic.datasets.targets import LOG_HAZARD_OF_HOTSPOT, LOG_HAZARD_OF_REPLACEMENT
 from sknic.evaluation import aggregate, concordance, estimate, format_p, split_by_risk

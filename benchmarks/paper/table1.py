@@ -1,19 +1,10 @@
 """Section 4.2, Table 1: a proliferation score of slides, out of fold and on a test cohort."""
 
 from encoder import trained
+from findings import on_test, over_seeds, spread, verdicts
 from lab import Lab, read_options
-from material import (
-    LONGER,
-    cohorts,
-    grid_cnn,
-    on_test,
-    over_seeds,
-    pooled_ridge,
-    predict,
-    published,
-    spread,
-    verdicts,
-)
+from material import cohorts
+from models import LONGER, grid_cnn, pooled_ridge, predict, published
 
 from sknic import MeanRGBEncoder
 from sknic.evaluation import estimate

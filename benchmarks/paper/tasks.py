@@ -6,18 +6,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from encoder import patch_settings
+from findings import over_seeds
 from lab import Lab, read_options
-from material import (
-    LONGER,
-    TASKS,
-    cohorts,
-    grid_cnn,
-    labelled_patches,
-    multitask,
-    over_seeds,
-    predict,
-    train_encoders,
-)
+from material import TASKS, cohorts, labelled_patches
+from models import LONGER, grid_cnn, multitask, predict, train_encoders
 
 from sknic.evaluation import by_task_count, estimate, spearman, task_inclusion
 

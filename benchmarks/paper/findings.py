@@ -1,0 +1,62 @@
+"""What predictions say, in words: a metric over the seeds with its interval, differences, the external test."""
+
+import numpy as np
+
+from sknic.evaluation import compare, estimate
+from sknic.evaluation.metrics import get_metric
+
+
+def over_seeds(metric):
+    """The mean over the seeds of a metric of predictions (n, n_seeds), for `estimate` and `compare`."""
+    of_one = get_metric(metric)
+
+    def mean(y_true, y_pred):
+        return float(np.mean([of_one(y_true, column) for column in y_pred.T]))
+
+    return mean
+
+
+def spread(metric, y_true, y_pred):
+    """Lowest and highest of a metric over the seeds, as text; empty for one seed."""
+    values = [get_metric(metric)(y_true, column) for column in y_pred.T]
+    return f"{min(values):.3f} to {max(values):.3f}" if len(values) > 1 else ""
+
+
+def verdict(a, b, comparison):
+    """One sentence on a paired difference, which says so when it is smaller than its interval."""
+    d = comparison.difference
+    if d.low <= 0 <= d.high:
+        return f"{a} against {b}: {d}, within its interval of zero: no difference shown."
+    return f"{a} is {'above' if d.value > 0 else 'below'} {b}: {d}."
+
+
+def on_test(metric, test, y_test, prediction):
+    """A metric, by name, on the external test slides and its spread over the seeds, as text; a dash without them."""
+    if test is None:
+        return "–"
+    mean = estimate(over_seeds(metric), y_test, prediction, groups=test.patients)
+    seeds = spread(metric, y_test, prediction)
+    return f"{mean}; seeds {seeds}" if seeds else str(mean)
+
+
+def verdicts(metric, predictions, cohort, y, test, y_test, pairs=None):
+    """A finding for each pair of names, the first with each other one unless given: out of fold, then on the test."""
+    first, *others = predictions
+    findings = []
+    for a, b in pairs or [(first, other) for other in others]:
+        sentences = [verdict(a, b, compare(metric, y, predictions[a][0], predictions[b][0], groups=cohort.patients))]
+        if test is not None:
+            on = compare(metric, y_test, predictions[a][1], predictions[b][1], groups=test.patients)
+            sentences.append(f"On the test slides, {verdict(a, b, on)}")
+        findings.append(" ".join(sentences))
+    return findings
+
+
+def external(test):
+    """Sentence on what the test slides are, for the protocols."""
+    if test is None:
+        return ""
+    return (
+        f" External test: {len(test)} slides of {len(set(test.patients))} other patients (in the mosaic of other source"
+        " images, which the folds share), predicted by the mean of the four CNNs."
+    )
