@@ -14,6 +14,7 @@ from sknic.evaluation.metrics import get_metric
 from sknic.plotting import RocDisplay
 
 PAPER = {"multitask": "0.895, the best"}
+COLORS = plt.get_cmap("tab10")  # one for each of nine encoders
 
 
 def contenders(lab, cohort):
@@ -80,9 +81,11 @@ def main(argv=None):
 
 def _figure(cohort, y, test, both):
     figure, axes = plt.subplots(1, 2, figsize=(12, 5.6), layout="constrained")
-    for name, (oof, _) in both.items():
-        display = RocDisplay.from_predictions(y, oof[:, 0], groups=cohort.patients, name=name, ax=axes[0])
-        display.ax_.collections[-1].remove()  # eight bands on one chart hide each other; the table has the intervals
+    for row, (oof, _) in enumerate(both.values()):
+        display = RocDisplay.from_predictions(y, oof[:, 0], groups=cohort.patients, ax=axes[0])
+        display.line_.set_color(COLORS(row))
+        display.ax_.collections[-1].remove()  # nine bands on one chart hide each other; the table has the intervals
+    axes[0].get_legend().remove()  # the names stand beside the dots of the same color
     axes[0].set_title("Out of fold, first seed", loc="left")
     if test is None:
         _areas(axes[1], cohort, y, {name: oof for name, (oof, _) in both.items()})
@@ -97,8 +100,9 @@ def _areas(ax, cohort, y, predictions):
     """A line for each encoder: the mean AUC over the seeds with its interval, and the AUC of each seed."""
     for row, prediction in enumerate(predictions.values()):
         mean = estimate(over_seeds("auc"), y, prediction, groups=cohort.patients)
-        ax.plot([mean.low, mean.high], [row, row], color="0.6", linewidth=5, solid_capstyle="butt")
-        ax.plot([get_metric("auc")(y, column) for column in prediction.T], [row] * prediction.shape[1], "o", color="C0")
+        ax.plot([mean.low, mean.high], [row, row], color="0.8", linewidth=5, solid_capstyle="butt")
+        of_seeds = [get_metric("auc")(y, column) for column in prediction.T]
+        ax.plot(of_seeds, [row] * len(of_seeds), "o", color=COLORS(row))
         ax.plot(mean.value, row, "|", color="black", markersize=14)
     ax.axvline(0.5, color="0.6", linestyle="--", linewidth=1)
     ax.set(xlabel="AUC", yticks=range(len(predictions)), yticklabels=list(predictions))
