@@ -1,6 +1,7 @@
 import signal
 import subprocess
 import sys
+from functools import partial
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
@@ -20,7 +21,9 @@ def grid_folder(grids, tmp_path):
 
 def test_the_command_serves_until_it_is_interrupted(slides, grid_folder):
     command = [sys.executable, "-m", "sknic.cli", "view", slides[0], "--grid", str(grid_folder)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # What runs in the background of a script, as a whole test run may, inherits that SIGINT is ignored.
+    listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=listen)
     try:
         url = process.stdout.readline().split()[-1]
         assert url.startswith("http://127.0.0.1:")
