@@ -145,6 +145,7 @@ def test_the_ceiling_is_what_the_cells_tell(paper, noise, least, most):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sknic.exceptions.CollapseWarning")  # rightly given after two steps
+@pytest.mark.timeout(1800)
 def test_every_experiment_runs_on_drawn_slides(paper, tmp_path, monkeypatch):
     lab = paper("lab")
     monkeypatch.setattr(lab, "QUICK", lab.Size(16, 8, (20, 20), 200, 2, 2, 8, 1, 2, (0,)))
