@@ -85,9 +85,10 @@ def test_a_difference_within_its_interval_is_called_that(paper):
     rng = np.random.default_rng(0)
     y = rng.normal(size=40)
     near = y + 0.1 * rng.normal(size=40)
-    verdict = paper("findings").verdict
-    assert "no difference shown" in verdict("a", "b", compare("spearman", y, near, near + 0.05 * rng.normal(size=40)))
-    assert "a is above b" in verdict("a", "b", compare("spearman", y, near, rng.normal(size=40)))
+    told = paper("findings").told
+    assert "no difference shown" in told(compare("spearman", y, near, near + 0.05 * rng.normal(size=40)))
+    assert "above" in told(compare("spearman", y, near, rng.normal(size=40)))
+    assert "below" in told(compare("spearman", y, rng.normal(size=40), near))
 
 
 def test_encoders_are_compared_by_cnns_trained_as_long(paper):
@@ -116,11 +117,15 @@ def test_experiments_whose_targets_a_table_lacks_are_left_out_and_named(paper, t
 
 
 def test_the_page_holds_every_result_that_is_there(paper, lab, tmp_path):
-    lab.write("table1", "A title", [{"a": 1.0, "b": None}], question="Q?", protocol="P.", findings=["F."])
+    differences = [{"this": "a", "against": "b", "difference": 0.5}]
+    rows = [{"a": 1.0, "b": None}]
+    lab.write("table1", "A title", rows, question="Q?", protocol="P.", findings=["F."], differences=differences)
     page = paper("run_all").write_page(tmp_path, tmp_path / "docs").read_text()
     assert "## Synthetic cohort, quick mode" in page
     assert "| 1.000 | – |" in page
-    assert (tmp_path / "docs" / "paper" / "synthetic-quick" / "table1.csv").exists()
+    assert "| a | b | 0.500 |" in page
+    copied = tmp_path / "docs" / "paper" / "synthetic-quick"
+    assert {file.name for file in copied.iterdir()} == {"table1.csv", "table1_differences.csv"}
 
 
 @pytest.mark.parametrize(("noise", "least", "most"), [(0.1, 0.9, 1.0), (100.0, -0.6, 0.6)])
@@ -153,4 +158,4 @@ def test_every_experiment_runs_on_drawn_slides(paper, tmp_path, monkeypatch):
     run_all = paper("run_all")
     for script in run_all.SCRIPTS.values():
         script.main(arguments)
-    assert {path.stem for path in tmp_path.glob("*/results/*.csv")} == set(run_all.SCRIPTS)
+    assert {path.stem for path in tmp_path.glob("*/results/*.md")} == set(run_all.SCRIPTS)

@@ -2,7 +2,7 @@
 
 import matplotlib.pyplot as plt
 from encoder import patch_settings, trained
-from findings import external, on_test, over_seeds, spread, verdicts
+from findings import differences, external, on_test, over_seeds, spread
 from growth_pattern import is_desmoplastic
 from lab import Lab, read_options
 from material import cohort_patches, cohorts, labelled_patches
@@ -74,7 +74,7 @@ def main(argv=None):
             " patients, folds 2/1/1 by patient, AUC of slides, mean over seeds, 95 % interval by resampling"
             " patients; differences on the same patients by the paired bootstrap." + external(test)
         ),
-        findings=verdicts(metric, both, cohort, y, test, test and is_desmoplastic(test)),
+        differences=differences(metric, both, cohort, y, test, test and is_desmoplastic(test)),
         figure=_figure(cohort, y, test, both),
     )
 

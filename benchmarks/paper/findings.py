@@ -1,4 +1,4 @@
-"""What predictions say, in words: a metric over the seeds with its interval, differences, the external test."""
+"""What predictions say, as text: a metric over the seeds with its interval, differences, the external test."""
 
 import numpy as np
 
@@ -22,12 +22,12 @@ def spread(metric, y_true, y_pred):
     return f"{min(values):.3f} to {max(values):.3f}" if len(values) > 1 else ""
 
 
-def verdict(a, b, comparison):
-    """One sentence on a paired difference, which says so when it is smaller than its interval."""
+def told(comparison):
+    """A paired difference as text, which says so when it is smaller than its interval."""
     d = comparison.difference
     if d.low <= 0 <= d.high:
-        return f"{a} against {b}: {d}, within its interval of zero: no difference shown."
-    return f"{a} is {'above' if d.value > 0 else 'below'} {b}: {d}."
+        return f"{d}, no difference shown"
+    return f"{d}, {'above' if d.value > 0 else 'below'}"
 
 
 def on_test(metric, test, y_test, prediction):
@@ -39,17 +39,18 @@ def on_test(metric, test, y_test, prediction):
     return f"{mean}; seeds {seeds}" if seeds else str(mean)
 
 
-def verdicts(metric, predictions, cohort, y, test, y_test, pairs=None):
-    """A finding for each pair of names, the first with each other one unless given: out of fold, then on the test."""
+def differences(metric, predictions, cohort, y, test, y_test, pairs=None):
+    """A row for each pair of names, the first with each other one unless given: out of fold, and on the test slides."""
     first, *others = predictions
-    findings = []
+    rows = []
     for a, b in pairs or [(first, other) for other in others]:
-        sentences = [verdict(a, b, compare(metric, y, predictions[a][0], predictions[b][0], groups=cohort.patients))]
+        row = {"this": a, "against": b}
+        row["difference"] = told(compare(metric, y, predictions[a][0], predictions[b][0], groups=cohort.patients))
         if test is not None:
             on = compare(metric, y_test, predictions[a][1], predictions[b][1], groups=test.patients)
-            sentences.append(f"On the test slides, {verdict(a, b, on)}")
-        findings.append(" ".join(sentences))
-    return findings
+            row["difference, test"] = told(on)
+        rows.append(row)
+    return rows
 
 
 def external(test):

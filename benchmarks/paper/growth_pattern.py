@@ -2,7 +2,7 @@
 
 import matplotlib.pyplot as plt
 from encoder import trained
-from findings import external, on_test, over_seeds, spread, verdicts
+from findings import differences, external, on_test, over_seeds, spread
 from lab import Lab, read_options
 from material import cohorts
 from models import grid_cnn, pooled_logistic, predict, published
@@ -52,8 +52,8 @@ def main(argv=None):
             " validate, 1 to test, rotated. AUC of slides, mean over seeds, 95 % interval by resampling patients."
             " Patients are split at the median of their mean predicted probability." + external(test)
         ),
+        differences=differences(metric, both, cohort, y, test, test and is_desmoplastic(test)),
         findings=[
-            *verdicts(metric, both, cohort, y, test, test and is_desmoplastic(test)),
             f"The true pattern splits the same patients with {format_p(truth.p_value)}, hazard ratio"
             f" {truth.hazard_ratio or truth.note}: that is what a perfect classifier could reach here.",
         ],

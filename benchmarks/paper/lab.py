@@ -125,8 +125,8 @@ class Lab:
         """Where a step is kept: its name and a key of its settings and of sknic's version."""
         return self.folder / "steps" / f"{name}-{key_of({**settings, 'sknic': sknic.__version__})}.npz"
 
-    def write(self, name, title, rows, *, question, protocol, findings, figure=None):
-        """Write NAME.csv, NAME.png and the section NAME.md of the report, and print the section.
+    def write(self, name, title, rows, *, question, protocol, findings=(), differences=(), figure=None):
+        """Write NAME.csv, NAME_differences.csv, NAME.png and the section NAME.md of the report, and print the section.
 
         Parameters
         ----------
@@ -136,11 +136,13 @@ class Lab:
         question, protocol : str
         findings : list of str
             One sentence each, stating what the numbers say and where they say nothing.
+        differences : list of dict
+            A second table, of what was compared.
         figure : matplotlib Figure, optional
         """
         results = self.folder / "results"
-        table = pd.DataFrame(rows)
-        _write(results / f"{name}.csv", lambda file: table.to_csv(file, index=False))
+        table = _table(rows, results / f"{name}.csv")
+        compared = _table(differences, results / f"{name}_differences.csv") if differences else None
         if figure is not None:
             _write(results / f"{name}.png", lambda file: figure.savefig(file, dpi=80, format="png"))
             plt.close(figure)
@@ -151,6 +153,7 @@ class Lab:
             f"**Protocol.** {protocol}",
             markdown(table),
             picture,
+            "" if compared is None else f"**Differences** on the same patients.\n\n{markdown(compared)}",
             "\n".join(f"- {finding}" for finding in findings),
             f"*{self.provenance()}*",
         ]
@@ -179,6 +182,13 @@ def markdown(table):
     lines = [list(map(str, table.columns)), ["---"] * table.shape[1]]
     lines += [[_text(value) for value in row] for row in table.itertuples(index=False)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _table(rows, path):
+    """Rows as a DataFrame, which is written to a CSV too."""
+    table = pd.DataFrame(rows)
+    _write(path, lambda file: table.to_csv(file, index=False))
+    return table
 
 
 def _text(value):

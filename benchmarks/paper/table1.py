@@ -1,7 +1,7 @@
 """Section 4.2, Table 1: a proliferation score of slides, out of fold and on a test cohort."""
 
 from encoder import trained
-from findings import on_test, over_seeds, spread, verdicts
+from findings import differences, on_test, over_seeds, spread
 from lab import Lab, read_options
 from material import cohorts
 from models import LONGER, grid_cnn, pooled_ridge, predict, published
@@ -71,10 +71,7 @@ def main(argv=None):
             f" Trained longer: epochs of {LONGER} times as many batches, so that the learning rate falls later too."
             " Spearman's correlation, mean over seeds, 95 % interval by resampling patients."
         ),
-        findings=[
-            "Differences are on the same patients, out of fold where nothing else is said.",
-            *verdicts(metric, predictions, train, y, test, test and test.score, pairs(list(predictions))),
-        ],
+        differences=differences(metric, predictions, train, y, test, test and test.score, pairs(list(predictions))),
         figure=_figure(train, predictions[ours][0][:, 0], ours),
     )
 
