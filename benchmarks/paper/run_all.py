@@ -1,7 +1,7 @@
 """All experiments of the paper, and the page `paper_results.md` that puts them beside the paper.
 
-Every result found under OUT, of this run or of earlier ones, goes into the page. With `--docs DIR` the page, its CSV
-files and its figures are written there, together with the remarks of `DIR/paper/remarks.txt`.
+Results are gathered in `DIR/paper/COHORT-MODE` of `--docs DIR`, and the page holds all that stand there, with the
+remarks of `DIR/paper/remarks.txt`: who reruns one experiment, on another machine, replaces that one and no other.
 """
 
 import argparse
@@ -64,18 +64,19 @@ def main():
 
 
 def write_page(out, docs):
-    """Build DOCS/paper_results.md from all results under OUT; CSV and PNG files go to DOCS/paper/COHORT-MODE."""
-    remarks = docs / "paper" / "remarks.txt"
-    parts = [INTRODUCTION, remarks.read_text()] if remarks.exists() else [INTRODUCTION]
-    for results in sorted(out.glob("*/results")):
-        name = results.parent.name
-        cohort, _, mode = name.rpartition("-")
-        parts.append(f"## {cohort.capitalize()} cohort, {mode} mode\n")
-        parts += [(results / f"{key}.md").read_text() for key in SCRIPTS if (results / f"{key}.md").exists()]
-        folder = docs / "paper" / name
+    """Gather the results under OUT in DOCS/paper, and build DOCS/paper_results.md from all that stand there."""
+    gathered = docs / "paper"
+    for results in out.glob("*/results"):
+        folder = gathered / results.parent.name
         folder.mkdir(parents=True, exist_ok=True)
-        for file in [*results.glob("*.csv"), *results.glob("*.png")]:
+        for file in (file for kind in ("md", "csv", "png") for file in results.glob(f"*.{kind}")):
             shutil.copy(file, folder / file.name)
+    remarks = gathered / "remarks.txt"
+    parts = [INTRODUCTION, remarks.read_text()] if remarks.exists() else [INTRODUCTION]
+    for folder in sorted(gathered.glob("*-*")):
+        cohort, _, mode = folder.name.rpartition("-")
+        parts.append(f"## {cohort.capitalize()} cohort, {mode} mode\n")
+        parts += [(folder / f"{key}.md").read_text() for key in SCRIPTS if (folder / f"{key}.md").exists()]
     docs.mkdir(parents=True, exist_ok=True)
     page = docs / "paper_results.md"
     page.write_text("\n".join(parts))
