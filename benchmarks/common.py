@@ -36,7 +36,9 @@ def machine():
         lines = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
         model = lines[0].split(":")[1].strip() if lines else model
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
-    return f"{os.cpu_count()} cores {model}, {gpu}, Python {platform.python_version()}, torch {torch.__version__}"
+    instructions = torch.backends.cpu.get_cpu_capability()  # they decide how sums are rounded, and so what is learnt
+    versions = f"Python {platform.python_version()}, torch {torch.__version__}"
+    return f"{os.cpu_count()} cores {model} with {instructions}, {gpu}, {versions}"
 
 
 def report(name, rows, title=None):

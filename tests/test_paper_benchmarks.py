@@ -125,7 +125,8 @@ def test_the_page_holds_every_result_that_is_there(paper, lab, tmp_path):
     assert "| 1.000 | – |" in page
     assert "| a | b | 0.500 |" in page
     copied = tmp_path / "docs" / "paper" / "synthetic-quick"
-    assert {file.name for file in copied.iterdir()} == {"table1.csv", "table1_differences.csv"}
+    assert {file.name for file in copied.iterdir()} == {"table1.md", "table1.csv", "table1_differences.csv"}
+    assert paper("run_all").write_page(tmp_path / "elsewhere", tmp_path / "docs").read_text() == page
 
 
 @pytest.mark.parametrize(("noise", "least", "most"), [(0.1, 0.9, 1.0), (100.0, -0.6, 0.6)])

@@ -75,13 +75,16 @@ def write_run_record(folder, command, settings, name="run.json", **results):
     """
     from importlib.metadata import version
 
+    from torch.backends.cpu import get_cpu_capability
+
     record = {
         "command": command,
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "arguments": sys.argv[1:],
         "settings": settings,
         "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
-        "machine": {"system": platform.platform(), "cores": os.cpu_count()},
+        # What is trained depends on the instructions: AVX2 and AVX-512 round sums differently.
+        "machine": {"system": platform.platform(), "cores": os.cpu_count(), "instructions": get_cpu_capability()},
         **results,
     }
     text = json.dumps(record, indent=2, default=str)

@@ -35,6 +35,6 @@ SlideMpp = Annotated[
 ]
 Tissue = Annotated[str, typer.Option(help="otsu, none, or a mask pattern such as 'masks/{stem}.png'.")]
 MaxEpochs = Annotated[int, typer.Option(help="Most passes over the training grids.")]
-Seed = Annotated[int, typer.Option("--random-state", help="Seed; the same seed gives the same result on CPU.")]
+Seed = Annotated[int, typer.Option("--random-state", help="Seed; the same seed gives the same result on one CPU.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")]
 Jobs = Annotated[int, typer.Option("--n-jobs", help="Slides, or folds, at once.")]
