@@ -53,6 +53,11 @@ def grad_cam(estimator: Any, grid: Any, target: Any = None) -> np.ndarray:
     ------
     ValueError
         When the estimator's module has no 2-D convolution, or the target is unknown.
+
+    Notes
+    -----
+    A feature has one weight for the whole slide. Where its gradient differs in sign from place to place, the mean can
+    speak against the very cells that made the output; :func:`integrated_gradients` has no such mean.
     """
     return _explain(estimator, grid, target, _cam_of_crop)
 
