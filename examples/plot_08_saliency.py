@@ -61,5 +61,6 @@ plt.show()
 # %%
 # The same numbers as tiles for QuPath:
 
-tiles = saliency.to_geojson(grids[rows[0]], saliency.grad_cam(model, grids[rows[0]]), folder / "saliency.geojson")
+grid = grids[rows[0]]
+tiles = grid.to_geojson({"saliency": saliency.grad_cam(model, grid)}, folder / "saliency.geojson")
 print(len(tiles["features"]), tiles["features"][0]["properties"])

@@ -132,7 +132,7 @@ def test_the_page_holds_every_result_that_is_there(paper, lab, tmp_path):
 @pytest.mark.parametrize(("noise", "least", "most"), [(0.1, 0.9, 1.0), (100.0, -0.6, 0.6)])
 def test_the_ceiling_is_what_the_cells_tell(paper, noise, least, most):
     from sknic import Grid
-    from sknic.datasets.targets import draw_cohort
+    from sknic.datasets.drawing.targets import draw_cohort
 
     rng = np.random.RandomState(0)
     layouts, table = draw_cohort(24, (20, 20), "hotspot", 1, 3, rng)

@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sknic import MeanRGBEncoder
-from sknic.datasets.layout import HOT, HOTSPOT_SIGMA_CELLS, TUMOUR
+from sknic.datasets.drawing.layout import HOT, HOTSPOT_SIGMA_CELLS, TUMOUR
 from sknic.evaluation import estimate
 
 N_CELLS = 20_000  # to learn from, of each kind at most

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from sknic import datasets
+from sknic.learning.split import split
 from sknic.slides import Lattice, PatchReader, Slide, tissue_mask
-from sknic.splits import split
 
 PATCH = 128  # px at 0.5 um/px, of a cell; averaged 2x2 for the encoders, as in the paper
 TASKS = ("lymph", "mitosis", "prostate", "colorectal")

@@ -6,7 +6,7 @@ from lab import Lab, read_options
 from material import cohorts
 from models import LONGER, grid_cnn, predict, published
 
-from sknic.datasets.targets import LOG_HAZARD_OF_HOTSPOT, LOG_HAZARD_OF_REPLACEMENT
+from sknic.datasets.drawing.targets import LOG_HAZARD_OF_HOTSPOT, LOG_HAZARD_OF_REPLACEMENT
 from sknic.evaluation import aggregate, concordance, estimate, format_p, split_by_risk
 from sknic.plotting import KaplanMeierDisplay
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import typer
 
-from sknic.whole_file import whole_file
+from sknic.files.whole import whole_file
 
 SLIDE_SUFFIXES = {".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".scn", ".bif", ".vms", ".vmu", ".svslide", ".dcm", ".czi"}
 _PACKAGES = ("sknic", "numpy", "scikit-learn", "skorch", "torch", "openslide-python", "scikit-survival", "pandas")

@@ -109,6 +109,7 @@ def overlays_of(run, ensemble, X):
     import numpy as np
 
     from sknic import saliency
+    from sknic.plotting import overlay
     from sknic.report import best_and_worst
 
     overlays = {}
@@ -117,5 +118,5 @@ def overlays_of(run, ensemble, X):
         if grid.n_cells and grid.slide and Path(grid.slide).exists():
             model = _last(ensemble.estimators_[ensemble.fold_[row]])
             heat = saliency.grad_cam(model, grid)
-            overlays[Path(run.predictions["slide"][row]).stem] = saliency.overlay(grid.slide, heat, grid, max_size=640)
+            overlays[Path(run.predictions["slide"][row]).stem] = overlay(grid.slide, heat, grid, max_size=640)
     return overlays

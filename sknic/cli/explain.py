@@ -44,6 +44,7 @@ def explain(
     from PIL import Image
 
     from sknic import saliency
+    from sknic.plotting import overlay
 
     paths = find_slides(slides, path)
     estimator, record = load_model(model)
@@ -54,9 +55,9 @@ def explain(
     for slide, grid in zip(paths, X):
         heat = make_map(estimator, grid)
         stem = out / Path(slide).stem
-        saliency.to_geojson(grid, heat, f"{stem}.geojson", name=method)
+        grid.to_geojson({method: heat}, f"{stem}.geojson")
         if grid.slide and Path(grid.slide).exists():
-            Image.fromarray(saliency.overlay(grid.slide, heat, grid)).save(f"{stem}.png")
+            Image.fromarray(overlay(grid.slide, heat, grid)).save(f"{stem}.png")
             typer.echo(f"wrote {stem}.png")
         typer.echo(f"wrote {stem}.geojson")
     settings = {"model": model.resolve(), "method": method, "slide_mpp": slide_mpp, "fitted": record}

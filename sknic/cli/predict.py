@@ -10,7 +10,7 @@ from sknic.cli import options
 from sknic.cli.cohort import load_grids, make_compressor, slide_mpp_option
 from sknic.cli.common import find_slides, write_run_record
 from sknic.exceptions import ModelFileError
-from sknic.whole_file import whole_file
+from sknic.files.whole import whole_file
 
 
 def predict(

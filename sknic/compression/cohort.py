@@ -19,9 +19,9 @@ from sknic.compression.engine import compress_slide, tissue_cells
 from sknic.compression.orphans import leave_with
 from sknic.compression.tries import Tries
 from sknic.exceptions import CompressionError, SknicError, SlideFailureWarning
+from sknic.files.whole import whole_file
 from sknic.grids import Grid, GridCache
 from sknic.slides import Lattice, Slide
-from sknic.whole_file import whole_file
 
 MANIFEST = "manifest.csv"
 _RESTARTS = 2

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sknic.compression.cohort import compress_cohort, plan_cohort
 from sknic.compression.recipe import Recipe
-from sknic.training import resolve_device
+from sknic.learning.device import resolve_device
 
 
 class SlideCompressor(TransformerMixin, BaseEstimator):

@@ -1,10 +1,10 @@
 """Embedded cohorts, patches and readers: data to try everything on, and the doors to the real thing."""
 
 from sknic.datasets.cohort import Cohort, read_cohort
-from sknic.datasets.histology import make_histology_cohort
-from sknic.datasets.mosaic import make_mosaic_cohort, split_groups
+from sknic.datasets.drawing.histology import make_histology_cohort
+from sknic.datasets.drawing.mosaic import make_mosaic_cohort, split_groups
+from sknic.datasets.drawing.patch_tasks import PatchTasks, make_patch_tasks
 from sknic.datasets.patch_folder import load_patch_folder
-from sknic.datasets.patch_tasks import PatchTasks, make_patch_tasks
 from sknic.datasets.pyramid import write_pyramid
 from sknic.datasets.tcga import load_tcga_survival
 from sknic.datasets.tupac16 import load_tupac16

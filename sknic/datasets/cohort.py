@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 
 from sknic.datasets.pyramid import read_description
 from sknic.exceptions import DatasetError
-from sknic.whole_file import whole_file
+from sknic.files.whole import whole_file
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

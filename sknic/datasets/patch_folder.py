@@ -11,7 +11,7 @@ from tqdm.auto import tqdm
 
 from sknic.datasets.cohort import shown
 from sknic.exceptions import DatasetError
-from sknic.whole_file import whole_file
+from sknic.files.whole import whole_file
 
 TABLE = "patches.csv"
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")

@@ -14,7 +14,7 @@ import numpy as np
 import tifffile
 from simplejpeg import encode_jpeg
 
-from sknic.whole_file import whole_file
+from sknic.files.whole import whole_file
 
 _SOFTWARE = "sknic"
 _SMALLEST_LEVEL = 1024

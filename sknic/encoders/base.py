@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from sknic.encoders.inference import folded_embedder
 from sknic.encoders.networks import restore
 from sknic.encoders.store import digest, part, write_encoder
-from sknic.training import resolve_device
+from sknic.learning.device import resolve_device
 
 # Pixels / 255 * 2 - 1, what the published encoders were trained on.
 SCALE, SHIFT = (2 / 255,) * 3, (-1.0,) * 3

@@ -14,7 +14,7 @@ from sknic.encoders.augmentation import base_grid, resolve_augmentation
 from sknic.encoders.learning import OwnLossNet, UnsupervisedEncoder, Views, no_loss
 from sknic.encoders.networks import Head, new_encoder
 from sknic.encoders.sampling import Patches, as_it_is
-from sknic.training import history, train
+from sknic.learning.net import history, train
 
 # Of the pairs of two patches, those from one slide (NIC).
 SAME_GROUP = 0.75

@@ -14,8 +14,9 @@ from sknic.encoders.base import BaseEncoder
 from sknic.encoders.inference import check_patches, to_pixels
 from sknic.encoders.labels import check_rows
 from sknic.exceptions import CollapseWarning
-from sknic.splits import make_random, split
-from sknic.training import Net
+from sknic.learning.net import Net
+from sknic.learning.randomness import make_random
+from sknic.learning.split import split
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

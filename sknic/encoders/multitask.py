@@ -20,8 +20,9 @@ from sknic.encoders.multitask_net import MultitaskModule, MultitaskNet, Validati
 from sknic.encoders.sampling import EvenTasks, Patches, as_it_is, strata
 from sknic.encoders.task_heads import TaskHeads, known_heads
 from sknic.exceptions import DegenerateDataError
-from sknic.splits import make_random, split
-from sknic.training import history, train
+from sknic.learning.net import history, train
+from sknic.learning.randomness import make_random
+from sknic.learning.split import split
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from sknic.exceptions import EncoderFileError
-from sknic.weights_file import UNREADABLE, read_weights, write_weights
+from sknic.files.weights import UNREADABLE, read_weights, write_weights
 
 FORMAT = "sknic encoder 1"
 _FOREIGN = {b"\x80": "a pickle", b"PK": "a zip archive (PyTorch, Keras 3 or numpy)", b"\x93NUMPY": "a numpy array"}

@@ -16,7 +16,7 @@ from sknic.encoders.inference import check_patches
 from sknic.encoders.learning import OwnLossNet, UnsupervisedEncoder, Views, no_loss
 from sknic.encoders.networks import SLOPE, Chain, Generator, encoder_layers, keras_init
 from sknic.encoders.sampling import Patches, as_it_is
-from sknic.training import history, train
+from sknic.learning.net import history, train
 
 FILTERS = (32, 64, 128, 256, 512)
 HIDDEN = 512

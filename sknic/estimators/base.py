@@ -26,8 +26,10 @@ from sknic.estimators.crops import (
 )
 from sknic.estimators.files import write_estimator
 from sknic.estimators.network import GridCNN, valid_size
-from sknic.splits import make_random, split
-from sknic.training import history, resolve_device, restore, torch_threads, train
+from sknic.learning.device import resolve_device, torch_threads
+from sknic.learning.net import history, restore, train
+from sknic.learning.randomness import make_random
+from sknic.learning.split import split
 
 MIN_PATIENTS_TO_SPLIT = 4
 VALIDATION_CROPS = 3

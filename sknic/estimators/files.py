@@ -12,7 +12,7 @@ import numpy as np
 
 from sknic.estimators.network import AttentionMIL, GridCNN
 from sknic.exceptions import ModelFileError
-from sknic.weights_file import UNREADABLE, read_weights, write_weights
+from sknic.files.weights import UNREADABLE, read_weights, write_weights
 
 if TYPE_CHECKING:
     import torch

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_array, check_consistent_length
 from torch.nn import functional
 
 from sknic.estimators.base import GridEstimator
-from sknic.splits import quantile_bins
+from sknic.learning.split import quantile_bins
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from sknic.exceptions import GridFileError
+from sknic.files.whole import whole_file
 from sknic.grids import export, hdf5
 from sknic.grids.foreign import read_foreign
-from sknic.whole_file import whole_file
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 
 from sknic.exceptions import GridFileError
-from sknic.whole_file import whole_file
+from sknic.files.whole import whole_file
 
 FORMAT = 1
 _SEAL = b"sknic grid, checksum of what follows the first 512 bytes: "

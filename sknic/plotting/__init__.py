@@ -2,6 +2,7 @@
 
 from sknic.plotting.curves import LearningCurveDisplay, RocDisplay, ScatterDisplay
 from sknic.plotting.grids import FeatureMapsDisplay, GridDisplay, pca_rgb
+from sknic.plotting.overlay import overlay
 from sknic.plotting.slides import SaliencyDisplay, TissueDisplay
 from sknic.plotting.survival import KaplanMeierDisplay
 
@@ -14,5 +15,6 @@ __all__ = [
     "SaliencyDisplay",
     "ScatterDisplay",
     "TissueDisplay",
+    "overlay",
     "pca_rgb",
 ]

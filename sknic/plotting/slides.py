@@ -10,8 +10,8 @@ import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 
+from sknic.plotting.overlay import COLOUR_MAPS, colourise, extent_um, opened
 from sknic.plotting.style import COLOURS, axes_for, cell_size_um, tidy_image
-from sknic.saliency import COLOUR_MAPS, colourise, extent_um, opened
 from sknic.slides import tissue_mask
 
 if TYPE_CHECKING:

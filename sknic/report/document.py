@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from jinja2 import Environment, StrictUndefined
 
+from sknic.files.whole import whole_file
 from sknic.report.pictures import figure_uri, image_uri
-from sknic.whole_file import whole_file
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -27,7 +27,7 @@ from PIL import Image
 
 from sknic.evaluation import Estimate
 from sknic.exceptions import RunFolderError
-from sknic.whole_file import whole_file
+from sknic.files.whole import whole_file
 
 _COLUMNS = {
     "regression": ("slide", "target", "prediction"),

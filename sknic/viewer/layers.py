@@ -155,7 +155,7 @@ class SaliencyLayer(Layer):
 
     def picture(self, feature):
         """The stronger, the more opaque."""
-        from sknic.saliency import COLOUR_MAPS, colourise
+        from sknic.plotting.overlay import COLOUR_MAPS, colourise
 
         values = self._saliency
         colours, opacity = colourise(values, alpha=1)

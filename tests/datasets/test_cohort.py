@@ -11,8 +11,8 @@ import pytest
 from lifelines import CoxPHFitter
 
 from sknic.datasets import Cohort, make_histology_cohort, read_cohort
-from sknic.datasets.layout import TissueLayout
-from sknic.datasets.targets import LOG_HAZARD_OF_HOTSPOT, LOG_HAZARD_OF_REPLACEMENT, draw_cohort, draw_survival
+from sknic.datasets.drawing.layout import TissueLayout
+from sknic.datasets.drawing.targets import LOG_HAZARD_OF_HOTSPOT, LOG_HAZARD_OF_REPLACEMENT, draw_cohort, draw_survival
 from sknic.exceptions import DatasetError
 
 

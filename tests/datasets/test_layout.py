@@ -5,9 +5,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import cross_val_predict
 
-from sknic.datasets.histology import tissue_map
-from sknic.datasets.layout import BACKGROUND, HOT, NORMAL, PATTERNS, STROMA, TUMOUR, draw_layout
-from sknic.datasets.tissue import NAMES
+from sknic.datasets.drawing.histology import tissue_map
+from sknic.datasets.drawing.layout import BACKGROUND, HOT, NORMAL, PATTERNS, STROMA, TUMOUR, draw_layout
+from sknic.datasets.drawing.tissue import NAMES
 
 SHAPES = [(20, 20), (24, 30), (48, 48)]
 

@@ -6,8 +6,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sknic.datasets import load_patch_folder, make_patch_tasks
-from sknic.datasets.patch_tasks import TASKS
-from sknic.datasets.stains import Film, scanner
+from sknic.datasets.drawing.patch_tasks import TASKS
+from sknic.datasets.drawing.stains import Film, scanner
 from sknic.exceptions import DatasetError
 
 

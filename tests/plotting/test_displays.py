@@ -25,9 +25,9 @@ from sknic.plotting import (
     SaliencyDisplay,
     ScatterDisplay,
     TissueDisplay,
+    overlay,
     pca_rgb,
 )
-from sknic.saliency import overlay
 from sknic.slides import Slide
 
 RNG = np.random.RandomState(0)

@@ -12,7 +12,8 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from sknic.exceptions import TrainingDivergedError
-from sknic.training import EvenBatches, Net, history, resolve_device, train
+from sknic.learning.device import resolve_device
+from sknic.learning.net import EvenBatches, Net, history, train
 
 linear = partial(nn.Linear, 3, 1)
 

@@ -6,8 +6,8 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from sknic.datasets import glands, nuclei, textures
-from sknic.datasets.stains import OD_STEPS
+from sknic.datasets.drawing import glands, nuclei, textures
+from sknic.datasets.drawing.stains import OD_STEPS
 
 MAP_STEP = 8  # px of the slide per px of the tissue map
 

@@ -6,7 +6,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from sknic import __version__
-from sknic.whole_file import whole_file
+from sknic.files.whole import whole_file
 
 # What reading a damaged, foreign or hostile file may raise.
 UNREADABLE = (SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError)

@@ -11,11 +11,11 @@ import pandas as pd
 from sklearn.utils import check_random_state
 
 from sknic.datasets.cohort import Cohort, write_slides, write_table
-from sknic.datasets.histology import SUFFIXES
-from sknic.datasets.layout import HOT, NORMAL, STROMA, TUMOUR
+from sknic.datasets.drawing.histology import SUFFIXES
+from sknic.datasets.drawing.layout import HOT, NORMAL, STROMA, TUMOUR
+from sknic.datasets.drawing.targets import draw_cohort
 from sknic.datasets.patch_folder import read_image, read_patch_table
 from sknic.datasets.pyramid import write_pyramid
-from sknic.datasets.targets import draw_cohort
 from sknic.exceptions import DatasetError
 
 ROLES = {"tumour": TUMOUR, "stroma": STROMA, "normal": NORMAL, "hot": HOT}

@@ -8,12 +8,12 @@ import numpy as np
 from scipy.ndimage import gaussian_filter, map_coordinates
 from sklearn.utils import check_random_state
 
-from sknic.datasets import stains, textures
 from sknic.datasets.cohort import Cohort, write_slides, write_table
-from sknic.datasets.layout import BACKGROUND, HOT, NORMAL, STROMA, TUMOUR, TissueLayout, top
+from sknic.datasets.drawing import stains, textures
+from sknic.datasets.drawing.layout import BACKGROUND, HOT, NORMAL, STROMA, TUMOUR, TissueLayout, top
+from sknic.datasets.drawing.targets import draw_cohort
+from sknic.datasets.drawing.tissue import MAP_STEP, NAMES, paint
 from sknic.datasets.pyramid import write_pyramid
-from sknic.datasets.targets import draw_cohort
-from sknic.datasets.tissue import MAP_STEP, NAMES, paint
 
 CELL = 128
 MPP = 0.5
@@ -71,7 +71,7 @@ def make_histology_cohort(
     Cohort
         ``table`` has one row a slide: slide, patient, score, hotspot, tumour_fraction, hot_fraction, stroma_fraction,
         pattern ("replacement" or "desmoplastic"), time (days), event (bool), centre, seed, mpp. Survival follows
-        `sknic.datasets.targets.draw_cohort`.
+        `sknic.datasets.drawing.targets.draw_cohort`.
 
     Notes
     -----
@@ -136,7 +136,7 @@ def tissue_map(layout, random_state):
     Returns
     -------
     tissue_map : uint8 array (rows * 16, columns * 16)
-        Index into `sknic.datasets.tissue.NAMES`.
+        Index into `sknic.datasets.drawing.tissue.NAMES`.
     """
     step = CELL // MAP_STEP
     shape = tuple(side * step for side in layout.cells.shape)

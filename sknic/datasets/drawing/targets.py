@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from sknic.datasets.layout import PATTERNS, draw_layout
+from sknic.datasets.drawing.layout import PATTERNS, draw_layout
 
 LOG_HAZARD_OF_REPLACEMENT = 1.2
 LOG_HAZARD_OF_HOTSPOT = 0.8

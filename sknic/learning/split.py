@@ -1,16 +1,9 @@
 """Training and validation sets, drawn by patient and stratified."""
 
 import numpy as np
-from sklearn.utils import check_random_state
 
 from sknic.exceptions import DegenerateDataError
-
-
-def make_random(random_state):
-    """Return a numpy RandomState; None gives fresh entropy and leaves numpy's global state alone."""
-    if random_state is None:
-        return np.random.RandomState(np.random.MT19937())
-    return check_random_state(random_state)
+from sknic.learning.randomness import make_random
 
 
 def quantile_bins(values, n_bins=4):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
-from sknic.datasets import nuclei
+from sknic.datasets.drawing import nuclei
 
 
 @dataclass(frozen=True)

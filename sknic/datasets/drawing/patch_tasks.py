@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_random_state
 
-from sknic.datasets import glands, nuclei, stains, textures
-from sknic.datasets.tissue import MAP_STEP, NAMES, paint
+from sknic.datasets.drawing import glands, nuclei, stains, textures
+from sknic.datasets.drawing.tissue import MAP_STEP, NAMES, paint
 
 MPP = 0.5
 # task -> label -> (tissue, tissue strewn into it)

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -10,20 +9,9 @@ from skorch import NeuralNet
 from skorch.callbacks import EarlyStopping
 from torch.utils.data import DataLoader, Sampler
 
-from sknic.plateau import Plateau
-from sknic.splits import make_random
-
-
-def resolve_device(device="auto"):
-    """Turn "auto", "cpu", "cuda", "cuda:1" or a torch.device into a torch.device; "auto" is CUDA where present."""
-    if isinstance(device, torch.device):
-        return device
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        return torch.device(device)
-    except (RuntimeError, TypeError) as error:
-        raise ValueError(f"device={device!r} is none; give 'auto', 'cpu' or 'cuda'") from error
+from sknic.learning.device import resolve_device, torch_threads
+from sknic.learning.randomness import make_random, own_randomness
+from sknic.learning.schedule import Plateau
 
 
 class EvenBatches(Sampler):
@@ -234,29 +222,6 @@ def _build(net_class, module, loss, device, **settings):
     if net.verbose <= 0:
         net.set_params(callbacks__print_log=None)
     return net
-
-
-@contextmanager
-def torch_threads(n_threads):
-    """Let torch use so many CPU threads inside; None leaves the number as it is."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(before if n_threads is None else n_threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@contextmanager
-def own_randomness(device, seed):
-    """Seed torch inside, and give the caller's generators their states back after."""
-    cuda = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=cuda):
-        torch.default_generator.manual_seed(seed)
-        if cuda:
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(seed)
-        yield
 
 
 def _run(net, loaders, max_epochs, schedule):

@@ -1,7 +1,5 @@
 """Saliency finds the cells that a signal was planted in, for every estimator, and lies where they lie."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
@@ -14,16 +12,9 @@ from torch import nn
 from sknic.estimators import AttentionMIL, GridCNNClassifier, GridCNNRegressor, GridCoxSurvival
 from sknic.evaluation import CrossValEnsemble
 from sknic.grids import Grid, orient
-from sknic.saliency import (
-    extent_um,
-    grad_cam,
-    input_gradients,
-    integrated_gradients,
-    orient_back,
-    overlay,
-    to_cells,
-    to_geojson,
-)
+from sknic.plotting.overlay import extent_um, overlay
+from sknic.saliency import grad_cam, input_gradients, integrated_gradients
+from sknic.saliency.maps import orient_back, to_cells
 
 SHAPE, N_BACKGROUND = (14, 20), 3
 METHODS = [grad_cam, input_gradients, integrated_gradients]
@@ -246,15 +237,6 @@ def test_overlay_moves_with_a_grid_that_starts_elsewhere_on_the_slide():
 
 def test_a_map_of_zeros_leaves_the_slide_as_it_is():
     assert (overlay(FlatSlide(), np.zeros(SHAPE), GRIDS[0]) == 200).all()
-
-
-def test_geojson_holds_a_tile_with_its_saliency_for_each_tissue_cell(tmp_path):
-    saliency = np.arange(np.prod(SHAPE)).reshape(SHAPE)
-    to_geojson(GRIDS[0], saliency, tmp_path / "cells.geojson")
-    features = json.loads((tmp_path / "cells.geojson").read_text())["features"]
-    assert len(features) == GRIDS[0].n_cells
-    values = [feature["properties"]["measurements"]["saliency"] for feature in features]
-    assert values == saliency[tuple(GRIDS[0].cells.T)].tolist()
 
 
 def test_an_estimator_without_a_network_is_refused():

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from sknic.exceptions import DegenerateDataError
-from sknic.splits import make_random, quantile_bins, split
+from sknic.learning.randomness import make_random
+from sknic.learning.split import quantile_bins, split
 
 
 def test_a_patient_is_never_on_both_sides():

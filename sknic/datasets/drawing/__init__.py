@@ -1,0 +1,1 @@
+"""Synthetic slides, patches and cohorts: layouts, tissue, stains and the targets that they carry."""

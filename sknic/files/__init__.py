@@ -1,0 +1,1 @@
+"""A file of ours is whole, checksummed, and holds no code."""

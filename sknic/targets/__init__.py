@@ -1,0 +1,1 @@
+"""The kinds of slide-level target: regression, classification, survival."""
