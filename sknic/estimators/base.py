@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -25,14 +26,48 @@ from sknic.estimators.crops import (
     auto_canvas,
 )
 from sknic.estimators.files import write_estimator
-from sknic.estimators.network import GridCNN, valid_size
-from sknic.learning.device import resolve_device, torch_threads
+from sknic.estimators.network import MIN_VALID_CANVAS, GridCNN
+from sknic.learning.device import DEVICE, resolve_device, torch_threads
 from sknic.learning.net import history, restore, train
+from sknic.learning.params import (
+    Rule,
+    check,
+    check_params,
+    choice,
+    function,
+    instance,
+    integer,
+    level,
+    nothing,
+    real,
+    seed,
+)
 from sknic.learning.randomness import make_random
 from sknic.learning.split import split
 
 MIN_PATIENTS_TO_SPLIT = 4
 VALIDATION_CROPS = 3
+RULES: dict[str, Rule] = {
+    "crop_size": choice("auto") | integer(1),
+    "padding": choice("same", "valid"),
+    "n_filters": integer(1),
+    "dropout": real(0, below=1),
+    "l2": real(0),
+    "lr": real(above=0),
+    "min_lr": real(above=0),
+    "batch_size": integer(2),
+    "max_epochs": integer(1),
+    "min_batches": integer(1),
+    "patience": integer(1),
+    "validation_fraction": real(above=0, below=1) | nothing,
+    "n_crops": integer(1),
+    "module": function | nothing,
+    "callbacks": instance(list, tuple, name="a list of skorch callbacks") | nothing,
+    "device": DEVICE,
+    "n_threads": integer(1) | nothing,
+    "random_state": seed,
+    "verbose": level,
+}
 
 
 def read_grids(estimator, X, *, reset):
@@ -124,6 +159,8 @@ class CohortLoss(Callback):
 class GridEstimator(BaseEstimator):
     """Base of the grid estimators; see GridCNNClassifier for the parameters."""
 
+    _rules: ClassVar[dict[str, Rule]] = RULES
+
     def __init__(
         self,
         *,
@@ -168,7 +205,8 @@ class GridEstimator(BaseEstimator):
         self.verbose = verbose
 
     def _read(self, X, y, groups):
-        """Grids of X; X, y and groups must be of one length."""
+        """Grids of X, once the parameters are checked; X, y and groups must be of one length."""
+        self._check_params()
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         grids = read_grids(self, X, reset=True)
@@ -186,7 +224,6 @@ class GridEstimator(BaseEstimator):
         strata : int array (n,)
             Label to stratify the split and the batches by.
         """
-        self._check_numbers()
         random = make_random(self.random_state)
         train_rows, valid_rows = self._split(len(grids), groups, strata, random)
         self.n_outputs_ = n_outputs
@@ -225,20 +262,21 @@ class GridEstimator(BaseEstimator):
             return np.arange(n), np.arange(0)
         return split(n, self.validation_fraction, groups=groups, stratify=strata, random_state=random)
 
-    def _check_numbers(self):
-        for name, least in (("batch_size", 2), ("n_crops", 1), ("max_epochs", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be {least} or more")
+    def _check_params(self):
+        check_params(self, self._rules)
+        if self.min_lr > self.lr:
+            raise ValueError(f"min_lr={self.min_lr}: expected at most lr={self.lr}")
+        if self.padding == "valid" and self.crop_size != "auto" and self.crop_size < MIN_VALID_CANVAS:
+            raise ValueError(f"crop_size={self.crop_size}: expected at least {MIN_VALID_CANVAS} for padding='valid'")
+        if isinstance(self.module, nn.Module):
+            raise TypeError(
+                "module is an instance, which would carry trained weights from fit to fit; give its class, "
+                "or a function of (n_channels, n_outputs)"
+            )
 
     def _choose_canvas(self, grids):
-        if self.padding not in ("same", "valid"):
-            raise ValueError(f"padding is {self.padding!r}; it must be 'same' or 'valid'")
         if self.crop_size == "auto":
             return MAX_CANVAS if self.padding == "valid" else auto_canvas(grids)
-        if not isinstance(self.crop_size, int | np.integer) or self.crop_size < 1:
-            raise ValueError(f"crop_size is {self.crop_size!r}; it must be 'auto' or a number of cells")
-        if self.padding == "valid" and valid_size(self.crop_size) < 1:
-            raise ValueError(f"crop_size={self.crop_size} is too small for padding='valid', which needs 383 cells")
         return int(self.crop_size)
 
     def _canvas(self, grids, device):
@@ -247,11 +285,6 @@ class GridEstimator(BaseEstimator):
 
     def _module(self, n_outputs):
         """What builds the network: a callable without arguments."""
-        if isinstance(self.module, nn.Module):
-            raise TypeError(
-                "module is an instance, which would carry trained weights from fit to fit; give its class, "
-                "or a function of (n_channels, n_outputs)"
-            )
         if self.module is not None:
             return partial(self.module, self.n_features_in_, n_outputs)
         return partial(GridCNN, self.n_features_in_, n_outputs, self.n_filters, self.dropout, self.padding)
@@ -259,6 +292,8 @@ class GridEstimator(BaseEstimator):
     def _predict_outputs(self, X, link=_as_is):
         """Mean over crops and orientations of `link` of the network's outputs, float64 (n, n_outputs)."""
         check_is_fitted(self, "net_")
+        for name in ("n_crops", "n_threads"):
+            check(name, getattr(self, name), self._rules[name])
         grids = read_grids(self, X, reset=False)
         crops = SpreadCrops(grids, torch.zeros(len(grids)), self._canvas(grids, self.net_.device), self.n_crops)
         # One crop at a time: the last bits of a prediction, too, do not depend on what else is predicted.

@@ -12,8 +12,9 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 from torch.nn import functional
 
-from sknic.estimators.base import CohortLoss, GridEstimator
+from sknic.estimators.base import RULES, CohortLoss, GridEstimator
 from sknic.exceptions import DegenerateDataError
+from sknic.learning.params import flag
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -101,6 +102,8 @@ class GridCNNClassifier(ClassifierMixin, GridEstimator):
     >>> GridCNNClassifier(max_epochs=1, random_state=0).fit(grids, [i % 2 for i in range(8)]).predict(grids).shape
     (8,)
     """
+
+    _rules = {**RULES, "balanced": flag}
 
     def __init__(
         self,

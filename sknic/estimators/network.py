@@ -8,11 +8,15 @@ from torch import nn
 N_STRIDED, N_LAYERS = 6, 8
 
 
-def valid_size(size):
-    """Width in cells of what is left of a canvas of `size` after the eight convolutions with valid padding."""
-    for layer in range(N_LAYERS):
-        size = (size - 3) // (2 if layer < N_STRIDED else 1) + 1
+def _min_valid_canvas():
+    size = 1
+    for layer in reversed(range(N_LAYERS)):
+        size = (size - 1) * (2 if layer < N_STRIDED else 1) + 3
     return size
+
+
+# Smallest canvas, in cells, of which eight convolutions with valid padding leave one position.
+MIN_VALID_CANVAS = _min_valid_canvas()
 
 
 class SeparableBlock(nn.Module):

@@ -11,7 +11,7 @@ import torch
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from sksurv.metrics import concordance_index_censored
 
-from sknic.estimators.base import CohortLoss, GridEstimator
+from sknic.estimators.base import RULES, CohortLoss, GridEstimator
 from sknic.estimators.cox import (
     as_survival,
     baseline_hazard,
@@ -20,6 +20,7 @@ from sknic.estimators.cox import (
     cumulative_hazard_functions,
     survival_functions,
 )
+from sknic.learning.params import choice
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -105,6 +106,8 @@ class GridCoxSurvival(GridEstimator):
     (8,)
     """
 
+    _rules = {**RULES, "ties": choice("efron", "breslow")}
+
     def __init__(
         self,
         *,
@@ -168,8 +171,6 @@ class GridCoxSurvival(GridEstimator):
         groups : array-like (n,), optional
             Patient of each grid; a patient is never on both sides of the validation split.
         """
-        if self.ties not in ("efron", "breslow"):
-            raise ValueError(f"ties is {self.ties!r}; it must be 'efron' or 'breslow'")
         grids = self._read(X, y, groups)
         event, time = self._read_target(y)
         check_consistent_length(grids, event)

@@ -4,17 +4,27 @@ from contextlib import contextmanager
 
 import torch
 
+from sknic.learning.params import Rule, check
+
+
+def _names_a_device(value):
+    if isinstance(value, torch.device):
+        return True
+    try:
+        return isinstance(value, str) and (value == "auto" or torch.device(value) is not None)
+    except RuntimeError:
+        return False
+
+
+DEVICE = Rule(_names_a_device, "'auto', 'cpu', 'cuda', 'cuda:<n>' or a torch.device")
+
 
 def resolve_device(device="auto"):
-    """Turn "auto", "cpu", "cuda", "cuda:1" or a torch.device into a torch.device; "auto" is CUDA where present."""
-    if isinstance(device, torch.device):
-        return device
-    if device == "auto":
+    """Return the torch.device of "auto", "cpu", "cuda", "cuda:1" or a torch.device; "auto" is CUDA where present."""
+    check("device", device, DEVICE)
+    if isinstance(device, str) and device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        return torch.device(device)
-    except (RuntimeError, TypeError) as error:
-        raise ValueError(f"device={device!r} is none; give 'auto', 'cpu' or 'cuda'") from error
+    return torch.device(device)
 
 
 @contextmanager

@@ -40,7 +40,7 @@ def split(n_samples, fraction, *, groups=None, stratify=None, random_state=None)
         When there are fewer than two groups.
     """
     if not 0 < fraction < 1:
-        raise ValueError(f"validation fraction is {fraction}; it must lie inside (0, 1)")
+        raise ValueError(f"fraction={fraction}: expected a number above 0 and below 1")
     _, groups = np.unique(np.arange(n_samples) if groups is None else np.asarray(groups), return_inverse=True)
     n_groups = groups.max() + 1
     if n_groups < 2:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sknic.estimators import AttentionMIL, GridCNN
-from sknic.estimators.network import valid_size
+from sknic.estimators.network import MIN_VALID_CANVAS
 
 
 def test_the_papers_network_has_eight_separable_blocks_of_128_filters_and_a_dense_layer_of_128():
@@ -26,7 +26,9 @@ def test_valid_padding_turns_a_400_canvas_into_one_position():
         x = block(x)
         sizes.append(x.shape[-1])
     assert sizes == [199, 99, 49, 24, 11, 5, 3, 1]
-    assert (valid_size(400), valid_size(383), valid_size(382)) == (1, 1, 0)
+    assert network(torch.zeros(1, 4, MIN_VALID_CANVAS, MIN_VALID_CANVAS)).shape == (1, 2)
+    with pytest.raises(RuntimeError):
+        network(torch.zeros(1, 4, MIN_VALID_CANVAS - 1, MIN_VALID_CANVAS - 1))
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 17, 63, 64, 65, 130])
