@@ -73,6 +73,23 @@ class TrainingDivergedError(SknicError):
     """The loss was never a finite number."""
 
 
+class TrainingInterrupted(KeyboardInterrupt):
+    """Ctrl-C during a training; it ends the program as Ctrl-C does unless it is caught.
+
+    Attributes
+    ----------
+    net : skorch.NeuralNet or None
+        Net with the best weights so far; None before the first evaluation.
+    """
+
+    def __init__(self, net=None):
+        super().__init__("the training was interrupted")
+        self.net = net
+
+    def __reduce__(self):
+        return type(self), (self.net,)
+
+
 class ModelFileError(SknicError):
     """A file is no saved estimator, or is damaged."""
 

@@ -15,8 +15,8 @@ from sknic.encoders.learning import UnsupervisedEncoder, Views
 from sknic.encoders.networks import Generator, PairDiscriminator, new_encoder
 from sknic.encoders.sampling import Patches
 from sknic.encoders.vae import to_patches
+from sknic.learning.batches import EvenBatches
 from sknic.learning.device import resolve_device
-from sknic.learning.net import EvenBatches
 from sknic.learning.randomness import own_randomness
 
 # Beyond this the discriminator has won and teaches nothing.

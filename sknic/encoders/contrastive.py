@@ -14,7 +14,9 @@ from sknic.encoders.augmentation import base_grid, resolve_augmentation
 from sknic.encoders.learning import OwnLossNet, UnsupervisedEncoder, Views, no_loss
 from sknic.encoders.networks import Head, new_encoder
 from sknic.encoders.sampling import Patches, as_it_is
+from sknic.learning.batches import EvenBatches
 from sknic.learning.net import history, train
+from sknic.learning.schedule import Plateau
 
 # Of the pairs of two patches, those from one slide (NIC).
 SAME_GROUP = 0.75
@@ -165,6 +167,7 @@ class ContrastiveEncoder(UnsupervisedEncoder):
 
     def _learn(self, X, train_rows, valid_rows, groups, random):
         augment = resolve_augmentation(self.augmentation)
+        batches = EvenBatches(len(train_rows), self.batch_size)
         net = train(
             partial(PairModule, self.code_size, self.input_size_, augment),
             Pairs(X, train_rows, groups),
@@ -173,9 +176,9 @@ class ContrastiveEncoder(UnsupervisedEncoder):
             net_class=OwnLossNet,
             collate=as_it_is,
             lr=self.lr,
-            min_lr=self.min_lr,
-            patience=self.patience,
-            max_epochs=self.max_epochs,
+            schedule=Plateau(self.patience, self.min_lr),
+            max_steps=self.max_epochs * len(batches),
+            batch_sampler=batches,
             batch_size=self.batch_size,
             device=self.device,
             random_state=random,

@@ -22,6 +22,7 @@ from sknic.encoders.task_heads import TaskHeads, known_heads
 from sknic.exceptions import DegenerateDataError
 from sknic.learning.net import history, train
 from sknic.learning.randomness import make_random
+from sknic.learning.schedule import Plateau
 from sknic.learning.split import split
 
 if TYPE_CHECKING:
@@ -234,19 +235,19 @@ class MultitaskEncoder(TaskHeads, BaseEncoder):
             callbacks.append(Validation(patches, [only(task, valid_rows) for task in tasks], centers))
         if isinstance(self.task_weights, str):
             callbacks.append(WeightHistory())
+        n_batches = max(1, n_labels // self.batch_size)
         return train(
             module,
             patches,
             loss=no_loss,
             net_class=MultitaskNet,
-            batch_sampler=EvenTasks(blocks, block_size, max(1, n_labels // self.batch_size)),
+            batch_sampler=EvenTasks(blocks, block_size, n_batches),
             collate=as_it_is,
             callbacks=callbacks,
             monitor="valid_loss" if len(valid_rows) else "train_loss",
             lr=self.lr,
-            min_lr=self.min_lr,
-            patience=self.patience,
-            max_epochs=self.max_epochs,
+            schedule=Plateau(self.patience, self.min_lr),
+            max_steps=self.max_epochs * n_batches,
             device=self.device,
             random_state=random,
             verbose=self.verbose,

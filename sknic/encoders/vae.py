@@ -16,7 +16,9 @@ from sknic.encoders.inference import check_patches
 from sknic.encoders.learning import OwnLossNet, UnsupervisedEncoder, Views, no_loss
 from sknic.encoders.networks import SLOPE, Chain, Generator, encoder_layers, keras_init
 from sknic.encoders.sampling import Patches, as_it_is
+from sknic.learning.batches import EvenBatches
 from sknic.learning.net import history, train
+from sknic.learning.schedule import Plateau
 
 FILTERS = (32, 64, 128, 256, 512)
 HIDDEN = 512
@@ -144,6 +146,7 @@ class VAEEncoder(UnsupervisedEncoder):
 
     def _learn(self, X, train_rows, valid_rows, groups, random):
         augment = resolve_augmentation(self.augmentation)
+        batches = EvenBatches(len(train_rows), self.batch_size)
         net = train(
             partial(VAEModule, self.code_size, self.input_size_, augment, self.gamma),
             Patches(X, rows=train_rows),
@@ -152,9 +155,9 @@ class VAEEncoder(UnsupervisedEncoder):
             net_class=OwnLossNet,
             collate=as_it_is,
             lr=self.lr,
-            min_lr=self.min_lr,
-            patience=self.patience,
-            max_epochs=self.max_epochs,
+            schedule=Plateau(self.patience, self.min_lr),
+            max_steps=self.max_epochs * len(batches),
+            batch_sampler=batches,
             batch_size=self.batch_size,
             device=self.device,
             random_state=random,

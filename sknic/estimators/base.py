@@ -43,6 +43,7 @@ from sknic.learning.params import (
     seed,
 )
 from sknic.learning.randomness import make_random
+from sknic.learning.schedule import Plateau
 from sknic.learning.split import split
 
 MIN_PATIENTS_TO_SPLIT = 4
@@ -235,17 +236,17 @@ class GridEstimator(BaseEstimator):
             held_out = [grids[i] for i in valid_rows]
             n_crops = min(self.n_crops, VALIDATION_CROPS)
             valid_data = SpreadCrops(held_out, targets[valid_rows], canvas, n_crops, max_orientations=1)
+        batches = CohortBatches(strata[train_rows], self.batch_size, balanced, self.min_batches)
         self.net_ = train(
             self._module(n_outputs),
             train_data,
             valid_data,
             loss=loss,
             lr=self.lr,
-            min_lr=self.min_lr,
-            patience=self.patience,
-            max_epochs=self.max_epochs,
+            schedule=Plateau(self.patience, self.min_lr),
+            max_steps=self.max_epochs * len(batches),
             batch_size=self.batch_size,
-            batch_sampler=CohortBatches(strata[train_rows], self.batch_size, balanced, self.min_batches),
+            batch_sampler=batches,
             collate=_as_is,
             l2=self.l2,
             callbacks=[*callbacks, *(self.callbacks or [])],

@@ -1,10 +1,11 @@
-"""Where torch computes: the device, and how many threads of the CPU."""
+"""Where and how torch computes: the device, the precision, and the number of CPU threads."""
 
 from contextlib import contextmanager
 
 import torch
+from joblib.parallel import get_active_backend
 
-from sknic.learning.params import Rule, check
+from sknic.learning.params import Rule, check, choice, nothing
 
 
 def _names_a_device(value):
@@ -27,11 +28,38 @@ def resolve_device(device="auto"):
     return torch.device(device)
 
 
+PRECISION = choice("auto", "float32", "bfloat16")
+
+
+def resolve_precision(precision, device):
+    """Return "float32" or "bfloat16"; "auto" is bfloat16 where the device computes it natively, None on such GPUs only.
+
+    Native are GPUs that say so, and CPUs with AVX512-BF16 or AMX; elsewhere bfloat16 is slower than float32.
+    """
+    check("precision", precision, PRECISION | nothing)
+    if precision in ("float32", "bfloat16"):
+        return precision
+    if precision is None and device.type != "cuda":
+        return "float32"
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported()
+    else:
+        has = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+        native = device.type == "cpu" and (has.get("avx512_bf16", False) or has.get("amx_bf16", False))
+    return "bfloat16" if native else "float32"
+
+
+def in_parallel_worker():
+    """Return whether this code runs inside a task of joblib, beside others that use the other cores."""
+    return get_active_backend()[0].nesting_level > 0
+
+
 @contextmanager
-def torch_threads(n_threads):
-    """Let torch use so many CPU threads inside; None leaves the number as it is."""
+def torch_threads(n_threads=None):
+    """Let torch use so many CPU threads inside; None is torch's own number, and one in a parallel task of joblib."""
     before = torch.get_num_threads()
-    torch.set_num_threads(before if n_threads is None else n_threads)
+    chosen = (1 if in_parallel_worker() else before) if n_threads is None else int(n_threads)
+    torch.set_num_threads(chosen)
     try:
         yield
     finally:

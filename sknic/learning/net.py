@@ -1,41 +1,30 @@
 """The one place that builds and fits a skorch net: seed, schedule, stopping, device."""
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import EarlyStopping
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader
 
-from sknic.learning.device import resolve_device, torch_threads
+from sknic.exceptions import TrainingInterrupted
+from sknic.learning.batches import EvenBatches, Steps
+from sknic.learning.device import resolve_device, resolve_precision, torch_threads
+from sknic.learning.optimizer import adam
+from sknic.learning.progress import Progress
 from sknic.learning.randomness import make_random, own_randomness
 from sknic.learning.schedule import Plateau
-
-
-class EvenBatches(Sampler):
-    """Shuffled batches of nearly equal size: none of a single sample, which BatchNorm cannot train on."""
-
-    def __init__(self, n_samples, batch_size):
-        self.n_samples = n_samples
-        self.n_batches = max(1, min(math.ceil(n_samples / batch_size), n_samples // 2))
-
-    def __len__(self):
-        return self.n_batches
-
-    def __iter__(self):
-        yield from (part.tolist() for part in torch.randperm(self.n_samples).tensor_split(self.n_batches))
 
 
 class Net(NeuralNet):
     """skorch's NeuralNet as sknic runs it; subclass it for a training step of another kind.
 
-    It reads torch DataLoaders, computes in bfloat16 on CUDA while `mixed_precision` (outputs are float32),
-    and takes a loss that returns a dict of named parts: their mean is minimised and each part is in the history.
+    It reads torch DataLoaders, computes in the precision `precision_` (outputs are float32), and takes a loss that
+    returns a dict of named parts: their mean is minimized and each part is in the history.
     """
 
-    mixed_precision = True
+    precision_ = "float32"
     loss_parts_: frozenset[str] = frozenset()
 
     def get_dataset(self, X, y=None):
@@ -48,8 +37,7 @@ class Net(NeuralNet):
         return X if isinstance(X, tuple) else super().get_split_datasets(X, y, **fit_params)
 
     def infer(self, x, **fit_params):
-        device = torch.device(self.device).type
-        with torch.autocast(device, torch.bfloat16, enabled=self.mixed_precision and device == "cuda"):
+        with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.precision_ == "bfloat16"):
             output = super().infer(x, **fit_params)
         return _to_float(output)
 
@@ -94,113 +82,137 @@ def _to_float(output):
     return output.float() if output.is_floating_point() else output
 
 
-def _adam(param_groups, lr, l2):
-    """Adam with the L2 penalty l2 * sum(w ** 2) on kernels only: neither biases nor BatchNorm shrink."""
-    params = [p for group in param_groups for p in group["params"]]
-    kernels = {"params": [p for p in params if p.ndim > 1], "weight_decay": 2 * l2}
-    others = {"params": [p for p in params if p.ndim <= 1]}
-    return torch.optim.Adam([group for group in (kernels, others) if group["params"]], lr=lr, fused=True)
-
-
 def train(
     module,
     train_data,
     valid_data=None,
     *,
     loss,
+    max_steps,
+    eval_every=None,
+    schedule=None,
     lr=1e-3,
-    min_lr=1e-5,
-    patience=4,
-    max_epochs=100,
     batch_size=32,
     batch_sampler=None,
     collate=None,
     l2=0.0,
+    weight_decay=0.0,
     monitor=None,
     lower_is_better=True,
     callbacks=None,
     device="auto",
+    precision=None,
     random_state=None,
     verbose=0,
     n_threads=None,
+    checkpoint=None,
     net_class=Net,
 ):
-    """Build a module and train it with Adam; the weights of the best epoch are kept.
+    """Build a module and train it with Adam; the weights of the best evaluation are kept.
 
     Parameters
     ----------
     module : callable () -> torch.nn.Module
         A class or `functools.partial` of one; importable, so that the net pickles. Built under the seed.
     train_data, valid_data : torch Dataset of pairs (x, y)
-        Without validation data the training loss is watched instead.
+        Data to learn from, and data to evaluate on. Without the latter the training loss is watched instead.
     loss : callable (output, y) -> scalar tensor, or dict of name to scalar tensor
-        Of a dict, the mean is minimised and the parts are recorded as `train_<name>` and `valid_<name>`.
-    lr, min_lr, patience : float, float, int or None
-        The learning rate is divided by 10 after `patience` epochs without a better monitored value, down
-        to `min_lr`; the next such plateau ends the training. None keeps `lr` for all `max_epochs`.
-    batch_size : int
-        Training batches are shuffled and of nearly equal size, at most this; validation keeps its order.
+        What is minimized; of a dict, the mean, and the parts are recorded as `train_<name>` and `valid_<name>`.
+    max_steps : int
+        Number of training batches, unless the schedule ends the training earlier.
+    eval_every : int, optional
+        Number of steps between evaluations, each of which gives one row of the history; one pass by default.
+    schedule : Plateau or Cosine, optional
+        How the learning rate moves and when the training ends; `Plateau()` by default.
+    lr : float, default=1e-3
+        Highest learning rate.
+    batch_size : int, default=32
+        Maximum size of the training batches, which are shuffled and nearly equal; validation keeps its order.
     batch_sampler : torch Sampler, optional
-        Draws the training batches instead.
+        Draws the training batches of one pass instead.
     collate : callable (list of pairs) -> (x, y), optional
-    l2 : float
+        Makes a batch of samples.
+    l2 : float, default=0.0
         Penalty l2 * sum(w ** 2) on kernels, not on biases or BatchNorm.
+    weight_decay : float, default=0.0
+        Decoupled weight decay of kernels (AdamW); above 0 it replaces `l2`.
     monitor : str, optional
         Column of the history to watch, "valid_loss" by default ("train_loss" without validation data).
-    lower_is_better : bool
-        Of the monitored value.
+    lower_is_better : bool, default=True
+        Whether a lower monitored value is better.
     callbacks : list of skorch callbacks, optional
-        They run before the schedule, which may therefore monitor what they record.
-    device : "auto", str or torch.device
-    random_state : int, RandomState or None
-        The caller's torch and numpy random states are left as they are.
-    verbose : int
-        Above 0, one line per epoch.
+        They run before the schedule, which may therefore monitor what they record. Their epoch is the interval
+        between two evaluations.
+    device : "auto", str or torch.device, default="auto"
+        Where to train.
+    precision : {"auto", "float32", "bfloat16"} or None, default=None
+        Precision of the network's arithmetic; the weights are float32. "auto" is bfloat16 where the device computes
+        it natively, None does so on GPUs only.
+    random_state : int, RandomState or None, default=None
+        Seed. The caller's torch and numpy random states are left as they are.
+    verbose : int, default=0
+        Above 0, one line per evaluation.
     n_threads : int, optional
-        CPU threads of torch. Sums depend on their number: the same seed gives the same weights only with the same
-        number, and joblib allows its processes fewer.
-    net_class : type
+        CPU threads of torch; torch's own number by default, one inside a parallel task of joblib. Sums depend on
+        their number: the same seed gives the same weights only with the same number.
+    checkpoint : Checkpoint, optional
+        Where the state of the training is kept; a state that is there already is resumed.
+    net_class : type, default=Net
         Subclass of `Net` with another training step (`train_step`, `validation_step`, `initialize_optimizer`).
 
     Returns
     -------
     Net
-        Fitted, in evaluation mode, without data, optimiser state or rows of single batches.
+        Fitted, in evaluation mode, without data, optimizer state or rows of single batches.
 
     Raises
     ------
     TrainingDivergedError
         When the monitored value was never finite.
-    KeyboardInterrupt
-        Ctrl-C goes through.
+    TrainingInterrupted
+        A KeyboardInterrupt, raised by Ctrl-C, with the net of the best weights so far.
     """
     device = resolve_device(device)
-    monitor = monitor or ("train_loss" if valid_data is None else "valid_loss")
-    schedule = Plateau(monitor, lower_is_better, patience, min_lr)
-    callbacks = [*(callbacks or []), ("plateau", schedule)]
-    net = _build(net_class, module, loss, device, lr=lr, optimizer__l2=l2, callbacks=callbacks, verbose=verbose)
-    sampler = EvenBatches(len(train_data), batch_size) if batch_sampler is None else batch_sampler
+    random = make_random(random_state)
+    passes = EvenBatches(len(train_data), batch_size) if batch_sampler is None else batch_sampler
+    steps = Steps(passes, eval_every or len(passes), max_steps)
     # No workers: they crash inside joblib's processes.
     loaders = (
-        DataLoader(train_data, batch_sampler=sampler, collate_fn=collate),
+        DataLoader(train_data, batch_sampler=steps, collate_fn=collate),
         None if valid_data is None else DataLoader(valid_data, batch_size=batch_size, collate_fn=collate),
     )
-    seed = make_random(random_state).randint(2**31 - 1)
+    schedule = schedule or Plateau()
+    schedule.begin(monitor or ("train_loss" if valid_data is None else "valid_loss"), lower_is_better, max_steps)
+    callbacks = [*(callbacks or []), ("schedule", schedule)]
+    optimizer = {"lr": lr, "optimizer__l2": l2, "optimizer__weight_decay": weight_decay}
+    net = _build(net_class, module, loss, device, callbacks=callbacks, **optimizer)
+    net.precision_ = resolve_precision(precision, device)
+    progress = Progress() if verbose > 0 else None
+    seed = random.randint(2**31 - 1)
     with torch_threads(n_threads), own_randomness(device, seed):
         net.initialize()
-        _run(net, loaders, max_epochs, schedule)
+        _run(net, loaders, schedule, steps, random, checkpoint, progress)
     return _trim(net)
 
 
-def restore(module, weights, device="auto"):
+def restore(module, weights, device="auto", precision=None):
     """Build a fitted net from saved weights, for prediction.
 
     Parameters
     ----------
     module : callable () -> torch.nn.Module
+        A class or `functools.partial` of one.
     weights : dict of str to tensor
         The module's state.
-    device : "auto", str or torch.device
+    device : "auto", str or torch.device, default="auto"
+        Where to predict.
+    precision : {"auto", "float32", "bfloat16"} or None, default=None
+        Precision of the network's arithmetic, as in `train`.
+
+    Returns
+    -------
+    Net
+        Fitted, in evaluation mode.
 
     Raises
     ------
@@ -208,7 +220,8 @@ def restore(module, weights, device="auto"):
         When the weights are not those of the module.
     """
     device = resolve_device(device)
-    net = _build(Net, module, None, device, optimizer__l2=0.0, verbose=0)
+    net = _build(Net, module, None, device, optimizer__l2=0.0, optimizer__weight_decay=0.0)
+    net.precision_ = resolve_precision(precision, device)
     with own_randomness(device, 0):
         net.initialize()
     net.module_.load_state_dict(weights)
@@ -217,25 +230,43 @@ def restore(module, weights, device="auto"):
 
 def _build(net_class, module, loss, device, **settings):
     net = net_class(
-        module, _Loss, criterion__function=loss, optimizer=_adam, train_split=None, device=str(device), **settings
+        module, _Loss, criterion__function=loss, optimizer=adam, train_split=None, device=str(device), **settings
     )
-    if net.verbose <= 0:
-        net.set_params(callbacks__print_log=None)
-    return net
+    return net.set_params(callbacks__print_log=None)
 
 
-def _run(net, loaders, max_epochs, schedule):
-    """skorch's `partial_fit`, except that Ctrl-C is not swallowed."""
+def _run(net, loaders, schedule, steps, random, checkpoint, progress):
+    """skorch's `partial_fit` in steps, except that Ctrl-C is not swallowed."""
     net.notify("on_train_begin", X=loaders, y=None)
+    state = net, schedule, steps, random
+    if checkpoint is not None:
+        checkpoint.resume(*state)
+    if progress is not None:
+        progress.begin(steps)
     try:
-        for _ in range(max_epochs):
+        while steps.taken < steps.total and not schedule.done_:
             net.fit_loop(loaders, epochs=1)
-            if schedule.done_:
-                break
-    except KeyboardInterrupt:
+            net.history[-1]["batches"].clear()
+            net.history.record("step", steps.taken)
+            if checkpoint is not None:
+                checkpoint.save(*state)
+            if progress is not None:
+                progress(net.history[-1], steps)
+    except KeyboardInterrupt as interrupt:
         if not _early_stopping_asked(net):
-            raise
+            raise TrainingInterrupted(_best_so_far(net, schedule)) from interrupt
+    if checkpoint is not None:
+        checkpoint.save(*state, now=True)
     net.notify("on_train_end", X=loaders, y=None)
+
+
+def _best_so_far(net, schedule):
+    if schedule.best_weights_ is None:
+        return None
+    if "event_best" not in net.history[-1]:
+        net.history.pop()  # The interval that was interrupted.
+    schedule.on_train_end(net)
+    return _trim(net)
 
 
 def _early_stopping_asked(net):
@@ -247,15 +278,14 @@ def _early_stopping_asked(net):
 def _trim(net):
     """Drop what only the training needed: the fitted net is as small as its weights."""
     for row in net.history:
-        del row["batches"]
-    for name in net._optimizers:
-        optimizer = getattr(net, name + "_")
-        optimizer.zero_grad(set_to_none=True)
-        optimizer.state.clear()
-    net._set_training(False)
+        row.pop("batches", None)
+    net.optimizer_.zero_grad(set_to_none=True)
+    net.optimizer_.state.clear()
+    net.module_.eval()
+    net.criterion_.eval()
     return net
 
 
 def history(net):
-    """Return the training history as a list of dicts, one an epoch: epoch, train_loss, valid_loss, lr, dur, ..."""
+    """Return the training history as a list of dicts, one per evaluation: step, train_loss, valid_loss, lr, dur, ..."""
     return [{k: v.item() if isinstance(v, np.generic) else v for k, v in row.items()} for row in net.history]

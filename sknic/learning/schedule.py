@@ -1,4 +1,4 @@
-"""The learning-rate schedule of every training: a plateau divides by ten, the last one stops, the best weights stay."""
+"""The learning rate of a training, when it ends, and which weights are kept: on plateaus, or along a cosine."""
 
 import math
 
@@ -10,55 +10,123 @@ from sknic.exceptions import TrainingDivergedError
 THRESHOLD = 1e-4
 
 
-class Plateau(Callback):
-    """Keep the best weights, divide the learning rate by 10 on each plateau, and say when to stop.
+class Schedule(Callback):
+    """Keeps the weights of the best evaluation; a subclass moves the learning rate.
+
+    `train` tells it what to watch and for how long (`begin`); everything else happens in skorch's events, in which an
+    "epoch" is the interval between two evaluations.
 
     Attributes
     ----------
-    best_epoch_ : int or None
-        Epoch (from 1) whose weights were kept.
+    best_ : float
+        Lowest monitored value so far (of its negative where higher is better).
+    best_weights_ : dict of str to tensor, or None
+        Weights that gave it; None before the first finite value.
     done_ : bool
-        The monitored value has not improved for `patience` epochs at the lowest learning rate.
+        The training ends before its last step.
     """
 
-    def __init__(self, monitor, lower_is_better=True, patience=4, min_lr=1e-5):
-        self.monitor = monitor
-        self.lower_is_better = lower_is_better
-        self.patience = patience
-        self.min_lr = min_lr
+    # What a checkpoint has to hold beside the best weights.
+    state_names: tuple[str, ...] = ("best_", "done_")
 
-    def on_train_begin(self, net, **kwargs):
-        self.best_ = self.reference_ = math.inf
-        self.best_epoch_ = self.best_weights_ = None
-        self.misses_, self.done_ = 0, False
+    def begin(self, monitor, lower_is_better, max_steps):
+        """Start anew for a training of `max_steps` steps that watches the column `monitor` of the history."""
+        self.monitor_, self.sign_, self.max_steps_ = monitor, 1 if lower_is_better else -1, max_steps
+        self.best_, self.best_weights_, self.done_ = math.inf, None, False
 
     def on_epoch_end(self, net, **kwargs):
-        value = float(net.history[-1, self.monitor]) * (1 if self.lower_is_better else -1)
-        lrs = [group["lr"] for name in net._optimizers for group in getattr(net, name + "_").param_groups]
-        net.history.record("lr", lrs[0])
+        value = float(net.history[-1, self.monitor_]) * self.sign_
+        net.history.record("lr", net.optimizer_.param_groups[0]["lr"])
         net.history.record("event_best", value < self.best_)
         if value < self.best_:
-            self.best_, self.best_epoch_ = value, net.history[-1, "epoch"]
+            self.best_ = value
             self.best_weights_ = {k: v.detach().clone() for k, v in net.module_.state_dict().items()}
-        improved = value < self.reference_ - THRESHOLD * min(abs(self.reference_), abs(value))
-        self.reference_ = value if improved else self.reference_
-        self.misses_ = 0 if improved else self.misses_ + 1
-        if self.patience is not None and self.misses_ >= self.patience:
-            self._lower(net, max(lrs))
+        self.judge(net, value)
 
-    def _lower(self, net, lr):
-        self.misses_ = 0
-        if lr <= self.min_lr * (1 + 1e-6):
-            self.done_ = True
-            return
-        for name in net._optimizers:
-            for group in getattr(net, name + "_").param_groups:
-                group["lr"] = max(group["lr"] / 10, self.min_lr)
+    def judge(self, net, value):
+        """React to a new monitored value, lower being better."""
 
     def on_train_end(self, net, **kwargs):
         if self.best_weights_ is None:
             raise TrainingDivergedError(
-                f"{self.monitor} was never a finite number in {len(net.history)} epoch(s); lower lr or check the data"
+                f"{self.monitor_} was never a finite number in {len(net.history)} evaluation(s); "
+                "lower lr or check the data"
             )
         net.module_.load_state_dict(self.best_weights_)
         self.best_weights_ = None
+
+
+class Plateau(Schedule):
+    """Divide the learning rate by 10 on each plateau; the first plateau at the lowest rate ends the training.
+
+    Parameters
+    ----------
+    patience : int or None, default=4
+        Number of evaluations without a better monitored value that make a plateau. None keeps the learning rate.
+    min_lr : float, default=1e-5
+        Lowest learning rate.
+    """
+
+    state_names = (*Schedule.state_names, "reference_", "misses_")
+
+    def __init__(self, patience=4, min_lr=1e-5):
+        self.patience = patience
+        self.min_lr = min_lr
+
+    def begin(self, monitor, lower_is_better, max_steps):
+        super().begin(monitor, lower_is_better, max_steps)
+        self.reference_, self.misses_ = math.inf, 0
+
+    def judge(self, net, value):
+        improved = value < self.reference_ - THRESHOLD * min(abs(self.reference_), abs(value))
+        self.reference_ = value if improved else self.reference_
+        self.misses_ = 0 if improved else self.misses_ + 1
+        if self.patience is not None and self.misses_ >= self.patience:
+            self._lower(net.optimizer_.param_groups)
+
+    def _lower(self, groups):
+        self.misses_ = 0
+        if max(group["lr"] for group in groups) <= self.min_lr * (1 + 1e-6):
+            self.done_ = True
+            return
+        for group in groups:
+            group["lr"] = max(group["lr"] / 10, self.min_lr)
+
+
+class Cosine(Schedule):
+    """Raise the learning rate linearly for some steps, then let it fall to nearly 0 along half a cosine.
+
+    Parameters
+    ----------
+    warmup : float, default=0.05
+        Fraction of the steps in which the learning rate rises, in [0, 1).
+    final : float, default=0.0
+        Learning rate of the last step, as a fraction of the highest.
+    """
+
+    state_names = (*Schedule.state_names, "step_")
+
+    def __init__(self, warmup=0.05, final=0.0):
+        self.warmup = warmup
+        self.final = final
+
+    def begin(self, monitor, lower_is_better, max_steps):
+        super().begin(monitor, lower_is_better, max_steps)
+        self.step_ = 0
+
+    def factor(self, step):
+        """Fraction of the highest learning rate at a step (from 0)."""
+        rising = math.ceil(self.warmup * self.max_steps_)
+        if step < rising:
+            return (step + 1) / rising
+        progress = (step + 1 - rising) / max(1, self.max_steps_ - rising)
+        return self.final + (1 - self.final) * (1 + math.cos(math.pi * progress)) / 2
+
+    def on_batch_begin(self, net, batch=None, training=True, **kwargs):
+        if not training:
+            return
+        factor = self.factor(self.step_)
+        for group in net.optimizer_.param_groups:
+            group.setdefault("initial_lr", group["lr"])
+            group["lr"] = group["initial_lr"] * factor
+        self.step_ += 1

@@ -11,39 +11,16 @@ from skorch.callbacks import BatchScoring, Callback, EarlyStopping, EpochScoring
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from sknic.exceptions import TrainingDivergedError
-from sknic.learning.device import resolve_device
-from sknic.learning.net import EvenBatches, Net, history, train
+from sknic.exceptions import TrainingDivergedError, TrainingInterrupted
+from sknic.learning.net import Net, history, train
+from sknic.learning.progress import duration
+from sknic.learning.schedule import Plateau
 
-linear = partial(nn.Linear, 3, 1)
-
-
-def mse(output, target):
-    return ((output[:, 0] - target) ** 2).mean()
-
-
-def samples(X, y):
-    return TensorDataset(torch.tensor(X, dtype=torch.float32), torch.tensor(y, dtype=torch.float32))
-
-
-@pytest.fixture(scope="module")
-def data():
-    random = np.random.RandomState(0)
-    X = random.normal(size=(70, 3))
-    y = X @ [1, -2, 0.5] + 0.01 * random.normal(size=70)
-    return samples(X[:50], y[:50]), samples(X[50:], y[50:])
-
-
-def fit(data, **settings):
-    return train(linear, *data, **{"loss": mse, "lr": 0.1, "max_epochs": 5, "random_state": 0, **settings})
-
-
-def weights(net):
-    return torch.cat([p.detach().flatten() for p in net.module_.parameters()])
+from .helpers import CtrlC, fit, mse, samples, weights
 
 
 def test_it_learns(data):
-    net = fit(data, max_epochs=60)
+    net = fit(data, max_steps=120)
     np.testing.assert_allclose(weights(net)[:3], [1, -2, 0.5], atol=0.02)
     assert not net.module_.training
 
@@ -61,19 +38,9 @@ def test_the_callers_random_states_are_left_alone(data, random_state):
     assert np.array_equal(np.random.get_state()[1], numpy_state)  # noqa: NPY002
 
 
-def test_the_learning_rate_falls_on_plateaus_of_the_validation_loss_and_then_training_ends(data):
-    train_data, valid_data = data
-    opposite = TensorDataset(valid_data.tensors[0], -valid_data.tensors[1])
-    rows = history(fit((train_data, opposite), lr=0.1, min_lr=1e-3, patience=2, max_epochs=100))
-    rates = [row["lr"] for row in rows]
-    assert rates == sorted(rates, reverse=True)
-    np.testing.assert_allclose(sorted(set(rates)), [1e-3, 1e-2, 1e-1])
-    assert len(rows) < 20
-
-
 def test_the_best_weights_are_kept(data):
     train_data, valid_data = data
-    net = fit((train_data, TensorDataset(valid_data.tensors[0], -valid_data.tensors[1])), max_epochs=8)
+    net = fit((train_data, TensorDataset(valid_data.tensors[0], -valid_data.tensors[1])), max_steps=16)
     best = min(row["valid_loss"] for row in history(net))
     with torch.no_grad():
         loss = mse(net.module_(valid_data.tensors[0]), -valid_data.tensors[1])
@@ -95,18 +62,24 @@ def test_a_loss_that_is_never_finite_raises(data):
         fit(data, loss=broken)
 
 
-class CtrlC(Callback):
-    def on_epoch_end(self, net, **kwargs):
-        raise KeyboardInterrupt
+def test_ctrl_c_goes_through_and_the_best_weights_so_far_are_in_it(data):
+    with pytest.raises(TrainingInterrupted) as interrupt:
+        fit(data, max_steps=40, callbacks=[CtrlC(3)])
+    net = interrupt.value.net
+    assert torch.equal(weights(net), weights(fit(data, max_steps=6)))
+    assert [row["step"] for row in history(net)] == [2, 4, 6]
+    assert not net.module_.training
+    assert torch.equal(weights(pickle.loads(pickle.dumps(interrupt.value)).net), weights(net))
 
 
-def test_ctrl_c_goes_through(data):
-    with pytest.raises(KeyboardInterrupt):
-        fit(data, callbacks=[CtrlC()])
+def test_ctrl_c_before_the_first_evaluation_goes_through_with_nothing(data):
+    with pytest.raises(KeyboardInterrupt) as interrupt:
+        fit(data, callbacks=[CtrlC(0)])
+    assert interrupt.value.net is None
 
 
 def test_skorchs_early_stopping_stops_without_an_error(data):
-    net = fit(data, callbacks=[EarlyStopping(patience=3, threshold=10)], max_epochs=50)
+    net = fit(data, callbacks=[EarlyStopping(patience=3, threshold=10)], max_steps=100)
     assert len(history(net)) < 10
 
 
@@ -156,32 +129,84 @@ def test_another_training_step_comes_as_a_subclass(data):
 
 def test_l2_pulls_kernels_to_zero_but_not_biases(data):
     biased = TensorDataset(data[0].tensors[0], data[0].tensors[1] + 5)
-    net = fit((biased,), l2=100.0, max_epochs=150)
+    net = fit((biased,), l2=100.0, max_steps=300)
     assert net.module_.weight.abs().max() < 0.1
     assert net.module_.bias.item() == pytest.approx(5, abs=0.5)
 
 
-def test_one_line_an_epoch_when_verbose_and_none_otherwise(data, capsys):
+def test_one_line_per_evaluation_when_verbose_and_none_otherwise(data, capsys):
     fit(data)
     assert capsys.readouterr().out == ""
     fit(data, verbose=1)
-    assert len(capsys.readouterr().out.strip().splitlines()) == 5 + 2
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in lines] == ["2/10", "4/10", "6/10", "8/10", "10/10"]
+    assert all("train_loss" in line and "valid_loss" in line and line.endswith("left") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0 s"), (99, "99 s"), (100, "2 min"), (5_000, "83 min"), (11_100, "3 h 05 min")]
+)
+def test_the_time_left_is_told_in_the_unit_that_reads_best(seconds, text):
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize("every", [1, 3, 4, 100])
+def test_evaluations_come_every_so_many_steps_whatever_the_length_of_a_pass(data, every):
+    rows = history(fit(data, eval_every=every))
+    assert [row["step"] for row in rows] == [*range(every, 10, every), 10]
+    assert all(np.isfinite(row["valid_loss"]) for row in rows)
+
+
+def test_how_often_it_is_evaluated_does_not_change_the_batches(data):
+    class Seen(Callback):
+        def on_train_begin(self, net, **kwargs):
+            self.batches = []
+
+        def on_batch_begin(self, net, batch=None, training=True, **kwargs):
+            if training:
+                self.batches.append(batch[0].clone())
+
+    seen = [Seen(), Seen()]
+    for callback in seen:
+        fit(data, eval_every=100, callbacks=[callback], max_steps=6)
+    once = torch.cat(seen[0].batches)
+    assert torch.equal(once, torch.cat(seen[1].batches))
+    for i in range(0, 150, 50):
+        assert torch.equal(once[i : i + 50].sort(0).values, data[0].tensors[0].sort(0).values)
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("float32", torch.float32), ("bfloat16", torch.bfloat16)])
+def test_the_network_computes_in_the_precision_asked_for_and_answers_in_float32(data, precision, dtype):
+    seen = set()
+
+    class Recording(nn.Linear):
+        def forward(self, x):
+            output = super().forward(x)
+            seen.add(output.dtype)
+            return output
+
+    net = train(partial(Recording, 3, 1), *data, loss=mse, max_steps=2, precision=precision, device="cpu")
+    assert seen == {dtype}
+    assert net.predict(data[1].tensors[0]).dtype == np.float32
+
+
+def test_weight_decay_is_that_of_adamw(data):
+    ours = fit(data[:1], weight_decay=0.3, batch_size=50, max_steps=4, lr=0.05, schedule=Plateau(None))
+    torch.manual_seed(0)
+    model = nn.Linear(3, 1)
+    model.load_state_dict(fit(data[:1], lr=1e-12, max_steps=1, batch_size=50).module_.state_dict())
+    groups = [{"params": [model.weight], "weight_decay": 0.3}, {"params": [model.bias], "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=0.05)
+    losses = []
+    for _ in range(4):
+        optimizer.zero_grad()
+        loss = mse(model(data[0].tensors[0]), data[0].tensors[1])
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    np.testing.assert_allclose([row["train_loss"] for row in history(ours)], losses, rtol=1e-4)
 
 
 def test_it_trains_with_metadata_routing_switched_on(data):
     with sklearn.config_context(enable_metadata_routing=True):
         assert torch.equal(weights(fit(data)), weights(fit(data)))
-
-
-def test_no_batch_is_left_with_a_single_sample():
-    sizes = [len(batch) for batch in EvenBatches(17, 16)]
-    assert sorted(sizes) == [8, 9]
-    assert sorted(i for batch in EvenBatches(17, 16) for i in batch) == list(range(17))
-    assert [len(batch) for batch in EvenBatches(3, 2)] == [3]
-
-
-def test_devices_are_resolved_and_nonsense_is_refused():
-    assert resolve_device("cpu") == torch.device("cpu")
-    assert resolve_device("auto").type in {"cpu", "cuda"}
-    with pytest.raises(ValueError, match="moon"):
-        resolve_device("moon")

@@ -1,0 +1,64 @@
+"""Which samples make up each step of a training: batches of nearly equal size, in a stream cut into intervals."""
+
+import math
+
+import torch
+from torch.utils.data import Sampler
+
+
+class EvenBatches(Sampler):
+    """One pass of shuffled batches of nearly equal size: none of a single sample, which BatchNorm cannot train on.
+
+    Parameters
+    ----------
+    n_samples : int
+        Number of samples.
+    batch_size : int
+        Maximum number of samples per batch.
+    """
+
+    def __init__(self, n_samples, batch_size):
+        self.n_samples = n_samples
+        self.n_batches = max(1, min(math.ceil(n_samples / batch_size), n_samples // 2))
+
+    def __len__(self):
+        return self.n_batches
+
+    def __iter__(self):
+        yield from (part.tolist() for part in torch.randperm(self.n_samples).tensor_split(self.n_batches))
+
+
+class Steps(Sampler):
+    """The batches of a whole training; each iteration gives those up to the next evaluation.
+
+    Parameters
+    ----------
+    passes : iterable of batches
+        Sampler that draws one pass over the data per iteration; it is asked again whenever a pass is used up.
+    every : int
+        Number of steps between evaluations.
+    total : int
+        Number of steps of the training.
+
+    Attributes
+    ----------
+    taken : int
+        Number of steps begun so far.
+    pending : list of lists of int
+        The rest of the pass that was drawn last, in reverse order.
+    """
+
+    def __init__(self, passes, every, total):
+        self.passes, self.every, self.total = passes, every, total
+        self.taken, self.pending = 0, []
+
+    def __len__(self):
+        return min(self.every, self.total - self.taken)
+
+    def __iter__(self):
+        for _ in range(len(self)):
+            if not self.pending:
+                # The whole pass at once: what is left of it can be written to a checkpoint.
+                self.pending = list(self.passes)[::-1]
+            self.taken += 1
+            yield self.pending.pop()

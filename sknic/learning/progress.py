@@ -1,0 +1,39 @@
+"""One line per evaluation while a network trains: the step, the losses, the learning rate, the time that is left."""
+
+import time
+
+
+class Progress:
+    """Prints a line for each evaluation.
+
+    Parameters
+    ----------
+    write : callable (str), default=print
+        Where a line goes.
+    """
+
+    def __init__(self, write=print):
+        self.write = write
+        self.before = None
+
+    def begin(self, steps):
+        """Start the clock; `steps` is the `Steps` of the training."""
+        self.before = time.monotonic(), steps.taken
+
+    def __call__(self, row, steps):
+        """Report the newest row of the history."""
+        begun, first = self.before
+        seconds = (time.monotonic() - begun) / (steps.taken - first) * (steps.total - steps.taken)
+        losses = "  ".join(f"{name} {row[name]:.4f}" for name in ("train_loss", "valid_loss") if name in row)
+        best = " (best)" if row["event_best"] else ""
+        self.write(
+            f"step {steps.taken}/{steps.total}  {losses}{best}  lr {row['lr']:.1e}  at most {duration(seconds)} left"
+        )
+
+
+def duration(seconds):
+    """Return a time in the unit that reads best: "40 s", "12 min", "3 h 05 min"."""
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"
