@@ -106,6 +106,10 @@ class MppWarning(SknicWarning):
     """The um/px of a slide is doubtful."""
 
 
+class TissueWarning(SknicWarning):
+    """A tissue mask covers nothing, less than one patch, or the whole slide."""
+
+
 class SlideFailureWarning(SknicWarning):
     """Slides that failed were skipped, as asked."""
 

@@ -54,13 +54,22 @@ def make_compressor(encoder, grids, tissue, slide_mpp, device, n_jobs):
 
     return SlideCompressor(
         str(encoder),
-        tissue=None if tissue == "none" else tissue,
+        tissue=tissue,
         slide_mpp=slide_mpp,
         cache_dir=grids,
         device=device,
         n_jobs=n_jobs,
         verbose=1,
     )
+
+
+def tissue_option(tissue, classes=None, exclude=None):
+    """--tissue, --classes and --exclude as SlideCompressor takes them."""
+    from sknic.slides import Annotations
+
+    if not classes and not exclude:
+        return None if tissue == "none" else tissue
+    return Annotations(tissue, classes or None, exclude or ())
 
 
 def slide_mpp_option(value, tables, path_column):

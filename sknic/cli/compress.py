@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from sknic.cli.cohort import slide_mpp_option
+from sknic.cli import options
+from sknic.cli.cohort import slide_mpp_option, tissue_option
 from sknic.cli.common import find_slides, write_run_record
 
 
@@ -17,7 +18,9 @@ def compress(
     mpp: Annotated[float | None, typer.Option(help="um/px of the patches; the encoder's by default.")] = None,
     patch_size: Annotated[int | None, typer.Option(help="px at --mpp; the encoder's by default.")] = None,
     stride: Annotated[int | None, typer.Option(help="px at --mpp; --patch-size by default.")] = None,
-    tissue: Annotated[str, typer.Option(help="otsu, none, or a mask pattern such as 'masks/{stem}.png'.")] = "otsu",
+    tissue: options.Tissue = "density",
+    classes: options.Classes = None,
+    exclude: options.Exclude = None,
     min_tissue: Annotated[float, typer.Option(help="Share of a patch that must be tissue.")] = 0.6,
     slide_mpp: Annotated[
         str | None, typer.Option(help="um/px of the slides: a number, or the name of a column of the CSV.")
@@ -41,7 +44,7 @@ def compress(
         mpp=mpp,
         patch_size=patch_size,
         stride=stride,
-        tissue=None if tissue == "none" else tissue,
+        tissue=tissue_option(tissue, classes, exclude),
         min_tissue=min_tissue,
         slide_mpp=slide_mpp_option(slide_mpp, [s for s in slides if s.lower().endswith(".csv")], column),
         orientations=orientations,

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from sknic.cli import options
-from sknic.cli.cohort import load_grids, make_compressor, make_estimator, read_targets, slide_mpp_option
+from sknic.cli.cohort import load_grids, make_compressor, make_estimator, read_targets, slide_mpp_option, tissue_option
 from sknic.cli.common import write_run_record
 
 METRICS = {
@@ -28,7 +28,9 @@ def evaluate(
     encoder: options.Encoder = None,
     grids: options.Grids = None,
     slide_mpp: options.SlideMpp = None,
-    tissue: options.Tissue = "otsu",
+    tissue: options.Tissue = "density",
+    classes: options.Classes = None,
+    exclude: options.Exclude = None,
     cv: Annotated[int, typer.Option(help="Folds.")] = 4,
     max_epochs: options.MaxEpochs = 100,
     device: options.Device = "auto",
@@ -44,7 +46,8 @@ def evaluate(
 
     targets = read_targets(table, task, path, patient, target, event, time)
     mpp = slide_mpp_option(slide_mpp, [table], path)
-    compressor = make_compressor(encoder, grids or out / "grids", tissue, mpp, device, n_jobs) if encoder else None
+    where = tissue_option(tissue, classes, exclude)
+    compressor = make_compressor(encoder, grids or out / "grids", where, mpp, device, n_jobs) if encoder else None
     X = load_grids(targets.paths, compressor)
     model = make_estimator(task, max_epochs, random_state, device)
     typer.echo(f"{cv}-fold cross-validation of {type(model).__name__} on {len(X)} slides ...")
@@ -55,6 +58,8 @@ def evaluate(
         "target": target or f"{event}, {time}",
         "cv": cv,
         "tissue": tissue,
+        "classes": classes,
+        "exclude": exclude,
         "encoder": encoder,
         **model.get_params(deep=False),
     }

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from sknic.cli import options
-from sknic.cli.cohort import load_grids, make_compressor, make_estimator, read_targets, slide_mpp_option
+from sknic.cli.cohort import load_grids, make_compressor, make_estimator, read_targets, slide_mpp_option, tissue_option
 from sknic.cli.common import write_run_record
 
 
@@ -23,7 +23,9 @@ def fit(
     encoder: options.Encoder = None,
     grids: options.Grids = None,
     slide_mpp: options.SlideMpp = None,
-    tissue: options.Tissue = "otsu",
+    tissue: options.Tissue = "density",
+    classes: options.Classes = None,
+    exclude: options.Exclude = None,
     max_epochs: options.MaxEpochs = 100,
     device: options.Device = "auto",
     n_jobs: options.Jobs = 1,
@@ -37,7 +39,8 @@ def fit(
 
     targets = read_targets(table, task, path, patient, target, event, time)
     mpp = slide_mpp_option(slide_mpp, [table], path)
-    compressor = make_compressor(encoder, grids or out / "grids", tissue, mpp, device, n_jobs) if encoder else None
+    where = tissue_option(tissue, classes, exclude)
+    compressor = make_compressor(encoder, grids or out / "grids", where, mpp, device, n_jobs) if encoder else None
     X = load_grids(targets.paths, compressor)
     model = make_estimator(task, max_epochs, random_state, device, verbose=1)
     model.fit(X, targets.y, groups=targets.patients)
@@ -46,6 +49,7 @@ def fit(
     pd.DataFrame(model.history_).to_csv(out / "history.csv", index=False)
     if encoder:
         shutil.copyfile(encoder, out / f"encoder{encoder.suffix}")
-    settings = {"task": task, "tissue": tissue, "encoder": f"encoder{encoder.suffix}" if encoder else None}
+    masks = {"tissue": tissue, "classes": classes, "exclude": exclude}
+    settings = {"task": task, **masks, "encoder": f"encoder{encoder.suffix}" if encoder else None}
     write_run_record(out, "fit", {**settings, **model.get_params(deep=False)}, n_slides=len(X))
     typer.echo(f"wrote {out / 'model.safetensors'}, trained on {len(X)} slides in {len(model.history_)} epochs")

@@ -5,10 +5,16 @@ from typing import Annotated
 
 import typer
 
+from sknic.cli import options
+from sknic.cli.cohort import tissue_option
+
 
 def info(
     slides: Annotated[list[Path], typer.Argument(help="Slides.")],
     mpp: Annotated[float | None, typer.Option(help="um/px of level 0, where the metadata lack it.")] = None,
+    tissue: options.Tissue = "density",
+    classes: options.Classes = None,
+    exclude: options.Exclude = None,
     thumbnail: Annotated[Path | None, typer.Option(help="Also write a picture with the tissue outlined.")] = None,
 ):
     """Show size, um/px, levels and tissue of slides."""
@@ -19,7 +25,7 @@ def info(
 
     for path in slides:
         with Slide(path, mpp=mpp) as slide:
-            mask = tissue_mask(slide, "otsu")
+            mask = tissue_mask(slide, tissue_option(tissue, classes, exclude))
             width, height = slide.dimensions
             table = Table(show_header=False, title=str(path))
             table.add_row("size", f"{width:,} x {height:,} px, {width * height / 1e9:.3f} gigapixels")
@@ -27,9 +33,9 @@ def info(
             table.add_row("objective", f"{slide.objective_power:g}x" if slide.objective_power else "not stated")
             table.add_row("levels, um/px", ", ".join(f"{level:.4g}" for level in slide.level_mpps))
             table.add_row("format", slide.properties.get("openslide.vendor", "unknown"))
-            table.add_row("tissue", f"{mask.mask.mean():.1%} of the slide")
+            table.add_row("tissue", f"{mask.mask.mean():.1%} of the slide" if mask else "no mask")
             Console().print(table)
-            if thumbnail is not None:
+            if thumbnail is not None and mask:
                 _write_thumbnail(slide, mask, thumbnail, len(slides) > 1)
 
 

@@ -33,7 +33,11 @@ Grids = Annotated[Path | None, typer.Option(help="Folder that keeps compressed s
 SlideMpp = Annotated[
     str | None, typer.Option(help="um/px of the slides: a number, or the name of a column of the CSV.")
 ]
-Tissue = Annotated[str, typer.Option(help="otsu, none, or a mask pattern such as 'masks/{stem}.png'.")]
+Tissue = Annotated[str, typer.Option(help="density, otsu, none, or a mask pattern such as 'masks/{stem}.png'.")]
+Classes = Annotated[
+    list[str] | None, typer.Option(help="Class of GeoJSON polygons that counts as tissue; may be repeated.")
+]
+Exclude = Annotated[list[str] | None, typer.Option(help="Class of GeoJSON polygons that is cut out; may be repeated.")]
 MaxEpochs = Annotated[int, typer.Option(help="Most passes over the training grids.")]
 Seed = Annotated[int, typer.Option("--random-state", help="Seed; the same seed gives the same result on one CPU.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")]

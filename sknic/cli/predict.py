@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from sknic.cli import options
-from sknic.cli.cohort import load_grids, make_compressor, slide_mpp_option
+from sknic.cli.cohort import load_grids, make_compressor, slide_mpp_option, tissue_option
 from sknic.cli.common import find_slides, write_run_record
 from sknic.exceptions import ModelFileError
 from sknic.files.whole import whole_file
@@ -61,7 +61,8 @@ def compressor_of(folder, record, grids, slide_mpp, device, n_jobs):
     if not record.get("encoder"):
         return None
     encoder = folder / record["encoder"]
-    return make_compressor(encoder, grids or folder / "grids", record["tissue"], slide_mpp, device, n_jobs)
+    tissue = tissue_option(*(record.get(name) for name in ("tissue", "classes", "exclude")))
+    return make_compressor(encoder, grids or folder / "grids", tissue, slide_mpp, device, n_jobs)
 
 
 def predictions_table(paths, estimator, X):

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from sknic.cli import options
+from sknic.cli.cohort import tissue_option
 
 
 def view(
@@ -18,7 +19,9 @@ def view(
         Path | None, typer.Option(help="Folder that `sknic fit` wrote, or its model file: shows where it looked.")
     ] = None,
     slide_mpp: Annotated[float | None, typer.Option(help="um/px of level 0, where the metadata lack it.")] = None,
-    tissue: options.Tissue = "otsu",
+    tissue: options.Tissue = "density",
+    classes: options.Classes = None,
+    exclude: options.Exclude = None,
     host: Annotated[str, typer.Option(help="Address to listen at; the default is this machine alone.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="0 takes a free one.")] = 0,
     device: options.Device = "auto",
@@ -32,7 +35,7 @@ def view(
 
     load = None if model is None else partial(_load_model, _model_file(model), device)
     grids = _read_grids(grid or [], {path.stem for path in slides})
-    views = open_views(slides, grids, load, slide_mpp=slide_mpp, tissue=None if tissue == "none" else tissue)
+    views = open_views(slides, grids, load, slide_mpp=slide_mpp, tissue=tissue_option(tissue, classes, exclude))
     serve(views, host=host, port=port, ready=partial(_announce, open_browser=open_browser))
 
 

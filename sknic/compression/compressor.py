@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from sknic.compression.cohort import compress_cohort, plan_cohort
 from sknic.compression.recipe import Recipe
 from sknic.learning.device import resolve_device
+from sknic.slides import Annotations
 
 
 class SlideCompressor(TransformerMixin, BaseEstimator):
@@ -34,10 +35,11 @@ class SlideCompressor(TransformerMixin, BaseEstimator):
         Width of a patch in px at `mpp`; the encoder's by default.
     stride : int, optional
         Distance between patches in px at `mpp`; `patch_size` by default.
-    tissue : "otsu", None, str or callable
-        Where the tissue is: Otsu's threshold on the thumbnail's saturation; None to drop patches whose mean pixel is at
-        least 245; the pattern of mask files, such as "masks/{stem}.png" or "{stem}.geojson"; or a function from `Slide`
-        to a bool array over the whole slide.
+    tissue : {"density", "otsu"}, None, str, Annotations or callable, default="density"
+        Where the tissue is: by the optical density of the thumbnail relative to the slide's glass; by Otsu's threshold
+        on its saturation; None to drop patches whose mean pixel is at least 245; the pattern of mask files, such as
+        "masks/{stem}.png" or "{stem}.geojson", or `sknic.slides.Annotations` to choose among classes of polygons; or
+        a function from `Slide` to a bool array over the whole slide.
     min_tissue : float
         A cell counts when more than this share of its patch is tissue.
     slide_mpp : float or mapping, optional
@@ -75,7 +77,7 @@ class SlideCompressor(TransformerMixin, BaseEstimator):
         mpp: float | None = None,
         patch_size: int | None = None,
         stride: int | None = None,
-        tissue: str | Callable | None = "otsu",
+        tissue: str | Annotations | Callable | None = "density",
         min_tissue: float = 0.6,
         slide_mpp: float | Mapping[str, float] | None = None,
         orientations: int = 1,

@@ -11,7 +11,7 @@ import joblib
 
 from sknic.exceptions import SknicError, TissueMaskError
 from sknic.grids.cache import file_identity
-from sknic.slides import mask_path
+from sknic.slides import Annotations, mask_path
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Recipe:
     mpp: float
     patch_size: int
     stride: int
-    tissue: Any = "otsu"
+    tissue: Any = "density"
     min_tissue: float = 0.6
     slide_mpp: float | Mapping | None = None
     orientations: int = 1
@@ -56,10 +56,12 @@ class Recipe:
 
 
 def _tissue_identity(tissue, path):
-    if tissue is None or tissue == "otsu":
+    if tissue is None or tissue in ("density", "otsu"):
         return tissue
     if isinstance(tissue, (str, Path)):
         return file_identity(_existing_mask(tissue, path))
+    if isinstance(tissue, Annotations):
+        return [file_identity(_existing_mask(tissue.pattern, path)), tissue.classes, tissue.exclude]
     return _callable_identity(tissue)
 
 

@@ -12,7 +12,7 @@ from matplotlib.colors import Normalize
 
 from sknic.plotting.overlay import COLOUR_MAPS, colourise, extent_um, opened
 from sknic.plotting.style import COLOURS, axes_for, cell_size_um, tidy_image
-from sknic.slides import tissue_mask
+from sknic.slides import Annotations, tissue_mask
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,7 +48,7 @@ class TissueDisplay:
         cls,
         slide: Slide | str | Path,
         *,
-        tissue: str | Callable = "otsu",
+        tissue: str | Annotations | Callable = "density",
         max_size: int = 1024,
         ax: Axes | None = None,
         title: str | None = None,
@@ -58,7 +58,7 @@ class TissueDisplay:
         Parameters
         ----------
         slide : Slide or path
-        tissue : str or callable
+        tissue : str, Annotations or callable, default="density"
             Method of the mask, as the `tissue` of SlideCompressor.
         max_size : int
             Longer side of the thumbnail in px.
@@ -70,7 +70,7 @@ class TissueDisplay:
         TissueDisplay
         """
         if tissue is None:
-            raise ValueError("tissue=None has no mask to draw; give 'otsu', a function or a pattern of mask files")
+            raise ValueError("tissue=None has no mask to draw; give 'density', a function or a pattern of mask files")
         with opened(slide) as open_slide:
             thumbnail, mpp = open_slide.thumbnail(max_size)
             mask = tissue_mask(open_slide, tissue)

@@ -1,9 +1,10 @@
 """Pixels of whole-slide images: patches at any um/px, and where the tissue is."""
 
+from sknic.slides.annotations import Annotations
 from sknic.slides.lattice import Lattice
 from sknic.slides.mask_files import mask_path
 from sknic.slides.patches import PatchReader
 from sknic.slides.slide import Slide
 from sknic.slides.tissue import TissueMask, is_background, tissue_mask
 
-__all__ = ["Lattice", "PatchReader", "Slide", "TissueMask", "is_background", "mask_path", "tissue_mask"]
+__all__ = ["Annotations", "Lattice", "PatchReader", "Slide", "TissueMask", "is_background", "mask_path", "tissue_mask"]

@@ -1,63 +1,134 @@
-"""Tissue masks that others made: images, and polygons as QuPath exports them."""
+"""Mask images that others made: where they lie, and which of their pixels are tissue."""
 
-import json
+from __future__ import annotations
+
+import re
 from pathlib import Path
 
 import numpy as np
 import tifffile
-from PIL import Image, ImageDraw, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from sknic.exceptions import TissueMaskError
 
-# Sides of the masks that polygons are drawn on, and of the level taken from a pyramidal mask, in px.
-DRAWN_SIZE = 2048
+# Side of the level taken from a pyramidal mask, px.
 LEAST_SIZE = 1024
+# An image with more values than this is a soft mask: probabilities, smooth edges, JPEG.
+MAX_LABELS = 16
 
 
-def mask_path(pattern, slide_path):
+def mask_path(pattern: str | Path, slide_path: str | Path) -> str:
     """Path of a slide's mask.
 
     Parameters
     ----------
     pattern : str or Path
-        `{stem}` stands for the slide's file name without extension. A relative pattern counts from the slide's folder,
-        or from the working folder where the mask lies there and not beside the slide.
+        File name in which `{stem}` stands for the slide's file name without extension. A relative pattern counts from
+        the slide's folder; if there is no such file there, from the working folder.
     slide_path : str or Path
+        File of the slide.
 
     Returns
     -------
     str
-        Whether the file exists or not.
-    """
-    pattern, slide_path = str(pattern), Path(slide_path)
-    if "{stem}" not in pattern and not Path(pattern).suffix:
-        raise TissueMaskError(f"tissue={pattern!r}: expected 'otsu', or a pattern of mask files such as '{{stem}}.png'")
-    name = pattern.replace("{stem}", slide_path.stem)
-    beside = slide_path.parent / name
-    return name if not beside.exists() and Path(name).exists() else str(beside)
-
-
-def read_mask_image(path, slide):
-    """Mask image over the whole slide, bool (h, w): everything above 0 in any colour is tissue.
+        Path of the mask, whether the file exists or not.
 
     Raises
     ------
     TissueMaskError
-        If the file is missing or no image.
+        If the pattern is not one of files.
+    """
+    pattern, slide_path = str(pattern), Path(slide_path)
+    if "{stem}" not in pattern and not Path(pattern).suffix:
+        raise TissueMaskError(
+            f"tissue={pattern!r}: expected 'density', 'otsu', or a pattern of mask files such as '{{stem}}.png'"
+        )
+    name = pattern.replace("{stem}", slide_path.stem)
+    beside = slide_path.parent / name
+    path = name if not beside.exists() and Path(name).exists() else str(beside)
+    if re.search(r"\{\w*\}", pattern.replace("{stem}", "")) and not Path(path).exists():
+        raise TissueMaskError(f"tissue={pattern!r}: expected no other name in braces than {{stem}}")
+    return path
+
+
+def read_mask_image(path, slide):
+    """Tissue in a mask image over the whole slide.
+
+    Parameters
+    ----------
+    path : str
+    slide : Slide
+
+    Returns
+    -------
+    bool array (h, w)
+        The alpha channel decides where it varies, and the palette's index where the palette has colors; else the
+        brightest color. Of these, see `is_marked`.
+
+    Raises
+    ------
+    TissueMaskError
+        If the file is missing or is not an image.
     """
     try:
         pixels = _read_tiff(path) if path.lower().endswith((".tif", ".tiff")) else _read_picture(path)
     except (OSError, ValueError, UnidentifiedImageError, Image.DecompressionBombError, tifffile.TiffFileError) as error:
         raise TissueMaskError(f"cannot read the tissue mask {path} of {slide.path}: {error}") from error
     if pixels.ndim == 3:
-        pixels = pixels[..., :3].max(axis=2)
-    return pixels > 0
+        pixels = _one_channel(pixels)
+    return is_marked(pixels)
+
+
+def is_marked(values: np.ndarray) -> np.ndarray:
+    """Which pixels of a mask are tissue.
+
+    Parameters
+    ----------
+    values : array (h, w)
+        Brightness, probabilities or labels, of any type; NaN and negative values are background.
+
+    Returns
+    -------
+    bool array (h, w)
+        Whole numbers that nowhere reach half of white are labels, such as 0 and 1: everything above 0. In any other
+        image of at most 16 values: everything from a sixteenth of white. The rest are soft masks with smooth edges,
+        probabilities or JPEG noise: everything from half of white.
+    """
+    if values.dtype == bool or not values.size:
+        return values.astype(bool)
+    whole = np.issubdtype(values.dtype, np.integer)
+    values = np.maximum(np.nan_to_num(values, nan=0, posinf=0, neginf=0), 0)
+    brightest = values.max()
+    white = (255 if brightest <= 255 else np.iinfo(values.dtype).max) if whole else max(1.0, float(brightest))
+    if whole and brightest < white / 2:
+        return values > 0
+    return values >= white / (16 if len(np.unique(values)) <= MAX_LABELS else 2)
+
+
+def _one_channel(pixels):
+    """The channel that says what is tissue: alpha where it varies, else the brightest color."""
+    alpha = pixels[..., -1] if pixels.shape[-1] in (2, 4) else None
+    if alpha is not None and alpha.size and np.ptp(alpha):
+        return alpha
+    return pixels[..., : pixels.shape[-1] - (alpha is not None)].max(axis=2)
 
 
 def _read_picture(path):
     with Image.open(path) as image:
-        palette = image.mode == "P"
-        return np.asarray(image.convert("RGB") if palette else image.convert("L") if image.mode == "LA" else image)
+        if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+            return np.asarray(image.convert("RGBA"))
+        if image.mode == "P":
+            return _palette_values(image)
+        return np.asarray(image)
+
+
+def _palette_values(image):
+    """Grey levels where a palette has black and greys alone, else its indices: they number classes, 0 is background."""
+    index = np.asarray(image)
+    palette = np.array(image.getpalette(), np.uint8).reshape(-1, 3)
+    used = palette[np.unique(index)]
+    grey = (used == used[:, :1]).all() and (used == 0).all(axis=1).any()
+    return palette[index, 0] if grey else np.minimum(index, 127)
 
 
 def _read_tiff(path):
@@ -66,58 +137,3 @@ def _read_tiff(path):
         levels = sorted(file.series[0].levels, key=lambda level: max(level.shape))
         fine = [level for level in levels if max(level.shape) >= LEAST_SIZE]
         return (fine or levels[-1:])[0].asarray()
-
-
-def read_geojson_mask(path, slide):
-    """Polygons in level-0 px, counted from the corner of the slide's bounds as QuPath does, drawn as (mask, um/px).
-
-    Raises
-    ------
-    TissueMaskError
-        If the file is missing, or holds anything but polygons.
-    """
-    try:
-        polygons = list(_polygons(json.loads(Path(path).read_text(encoding="utf-8"))))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise TissueMaskError(f"cannot read the polygons {path} of {slide.path}: {reason}") from error
-    shrink = max(1.0, max(slide.dimensions) / DRAWN_SIZE)
-    mask = np.zeros([max(1, round(length / shrink)) for length in reversed(slide.dimensions)], bool)
-    for rings in polygons:
-        _draw(mask, [np.array(ring) / shrink for ring in rings])
-    return mask, slide.mpp * shrink
-
-
-def _polygons(document):
-    """Each polygon's rings as lists of (x, y), the outline first, then the holes."""
-    kind = document["type"] if isinstance(document, dict) else None
-    if isinstance(document, list) or kind == "FeatureCollection":
-        for feature in document if kind is None else document["features"]:
-            yield from _polygons(feature)
-    elif kind == "Feature":
-        yield from _polygons(document["geometry"])
-    elif kind == "GeometryCollection":
-        for geometry in document["geometries"]:
-            yield from _polygons(geometry)
-    elif kind in ("Polygon", "MultiPolygon"):
-        for rings in [document["coordinates"]] if kind == "Polygon" else document["coordinates"]:
-            yield [[(float(point[0]), float(point[1])) for point in ring] for ring in rings]
-    elif kind not in ("Point", "MultiPoint", "LineString", "MultiLineString"):
-        raise ValueError(f"found {kind or type(document).__name__!r} where GeoJSON polygons are expected")
-
-
-def _draw(mask, rings):
-    """Add one polygon, rings in px of the mask; its holes cut only itself."""
-    if not rings or len(rings[0]) < 3:
-        return
-    low = np.clip(np.floor(rings[0].min(axis=0)), 0, None).astype(int)
-    high = np.minimum(np.ceil(rings[0].max(axis=0)) + 1, mask.shape[::-1]).astype(int)
-    if (high <= low).any():
-        return
-    canvas = Image.new("1", tuple((high - low).tolist()))
-    pen = ImageDraw.Draw(canvas)
-    for i, ring in enumerate(rings):
-        if len(ring) >= 3:
-            # Half a pixel: a pixel belongs to the polygon when its centre does.
-            pen.polygon([tuple(point) for point in (ring - low - 0.5).tolist()], fill=int(i == 0))
-    mask[low[1] : high[1], low[0] : high[0]] |= np.asarray(canvas)

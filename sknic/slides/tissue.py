@@ -1,7 +1,8 @@
-"""Where the tissue is: from the thumbnail, from a mask of the caller's, or from the brightness of patches."""
+"""Where the tissue is: found in the thumbnail, given by a mask, or told by the brightness of patches."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, overload
@@ -10,22 +11,23 @@ import numpy as np
 from skimage.filters import threshold_otsu
 from skimage.morphology import remove_small_holes, remove_small_objects
 
-from sknic.exceptions import TissueMaskError
-from sknic.slides.mask_files import mask_path, read_geojson_mask, read_mask_image
+from sknic.exceptions import TissueMaskError, TissueWarning
+from sknic.slides.annotations import SUFFIXES, Annotations
+from sknic.slides.mask_files import mask_path, read_mask_image
+from sknic.slides.tissue_density import MIN_HOLE, MIN_OBJECT, density_mask
 
 if TYPE_CHECKING:
     from sknic.slides import Lattice, Slide
 
 
 # The thumbnail is looked at near this um/px, within a range of sizes.
-OTSU_MPP = 8.0
-OTSU_SIZES = (256, 4096)
+THUMBNAIL_MPP = 8.0
+THUMBNAIL_SIZES = (256, 4096)
 # Otsu always finds two classes, even in blank glass or in tissue that fills the slide. Glass, with its JPEG noise and
 # tint, stays below the lower saturation, and hardly any stained tissue lies below the upper one.
 SATURATION_RANGE = (0.04, 0.12)
-# Smaller specks are dust, smaller holes are vessels and glands, um2: little more than a patch of 64 x 64 um.
-MIN_OBJECT = 5_000.0
-MIN_HOLE = 5_000.0
+# A mask of less than this gives no cell at the usual patch of 64 um, of which 60 % must be tissue, um2.
+LEAST_AREA = 0.6 * 64.0**2
 
 
 class TissueMask:
@@ -34,7 +36,7 @@ class TissueMask:
     Parameters
     ----------
     mask : bool array (h, w)
-        Its corner is the corner of the slide's bounds.
+        Tissue over the whole slide; its corner is the corner of the slide's bounds.
     mpp : float
         um per px of the mask.
     """
@@ -53,6 +55,7 @@ class TissueMask:
         Parameters
         ----------
         lattice : Lattice
+            Patches of the slide.
 
         Returns
         -------
@@ -89,22 +92,27 @@ def _mean_of_rows(mask, top, bottom):
     return weights @ mask[first:last] / (bottom - top)
 
 
+Method = str | Path | Annotations | Callable | None
+
+
 @overload
 def tissue_mask(slide: Slide, method: None) -> None: ...
 @overload
-def tissue_mask(slide: Slide, method: str | Path | Callable = "otsu") -> TissueMask: ...
-def tissue_mask(slide: Slide, method: str | Path | Callable | None = "otsu") -> TissueMask | None:
+def tissue_mask(slide: Slide, method: str | Path | Annotations | Callable = "density") -> TissueMask: ...
+def tissue_mask(slide: Slide, method: Method = "density") -> TissueMask | None:
     """Find the tissue of a slide.
 
     Parameters
     ----------
     slide : Slide
-    method : "otsu", None, str or callable
-        "otsu": Otsu's threshold on the saturation of a thumbnail at about 8 um/px, kept between 0.04 and 0.12 so that
-        blank glass has no tissue and a slide full of tissue keeps it; specks and holes below 5000 um2
-        are removed. A pattern such as "{stem}.png" or "masks/{stem}.geojson": a mask image over the whole slide, in
-        which everything above 0 is tissue, or the polygons that QuPath exports. A function from the slide to a bool
-        array over the whole slide, or to (array, um/px).
+        Open slide.
+    method : {"density", "otsu"}, None, str, Annotations or callable, default="density"
+        "density": the optical density of a thumbnail at about 8 um/px relative to the glass of this slide, by Li's
+        threshold; unscanned pixels and felt-tip pen are left out. "otsu": Otsu's threshold on the saturation of the
+        same thumbnail, kept between 0.04 and 0.12. Both remove specks and holes below 5000 um2. A pattern such as
+        "{stem}.png" or "masks/{stem}.geojson": a mask image over the whole slide, or the polygons that QuPath exports
+        (`Annotations` chooses among their classes). A function from the slide to a bool array over the whole slide,
+        or to (array, um/px).
 
     Returns
     -------
@@ -115,24 +123,57 @@ def tissue_mask(slide: Slide, method: str | Path | Callable | None = "otsu") -> 
     ------
     TissueMaskError
         If a mask is missing, damaged, or shaped unlike the slide.
+
+    Warns
+    -----
+    TissueWarning
+        If a given mask covers nothing, less than one patch, or the whole slide.
     """
     if method is None:
         return None
+    if method == "density":
+        image, mpp = _thumbnail(slide)
+        return TissueMask(density_mask(image, mpp), mpp)
     if method == "otsu":
         return otsu_mask(slide)
     if callable(method):
         return _given_mask(slide, method(slide))
+    if isinstance(method, (str, Path)) and str(method).lower().endswith(SUFFIXES):
+        method = Annotations(method)
+    if isinstance(method, Annotations):
+        mask = _given_mask(slide, method.read(slide), method.path(slide.path))
+        _doubt(mask, f"{method.path(slide.path)} of {slide.path}", lambda: method.class_names(slide))
+        return mask
     if isinstance(method, (str, Path)):
         path = mask_path(method, slide.path)
-        read = read_geojson_mask if path.lower().endswith((".geojson", ".json")) else read_mask_image
-        return _given_mask(slide, read(path, slide), path)
-    raise TissueMaskError(f"tissue={method!r}: expected 'otsu', None, a function, or a pattern such as '{{stem}}.png'")
+        mask = _given_mask(slide, read_mask_image(path, slide), path)
+        _doubt(mask, f"{path} of {slide.path}")
+        return mask
+    raise TissueMaskError(
+        f"tissue={method!r}: expected 'density', 'otsu', None, a function, or a pattern such as '{{stem}}.png'"
+    )
+
+
+def _doubt(mask, source, class_names=list):
+    """Warn of the mask of a file that covers nothing, or too much."""
+    area = np.count_nonzero(mask.mask) * mask.mpp**2
+    if area >= LEAST_AREA and not mask.mask.all():
+        return
+    covered = "the whole slide" if mask.mask.all() else f"only {area:.4g} um2, less than a patch" if area else "nothing"
+    names = class_names()
+    classes = f"; the classes of its polygons are {', '.join(names)}" if names else ""
+    warnings.warn(f"the tissue mask {source} covers {covered}{classes}", TissueWarning, stacklevel=3)
+
+
+def _thumbnail(slide):
+    """The slide at about `THUMBNAIL_MPP`, and its um/px."""
+    longest = max(slide.dimensions) * slide.mpp / THUMBNAIL_MPP
+    return slide.thumbnail(int(np.clip(np.ceil(longest), *THUMBNAIL_SIZES)))
 
 
 def otsu_mask(slide):
     """Tissue by Otsu's threshold on saturation; see `tissue_mask`."""
-    longest = max(slide.dimensions) * slide.mpp / OTSU_MPP
-    image, mpp = slide.thumbnail(int(np.clip(np.ceil(longest), *OTSU_SIZES)))
+    image, mpp = _thumbnail(slide)
     saturation = _saturation(image)
     low, high = (round(255 * limit) for limit in SATURATION_RANGE)
     mask = saturation > np.clip(threshold_otsu(saturation) if np.ptp(saturation) else high, low, high)
@@ -167,11 +208,14 @@ def _given_mask(slide, answer, source="the tissue function"):
 
 
 def is_background(patches: np.ndarray, threshold: float = 245) -> np.ndarray:
-    """Which patches are blank: those whose mean pixel is at least `threshold`, the paper's rule without a mask.
+    """Find blank patches: those whose mean pixel is at least `threshold`, the paper's rule without a mask.
 
     Parameters
     ----------
     patches : uint8 array (n, h, w, 3)
+        Patches, RGB.
+    threshold : float, default=245
+        Brightness from 0 to 255.
 
     Returns
     -------

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sknic.exceptions import GridFileError
-from sknic.slides import Slide
+from sknic.slides import Annotations, Slide
 from sknic.viewer.grid_frame import GridFrame
 from sknic.viewer.layers import ColourLayer, FeatureLayer, Layer, SaliencyLayer, TissueLayer
 from sknic.viewer.palette import Palette
@@ -25,7 +25,7 @@ def open_views(
     model: Callable | None = None,
     *,
     slide_mpp: float | None = None,
-    tissue: str | Callable | None = "otsu",
+    tissue: str | Annotations | Callable | None = "density",
 ) -> list:
     """Open slides with the grids that belong to them.
 
@@ -38,7 +38,7 @@ def open_views(
         Called when its saliency is first looked at.
     slide_mpp : float, optional
         um per px of level 0, where the metadata lack it and the grids do not know it either.
-    tissue : str, callable or None
+    tissue : str, Annotations, callable or None, default="density"
         Method of the mask, as in :func:`sknic.slides.tissue_mask`.
 
     Returns
@@ -82,7 +82,12 @@ class SlideView:
     """A slide as the page shows it; made by :func:`open_views`."""
 
     def __init__(
-        self, slide: Slide, grids: list, palettes: dict, model: Callable | None, tissue: str | Callable | None
+        self,
+        slide: Slide,
+        grids: list,
+        palettes: dict,
+        model: Callable | None,
+        tissue: str | Annotations | Callable | None,
     ) -> None:
         self.name = Path(slide.path).name
         self.mpp = slide.mpp
