@@ -82,8 +82,8 @@ def cell_counts(cohort):
 def network(target, module=None):
     """A grid estimator with the library's settings but for the epochs and the paper's share of validation slides."""
     kind = {"pattern": GridCNNClassifier, "survival": GridCoxSurvival}.get(target, GridCNNRegressor)
-    settings = {"batch_size": 64, "min_batches": 16} if target == "survival" else {}
-    return kind(max_epochs=40, validation_fraction=1 / 3, module=module, random_state=0, **settings)
+    settings = {"batch_size": 64, "eval_every": 16, "max_steps": 640} if target == "survival" else {"max_steps": 1280}
+    return kind(validation_fraction=1 / 3, module=module, random_state=0, **settings)
 
 
 def linear(target):

@@ -10,6 +10,7 @@ the epochs after the first.
 
 import argparse
 import json
+import math
 import os
 import resource
 import statistics
@@ -45,8 +46,8 @@ def run_sknic(grids, target, options):
     model = GridCNNRegressor(
         crop_size=SIDE,
         batch_size=BATCH,
-        max_epochs=EPOCHS,
-        min_batches=1,
+        max_steps=EPOCHS * math.ceil(len(grids) / BATCH),
+        eval_every=math.ceil(len(grids) / BATCH),
         validation_fraction=None,
         n_threads=options.threads,
         device=options.device,

@@ -42,7 +42,10 @@ def train(folder, n_threads):
     grids = [Grid.read(path) for path in sorted(folder.glob("*.h5"))]
     read = time.perf_counter() - started
     target = np.random.default_rng(1).standard_normal(len(grids))
-    model = GridCNNRegressor(max_epochs=1, n_threads=n_threads, device="cpu", random_state=0).fit(grids, target)
+    steps = max(32, len(grids) * 3 // 4 // 16)  # one pass over the training part
+    model = GridCNNRegressor(max_steps=steps, eval_every=steps, n_threads=n_threads, device="cpu", random_state=0).fit(
+        grids, target
+    )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     row = {
         "grids": len(grids),

@@ -46,7 +46,7 @@ print(f"{len(grids)} slides of {n_patients} patients, {(death <= end).sum()} die
 # Two slides of a patient are in one fold, and on one side of the validation split inside it. With a batch as large
 # as the training set, every slide is compared with all others.
 
-model = GridCoxSurvival(n_filters=16, batch_size=64, max_epochs=8, random_state=0)
+model = GridCoxSurvival(n_filters=16, batch_size=64, max_steps=256, random_state=0)
 ensemble = CrossValEnsemble(model, cv=4, random_state=0, n_jobs=2).fit(grids, y, groups=patients)
 print("concordance, out of fold:", ensemble.oof_score())
 

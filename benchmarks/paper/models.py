@@ -91,13 +91,13 @@ def compressor(lab, encoder):
 
 
 def grid_cnn(lab, kind, validation_fraction, longer=1):
-    """The paper's CNN on grids, unfitted, with epochs `longer` times as long as those of the lab's size.
+    """The paper's CNN on grids, unfitted, evaluated `longer` times as rarely as the lab's size says.
 
     `kind` is GridCNNRegressor, GridCNNClassifier or GridCoxSurvival.
     """
     return getattr(sknic, kind)(
-        max_epochs=lab.size.epochs,
-        min_batches=longer * lab.size.batches,
+        max_steps=lab.size.epochs * longer * lab.size.batches,
+        eval_every=longer * lab.size.batches,
         validation_fraction=validation_fraction,
         device=lab.options.device,
     )

@@ -113,9 +113,9 @@ def load_grids(paths, compressor):
     return compressor.transform(paths)
 
 
-def make_estimator(task, max_epochs, random_state, device, verbose=0):
+def make_estimator(task, max_steps, random_state, device, verbose=0):
     """The grid estimator of a task."""
     from sknic import GridCNNClassifier, GridCNNRegressor, GridCoxSurvival
 
     kinds = {Task.regression: GridCNNRegressor, Task.classification: GridCNNClassifier, Task.survival: GridCoxSurvival}
-    return kinds[task](max_epochs=max_epochs, random_state=random_state, device=device, verbose=verbose)
+    return kinds[task](max_steps=max_steps, random_state=random_state, device=device, verbose=verbose)

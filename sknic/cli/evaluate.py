@@ -32,7 +32,7 @@ def evaluate(
     classes: options.Classes = None,
     exclude: options.Exclude = None,
     cv: Annotated[int, typer.Option(help="Folds.")] = 4,
-    max_epochs: options.MaxEpochs = 100,
+    max_steps: options.MaxSteps = 3200,
     device: options.Device = "auto",
     n_jobs: options.Jobs = 1,
     random_state: options.Seed = 0,
@@ -49,7 +49,7 @@ def evaluate(
     where = tissue_option(tissue, classes, exclude)
     compressor = make_compressor(encoder, grids or out / "grids", where, mpp, device, n_jobs) if encoder else None
     X = load_grids(targets.paths, compressor)
-    model = make_estimator(task, max_epochs, random_state, device)
+    model = make_estimator(task, max_steps, random_state, device)
     typer.echo(f"{cv}-fold cross-validation of {type(model).__name__} on {len(X)} slides ...")
     ensemble = CrossValEnsemble(model, cv=cv, n_jobs=n_jobs, random_state=random_state, verbose=1)
     ensemble.fit(X, targets.y, groups=targets.patients)

@@ -26,7 +26,7 @@ def fit(
     tissue: options.Tissue = "density",
     classes: options.Classes = None,
     exclude: options.Exclude = None,
-    max_epochs: options.MaxEpochs = 100,
+    max_steps: options.MaxSteps = 3200,
     device: options.Device = "auto",
     n_jobs: options.Jobs = 1,
     random_state: options.Seed = 0,
@@ -42,7 +42,7 @@ def fit(
     where = tissue_option(tissue, classes, exclude)
     compressor = make_compressor(encoder, grids or out / "grids", where, mpp, device, n_jobs) if encoder else None
     X = load_grids(targets.paths, compressor)
-    model = make_estimator(task, max_epochs, random_state, device, verbose=1)
+    model = make_estimator(task, max_steps, random_state, device, verbose=1)
     model.fit(X, targets.y, groups=targets.patients)
     out.mkdir(parents=True, exist_ok=True)
     model.save(out / "model.safetensors")
@@ -52,4 +52,4 @@ def fit(
     masks = {"tissue": tissue, "classes": classes, "exclude": exclude}
     settings = {"task": task, **masks, "encoder": f"encoder{encoder.suffix}" if encoder else None}
     write_run_record(out, "fit", {**settings, **model.get_params(deep=False)}, n_slides=len(X))
-    typer.echo(f"wrote {out / 'model.safetensors'}, trained on {len(X)} slides in {len(model.history_)} epochs")
+    typer.echo(f"wrote {out / 'model.safetensors'}, trained on {len(X)} slides in {model.history_[-1]['step']} steps")

@@ -38,7 +38,7 @@ Classes = Annotated[
     list[str] | None, typer.Option(help="Class of GeoJSON polygons that counts as tissue; may be repeated.")
 ]
 Exclude = Annotated[list[str] | None, typer.Option(help="Class of GeoJSON polygons that is cut out; may be repeated.")]
-MaxEpochs = Annotated[int, typer.Option(help="Most passes over the training grids.")]
+MaxSteps = Annotated[int, typer.Option(help="Maximum number of training batches; training usually stops earlier.")]
 Seed = Annotated[int, typer.Option("--random-state", help="Seed; the same seed gives the same result on one CPU.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")]
 Jobs = Annotated[int, typer.Option("--n-jobs", help="Slides, or folds, at once.")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import ClassVar
 
@@ -27,6 +28,7 @@ from sknic.estimators.crops import (
 )
 from sknic.estimators.files import write_estimator
 from sknic.estimators.network import MIN_VALID_CANVAS, GridCNN
+from sknic.exceptions import TrainingInterrupted
 from sknic.learning.device import DEVICE, resolve_device, torch_threads
 from sknic.learning.net import history, restore, train
 from sknic.learning.params import (
@@ -54,11 +56,12 @@ RULES: dict[str, Rule] = {
     "n_filters": integer(1),
     "dropout": real(0, below=1),
     "l2": real(0),
+    "weight_decay": real(0),
     "lr": real(above=0),
     "min_lr": real(above=0),
     "batch_size": integer(2),
-    "max_epochs": integer(1),
-    "min_batches": integer(1),
+    "max_steps": integer(1),
+    "eval_every": integer(1),
     "patience": integer(1),
     "validation_fraction": real(above=0, below=1) | nothing,
     "n_crops": integer(1),
@@ -170,18 +173,19 @@ class GridEstimator(BaseEstimator):
         n_filters: int = 128,
         dropout: float = 0.2,
         l2: float = 1e-5,
+        weight_decay: float = 0.0,
         lr: float = 1e-2,
         min_lr: float = 1e-5,
         batch_size: int = 16,
-        max_epochs: int = 100,
-        min_batches: int = 32,
+        max_steps: int = 3200,
+        eval_every: int = 32,
         patience: int = 4,
         validation_fraction: float | None = 0.25,
         n_crops: int = 10,
         module: Callable | None = None,
         callbacks: list | None = None,
         device: str | torch.device = "auto",
-        n_threads: int | None = 1,
+        n_threads: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
     ) -> None:
@@ -190,11 +194,12 @@ class GridEstimator(BaseEstimator):
         self.n_filters = n_filters
         self.dropout = dropout
         self.l2 = l2
+        self.weight_decay = weight_decay
         self.lr = lr
         self.min_lr = min_lr
         self.batch_size = batch_size
-        self.max_epochs = max_epochs
-        self.min_batches = min_batches
+        self.max_steps = max_steps
+        self.eval_every = eval_every
         self.patience = patience
         self.validation_fraction = validation_fraction
         self.n_crops = n_crops
@@ -236,26 +241,38 @@ class GridEstimator(BaseEstimator):
             held_out = [grids[i] for i in valid_rows]
             n_crops = min(self.n_crops, VALIDATION_CROPS)
             valid_data = SpreadCrops(held_out, targets[valid_rows], canvas, n_crops, max_orientations=1)
-        batches = CohortBatches(strata[train_rows], self.batch_size, balanced, self.min_batches)
-        self.net_ = train(
-            self._module(n_outputs),
-            train_data,
-            valid_data,
-            loss=loss,
-            lr=self.lr,
-            schedule=Plateau(self.patience, self.min_lr),
-            max_steps=self.max_epochs * len(batches),
-            batch_size=self.batch_size,
-            batch_sampler=batches,
-            collate=_as_is,
-            l2=self.l2,
-            callbacks=[*callbacks, *(self.callbacks or [])],
-            device=self.device,
-            n_threads=self.n_threads,
-            random_state=random,
-            verbose=self.verbose,
-        )
-        self.history_ = history(self.net_)
+        batches = CohortBatches(strata[train_rows], self.batch_size, balanced)
+        try:
+            net = train(
+                self._module(n_outputs),
+                train_data,
+                valid_data,
+                loss=loss,
+                lr=self.lr,
+                schedule=Plateau(self.patience, self.min_lr),
+                max_steps=self.max_steps,
+                eval_every=self.eval_every,
+                batch_size=self.batch_size,
+                batch_sampler=batches,
+                collate=_as_is,
+                l2=self.l2,
+                weight_decay=self.weight_decay,
+                callbacks=[*callbacks, *(self.callbacks or [])],
+                device=self.device,
+                n_threads=self.n_threads,
+                random_state=random,
+                verbose=self.verbose,
+            )
+        except TrainingInterrupted as interrupt:
+            if interrupt.net is not None:
+                self._keep(interrupt.net)
+            raise
+        self._keep(net)
+
+    def _keep(self, net):
+        """Take over a trained net; what is learnt besides it is learnt here."""
+        self.net_ = net
+        self.history_ = history(net)
 
     def _split(self, n, groups, strata, random):
         n_patients = n if groups is None else len(np.unique(np.asarray(groups)))
@@ -274,6 +291,18 @@ class GridEstimator(BaseEstimator):
                 "module is an instance, which would carry trained weights from fit to fit; give its class, "
                 "or a function of (n_channels, n_outputs)"
             )
+        if self.module is not None:
+            self._refuse_unused(("n_filters", "dropout", "padding"), "module=, whose network they do not describe")
+        if self.weight_decay:
+            self._refuse_unused(("l2",), f"weight_decay={self.weight_decay}, which replaces it")
+
+    def _refuse_unused(self, names, beside):
+        """Raise ValueError for a parameter that was set although it has no effect."""
+        defaults = signature(type(self)).parameters
+        for name in names:
+            value, default = getattr(self, name), defaults[name].default
+            if value != default:
+                raise ValueError(f"{name}={value!r}: expected the default, {default!r}, beside {beside}")
 
     def _choose_canvas(self, grids):
         if self.crop_size == "auto":

@@ -33,73 +33,89 @@ def softmax(logits):
 
 
 class GridCNNClassifier(ClassifierMixin, GridEstimator):
-    """The paper's CNN on grids, trained to tell classes of slides apart.
+    """The paper's CNN on grids, trained to distinguish classes of slides [1]_.
 
     Parameters
     ----------
-    crop_size : "auto" or int
-        Side of the canvas in cells. "auto" takes the smallest square that holds the tissue of every grid given to
-        `fit`, at most the paper's 400 (and 400 for `padding="valid"`). Fixed after `fit`.
-    padding : "same" or "valid"
-        Of the convolutions. "valid" is the authors' network on 400 x 400 cells; "same" takes any canvas.
-    n_filters : int
-        Of each of the eight convolutions.
-    dropout : float
-        Share of features dropped after each convolution.
-    l2 : float
-        Penalty on the squared kernels.
-    lr, min_lr : float
-        Adam's learning rate, divided by 10 on each plateau of the validation loss, down to `min_lr`.
-    batch_size : int
-        Crops of a training batch.
-    max_epochs : int
-    min_batches : int
-        Fewest batches of an epoch, which is one pass over the training grids or as many as that takes: small cohorts
-        need some before the validation loss means anything.
-    patience : int
-        Epochs without a better validation loss that make a plateau.
-    validation_fraction : float or None
-        Share of the grids (by patient when `fit` gets groups; stratified by class) that decides on plateaus
-        and on the best weights. With None, or fewer than four patients, the training loss decides.
-    n_crops : int
-        Most crops of a grid that a prediction is the mean of; one when its tissue fits the canvas. Where grids hold
-        the eight orientations of their pixels, of each.
-    module : callable (n_channels, n_outputs) -> torch.nn.Module, optional
-        Another network, a class or a function (not an instance), e.g. `AttentionMIL`. It maps crops
-        (n, C, canvas, canvas) to (n, n_outputs); `n_filters`, `dropout` and `padding` are then not used.
-    callbacks : list of skorch callbacks, optional
-    device : "auto", "cpu", "cuda" or torch.device
-        On CUDA the network computes in bfloat16.
-    n_threads : int or None
-        CPU threads of torch. With one, the same `random_state` gives the same model in this process and under
-        `n_jobs`; with more (None: torch's own number) a single fit is faster and the last bits differ.
-    random_state : int, RandomState or None
-    verbose : int
-        Above 0, one line per epoch.
-    balanced : bool
-        Batches hold equally many grids of each class, rare ones repeated, and the validation loss weighs classes
-        equally; probabilities then mean equally frequent classes.
+    crop_size : "auto" or int, default="auto"
+        Side of the canvas in cells. "auto" is the smallest square that holds the tissue of every grid given to
+        `fit`, at most the paper's 400 (and 400 for `padding="valid"`). It is fixed after `fit`.
+    padding : {"same", "valid"}, default="same"
+        Padding of the convolutions. "valid" is the authors' network on 400 x 400 cells; "same" takes any canvas.
+    n_filters : int, default=128
+        Number of filters of each of the eight convolutions.
+    dropout : float, default=0.2
+        Fraction of the features that is dropped after each convolution, in [0, 1).
+    l2 : float, default=1e-5
+        Weight of the penalty on the squared kernels, which is added to the loss (Adam).
+    weight_decay : float, default=0.0
+        Decoupled weight decay of the kernels (AdamW), in units of the learning rate; above 0 it replaces `l2`.
+    lr : float, default=1e-2
+        Learning rate at the beginning; it is divided by 10 on each plateau of the validation loss.
+    min_lr : float, default=1e-5
+        Lowest learning rate; the first plateau there ends the training.
+    batch_size : int, default=16
+        Maximum number of crops per training batch.
+    max_steps : int, default=3200
+        Maximum number of training batches.
+    eval_every : int, default=32
+        Number of training batches between two evaluations on the validation grids. Small cohorts need several passes
+        over their grids before the validation loss means anything, large ones a whole pass.
+    patience : int, default=4
+        Number of evaluations without a better validation loss that make a plateau.
+    validation_fraction : float or None, default=0.25
+        Fraction of the grids (by patient when `fit` gets groups; stratified by class) that decides on plateaus and
+        on the best weights. With None, or fewer than four patients, the training loss decides.
+    n_crops : int, default=10
+        Maximum number of crops averaged per prediction (per orientation, if the grid stores all eight). A single crop
+        is used when the tissue fits on the canvas.
+    module : callable (n_channels, n_outputs) -> torch.nn.Module, default=None
+        Another network, as a class or a function (not an instance), e.g. `AttentionMIL`. It maps crops
+        (n, C, canvas, canvas) to (n, n_outputs). `n_filters`, `dropout` and `padding` describe sknic's own network and
+        are refused beside it.
+    callbacks : list of skorch callbacks, default=None
+        Callbacks of the training; their epoch is the interval between two evaluations.
+    device : "auto", "cpu", "cuda", "cuda:<n>" or torch.device, default="auto"
+        Device of the network; "auto" is CUDA where present. There the network computes in bfloat16.
+    n_threads : int or None, default=None
+        Number of CPU threads. None is torch's own number, and one inside a parallel task of joblib (`n_jobs`). The same
+        `random_state` gives the same model, bit for bit, only with the same number of threads.
+    random_state : int, RandomState or None, default=None
+        Seed of the split, the weights, the crops and dropout. The caller's random states are left alone.
+    verbose : int, default=0
+        Verbosity; above 0, one line is printed per evaluation.
+    balanced : bool, default=True
+        Whether batches hold equally many grids of each class, rare ones repeated, and the validation loss weighs
+        classes equally; probabilities then mean equally frequent classes.
 
     Attributes
     ----------
     net_ : skorch.NeuralNet
-        The fitted net; `net_.module_` is the torch module.
+        Fitted net; `net_.module_` is the torch module.
     canvas_ : int
-        Side of the canvas, cells.
+        Side of the canvas in cells.
     n_outputs_ : int
-        Of the network.
+        Number of outputs of the network.
     history_ : list of dict
-        One dict an epoch: train_loss, valid_loss, lr, dur, ...
+        One dict per evaluation: step, train_loss, valid_loss, lr, dur (seconds), ...
     n_features_in_ : int
-        C, the length of an embedding.
+        Length C of an embedding.
+    provenance_ : dict or None
+        Encoder, um/px, patch size and stride of the grids of `fit`; None for arrays, which have none.
     classes_ : array (n_classes,)
+        Labels of the classes, sorted.
+
+    References
+    ----------
+    .. [1] Tellez et al., "Extending Unsupervised Neural Image Compression With Supervised Multitask Learning",
+       MIDL 2020. https://proceedings.mlr.press/v121/tellez20a.html
 
     Examples
     --------
     >>> import numpy as np
     >>> from sknic import GridCNNClassifier
     >>> grids = [np.full((4, 6, 6), i % 2, np.float32) for i in range(8)]
-    >>> GridCNNClassifier(max_epochs=1, random_state=0).fit(grids, [i % 2 for i in range(8)]).predict(grids).shape
+    >>> GridCNNClassifier(max_steps=32, random_state=0).fit(grids, [i % 2 for i in range(8)]).predict(grids).shape
     (8,)
     """
 
@@ -113,18 +129,19 @@ class GridCNNClassifier(ClassifierMixin, GridEstimator):
         n_filters: int = 128,
         dropout: float = 0.2,
         l2: float = 1e-5,
+        weight_decay: float = 0.0,
         lr: float = 1e-2,
         min_lr: float = 1e-5,
         batch_size: int = 16,
-        max_epochs: int = 100,
-        min_batches: int = 32,
+        max_steps: int = 3200,
+        eval_every: int = 32,
         patience: int = 4,
         validation_fraction: float | None = 0.25,
         n_crops: int = 10,
         module: Callable | None = None,
         callbacks: list | None = None,
         device: str | torch.device = "auto",
-        n_threads: int | None = 1,
+        n_threads: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
         balanced: bool = True,
@@ -135,11 +152,12 @@ class GridCNNClassifier(ClassifierMixin, GridEstimator):
             n_filters=n_filters,
             dropout=dropout,
             l2=l2,
+            weight_decay=weight_decay,
             lr=lr,
             min_lr=min_lr,
             batch_size=batch_size,
-            max_epochs=max_epochs,
-            min_batches=min_batches,
+            max_steps=max_steps,
+            eval_every=eval_every,
             patience=patience,
             validation_fraction=validation_fraction,
             n_crops=n_crops,
@@ -158,9 +176,25 @@ class GridCNNClassifier(ClassifierMixin, GridEstimator):
         Parameters
         ----------
         X : sequence or object array of n Grids or (C, rows, columns) arrays, 4-D array, or table (n, C)
+            Grids of any size; a row of a table is a grid of one cell.
         y : array-like of labels (n,)
-        groups : array-like (n,), optional
+            Class of each grid.
+        groups : array-like (n,), default=None
             Patient of each grid; a patient is never on both sides of the validation split.
+
+        Returns
+        -------
+        self : GridCNNClassifier
+            Fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            When a parameter, X or y is not what is expected; the message names it.
+        DegenerateDataError
+            When the target cannot be learnt: it has one class.
+        TrainingInterrupted
+            On Ctrl-C; the estimator has then the best weights so far, if there are any.
         """
         grids = self._read(X, y, groups)
         codes = self._read_labels(grids, y)
@@ -187,20 +221,32 @@ class GridCNNClassifier(ClassifierMixin, GridEstimator):
         return codes
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Probability of each class, float (n, n_classes) in the order of `classes_`.
+        """Predict the probability of each class.
 
         Parameters
         ----------
         X : sequence or object array of n Grids or (C, rows, columns) arrays, 4-D array, or table (n, C)
+            Grids of any size; a row of a table is a grid of one cell.
+
+        Returns
+        -------
+        float array (n, n_classes)
+            Probabilities, in the order of `classes_`.
         """
         return self._predict_outputs(X, softmax)
 
     def predict(self, X: Any) -> np.ndarray:
-        """Most probable class, array (n,).
+        """Predict the most probable class.
 
         Parameters
         ----------
         X : sequence or object array of n Grids or (C, rows, columns) arrays, 4-D array, or table (n, C)
+            Grids of any size; a row of a table is a grid of one cell.
+
+        Returns
+        -------
+        array (n,)
+            Labels, as y had them.
         """
         probabilities = self.predict_proba(X)
         return self.classes_[probabilities.argmax(axis=1)]

@@ -1,8 +1,7 @@
-"""Cox's model: the partial likelihood as a torch loss, its targets, and the baseline hazard."""
+"""Cox's model: the partial likelihood as a torch loss, and its targets."""
 
 import numpy as np
 import torch
-from sksurv.functions import StepFunction
 
 from sknic.exceptions import DegenerateDataError
 
@@ -94,40 +93,3 @@ def check_events(event, where):
     """Raise DegenerateDataError unless there is an event to learn from."""
     if not event.any():
         raise DegenerateDataError(f"none of the {len(event)} {where} has an event; Cox's model needs some")
-
-
-def baseline_hazard(risk, event, time):
-    """Breslow's cumulative baseline hazard.
-
-    Parameters
-    ----------
-    risk : float array (n,)
-        Log of the hazard ratio.
-    event, time : arrays (n,)
-
-    Returns
-    -------
-    times : float array (m,)
-        The distinct times, ascending.
-    hazard : float array (m,)
-        Cumulative hazard of a slide with risk 0 at each of them.
-    """
-    times, moment = np.unique(time, return_inverse=True)
-    n_events = np.bincount(moment, weights=event)
-    leaving = np.bincount(moment, weights=np.exp(risk))
-    at_risk = leaving[::-1].cumsum()[::-1]
-    return times, np.cumsum(n_events / at_risk)
-
-
-def cumulative_hazard_functions(risk, times, hazard):
-    """scikit-survival's StepFunction of the cumulative hazard for each risk, object array (n,)."""
-    functions = np.empty(len(risk), dtype=object)
-    functions[:] = [StepFunction(times, hazard, a=ratio) for ratio in np.exp(risk)]
-    return functions
-
-
-def survival_functions(risk, times, hazard):
-    """scikit-survival's StepFunction of the survival probability for each risk, object array (n,)."""
-    functions = np.empty(len(risk), dtype=object)
-    functions[:] = [StepFunction(times, np.exp(-hazard * ratio)) for ratio in np.exp(risk)]
-    return functions

@@ -239,7 +239,7 @@ class SpreadCrops(Dataset):
 
 
 class CohortBatches(Sampler):
-    """Shuffled batches that each hold their share of every label; an epoch is one pass, or more for few grids.
+    """One pass of shuffled batches that each hold their share of every label.
 
     Parameters
     ----------
@@ -249,24 +249,20 @@ class CohortBatches(Sampler):
         At most; batches are of nearly equal size.
     balanced : bool
         Every label gives the same number (rare ones repeat) instead of its share.
-    min_batches : int
-        Fewest batches of an epoch: BatchNorm's averages and the schedule need some.
     """
 
-    def __init__(self, labels, batch_size, balanced=False, min_batches=1):
+    def __init__(self, labels, batch_size, balanced=False):
         self.members = [torch.from_numpy(np.flatnonzero(labels == label)) for label in np.unique(labels)]
         even_share = -(-len(labels) // len(self.members))
         self.shares = [even_share if balanced else len(members) for members in self.members]
         # No batch of a single grid: BatchNorm cannot train on it.
         self.n_batches = max(1, min(-(-sum(self.shares) // batch_size), sum(self.shares) // 2))
-        self.n_passes = -(-min_batches // self.n_batches)
 
     def __len__(self):
-        return self.n_passes * self.n_batches
+        return self.n_batches
 
     def __iter__(self):
-        for _ in range(self.n_passes):
-            yield from (part.tolist() for part in self._one_pass().tensor_split(self.n_batches))
+        yield from (part.tolist() for part in self._one_pass().tensor_split(self.n_batches))
 
     def _one_pass(self):
         drawn, keys = [], []

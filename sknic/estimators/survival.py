@@ -9,17 +9,13 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import torch
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sksurv.functions import StepFunction
+from sksurv.linear_model.coxph import BreslowEstimator
 from sksurv.metrics import concordance_index_censored
 
 from sknic.estimators.base import RULES, CohortLoss, GridEstimator
-from sknic.estimators.cox import (
-    as_survival,
-    baseline_hazard,
-    check_events,
-    cox_loss,
-    cumulative_hazard_functions,
-    survival_functions,
-)
+from sknic.estimators.cox import as_survival, check_events, cox_loss
+from sknic.exceptions import TrainingInterrupted
 from sknic.learning.params import choice
 
 if TYPE_CHECKING:
@@ -32,77 +28,92 @@ def risk_loss(output, target, ties):
 
 
 class GridCoxSurvival(GridEstimator):
-    """The paper's CNN on grids with one risk unit, trained on Cox's partial likelihood.
+    """The paper's CNN on grids with one risk unit, trained on Cox's partial likelihood [1]_.
 
     Parameters
     ----------
-    crop_size : "auto" or int
-        Side of the canvas in cells. "auto" takes the smallest square that holds the tissue of every grid given to
-        `fit`, at most the paper's 400 (and 400 for `padding="valid"`). Fixed after `fit`.
-    padding : "same" or "valid"
-        Of the convolutions. "valid" is the authors' network on 400 x 400 cells; "same" takes any canvas.
-    n_filters : int
-        Of each of the eight convolutions.
-    dropout : float
-        Share of features dropped after each convolution.
-    l2 : float
-        Penalty on the squared kernels.
-    lr, min_lr : float
-        Adam's learning rate, divided by 10 on each plateau of the validation loss, down to `min_lr`.
-    batch_size : int
-        Crops of a training batch. The likelihood compares the
-        slides of a batch, each with its share of events; as large as the cohort, it compares all.
-    max_epochs : int
-    min_batches : int
-        Fewest batches of an epoch, which is one pass over the training grids or as many as that takes: small cohorts
-        need some before the validation loss means anything.
-    patience : int
-        Epochs without a better validation loss that make a plateau.
-    validation_fraction : float or None
-        Share of the grids (by patient when `fit` gets groups; stratified by event) that decides on plateaus
-        and on the best weights. With None, or fewer than four patients, the training loss decides.
-    n_crops : int
-        Most crops of a grid that a prediction is the mean of; one when its tissue fits the canvas. Where grids hold
-        the eight orientations of their pixels, of each.
-    module : callable (n_channels, n_outputs) -> torch.nn.Module, optional
-        Another network, a class or a function (not an instance), e.g. `AttentionMIL`. It maps crops
-        (n, C, canvas, canvas) to (n, n_outputs); `n_filters`, `dropout` and `padding` are then not used.
-    callbacks : list of skorch callbacks, optional
-    device : "auto", "cpu", "cuda" or torch.device
-        On CUDA the network computes in bfloat16.
-    n_threads : int or None
-        CPU threads of torch. With one, the same `random_state` gives the same model in this process and under
-        `n_jobs`; with more (None: torch's own number) a single fit is faster and the last bits differ.
-    random_state : int, RandomState or None
-    verbose : int
-        Above 0, one line per epoch.
-    ties : "efron" or "breslow"
+    crop_size : "auto" or int, default="auto"
+        Side of the canvas in cells. "auto" is the smallest square that holds the tissue of every grid given to
+        `fit`, at most the paper's 400 (and 400 for `padding="valid"`). It is fixed after `fit`.
+    padding : {"same", "valid"}, default="same"
+        Padding of the convolutions. "valid" is the authors' network on 400 x 400 cells; "same" takes any canvas.
+    n_filters : int, default=128
+        Number of filters of each of the eight convolutions.
+    dropout : float, default=0.2
+        Fraction of the features that is dropped after each convolution, in [0, 1).
+    l2 : float, default=1e-5
+        Weight of the penalty on the squared kernels, which is added to the loss (Adam).
+    weight_decay : float, default=0.0
+        Decoupled weight decay of the kernels (AdamW), in units of the learning rate; above 0 it replaces `l2`.
+    lr : float, default=1e-2
+        Learning rate at the beginning; it is divided by 10 on each plateau of the validation loss.
+    min_lr : float, default=1e-5
+        Lowest learning rate; the first plateau there ends the training.
+    batch_size : int, default=16
+        Maximum number of crops per training batch. The likelihood compares the slides of a batch, each with its share
+        of events; as large as the cohort, it compares all.
+    max_steps : int, default=3200
+        Maximum number of training batches.
+    eval_every : int, default=32
+        Number of training batches between two evaluations on the validation grids. Small cohorts need several passes
+        over their grids before the validation loss means anything, large ones a whole pass.
+    patience : int, default=4
+        Number of evaluations without a better validation loss that make a plateau.
+    validation_fraction : float or None, default=0.25
+        Fraction of the grids (by patient when `fit` gets groups; stratified by event) that decides on plateaus and
+        on the best weights. With None, or fewer than four patients, the training loss decides.
+    n_crops : int, default=10
+        Maximum number of crops averaged per prediction (per orientation, if the grid stores all eight). A single crop
+        is used when the tissue fits on the canvas.
+    module : callable (n_channels, n_outputs) -> torch.nn.Module, default=None
+        Another network, as a class or a function (not an instance), e.g. `AttentionMIL`. It maps crops
+        (n, C, canvas, canvas) to (n, n_outputs). `n_filters`, `dropout` and `padding` describe sknic's own network and
+        are refused beside it.
+    callbacks : list of skorch callbacks, default=None
+        Callbacks of the training; their epoch is the interval between two evaluations.
+    device : "auto", "cpu", "cuda", "cuda:<n>" or torch.device, default="auto"
+        Device of the network; "auto" is CUDA where present. There the network computes in bfloat16.
+    n_threads : int or None, default=None
+        Number of CPU threads. None is torch's own number, and one inside a parallel task of joblib (`n_jobs`). The same
+        `random_state` gives the same model, bit for bit, only with the same number of threads.
+    random_state : int, RandomState or None, default=None
+        Seed of the split, the weights, the crops and dropout. The caller's random states are left alone.
+    verbose : int, default=0
+        Verbosity; above 0, one line is printed per evaluation.
+    ties : {"efron", "breslow"}, default="efron"
         How events at the same time are counted.
 
     Attributes
     ----------
     net_ : skorch.NeuralNet
-        The fitted net; `net_.module_` is the torch module.
+        Fitted net; `net_.module_` is the torch module.
     canvas_ : int
-        Side of the canvas, cells.
+        Side of the canvas in cells.
     n_outputs_ : int
-        Of the network.
+        Number of outputs of the network.
     history_ : list of dict
-        One dict an epoch: train_loss, valid_loss, lr, dur, ...
+        One dict per evaluation: step, train_loss, valid_loss, lr, dur (seconds), ...
     n_features_in_ : int
-        C, the length of an embedding.
+        Length C of an embedding.
+    provenance_ : dict or None
+        Encoder, um/px, patch size and stride of the grids of `fit`; None for arrays, which have none.
     mean_risk_ : float
-        Mean output of the network over the slides of `fit`, taken off every risk.
+        Mean output of the network over the slides of `fit`, which is subtracted from every risk.
     event_times_, baseline_hazard_ : float arrays (m,)
         The distinct times of `fit`, ascending, and Breslow's cumulative hazard of a slide with risk 0.
+
+    References
+    ----------
+    .. [1] Tellez et al., "Extending Unsupervised Neural Image Compression With Supervised Multitask Learning",
+       MIDL 2020. https://proceedings.mlr.press/v121/tellez20a.html
 
     Examples
     --------
     >>> import numpy as np
     >>> from sknic import GridCoxSurvival
     >>> grids = [np.full((4, 6, 6), i, np.float32) for i in range(8)]
-    >>> y = np.ones(8, bool), np.arange(8, 0, -1.0)
-    >>> GridCoxSurvival(max_epochs=1, random_state=0).fit(grids, y).predict(grids).shape
+    >>> y = np.array([(True, time) for time in range(8, 0, -1)], dtype=[("event", bool), ("time", float)])
+    >>> GridCoxSurvival(max_steps=32, random_state=0).fit(grids, y).predict(grids).shape
     (8,)
     """
 
@@ -116,18 +127,19 @@ class GridCoxSurvival(GridEstimator):
         n_filters: int = 128,
         dropout: float = 0.2,
         l2: float = 1e-5,
+        weight_decay: float = 0.0,
         lr: float = 1e-2,
         min_lr: float = 1e-5,
         batch_size: int = 16,
-        max_epochs: int = 100,
-        min_batches: int = 32,
+        max_steps: int = 3200,
+        eval_every: int = 32,
         patience: int = 4,
         validation_fraction: float | None = 0.25,
         n_crops: int = 10,
         module: Callable | None = None,
         callbacks: list | None = None,
         device: str | torch.device = "auto",
-        n_threads: int | None = 1,
+        n_threads: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
         ties: str = "efron",
@@ -138,11 +150,12 @@ class GridCoxSurvival(GridEstimator):
             n_filters=n_filters,
             dropout=dropout,
             l2=l2,
+            weight_decay=weight_decay,
             lr=lr,
             min_lr=min_lr,
             batch_size=batch_size,
-            max_epochs=max_epochs,
-            min_batches=min_batches,
+            max_steps=max_steps,
+            eval_every=eval_every,
             patience=patience,
             validation_fraction=validation_fraction,
             n_crops=n_crops,
@@ -166,30 +179,55 @@ class GridCoxSurvival(GridEstimator):
         Parameters
         ----------
         X : sequence or object array of n Grids or (C, rows, columns) arrays, 4-D array, or table (n, C)
-        y : structured array of event and time (scikit-survival's `Surv`), DataFrame with columns "event" and
-            "time", or pair (event, time)
-        groups : array-like (n,), optional
+            Grids of any size; a row of a table is a grid of one cell.
+        y : structured array of event and time (scikit-survival's `Surv`), or DataFrame with columns "event" and "time"
+            Whether the event was seen, and when it was, or until when it was not.
+        groups : array-like (n,), default=None
             Patient of each grid; a patient is never on both sides of the validation split.
+
+        Returns
+        -------
+        self : GridCoxSurvival
+            Fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            When a parameter, X or y is not what is expected; the message names it.
+        DegenerateDataError
+            When the target cannot be learnt: too few events.
+        TrainingInterrupted
+            On Ctrl-C; the estimator has then the best weights so far, if there are any.
         """
         grids = self._read(X, y, groups)
         event, time = self._read_target(y)
         check_consistent_length(grids, event)
         loss = partial(risk_loss, ties=self.ties)
-        self._fit_net(
-            grids,
-            # Only the order of times counts; ranks keep it exact in float32.
-            torch.from_numpy(np.stack([event, np.unique(time, return_inverse=True)[1]], axis=1).astype(np.float32)),
-            loss=loss,
-            n_outputs=1,
-            strata=event.astype(int),
-            groups=groups,
-            callbacks=[CohortLoss(loss)],
-        )
-        risk = self._predict_outputs(X)[:, 0]
-        # The likelihood leaves the level of the risk free; centred, the models of several folds can be pooled.
-        self.mean_risk_ = float(risk.mean())
-        self.event_times_, self.baseline_hazard_ = baseline_hazard(risk - self.mean_risk_, event, time)
+        # Only the order of times counts; ranks keep it exact in float32.
+        ranks = np.unique(time, return_inverse=True)[1]
+        try:
+            self._fit_net(
+                grids,
+                torch.from_numpy(np.stack([event, ranks], axis=1).astype(np.float32)),
+                loss=loss,
+                n_outputs=1,
+                strata=event.astype(int),
+                groups=groups,
+                callbacks=[CohortLoss(loss)],
+            )
+        except TrainingInterrupted as interrupt:
+            if interrupt.net is not None:
+                self._estimate_baseline(X, event, time)
+            raise
+        self._estimate_baseline(X, event, time)
         return self
+
+    def _estimate_baseline(self, X, event, time):
+        risk = self._predict_outputs(X)[:, 0]
+        # The likelihood leaves the level of the risk free; centered, the models of several folds can be pooled.
+        self.mean_risk_ = float(risk.mean())
+        breslow = BreslowEstimator().fit(risk - self.mean_risk_, event, time)
+        self.event_times_, self.baseline_hazard_ = breslow.unique_times_, breslow.cum_baseline_hazard_.y
 
     def _split(self, n, groups, strata, random):
         train_rows, valid_rows = super()._split(n, groups, strata, random)
@@ -202,48 +240,77 @@ class GridCoxSurvival(GridEstimator):
         return as_survival(y)
 
     def predict(self, X: Any) -> np.ndarray:
-        """Risk, the log of the hazard ratio to the mean slide of `fit`: float (n,), higher for shorter survival.
+        """Predict the risk of each grid; a higher one means a shorter survival.
 
         Parameters
         ----------
         X : sequence or object array of n Grids or (C, rows, columns) arrays, 4-D array, or table (n, C)
+            Grids of any size; a row of a table is a grid of one cell.
+
+        Returns
+        -------
+        float array (n,)
+            Log of the hazard ratio to the mean slide of `fit`.
         """
         return self._predict_outputs(X)[:, 0] - self.mean_risk_
 
     def predict_survival_function(self, X: Any, return_array: bool = False) -> Any:
-        """Probability of surviving each time.
+        """Predict the probability of surviving each time.
 
         Parameters
         ----------
         X : sequence or object array of n Grids or (C, rows, columns) arrays, 4-D array, or table (n, C)
-        return_array : bool
-            Give the values at `event_times_`, float (n, m), instead of scikit-survival's StepFunctions (n,).
+            Grids of any size; a row of a table is a grid of one cell.
+        return_array : bool, default=False
+            Whether to return the values at `event_times_` instead of functions.
+
+        Returns
+        -------
+        object array (n,) of sksurv.functions.StepFunction, or float array (n, m)
+            Functions of time, or their values at the m `event_times_`.
         """
-        functions = survival_functions(self.predict(X), self.event_times_, self.baseline_hazard_)
-        return self._evaluated(functions) if return_array else functions
+        hazards = np.exp(self.predict(X))[:, None] * self.baseline_hazard_
+        return self._functions(np.exp(-hazards), return_array)
 
     def predict_cumulative_hazard_function(self, X: Any, return_array: bool = False) -> Any:
-        """Cumulative hazard at each time.
+        """Predict the cumulative hazard at each time.
 
         Parameters
         ----------
         X : sequence or object array of n Grids or (C, rows, columns) arrays, 4-D array, or table (n, C)
-        return_array : bool
-            Give the values at `event_times_`, float (n, m), instead of scikit-survival's StepFunctions (n,).
-        """
-        functions = cumulative_hazard_functions(self.predict(X), self.event_times_, self.baseline_hazard_)
-        return self._evaluated(functions) if return_array else functions
+            Grids of any size; a row of a table is a grid of one cell.
+        return_array : bool, default=False
+            Whether to return the values at `event_times_` instead of functions.
 
-    def _evaluated(self, functions):
-        return np.array([function(self.event_times_) for function in functions])
+        Returns
+        -------
+        object array (n,) of sksurv.functions.StepFunction, or float array (n, m)
+            Functions of time, or their values at the m `event_times_`.
+        """
+        return self._functions(np.exp(self.predict(X))[:, None] * self.baseline_hazard_, return_array)
+
+    def _functions(self, values, return_array):
+        """The rows of values (n, m) at the event times as scikit-survival's functions, or as they are."""
+        if return_array:
+            return values
+        functions = np.empty(len(values), dtype=object)
+        functions[:] = [StepFunction(self.event_times_, row) for row in values]
+        return functions
 
     def score(self, X: Any, y: Any) -> float:
-        """Concordance index (Harrell) of the predicted risks.
+        """Return the concordance index (Harrell) of the predicted risks.
 
         Parameters
         ----------
         X : sequence or object array of n Grids or (C, rows, columns) arrays, 4-D array, or table (n, C)
-        y : as in `fit`
+            Grids of any size; a row of a table is a grid of one cell.
+        y : structured array or DataFrame
+            Event and time of each grid, as in `fit`.
+
+        Returns
+        -------
+        float
+            Fraction of the comparable pairs that are ordered correctly.
         """
         check_is_fitted(self, "net_")
         event, time = self._read_target(y)

@@ -200,7 +200,7 @@ class RocDisplay:
 
 
 class LearningCurveDisplay:
-    """Training and validation loss, and the learning rate's steps, by epoch.
+    """Training and validation loss, and the learning rate's steps, by training step (by epoch where there is none).
 
     Parameters
     ----------
@@ -244,24 +244,28 @@ class LearningCurveDisplay:
             "Learning curve" if len(self.histories) == 1 else f"Learning curves of {len(self.histories)} models"
         )
         self.ax_.legend(frameon=False, fontsize="small")
-        tidy(self.ax_, title=title, xlabel="Epoch", ylabel="Loss")
+        tidy(self.ax_, title=title, xlabel="Step" if "step" in self.histories[0][0] else "Epoch", ylabel="Loss")
         return self
 
     def _draw(self, history, labelled):
         alpha = 1 if len(self.histories) == 1 else 0.6
         for key, colour, name in (("train_loss", COLOURS[0], "training"), ("valid_loss", COLOURS[1], "validation")):
-            rows = [(row["epoch"], row[key]) for row in history if key in row]
+            rows = [(_at(row), row[key]) for row in history if key in row]
             if rows:
                 label = name if labelled else None
                 self.lines_ += self.ax_.plot(*zip(*rows), color=colour, linewidth=1.5, alpha=alpha, label=label)
         best = [row for row in history if row.get("event_best")]
         if best and "valid_loss" in best[-1]:
             label = "weights kept" if labelled else None
-            self.ax_.plot(best[-1]["epoch"], best[-1]["valid_loss"], "o", color=INK, markersize=5, label=label)
+            self.ax_.plot(_at(best[-1]), best[-1]["valid_loss"], "o", color=INK, markersize=5, label=label)
         if len(self.histories) == 1:
             for before, after in zip(history, history[1:]):
                 if after.get("lr", 0) < before.get("lr", 0):
-                    self.ax_.axvline(after["epoch"], color=FAINT, linewidth=0.6, linestyle=":")
+                    self.ax_.axvline(_at(after), color=FAINT, linewidth=0.6, linestyle=":")
+
+
+def _at(row):
+    return row.get("step", row["epoch"])
 
 
 def _history(model):

@@ -7,8 +7,8 @@ predictions.csv      one row a slide: ``slide`` and optionally ``patient`` and `
                      - classification: ``target``, ``prediction`` and ``probability <class>`` for each class
                      - survival: ``event`` (0 or 1), ``time``, ``prediction`` (a risk)
 metrics.json         ``{name: {"value", "low", "high", "level", "n"}}``: one :class:`sknic.evaluation.Estimate` each
-history.csv          one row an epoch: optionally ``fold``, then ``epoch``, ``train_loss``, ``valid_loss``, ``lr``,
-                     ``event_best``; may be missing
+history.csv          one row per evaluation: optionally ``fold``, then ``epoch``, ``step``, ``train_loss``,
+                     ``valid_loss``, ``lr``, ``event_best``; may be missing
 run.json             ``{"command", "when", "settings": {"task", ...}, "versions", "machine"}``
 overlays/STEM.png    saliency over the thumbnail of the slide with that stem; for some slides, or none
 ===================  ==================================================================================================

@@ -160,8 +160,8 @@ def _add_learning_curves(report, run):
     records = [[row.dropna().to_dict() for _, row in rows.iterrows()] for rows in folds]
     display = LearningCurveDisplay(records).plot()
     epochs = [int(rows["epoch"].max()) for rows in folds]
-    ran = f"{min(epochs)} to {max(epochs)} epochs" if len(epochs) > 1 else f"{epochs[0]} epochs"
-    alt = f"Training and validation loss by epoch of {len(folds)} models, {ran}"
+    ran = f"{min(epochs)} to {max(epochs)} evaluations" if len(epochs) > 1 else f"{epochs[0]} evaluations"
+    alt = f"Training and validation loss by step of {len(folds)} models, {ran}"
     report.add_section("Learning curves").add_figure(display, alt=alt)
     plt.close(display.figure_)
 

@@ -149,7 +149,7 @@ def test_cache_prunes_damaged_files(folder, tmp_path):
     ],
 )
 def test_evaluate_writes_predictions_metrics_and_a_report(task, options, metric, folder, tmp_path):
-    shared = ["--patient", "patient", "--cv", 2, "--max-epochs", 1, "--out", tmp_path / "run"]
+    shared = ["--patient", "patient", "--cv", 2, "--max-steps", 32, "--out", tmp_path / "run"]
     result = run("evaluate", folder / "grids.csv", "--task", task, *options, *shared)
     assert result.exit_code == 0, result.output
     predictions = pd.read_csv(tmp_path / "run" / "predictions.csv")
@@ -160,7 +160,7 @@ def test_evaluate_writes_predictions_metrics_and_a_report(task, options, metric,
 
 
 def test_a_fitted_model_predicts_and_explains_in_another_call(folder, tmp_path):
-    shared = ["--target", "label", "--max-epochs", 1, "--out", tmp_path / "model"]
+    shared = ["--target", "label", "--max-steps", 32, "--out", tmp_path / "model"]
     assert run("fit", folder / "grids.csv", "--task", "classification", *shared).exit_code == 0
     model = ["--model", tmp_path / "model"]
     assert run("predict", folder / "grids.csv", *model, "--out", tmp_path / "p.csv").exit_code == 0
@@ -175,7 +175,7 @@ def test_a_fitted_model_predicts_and_explains_in_another_call(folder, tmp_path):
 @pytest.mark.parametrize("method", ["grad_cam", "input_gradients", "integrated_gradients"])
 def test_explain_writes_the_map_of_the_method_asked_for(method, folder, tmp_path):
     grid, model = Grid.read(folder / "grid0.h5"), tmp_path / "model"
-    run("fit", folder / "grids.csv", "--task", "regression", "--target", "score", "--max-epochs", 1, "--out", model)
+    run("fit", folder / "grids.csv", "--task", "regression", "--target", "score", "--max-steps", 32, "--out", model)
     run("explain", folder / "grid0.h5", "--model", model, "--out", tmp_path, "--method", method)
     cells = json.loads((tmp_path / "grid0.geojson").read_text())["features"]
     written = [cell["properties"]["measurements"][method] for cell in cells]

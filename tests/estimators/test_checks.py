@@ -15,7 +15,7 @@ class UncensoredCoxSurvival(GridCoxSurvival):
         return np.ones(len(time), bool), time - time.min() + 1
 
 
-SETTINGS = {"n_filters": 16, "dropout": 0.0, "max_epochs": 6, "min_batches": 4}
+SETTINGS = {"n_filters": 16, "dropout": 0.0, "max_steps": 90, "eval_every": 15}
 
 
 # scikit-learn casts the infinite labels of one check to int before it looks at them.

@@ -23,10 +23,7 @@ from sksurv.util import Surv
 from sknic.estimators import GridCoxSurvival
 from sknic.estimators.cox import (
     as_survival,
-    baseline_hazard,
     cox_loss,
-    cumulative_hazard_functions,
-    survival_functions,
 )
 
 COHORTS = {"gbsg2": load_gbsg2, "whas500": load_whas500, "veterans": load_veterans_lung_cancer}
@@ -89,7 +86,7 @@ def test_scikit_survival_measures_the_survival_functions_of_real_patients(test_d
     table = table.dropna(subset=["OS", "OS.time"]).sample(600, random_state=0)
     X = pd.get_dummies(table["type"]).to_numpy(np.float32)
     y = Surv.from_arrays(table["OS"] == 1, table["OS.time"] / 365.25)
-    model = GridCoxSurvival(max_epochs=3, batch_size=64, n_filters=16, random_state=0).fit(X[:400], y[:400])
+    model = GridCoxSurvival(max_steps=96, batch_size=64, n_filters=16, random_state=0).fit(X[:400], y[:400])
     years, y_train, y_test = np.array([1.0, 2, 3]), y[:400], y[400:]
     survival = np.array([function(years) for function in model.predict_survival_function(X[400:])])
     time, curve = kaplan_meier_estimator(y_train["event"], y_train["time"])
@@ -107,7 +104,7 @@ def test_scikit_survivals_scorers_choose_settings(scorer):
     X, time = random.normal(size=(60, 2)).astype(np.float32), random.uniform(1, 4, 60)
     y = Surv.from_arrays(time < 3, np.minimum(time, 3 + random.uniform(0, 0.1, 60)))
     settings = {"tau": 2} if scorer is as_concordance_index_ipcw_scorer else {"times": [1.5, 2]}
-    model = GridCoxSurvival(max_epochs=1, min_batches=2, n_filters=4, random_state=0)
+    model = GridCoxSurvival(max_steps=2, eval_every=2, n_filters=4, random_state=0)
     search = GridSearchCV(scorer(model, **settings), {"estimator__lr": [0.1, 0.01]}, cv=2, error_score="raise")
     assert np.isfinite(search.fit(X, y).cv_results_["mean_test_score"]).all()
 
@@ -138,19 +135,20 @@ def test_extreme_risks_and_ties_everywhere_stay_finite(ties, scale):
     assert torch.isfinite(loss) and torch.isfinite(risk.grad).all()
 
 
-def test_the_baseline_hazard_is_scikit_survivals():
+def test_the_functions_are_those_of_scikit_survivals_breslow_estimator():
     random = np.random.RandomState(0)
-    risk, event, time = random.normal(size=60), random.uniform(size=60) < 0.6, random.randint(1, 15, 60).astype(float)
-    reference = BreslowEstimator().fit(risk, event, time)
-    times, hazard = baseline_hazard(risk, event, time)
-    np.testing.assert_array_equal(times, reference.unique_times_)
-    np.testing.assert_allclose(hazard, reference.cum_baseline_hazard_.y)
+    X = random.normal(size=(60, 3)).astype(np.float32)
+    y = Surv.from_arrays(random.uniform(size=60) < 0.6, random.randint(1, 15, 60).astype(float))
+    model = GridCoxSurvival(max_steps=8, eval_every=4, n_filters=4, random_state=0).fit(X, y)
+    reference = BreslowEstimator().fit(model.predict(X), y["event"], y["time"])
+    np.testing.assert_array_equal(model.event_times_, np.unique(y["time"]))
     for ours, theirs in [
-        (survival_functions, reference.get_survival_function),
-        (cumulative_hazard_functions, reference.get_cumulative_hazard_function),
+        (model.predict_survival_function, reference.get_survival_function),
+        (model.predict_cumulative_hazard_function, reference.get_cumulative_hazard_function),
     ]:
-        for function, expected in zip(ours(risk[:3], times, hazard), theirs(risk[:3])):
-            np.testing.assert_allclose(function(times), expected(times))
+        expected = np.array([function(model.event_times_) for function in theirs(model.predict(X))])
+        np.testing.assert_allclose(ours(X, return_array=True), expected)
+        np.testing.assert_allclose([function(model.event_times_) for function in ours(X)], expected)
 
 
 EVENT, TIME = [True, False, True], [3.0, 2.5, 1.0]

@@ -145,8 +145,3 @@ def test_balanced_batches_hold_as_many_of_each_label():
 @pytest.mark.parametrize("n", range(2, 12))
 def test_no_batch_is_a_single_grid(n):
     assert min(len(batch) for batch in CohortBatches(np.zeros(n), 2)) >= 2
-
-
-def test_an_epoch_of_a_small_cohort_is_several_passes():
-    batches = CohortBatches(np.zeros(10), 5, min_batches=7)
-    assert len(batches) == len(list(batches)) == 8

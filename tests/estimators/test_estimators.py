@@ -13,6 +13,7 @@ from sksurv.metrics import integrated_brier_score
 from sksurv.util import Surv
 
 from sknic.estimators import AttentionMIL, GridCNN, GridCNNClassifier, GridCNNRegressor, GridCoxSurvival
+from sknic.estimators.cox import cox_loss
 from sknic.exceptions import DegenerateDataError
 from sknic.grids import Grid
 
@@ -21,13 +22,13 @@ from .conftest import make_grid
 SMALL = {
     "n_filters": 16,
     "dropout": 0.0,
-    "max_epochs": 20,
-    "min_batches": 16,
+    "max_steps": 360,
+    "eval_every": 18,
     "batch_size": 8,
     "random_state": 0,
     "device": "cpu",
 }
-QUICK = {**SMALL, "max_epochs": 1, "min_batches": 2}
+QUICK = {**SMALL, "max_steps": 2, "eval_every": 2}
 
 
 @pytest.fixture(scope="module")
@@ -174,6 +175,7 @@ class Recorder(Callback):
     """Keeps the patients of both sides of the split, which their embeddings spell out."""
 
     def on_epoch_begin(self, net, dataset_train=None, dataset_valid=None, **kwargs):
+        self.grids = [loader.dataset.grids for loader in (dataset_train, dataset_valid)]
         self.sides = [
             {int(grid.embeddings[0, 0]) for grid in loader.dataset.grids} for loader in (dataset_train, dataset_valid)
         ]
@@ -203,16 +205,21 @@ def test_without_a_validation_set_the_training_loss_decides(cohort, targets, est
 
 def test_the_survival_loss_of_the_validation_set_is_that_of_all_its_slides(cohort, targets):
     grids, y = cohort[0], targets[GridCoxSurvival]
-    one, many = (
-        GridCoxSurvival(**{**QUICK, "batch_size": size}, validation_fraction=0.5).fit(grids, y) for size in (12, 4)
-    )
-    assert one.history_[0]["valid_loss"] > 0.5 and many.history_[0]["valid_loss"] > 0.5
+    recorder = Recorder()
+    settings = {**QUICK, "batch_size": 4, "callbacks": [recorder]}
+    model = GridCoxSurvival(**settings, validation_fraction=0.5).fit(grids, y)
+    held_out = [next(i for i, grid in enumerate(grids) if grid is kept) for kept in recorder.grids[1]]
+    assert len(held_out) > 2 * settings["batch_size"]
+    risk = torch.from_numpy(model.predict([grids[i] for i in held_out]))
+    event, time = (torch.from_numpy(y[name][held_out].copy()) for name in ("event", "time"))
+    assert model.history_[0]["valid_loss"] == pytest.approx(cox_loss(risk, event, time).item(), rel=1e-4)
 
 
 @pytest.mark.parametrize("module", [AttentionMIL, lambda n_channels, n_outputs: GridCNN(n_channels, n_outputs, 12)])
 def test_another_network_comes_as_a_class_or_a_function(cohort, module):
     grids, scores, *_ = cohort
-    model = GridCNNRegressor(**SMALL, module=module).fit(grids, scores)
+    settings = {name: value for name, value in SMALL.items() if name not in ("n_filters", "dropout")}
+    model = GridCNNRegressor(**settings, module=module).fit(grids, scores)
     assert model.score(grids, scores) > 0.7
 
 
@@ -246,14 +253,29 @@ def test_targets_that_cannot_be_learnt_are_named(cohort):
 
 
 class CtrlC(Callback):
-    def on_batch_end(self, net, **kwargs):
-        raise KeyboardInterrupt
+    def __init__(self, after=0):
+        self.after = after
+
+    def on_batch_begin(self, net, training=True, **kwargs):
+        if training and len(net.history) > self.after:
+            raise KeyboardInterrupt
 
 
 def test_ctrl_c_stops_cross_validation(cohort):
     grids, scores, *_ = cohort
     with pytest.raises(KeyboardInterrupt):
         cross_val_score(GridCNNRegressor(**QUICK, callbacks=[CtrlC()]), grids, scores, cv=3)
+
+
+@ALL
+def test_after_ctrl_c_the_estimator_predicts_with_the_best_weights_so_far(cohort, targets, estimator):
+    grids, y = cohort[0], targets[estimator]
+    model = estimator(**{**QUICK, "max_steps": 100, "callbacks": [CtrlC(3)]})
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(grids, y)
+    short = estimator(**{**QUICK, "max_steps": 6}).fit(grids, y)
+    np.testing.assert_array_equal(model.predict(grids), short.predict(grids))
+    assert len(model.history_) == 3
 
 
 def validation_spread(net, dataset, y):
@@ -268,7 +290,7 @@ def test_skorch_callbacks_run_and_their_scores_are_in_the_history(cohort):
 
 def test_one_line_per_evaluation_when_verbose(cohort, capsys):
     grids, scores, *_ = cohort
-    GridCNNRegressor(**{**QUICK, "max_epochs": 3}, verbose=1).fit(grids, scores)
+    GridCNNRegressor(**{**QUICK, "max_steps": 6}, verbose=1).fit(grids, scores)
     assert len(capsys.readouterr().out.splitlines()) == 3
 
 
@@ -294,7 +316,7 @@ def fit_predict(model, grids, scores):
 
 def test_same_seed_same_model_in_another_process(cohort):
     grids, scores, *_ = cohort
-    model = GridCNNRegressor(**{**SMALL, "max_epochs": 3})
+    model = GridCNNRegressor(**{**SMALL, "max_steps": 54, "n_threads": 1})
     here, _ = fit_predict(clone(model), grids, scores)
     for there, _ in Parallel(n_jobs=2)(delayed(fit_predict)(clone(model), grids, scores) for _ in range(2)):
         np.testing.assert_array_equal(there, here)

@@ -18,7 +18,8 @@ from sknic.estimators import (
 )
 from sknic.exceptions import ModelFileError
 
-QUICK = {"n_filters": 8, "max_epochs": 1, "min_batches": 2, "random_state": 0, "device": "cpu"}
+QUICK = {"n_filters": 8, "max_steps": 2, "eval_every": 2, "random_state": 0, "device": "cpu"}
+OWN = {name: value for name, value in QUICK.items() if name != "n_filters"}
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def models(cohort):
     y = Surv.from_arrays(scores > -1, np.exp(-scores))
     return {
         "classifier": GridCNNClassifier(**QUICK).fit(grids, labels),
-        "regressor": GridCNNRegressor(**QUICK, module=AttentionMIL).fit(grids, np.stack([scores, -scores], axis=1)),
+        "regressor": GridCNNRegressor(**OWN, module=AttentionMIL).fit(grids, np.stack([scores, -scores], axis=1)),
         "survival": GridCoxSurvival(**QUICK, ties="breslow").fit(grids, y),
     }
 
@@ -83,7 +84,7 @@ class OwnNetwork(GridCNN):
 
 def test_a_network_that_is_not_sknics_is_asked_for(cohort, tmp_path):
     grids, scores, *_ = cohort
-    model = GridCNNRegressor(**QUICK, module=OwnNetwork).fit(grids, scores)
+    model = GridCNNRegressor(**OWN, module=OwnNetwork).fit(grids, scores)
     model.save(tmp_path / "own")
     with pytest.raises(ModelFileError, match="OwnNetwork"):
         load_estimator(tmp_path / "own")

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from sknic.estimators import GridCNNClassifier, GridCNNRegressor, GridCoxSurvival
+from sknic.estimators import AttentionMIL, GridCNNClassifier, GridCNNRegressor, GridCoxSurvival
 
-QUICK = {"n_filters": 4, "max_epochs": 1, "min_batches": 1, "random_state": 0, "device": "cpu"}
+QUICK = {"n_filters": 4, "max_steps": 1, "eval_every": 1, "random_state": 0, "device": "cpu"}
 GRIDS = [np.full((2, 3, 3), i, np.float32) for i in range(1, 7)]
 TARGETS = {
     GridCNNClassifier: ["a", "b"] * 3,
@@ -34,9 +34,12 @@ WRONG = [
     ("batch_size", 1),
     ("batch_size", "a"),
     ("batch_size", np.float64(8)),
-    ("max_epochs", 0),
-    ("max_epochs", 1.5),
-    ("min_batches", -3),
+    ("max_steps", 0),
+    ("max_steps", 1.5),
+    ("eval_every", -3),
+    ("eval_every", None),
+    ("weight_decay", -0.1),
+    ("weight_decay", "adamw"),
     ("patience", 0),
     ("patience", None),
     ("validation_fraction", 0),
@@ -95,3 +98,17 @@ def test_what_a_prediction_uses_is_checked_again(estimator, name, value):
     model = estimator(**QUICK).fit(GRIDS, TARGETS[estimator]).set_params(**{name: value})
     with pytest.raises(ValueError, match=f"^{name}={value}: expected "):
         model.predict(GRIDS)
+
+
+@ALL
+@pytest.mark.parametrize(("name", "value"), [("n_filters", 4), ("dropout", 0.0), ("padding", "valid")])
+def test_what_describes_our_network_is_refused_beside_another_one(estimator, name, value):
+    model = estimator(max_steps=1, random_state=0, module=AttentionMIL).set_params(**{name: value})
+    with pytest.raises(ValueError, match=f"^{name}={value!r}: expected the default.*module="):
+        model.fit(GRIDS, TARGETS[estimator])
+
+
+@ALL
+def test_l2_is_refused_beside_weight_decay(estimator):
+    with pytest.raises(ValueError, match="^l2=0.01: expected the default.*weight_decay=0.1"):
+        estimator(**QUICK, l2=0.01, weight_decay=0.1).fit(GRIDS, TARGETS[estimator])

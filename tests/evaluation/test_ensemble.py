@@ -107,7 +107,7 @@ def test_survival_functions_are_the_mean_of_the_models_and_fall():
 
 
 def test_risks_of_the_folds_networks_have_one_level_and_can_be_pooled():
-    network = GridCoxSurvival(max_epochs=1, min_batches=1, n_filters=4)
+    network = GridCoxSurvival(max_steps=1, eval_every=1, n_filters=4)
     ensemble = CrossValEnsemble(network, cv=3, random_state=0).fit(X, SURVIVAL, groups=PATIENT)
     for fold, model in enumerate(ensemble.estimators_):
         assert model.predict(X[ensemble.fold_ != fold]).mean() == pytest.approx(0, abs=1e-5)

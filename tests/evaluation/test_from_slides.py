@@ -12,7 +12,7 @@ from sknic.datasets import make_histology_cohort
 from sknic.evaluation import CrossValEnsemble, split_by_risk
 from sknic.saliency import grad_cam
 
-QUICK = {"max_epochs": 1, "min_batches": 2, "n_filters": 8, "random_state": 0, "device": "cpu"}
+QUICK = {"max_steps": 2, "eval_every": 2, "n_filters": 8, "random_state": 0, "device": "cpu"}
 
 
 @pytest.fixture(scope="module")

@@ -39,7 +39,7 @@ GRIDS, HOT = _cohort()
 HAS_HOT = np.arange(len(GRIDS)) % 2
 HEAT = HAS_HOT * (2 + 4 * np.arange(len(GRIDS)) / len(GRIDS))
 TIMES = 10 - HEAT + np.random.RandomState(0).rand(len(GRIDS))
-OPTIONS = {"max_epochs": 12, "n_filters": 32, "random_state": 0}
+OPTIONS = {"max_steps": 384, "n_filters": 32, "random_state": 0}
 EXPLAINED = range(13, 37, 2)
 
 
@@ -64,7 +64,7 @@ def trained(request):
 @pytest.fixture(scope="module")
 def barely_trained():
     """Enough for what holds for any weights."""
-    return GridCNNRegressor(max_epochs=1, n_filters=8, random_state=0).fit(GRIDS[:8], TIMES[:8])
+    return GridCNNRegressor(max_steps=32, n_filters=8, random_state=0).fit(GRIDS[:8], TIMES[:8])
 
 
 def _agreement(saliency, hot):
@@ -104,7 +104,7 @@ def test_input_gradient_is_the_change_of_the_prediction_when_a_cell_changes(padd
     model = GridCNNRegressor(
         padding=padding,
         crop_size=crop_size,
-        max_epochs=1,
+        max_steps=32,
         n_filters=4,
         batch_size=2,
         validation_fraction=None,
@@ -130,7 +130,7 @@ def test_integrated_gradients_sum_to_the_prediction_minus_that_of_an_empty_slide
 
 @pytest.mark.parametrize("method", METHODS)
 def test_crops_cover_a_grid_that_is_larger_than_the_canvas(method):
-    model = GridCNNRegressor(crop_size=8, max_epochs=1, n_filters=8, random_state=0).fit(GRIDS[:8], TIMES[:8])
+    model = GridCNNRegressor(crop_size=8, max_steps=32, n_filters=8, random_state=0).fit(GRIDS[:8], TIMES[:8])
     saliency = method(model, GRIDS[0])
     quarters = [
         part for half in np.array_split(saliency[:, :-N_BACKGROUND], 2) for part in np.array_split(half, 2, axis=1)
@@ -153,7 +153,7 @@ def test_a_feature_is_laid_on_the_cell_that_caused_it(padding, row, column):
 
 
 def test_classifiers_explain_the_predicted_class_unless_told_and_the_classes_of_two_are_opposites():
-    model = GridCNNClassifier(max_epochs=1, n_filters=8, random_state=0).fit(GRIDS[:8], HAS_HOT[:8])
+    model = GridCNNClassifier(max_steps=32, n_filters=8, random_state=0).fit(GRIDS[:8], HAS_HOT[:8])
     label = model.predict(GRIDS[1:2])[0]
     by_class = {k: integrated_gradients(model, GRIDS[1], target=k) for k in (0, 1)}
     np.testing.assert_array_equal(integrated_gradients(model, GRIDS[1]), by_class[label])
@@ -164,14 +164,14 @@ def test_classifiers_explain_the_predicted_class_unless_told_and_the_classes_of_
 
 def test_regressors_of_several_outputs_explain_the_one_asked_for():
     y = np.c_[TIMES, -100 * TIMES][:8]
-    model = GridCNNRegressor(max_epochs=1, n_filters=8, random_state=0).fit(GRIDS[:8], y)
+    model = GridCNNRegressor(max_steps=32, n_filters=8, random_state=0).fit(GRIDS[:8], y)
     assert input_gradients(model, GRIDS[1], 1).mean() > 5 * input_gradients(model, GRIDS[1], 0).mean()
     with pytest.raises(ValueError, match="target=2 is no output; it must be 0 to 1"):
         input_gradients(model, GRIDS[1], 2)
 
 
 def test_an_ensemble_of_pipelines_gets_the_mean_of_its_models_maps():
-    pipeline = make_pipeline(FunctionTransformer(), GridCNNRegressor(max_epochs=1, n_filters=8, random_state=0))
+    pipeline = make_pipeline(FunctionTransformer(), GridCNNRegressor(max_steps=32, n_filters=8, random_state=0))
     ensemble = CrossValEnsemble(pipeline, cv=2, random_state=0).fit(GRIDS[:8], TIMES[:8])
     parts = [input_gradients(model[-1], GRIDS[1]) for model in ensemble.estimators_]
     np.testing.assert_allclose(input_gradients(ensemble, GRIDS[1]), np.mean(parts, axis=0), rtol=1e-5)
@@ -194,7 +194,7 @@ def test_orient_back_undoes_orient(k):
 
 
 def test_a_module_without_convolutions_has_gradients_but_no_grad_cam():
-    model = GridCNNRegressor(module=AttentionMIL, max_epochs=1, random_state=0).fit(GRIDS[:8], TIMES[:8])
+    model = GridCNNRegressor(module=AttentionMIL, max_steps=32, random_state=0).fit(GRIDS[:8], TIMES[:8])
     assert input_gradients(model, GRIDS[1]).any()
     with pytest.raises(ValueError, match="AttentionMIL has no 2-D convolution"):
         grad_cam(model, GRIDS[1])

@@ -44,7 +44,7 @@ def grids(slides):
 
 @pytest.fixture(scope="session")
 def model(grids):
-    model = GridCNNRegressor(max_epochs=1, n_filters=4, device="cpu", n_threads=1, random_state=0)
+    model = GridCNNRegressor(max_steps=32, n_filters=4, device="cpu", n_threads=1, random_state=0)
     return model.fit(grids * 2, [0.0, 1.0, 0.0, 1.0])
 
 
