@@ -1,3 +1,5 @@
+"""The public names: one list, each name there, nothing loaded before it is asked for."""
+
 import ast
 import inspect
 import subprocess
@@ -9,21 +11,35 @@ import pytest
 
 import sknic
 
-EXPORTED = {
-    "BiGANEncoder", "ContrastiveEncoder", "CrossValEnsemble", "Grid", "GridCNNClassifier", "GridCNNRegressor",
-    "GridCoxSurvival", "MeanRGBEncoder", "MultitaskEncoder", "Slide", "SlideCompressor", "TaskSelector", "TorchEncoder",
-    "VAEEncoder", "__version__", "datasets", "evaluation", "exceptions", "load_encoder", "plotting", "saliency",
-}  # fmt: skip
+ROOMS = ("slides", "grids", "compression", "encoders", "estimators", "evaluation", "datasets", "plotting", "saliency")
+SUBPACKAGES = [f"sknic.{room}" for room in ROOMS]
 
 
-def test_the_exported_names_are_these():
-    assert set(sknic.__all__) == EXPORTED
-    assert set(dir(sknic)) == EXPORTED
-
-
-@pytest.mark.parametrize("name", sorted(EXPORTED))
+@pytest.mark.parametrize("name", sorted(sknic.__all__))
 def test_every_exported_name_exists(name):
     assert getattr(sknic, name) is not None
+
+
+def test_the_names_are_listed_once_and_dir_shows_them():
+    assert dir(sknic) == sorted(set(sknic.__all__))
+    assert len(sknic.__all__) == len(set(sknic.__all__))
+
+
+def test_a_subpackage_exports_the_same_object():
+    homes = [sknic.slides, sknic.grids, sknic.compression, sknic.encoders, sknic.estimators, sknic.evaluation]
+    for name in sknic.__all__:
+        thing = getattr(sknic, name)
+        if inspect.isclass(thing):
+            assert any(getattr(home, name, None) is thing for home in homes), name
+
+
+def test_a_public_name_of_a_subpackage_is_there_and_comes_from_sknic():
+    for module in map(import_module, SUBPACKAGES):
+        assert len(set(module.__all__)) == len(module.__all__), module.__name__
+        for name in module.__all__:
+            thing = getattr(module, name)
+            if inspect.isclass(thing) or inspect.isfunction(thing):
+                assert thing.__module__.startswith("sknic"), f"{module.__name__}.{name} is from {thing.__module__}"
 
 
 def test_an_unknown_name_is_an_attribute_error():
@@ -38,10 +54,11 @@ def test_import_brings_in_nothing_heavy():
     assert found.strip() == "[]"
 
 
-def test_type_checkers_are_told_the_same_names():
+def test_type_checkers_see_every_name_and_no_other():
     stub = ast.parse(Path(sknic.__file__).with_suffix(".pyi").read_text())
-    names = {alias.asname for node in stub.body if isinstance(node, ast.ImportFrom) for alias in node.names}
-    assert names | {"__version__"} == EXPORTED
+    aliases = [alias for node in stub.body if isinstance(node, ast.ImportFrom) for alias in node.names]
+    assert {alias.asname for alias in aliases} | {"__version__"} == set(sknic.__all__)
+    assert all(alias.name == alias.asname for alias in aliases)  # a checker takes only `X as X` for public
     assert Path(sknic.__file__).with_name("py.typed").exists()
 
 

@@ -1,6 +1,6 @@
 """Where is a score lost that the CNN does not find: in the encoder's grids, or in the training of the CNN?
 
-For the embedded cohorts, of which the tissue of every cell is known. A linear probe learns from single cells which ones
+For the synthetic cohorts, of which the tissue of every cell is known. A linear probe learns from single cells which ones
 proliferate; the score that its map of an unseen slide has is what the grids hold, however a CNN would fare.
 """
 
@@ -51,7 +51,7 @@ def map_of(probe, grid):
 
 
 def densest(proliferating):
-    """The score of a slide as the embedded cohorts define it, of a map of 0 to 1 (rows, columns)."""
+    """The score of a slide as the synthetic cohorts define it, of a map of 0 to 1 (rows, columns)."""
     return gaussian_filter(proliferating, HOTSPOT_SIGMA_CELLS, mode="constant").max()
 
 

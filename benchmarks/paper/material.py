@@ -87,7 +87,7 @@ def labelled_patches(lab):
             rows = np.flatnonzero(table["group"].isin(cohorts(lab)[0].groups["encoder"]))
             X, table = X[rows], table.iloc[rows].reset_index(drop=True)
         labels, groups = table.pivot(columns="task", values="label"), table["group"].to_numpy(str)
-        centers = table["centre"].to_numpy(str) if "centre" in table else None
+        centers = table["center"].to_numpy(str) if "center" in table else None
     first = labels.bfill(axis=1).iloc[:, 0]
     train, held_out = split(len(X), 0.2, groups=groups, stratify=first.to_numpy(str), random_state=0)
     return LabelledPatches(X, labels, groups, centers, train, held_out)

@@ -77,7 +77,7 @@ def _what_it_shows(label, c_index):
 
 
 def _ceiling(cohort, y_patients):
-    """What the quantities that the survival times of an embedded cohort were drawn from would reach."""
+    """What the quantities that the survival times of a synthetic cohort were drawn from would reach."""
     if not {"pattern", "hotspot"} <= set(cohort.table):
         return []
     hotspot = aggregate(cohort.table["hotspot"], cohort.patients)[1]

@@ -1,4 +1,4 @@
-"""`sknic demo`: the whole method on an embedded cohort, in a few minutes on two cores."""
+"""`sknic demo`: the whole method on a synthetic cohort, in a few minutes on two cores."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""Embedded cohorts, patches and readers: data to try everything on, and the doors to the real thing."""
+"""Synthetic cohorts and patches to try everything with, and readers for real data sets."""
 
 from sknic.datasets.cohort import Cohort, read_cohort
 from sknic.datasets.drawing.histology import make_histology_cohort

@@ -1,4 +1,4 @@
-"""Cohort: paths of slides beside a table of their targets; and how embedded cohorts are written, resumably."""
+"""Cohort: paths of slides beside a table of their targets; and how synthetic cohorts are written, resumably."""
 
 from __future__ import annotations
 

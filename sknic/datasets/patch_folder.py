@@ -25,7 +25,7 @@ def load_patch_folder(
     Parameters
     ----------
     root : str or Path
-        Folder with a ``patches.csv`` (columns path, task, label; optionally group, mpp, centre and others), or else
+        Folder with a ``patches.csv`` (columns path, task, label; optionally group, mpp, center and others), or else
         with folders task/class/image.
     out : str or Path, optional
         ``.npy`` file that becomes a memory map, written once and found again while it matches; without it the array

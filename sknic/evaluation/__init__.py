@@ -1,6 +1,6 @@
 """Measuring slide-level models: fold ensembles, intervals by patient, survival of risk groups, task ablation."""
 
-from importlib import import_module
+import lazy_loader
 
 from sknic.evaluation.ablation import by_task_count, task_inclusion
 from sknic.evaluation.bootstrap import compare, estimate
@@ -50,9 +50,5 @@ __all__ = [
     "task_inclusion",
 ]
 
-
-def __getattr__(name):
-    # Loads torch, which nothing else here needs.
-    if name == "TaskSelector":
-        return import_module("sknic.evaluation.task_selection").TaskSelector
-    raise AttributeError(f"module 'sknic.evaluation' has no attribute {name!r}")
+# Loads torch, which nothing else here needs.
+__getattr__, _, _ = lazy_loader.attach(__name__, submod_attrs={"task_selection": ["TaskSelector"]})

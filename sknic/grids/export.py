@@ -23,7 +23,7 @@ def geojson(header, cells, columns):
 
 
 def anndata(header, cells, embeddings):
-    """Cells as the observations of an AnnData, with the centres of their patches in level-0 px of the file."""
+    """Cells as the observations of an AnnData, with the centers of their patches in level-0 px of the file."""
     import pandas as pd
     from anndata import AnnData
 

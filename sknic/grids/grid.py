@@ -291,7 +291,7 @@ class Grid:
         -------
         anndata.AnnData
             `X` float32 (n_cells, C), the embeddings; `obs["row"]`, `obs["column"]`; `obsm["spatial"]` float64
-            (n_cells, 2), centre of each patch in level-0 px from the corner of the file, x before y.
+            (n_cells, 2), center of each patch in level-0 px from the corner of the file, x before y.
 
         Raises
         ------

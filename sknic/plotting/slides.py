@@ -84,8 +84,8 @@ class TissueDisplay:
         # A rim of background closes the outline of tissue that touches the edge.
         ends = np.array(self.thumbnail.shape[:2]) * self.mpp / 1000
         rows, columns = (np.linspace(0, end, n + 1) for end, n in zip(ends, self.mask.shape))
-        centres = [np.r_[side[0], (side[1:] + side[:-1]) / 2, side[-1]] for side in (columns, rows)]
-        self.ax_.contour(*centres, np.pad(self.mask, 1).astype(float), [0.5], colors=COLOURS[2], linewidths=1.2)
+        centers = [np.r_[side[0], (side[1:] + side[:-1]) / 2, side[-1]] for side in (columns, rows)]
+        self.ax_.contour(*centers, np.pad(self.mask, 1).astype(float), [0.5], colors=COLOURS[2], linewidths=1.2)
         tidy_image(self.ax_, title=title or f"Tissue: {self.mask.mean():.0%} of the slide", unit="mm")
         return self
 

@@ -121,7 +121,7 @@ class SlideView:
         Returns
         -------
         dict
-            `tissue` (bool), `x` and `y` of its centre in mm, `values` (title to text) and `embedding` (list of float).
+            `tissue` (bool), `x` and `y` of its center in mm, `values` (title to text) and `embedding` (list of float).
         """
         frame = self.frames[number]
         rows, columns = frame.grid.shape

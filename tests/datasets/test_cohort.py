@@ -16,8 +16,8 @@ from sknic.datasets.drawing.targets import LOG_HAZARD_OF_HOTSPOT, LOG_HAZARD_OF_
 from sknic.exceptions import DatasetError
 
 
-def drawn_table(n_slides, seed=0, score="hotspot", n_centres=3):
-    return draw_cohort(n_slides, (20, 20), score, n_centres, 3, np.random.RandomState(seed))[1]
+def drawn_table(n_slides, seed=0, score="hotspot", n_centers=3):
+    return draw_cohort(n_slides, (20, 20), score, n_centers, 3, np.random.RandomState(seed))[1]
 
 
 def test_importing_datasets_brings_in_no_torch():
@@ -77,16 +77,16 @@ def test_the_callers_random_state_is_left_alone(tmp_path):
     assert openslide.OpenSlide(str(tmp_path / "slide_0000.svs")).properties["openslide.vendor"] == "aperio"
 
 
-def test_a_patients_slides_share_pattern_centre_and_outcome():
+def test_a_patients_slides_share_pattern_center_and_outcome():
     table = drawn_table(40)
     assert table["patient"].nunique() < 38
-    shared = table.groupby("patient")[["pattern", "centre", "time", "event"]].nunique()
+    shared = table.groupby("patient")[["pattern", "center", "time", "event"]].nunique()
     assert (shared == 1).all(axis=None)
 
 
-def test_centres_and_patterns_are_not_confounded():
+def test_centers_and_patterns_are_not_confounded():
     patients = drawn_table(60).groupby("patient").first()
-    counts = pd.crosstab(patients["pattern"], patients["centre"]).to_numpy()
+    counts = pd.crosstab(patients["pattern"], patients["center"]).to_numpy()
     assert np.ptp(counts) <= 1
 
 

@@ -134,7 +134,7 @@ def test_geojson_refuses_values_of_another_length(grid):
         grid.to_geojson({"risk": np.zeros(3)})
 
 
-def test_anndata_holds_embeddings_cells_and_the_centres_of_the_patches(grid, tmp_path):
+def test_anndata_holds_embeddings_cells_and_the_centers_of_the_patches(grid, tmp_path):
     grid.to_anndata().write_h5ad(tmp_path / "cells.h5ad")
     cells = anndata.read_h5ad(tmp_path / "cells.h5ad")
     np.testing.assert_array_equal(cells.X, grid.embeddings)

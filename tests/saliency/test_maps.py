@@ -148,8 +148,8 @@ def test_a_feature_is_laid_on_the_cell_that_caused_it(padding, row, column):
     impulse = torch.zeros(1, 1, 24, 30)
     impulse[0, 0, row, column] = 1
     cells = to_cells(convolution(impulse).detach()[0, 0].numpy(), convolution, (24, 30))
-    centre = [np.average(index, weights=cells) for index in np.indices(cells.shape)]
-    np.testing.assert_allclose(centre, [row, column], atol=1e-6)
+    center = [np.average(index, weights=cells) for index in np.indices(cells.shape)]
+    np.testing.assert_allclose(center, [row, column], atol=1e-6)
 
 
 def test_classifiers_explain_the_predicted_class_unless_told_and_the_classes_of_two_are_opposites():

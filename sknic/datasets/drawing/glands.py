@@ -32,15 +32,15 @@ STYLES = {
 def place(inside, step, style, random_state):
     """Glands (n, 3) as y, x and lumen radius in px, each wholly inside the tissue; `inside` is a map of `step` px."""
     shape = tuple(step * side for side in inside.shape)
-    centres = nuclei.scatter(shape, style.spacing, random_state, jitter=0.12)
-    centres = centres[random_state.uniform(size=len(centres)) < style.share]
-    lumens = random_state.uniform(*style.lumen, len(centres)).astype(np.float32)
+    centers = nuclei.scatter(shape, style.spacing, random_state, jitter=0.12)
+    centers = centers[random_state.uniform(size=len(centers)) < style.share]
+    lumens = random_state.uniform(*style.lumen, len(centers)).astype(np.float32)
     angles = np.arange(8) * np.pi / 4
     compass = np.stack([np.sin(angles), np.cos(angles)], -1)
-    around = centres[:, None] + compass * (lumens + style.epithelium)[:, None, None]
+    around = centers[:, None] + compass * (lumens + style.epithelium)[:, None, None]
     rows, columns = np.moveaxis((around / step).astype(int), -1, 0)
     rows, columns = rows.clip(0, inside.shape[0] - 1), columns.clip(0, inside.shape[1] - 1)
-    return np.column_stack([centres, lumens])[inside[rows, columns].all(1)]
+    return np.column_stack([centers, lumens])[inside[rows, columns].all(1)]
 
 
 def carve(haematoxylin, eosin, found, style, random_state):
@@ -94,8 +94,8 @@ def _open(haematoxylin, eosin, y, x, radius, depth, random_state):
         plane[window] = plane[window] * left
 
 
-def _darken(haematoxylin, eosin, centre, radius):
-    window, distance = _window(eosin.shape, *centre, radius + 2)
+def _darken(haematoxylin, eosin, center, radius):
+    window, distance = _window(eosin.shape, *center, radius + 2)
     share = np.clip(radius - distance + 0.5, 0, 1)
     haematoxylin[window] = haematoxylin[window] + 16 * share
     eosin[window] = eosin[window] + 6 * share

@@ -29,7 +29,7 @@ def make_histology_cohort(
     *,
     shape: tuple[int, int] = (24, 24),
     score: str = "hotspot",
-    n_centres: int = 3,
+    n_centers: int = 3,
     max_slides_per_patient: int = 3,
     file_format: str = "generic",
     random_state: int | np.random.RandomState | None = 0,
@@ -41,7 +41,7 @@ def make_histology_cohort(
     Each slide shows liver with nests of metastatic adenocarcinoma (glands with lumens, crowded dark nuclei), a region
     that proliferates more (mitotic figures), collagenous stroma and clusters of lymphocytes, on white glass. The
     growth pattern is a matter of arrangement alone: stroma around the tumour (desmoplastic) or the same amount of it
-    elsewhere (replacement). Centres differ in stain, glass and noise.
+    elsewhere (replacement). Centers differ in stain, glass and noise.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def make_histology_cohort(
     score : {"hotspot", "tumour_fraction"}
         What the column ``score`` holds: density of proliferating tumour where it is densest, as pathologists count
         mitoses, or the tumour's share of the tissue. Both are columns in any case.
-    n_centres : int
+    n_centers : int
         Number of scanners.
     max_slides_per_patient : int
     file_format : {"generic", "aperio"}
@@ -70,7 +70,7 @@ def make_histology_cohort(
     -------
     Cohort
         ``table`` has one row a slide: slide, patient, score, hotspot, tumour_fraction, hot_fraction, stroma_fraction,
-        pattern ("replacement" or "desmoplastic"), time (days), event (bool), centre, seed, mpp. Survival follows
+        pattern ("replacement" or "desmoplastic"), time (days), event (bool), center, seed, mpp. Survival follows
         `sknic.datasets.drawing.targets.draw_cohort`.
 
     Notes
@@ -89,26 +89,26 @@ def make_histology_cohort(
         raise ValueError(f"file_format={file_format!r}: expected one of {sorted(SUFFIXES)}")
     out_dir = Path(out_dir)
     layouts, table = draw_cohort(
-        n_slides, tuple(shape), score, n_centres, max_slides_per_patient, check_random_state(random_state)
+        n_slides, tuple(shape), score, n_centers, max_slides_per_patient, check_random_state(random_state)
     )
     recipes = {
-        row.slide: _recipe(layout, row.seed, row.centre, file_format)
+        row.slide: _recipe(layout, row.seed, row.center, file_format)
         for row, layout in zip(table.itertuples(), layouts)
     }
     paths = write_slides(_write_slide, recipes, out_dir, SUFFIXES[file_format], n_jobs, verbose, "Drawing slides")
-    table["centre"] = [stains.scanner(centre).name for centre in table["centre"]]
+    table["center"] = [stains.scanner(center).name for center in table["center"]]
     table["mpp"] = MPP
     cohort = Cohort(paths, table, tissue=[layout.cells for layout in layouts])
     write_table(cohort, out_dir)
     return cohort
 
 
-def _recipe(layout, seed, centre, file_format):
+def _recipe(layout, seed, center, file_format):
     return {
         "version": _DRAWING_VERSION,
         "cells": ["".join(map(str, row)) for row in layout.cells.tolist()],
         "seed": int(seed),
-        "centre": int(centre),
+        "center": int(center),
         "file_format": file_format,
     }
 
@@ -117,7 +117,7 @@ def _write_slide(recipe, path, digest):
     rng = np.random.RandomState(recipe["seed"])
     layout = TissueLayout(np.array([list(map(int, row)) for row in recipe["cells"]], np.uint8))
     haematoxylin, eosin = paint(tissue_map(layout, rng), rng)
-    film = stains.Film(stains.scanner(recipe["centre"]), rng)
+    film = stains.Film(stains.scanner(recipe["center"]), rng)
 
     def pixels(y, n_rows):
         return film.develop(haematoxylin[y : y + n_rows], eosin[y : y + n_rows])

@@ -108,18 +108,18 @@ def _nests(tissue, fraction, rng):
     allowed = binary_erosion(tissue, iterations=RIM_CELLS + 1)
     n_nests = 1 + rng.randint(1 if min(shape) < 32 else 3)
     places = np.argwhere(binary_erosion(tissue, iterations=RIM_CELLS + 2))
-    centres = places[rng.choice(len(places), n_nests, replace=False)]
+    centers = places[rng.choice(len(places), n_nests, replace=False)]
     sizes = rng.uniform(0.7, 1.3, n_nests)
     y, x = np.indices(shape)
-    reach = np.min([np.hypot(y - cy, x - cx) / size for (cy, cx), size in zip(centres, sizes)], axis=0)
+    reach = np.min([np.hypot(y - cy, x - cx) / size for (cy, cx), size in zip(centers, sizes)], axis=0)
     return top(-reach + 0.05 * min(shape) * _blobs(shape, rng, scale=0.05), allowed, round(fraction * tissue.sum()))
 
 
 def _hot(tumour, n_hot, clustering, rng):
     places = np.argwhere(tumour)
-    centre = places[rng.randint(len(places))]
+    center = places[rng.randint(len(places))]
     together = round(clustering * n_hot)
-    order = np.argsort(np.hypot(*(places - centre).T), kind="stable")
+    order = np.argsort(np.hypot(*(places - center).T), kind="stable")
     strewn = together + rng.permutation(len(places) - together)[: n_hot - together]
     hot = np.zeros_like(tumour)
     hot[tuple(places[order[np.r_[:together, strewn]]].T)] = True

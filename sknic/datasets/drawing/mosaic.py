@@ -91,7 +91,7 @@ def make_mosaic_cohort(
     Returns
     -------
     Cohort
-        ``table`` as from `make_histology_cohort`, and ``part``; ``centre`` is the task. ``groups`` lists the sources of
+        ``table`` as from `make_histology_cohort`, and ``part``; ``center`` is the task. ``groups`` lists the sources of
         each part, and under ``"encoder"`` every source of the folder that no slide shows, whatever its task.
 
     Raises
@@ -112,7 +112,7 @@ def make_mosaic_cohort(
     tissue["part"] = split_groups(tissue, {ENCODER: reserve, **shares} if reserve else shares, rng)
     layouts, table = draw_cohort(n_slides, tuple(shape), score, 1, max_slides_per_patient, rng)
     table["part"] = _parts_of_patients(table, parts, rng)
-    table["centre"], table["mpp"] = task, mpp
+    table["center"], table["mpp"] = task, mpp
     recipes = {}
     for row, layout in zip(table.itertuples(), layouts):
         sources = _sources(tissue[tissue["part"] == row.part], np.random.RandomState(row.seed))

@@ -9,7 +9,7 @@ N_ANGLES = 12
 _VARIANTS = 10
 _SUPERSAMPLING = 3
 
-# kind: (half length, half width in px, their spread, irregularity, darkness, chromatin clumps, pale centre)
+# kind: (half length, half width in px, their spread, irregularity, darkness, chromatin clumps, pale center)
 _BODIES = {
     "hepatocyte": (7.2, 6.6, 0.08, 0.03, 72, 0.35, 0.45),
     "tumour": (9.6, 6.8, 0.17, 0.07, 108, 0.35, 0.18),
@@ -54,7 +54,7 @@ def press(plane, kind, places, angles, random_state):
     kind : str
         One of `KINDS`.
     places : array (n, 2)
-        Centres y, x in px; a stamp that would pass the edge is moved inside.
+        Centers y, x in px; a stamp that would pass the edge is moved inside.
     angles : array (n,) or None
         Direction of the long axis in radians; None draws it.
     random_state : RandomState

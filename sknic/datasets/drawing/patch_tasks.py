@@ -60,7 +60,7 @@ class PatchTasks:
 def make_patch_tasks(
     n_patches: int = 2000,
     *,
-    n_centres: int = 4,
+    n_centers: int = 4,
     patch_size: int = 64,
     patches_per_source: int = 16,
     random_state: int | np.random.RandomState | None = 0,
@@ -75,7 +75,7 @@ def make_patch_tasks(
     ----------
     n_patches : int
         Of all tasks together, a quarter each; at least 44 so that every label occurs.
-    n_centres : int
+    n_centers : int
         Number of scanners; number 0 has the nominal stain.
     patch_size : int
         Side in px at 0.5 um/px, a multiple of 8.
@@ -98,7 +98,7 @@ def make_patch_tasks(
     patches, rows = [], []
     for number, (task, labels) in enumerate(TASKS.items()):
         n_task = n_patches // len(TASKS) + (number < n_patches % len(TASKS))
-        for source in _sources(task, list(labels), n_task, n_centres, patches_per_source):
+        for source in _sources(task, list(labels), n_task, n_centers, patches_per_source):
             patches.append(_draw_source(source, patch_size, rng))
             rows += [source] * source["count"]
     order = rng.permutation(n_patches)
@@ -108,17 +108,17 @@ def make_patch_tasks(
     return PatchTasks(np.concatenate(patches)[order], labels, groups, centers)
 
 
-def _sources(task, labels, n_patches, n_centres, patches_per_source):
+def _sources(task, labels, n_patches, n_centers, patches_per_source):
     """What each source holds: labels and scanners take turns."""
-    n_sources = max(-(-n_patches // patches_per_source), min(2 * len(labels) * n_centres, n_patches))
+    n_sources = max(-(-n_patches // patches_per_source), min(2 * len(labels) * n_centers, n_patches))
     for number in range(n_sources):
-        centre = number // len(labels) % n_centres
+        scanner = number // len(labels) % n_centers
         yield {
             "task": task,
             "label": labels[number % len(labels)],
             "group": f"{task}_{number:04d}",
-            "centre": centre,
-            "center": stains.scanner(centre).name,
+            "scanner": scanner,
+            "center": stains.scanner(scanner).name,
             "count": n_patches // n_sources + (number < n_patches % n_sources),
         }
 
@@ -133,7 +133,7 @@ def _draw_source(source, patch_size, rng):
     haematoxylin, eosin = paint(tissue_map, rng)
     if source["label"] == "mitosis":
         _add_mitoses(haematoxylin, per_side, patch_size, rng)
-    field = stains.Film(_batch(stains.scanner(source["centre"]), rng), rng).develop(haematoxylin, eosin)
+    field = stains.Film(_batch(stains.scanner(source["scanner"]), rng), rng).develop(haematoxylin, eosin)
     tiles = field.reshape(per_side, patch_size, per_side, patch_size, 3).swapaxes(1, 2)
     return tiles.reshape(-1, patch_size, patch_size, 3)[rng.permutation(per_side**2)[: source["count"]]]
 

@@ -14,7 +14,7 @@ _NOISE_SIDE = 256
 
 @dataclass(frozen=True)
 class Scanner:
-    """How one centre's slides look: absorbance of the dyes in R, G, B, their strengths, glass and noise."""
+    """How one center's slides look: absorbance of the dyes in R, G, B, their strengths, glass and noise."""
 
     name: str
     haematoxylin: tuple[float, float, float] = _HAEMATOXYLIN
@@ -36,10 +36,10 @@ class Scanner:
 def scanner(index):
     """Scanner number `index`: the same one in every cohort and patch set; number 0 is the nominal one."""
     if index == 0:
-        return Scanner("centre 0")
+        return Scanner("center 0")
     rng = np.random.RandomState(_FIRST_SCANNER + index)
     return Scanner(
-        f"centre {index}",
+        f"center {index}",
         haematoxylin=tuple(np.array(_HAEMATOXYLIN) + rng.uniform(-0.06, 0.06, 3)),
         eosin=tuple(np.array(_EOSIN) + rng.uniform(-0.06, 0.06, 3)),
         haematoxylin_strength=rng.uniform(0.75, 1.3),

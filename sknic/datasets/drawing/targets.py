@@ -1,4 +1,4 @@
-"""Who the patients of an embedded cohort are, what their slides look like, and how long they live."""
+"""Who the patients of a synthetic cohort are, what their slides look like, and how long they live."""
 
 import numpy as np
 import pandas as pd
@@ -13,11 +13,11 @@ _FOLLOW_UP_DAYS = (700.0, 3600.0)
 _SCORES = ("hotspot", "tumour_fraction")
 
 
-def draw_cohort(n_slides, shape, score, n_centres, max_slides_per_patient, random_state):
+def draw_cohort(n_slides, shape, score, n_centers, max_slides_per_patient, random_state):
     """Layouts and table of a cohort.
 
-    Patients have 1 to `max_slides_per_patient` slides, one growth pattern and one centre; the patterns take turns, and
-    centres take turns within each pattern. Tumour fraction, share of hot cells and their clustering are the patient's,
+    Patients have 1 to `max_slides_per_patient` slides, one growth pattern and one center; the patterns take turns, and
+    centers take turns within each pattern. Tumour fraction, share of hot cells and their clustering are the patient's,
     with some scatter from slide to slide. Survival is Weibull with shape 1.3 and hazard
 
         exp(1.2 * [pattern is replacement] + 0.8 * z),
@@ -30,13 +30,13 @@ def draw_cohort(n_slides, shape, score, n_centres, max_slides_per_patient, rando
     layouts : list of TissueLayout
     table : DataFrame
         One row a slide; columns slide, patient, score, hotspot, tumour_fraction, hot_fraction, stroma_fraction,
-        pattern, time (days), event, centre (number), seed.
+        pattern, time (days), event, center (number), seed.
     """
     if n_slides < 1:
         raise ValueError(f"n_slides={n_slides}: expected at least 1")
     if score not in _SCORES:
         raise ValueError(f"score={score!r}: expected one of {_SCORES}")
-    patients = _draw_patients(n_slides, n_centres, max_slides_per_patient, random_state)
+    patients = _draw_patients(n_slides, n_centers, max_slides_per_patient, random_state)
     layouts, rows = [], []
     for patient in patients.itertuples():
         for _ in range(patient.n_slides):
@@ -49,7 +49,7 @@ def draw_cohort(n_slides, shape, score, n_centres, max_slides_per_patient, rando
     return layouts, draw_survival(table, random_state)
 
 
-def _draw_patients(n_slides, n_centres, max_slides_per_patient, rng):
+def _draw_patients(n_slides, n_centers, max_slides_per_patient, rng):
     sizes = []
     while sum(sizes) < n_slides:
         sizes.append(min(1 + rng.binomial(max_slides_per_patient - 1, 0.3), n_slides - sum(sizes)))
@@ -58,7 +58,7 @@ def _draw_patients(n_slides, n_centres, max_slides_per_patient, rng):
         {
             "n_slides": sizes,
             "pattern": np.take(PATTERNS, order % len(PATTERNS)),
-            "centre": order // len(PATTERNS) % n_centres,
+            "center": order // len(PATTERNS) % n_centers,
             "tumour_fraction": rng.uniform(0.10, 0.28, len(sizes)),
             "hot_share": rng.uniform(0.06, 0.24, len(sizes)),
             "clustering": rng.uniform(0.0, 1.0, len(sizes)),
@@ -82,7 +82,7 @@ def _row(number, patient, layout, seed):
         "hot_fraction": layout.hot_fraction,
         "stroma_fraction": layout.stroma_fraction,
         "pattern": patient.pattern,
-        "centre": patient.centre,
+        "center": patient.center,
         "seed": seed,
     }
 

@@ -38,9 +38,9 @@ def fat():
     step = 92
     n = SIDE // step
     pitch = SIDE / n
-    centres = (np.stack(np.mgrid[:n, :n], -1).reshape(-1, 2) + rng.uniform(0.1, 0.9, (n * n, 2))) * pitch
+    centers = (np.stack(np.mgrid[:n, :n], -1).reshape(-1, 2) + rng.uniform(0.1, 0.9, (n * n, 2))) * pitch
     points = np.stack(np.mgrid[0:SIDE:2, 0:SIDE:2], -1).reshape(-1, 2)
-    nearest, _ = cKDTree(centres % SIDE, boxsize=SIDE).query(points, k=2)
+    nearest, _ = cKDTree(centers % SIDE, boxsize=SIDE).query(points, k=2)
     gap = (nearest[:, 1] - nearest[:, 0]).reshape(SIDE // 2, SIDE // 2)
     membrane = np.exp(-((gap / 5.0) ** 2))
     return np.clip(map_coordinates(membrane, np.mgrid[:SIDE, :SIDE] / 2, order=1, mode="grid-wrap"), 0, 1).astype(
