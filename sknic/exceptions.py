@@ -94,6 +94,14 @@ class ModelFileError(SknicError):
     """A file is no saved estimator, or is damaged."""
 
 
+class ProvenanceError(SknicError, ValueError):
+    """Grids of different encoders, um/px, patch sizes or strides meet in one model."""
+
+
+class EmptyGridError(SknicError, ValueError):
+    """A grid has no cell: no tissue was found on its slide."""
+
+
 class MissingDependencyError(SknicError, ImportError):
     """An optional package is needed; the message says which extra installs it."""
 
@@ -116,6 +124,10 @@ class SlideFailureWarning(SknicWarning):
 
 class CollapseWarning(SknicWarning):
     """An encoder's embeddings have collapsed: it did not learn."""
+
+
+class ProvenanceWarning(SknicWarning):
+    """Grids of a known encoder are mixed with grids that do not say theirs."""
 
 
 class CacheError(SknicError):

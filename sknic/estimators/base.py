@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import partial
 from inspect import signature
@@ -12,14 +11,13 @@ from typing import ClassVar
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import Callback
 from torch import nn
 from torch.utils.data import DataLoader
 
 from sknic.estimators.crops import (
     MAX_CANVAS,
-    ArrayGrid,
     Canvas,
     CohortBatches,
     SpreadCrops,
@@ -28,6 +26,7 @@ from sknic.estimators.crops import (
 )
 from sknic.estimators.files import write_estimator
 from sknic.estimators.network import MIN_VALID_CANVAS, GridCNN
+from sknic.estimators.reading import read_grids
 from sknic.exceptions import TrainingInterrupted
 from sknic.learning.device import DEVICE, resolve_device, torch_threads
 from sknic.learning.net import history, restore, train
@@ -46,7 +45,7 @@ from sknic.learning.params import (
 )
 from sknic.learning.randomness import make_random
 from sknic.learning.schedule import Plateau
-from sknic.learning.split import split
+from sknic.learning.split import check_groups, split
 
 MIN_PATIENTS_TO_SPLIT = 4
 VALIDATION_CROPS = 3
@@ -72,65 +71,6 @@ RULES: dict[str, Rule] = {
     "random_state": seed,
     "verbose": level,
 }
-
-
-def read_grids(estimator, X, *, reset):
-    """Read X of an estimator into a list of grids, and check the number of channels.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Gets `n_features_in_` (C) when `reset`; must have it otherwise.
-    X : sequence or 1-D object array of Grids or (C, rows, columns) arrays, 4-D array, or 2-D table (n, C)
-        A row of a table is a grid of one cell.
-    reset : bool
-
-    Raises
-    ------
-    ValueError
-        For an item that is no grid, not finite, or of another number of channels.
-    """
-    if not _holds_grids(X):
-        table = validate_data(estimator, X, dtype=np.float32, reset=reset)
-        cell = np.zeros((1, 2), np.int32)
-        return [ArrayGrid(row[None], cell, (1, 1)) for row in table]
-    grids = [_as_grid(item, index) for index, item in enumerate(X)]
-    if reset:
-        estimator.n_features_in_ = grids[0].code_size
-    for index, grid in enumerate(grids):
-        if grid.code_size != estimator.n_features_in_:
-            raise ValueError(
-                f"X[{index}] has {grid.code_size} features, but {type(estimator).__name__} is expecting "
-                f"{estimator.n_features_in_} features as input"
-            )
-    return grids
-
-
-def _holds_grids(X):
-    if isinstance(X, np.ndarray) and X.ndim == 4:
-        return True
-    if not hasattr(X, "__len__") or not hasattr(X, "__iter__") or getattr(X, "ndim", 1) != 1:
-        return False
-    return any(_is_grid_or_slide(item) for item in X)
-
-
-def _is_grid_or_slide(item):
-    return item is None or isinstance(item, str | os.PathLike) or hasattr(item, "cells") or np.ndim(item) == 3
-
-
-def _as_grid(item, index):
-    if hasattr(item, "cells"):
-        return item
-    if np.ndim(item) != 3:
-        raise ValueError(
-            f"X[{index}] is {type(item).__name__}; give a Grid or an array (C, rows, columns). SlideCompressor makes "
-            "grids of slides"
-        )
-    array = np.asarray(item)
-    array = array if array.dtype == np.float16 else array.astype(np.float32)
-    if not np.isfinite(array).all():
-        raise ValueError(f"X[{index}] contains NaN or infinity")
-    return ArrayGrid.of_array(array)
 
 
 def _as_is(batch):
@@ -216,7 +156,7 @@ class GridEstimator(BaseEstimator):
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         grids = read_grids(self, X, reset=True)
-        check_consistent_length(grids, *([] if groups is None else [groups]))
+        check_groups(groups, len(grids))
         if len(grids) < 2:
             raise ValueError("n_samples=1: 1 sample cannot train a network; give 2 grids or more")
         return grids
@@ -275,7 +215,7 @@ class GridEstimator(BaseEstimator):
         self.history_ = history(net)
 
     def _split(self, n, groups, strata, random):
-        n_patients = n if groups is None else len(np.unique(np.asarray(groups)))
+        n_patients = n if groups is None else len(np.unique(check_groups(groups, n)))
         if not self.validation_fraction or n_patients < MIN_PATIENTS_TO_SPLIT:
             return np.arange(n), np.arange(0)
         return split(n, self.validation_fraction, groups=groups, stratify=strata, random_state=random)

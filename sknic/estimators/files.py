@@ -127,4 +127,5 @@ def _encode(value):
 
 
 def _decode(value):
-    return np.array(value["values"], dtype=value["dtype"]) if isinstance(value, dict) else value
+    is_array = isinstance(value, dict) and set(value) == {"dtype", "values"}
+    return np.array(value["values"], dtype=value["dtype"]) if is_array else value

@@ -1,6 +1,7 @@
 """Training and validation sets, drawn by patient and stratified."""
 
 import numpy as np
+import pandas as pd
 
 from sknic.exceptions import DegenerateDataError
 from sknic.learning.randomness import make_random
@@ -11,6 +12,45 @@ def quantile_bins(values, n_bins=4):
     values = np.asarray(values, dtype=float)
     edges = np.unique(np.quantile(values, np.linspace(0, 1, n_bins + 1)[1:-1]))
     return np.searchsorted(edges, values, side="right")
+
+
+def check_groups(groups, n_samples):
+    """Return the number of each sample's group, int (n,), in the order of their names; None stays None.
+
+    Parameters
+    ----------
+    groups : array-like (n,) or None
+        Patient or source of each sample: all text, or all numbers.
+    n_samples : int
+        Number of samples.
+
+    Returns
+    -------
+    int array (n,) or None
+        Numbers from 0.
+
+    Raises
+    ------
+    ValueError
+        When there are more or fewer, when one is missing, or when text is mixed with something else.
+    """
+    if groups is None:
+        return None
+    if np.ndim(groups) != 1 or len(groups) != n_samples:
+        raise ValueError(f"groups: expected one per sample, shape ({n_samples},); found shape {np.shape(groups)}")
+    values = np.empty(n_samples, dtype=object)
+    values[:] = list(groups)
+    missing = np.flatnonzero(pd.isna(values))
+    if len(missing):
+        first = missing[0]
+        raise ValueError(
+            f"groups[{first}]={values[first]!r}: expected a group for each sample; "
+            f"{len(missing)} of {n_samples} missing"
+        )
+    if len({isinstance(value, str) for value in values}) > 1:
+        types = ", ".join(sorted({type(value).__name__ for value in values}))
+        raise ValueError(f"groups: expected all text or all numbers; found {types}")
+    return np.unique(values, return_inverse=True)[1]
 
 
 def split(n_samples, fraction, *, groups=None, stratify=None, random_state=None):
@@ -41,7 +81,8 @@ def split(n_samples, fraction, *, groups=None, stratify=None, random_state=None)
     """
     if not 0 < fraction < 1:
         raise ValueError(f"fraction={fraction}: expected a number above 0 and below 1")
-    _, groups = np.unique(np.arange(n_samples) if groups is None else np.asarray(groups), return_inverse=True)
+    groups = np.arange(n_samples) if groups is None else check_groups(groups, n_samples)
+    _, groups = np.unique(groups, return_inverse=True)
     n_groups = groups.max() + 1
     if n_groups < 2:
         raise DegenerateDataError(f"{n_groups} patient(s) cannot be split in two; give two or more")

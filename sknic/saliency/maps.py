@@ -12,8 +12,9 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from sknic.estimators import GridCNN
-from sknic.estimators.base import GridEstimator, read_grids
+from sknic.estimators.base import GridEstimator
 from sknic.estimators.crops import Canvas, spread_windows
+from sknic.estimators.reading import read_grids
 from sknic.grids import orient
 
 if TYPE_CHECKING:

@@ -1,11 +1,12 @@
 """Validation sets: no patient on both sides, and each class gives its share."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from sknic.exceptions import DegenerateDataError
 from sknic.learning.randomness import make_random
-from sknic.learning.split import quantile_bins, split
+from sknic.learning.split import check_groups, quantile_bins, split
 
 
 def test_a_patient_is_never_on_both_sides():
@@ -47,3 +48,30 @@ def test_quantile_bins_are_even_and_survive_ties():
 
 def test_no_seed_draws_afresh():
     assert make_random(None).randint(2**31 - 1) != make_random(None).randint(2**31 - 1)
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        (["a", None, "b"], r"groups\[1\]=None: expected a group for each sample; 1 of 3 missing"),
+        ([1.0, np.nan, np.nan], r"groups\[1\]=nan: .* 2 of 3 missing"),
+        (pd.array([1, pd.NA, 2], dtype="Int64"), r"groups\[1\]=<NA>"),
+        (pd.Series(["a", "b", pd.NA], dtype="string"), r"groups\[2\]=<NA>"),
+        (pd.to_datetime(pd.Series(["2020-01-01", None, "2020-01-02"])), r"groups\[1\]=NaT"),
+        (["a", 1, "b"], "groups: expected all text or all numbers; found int, str"),
+        (np.array(["a", 1.5, "b"], dtype=object), "found float, str"),
+        ([1, 2], r"groups: expected one per sample, shape \(3,\); found shape \(2,\)"),
+        ([[1], [2], [3]], r"found shape \(3, 1\)"),
+    ],
+)
+def test_groups_that_do_not_name_one_patient_for_each_sample_are_refused(groups, message):
+    with pytest.raises(ValueError, match=message):
+        split(3, 0.5, groups=groups)
+
+
+@pytest.mark.parametrize(
+    "groups",
+    [["b", "a", "b"], np.array([2, 1, 2]), pd.Categorical(["y", "x", "y"]), pd.Series([2.5, 1, 2.5]), (7, 3, 7)],
+)
+def test_groups_of_any_form_are_numbered_in_the_order_of_their_names(groups):
+    assert check_groups(groups, 3).tolist() == [1, 0, 1]

@@ -1,0 +1,192 @@
+"""What an estimator is given: grids of any form, finite, with tissue, and all made in the same way."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+from sklearn.utils.validation import validate_data
+
+from sknic.estimators.crops import ArrayGrid
+from sknic.exceptions import EmptyGridError, ProvenanceError, ProvenanceWarning
+
+# Nominal and true um/px of scanners differ by less; the um/px that people choose, by more.
+MPP_TOLERANCE = 0.05
+_WORDS = {"encoder": "encoder", "mpp": "um/px", "patch_size": "patch size", "stride": "stride"}
+
+
+def read_grids(estimator, X, *, reset):
+    """Read X of an estimator into a list of grids, and check them.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Gets `n_features_in_` (C) and `provenance_` when `reset`; must have them otherwise.
+    X : sequence or 1-D object array of Grids or (C, rows, columns) arrays, 4-D array, or 2-D table (n, C)
+        Grids of any size. A row of a table is a grid of one cell.
+    reset : bool
+        Whether the estimator is being fitted.
+
+    Returns
+    -------
+    list
+        Objects with `embeddings`, `cells`, `shape`, `code_size` and `orientations`.
+
+    Raises
+    ------
+    ValueError
+        For an item that is not a grid, not finite, or of another number of channels.
+    EmptyGridError
+        For a Grid without a single cell.
+    ProvenanceError
+        For grids of different encoders, um/px, patch sizes or strides.
+    """
+    if not _holds_grids(X):
+        if reset:
+            estimator.provenance_ = None
+        table = validate_data(estimator, X, dtype=np.float32, reset=reset)
+        cell = np.zeros((1, 2), np.int32)
+        return [ArrayGrid(row[None], cell, (1, 1)) for row in table]
+    grids = [_as_grid(item, index) for index, item in enumerate(X)]
+    if reset:
+        estimator.n_features_in_ = grids[0].code_size
+    for index, grid in enumerate(grids):
+        if grid.code_size != estimator.n_features_in_:
+            raise ValueError(
+                f"X[{index}] has {grid.code_size} features, but {type(estimator).__name__} is expecting "
+                f"{estimator.n_features_in_} features as input"
+            )
+    known = None if reset else getattr(estimator, "provenance_", None)
+    seen = common_provenance(grids, known, "the grids that the model was fitted on" if known else None)
+    if reset:
+        estimator.provenance_ = seen
+    _check_content(grids)
+    return grids
+
+
+def common_provenance(grids, known=None, whose=None):
+    """Return what all grids agree on: their encoder's fingerprint, um/px, patch size and stride.
+
+    What a grid does not say is not compared, except that a grid of an unknown encoder beside one of a known encoder is
+    warned of. Arrays, and grids that say nothing at all, are left out.
+
+    Parameters
+    ----------
+    grids : list of grids
+        Grids to compare.
+    known : dict, optional
+        What they have to agree with, from an earlier call.
+    whose : str, optional
+        Description of where `known` comes from, for the message.
+
+    Returns
+    -------
+    dict or None
+        Keys "encoder", "mpp", "patch_size" and "stride", None where no grid says it; None without any such grid.
+
+    Raises
+    ------
+    ProvenanceError
+        When two of them differ.
+
+    Warns
+    -----
+    ProvenanceWarning
+        When some encoders are known and others are not.
+    """
+    common = dict(known or {})
+    sources = dict.fromkeys(common, whose)
+    unnamed = whose if known and known["encoder"] is None else None
+    for index, grid in enumerate(grids):
+        said = provenance(grid)
+        if said is None:
+            continue
+        name = name_of(grid, index)
+        if said["encoder"] is None:
+            unnamed = unnamed or name
+        for key, value in said.items():
+            if value is None or common.get(key) is None:
+                common[key], sources[key] = (common.get(key), sources.get(key)) if value is None else (value, name)
+            elif not _equal(key, value, common[key]):
+                raise ProvenanceError(
+                    f"{_WORDS[key]} {_short(value)} of {name} is not {_short(common[key])} of {sources[key]}: "
+                    "one model needs grids of one encoder, um/px, patch size and stride"
+                )
+    if unnamed and common.get("encoder"):
+        warnings.warn(
+            f"{unnamed}: the file does not say its encoder, while that of {sources['encoder']} is "
+            f"{_short(common['encoder'])}; embeddings of two encoders must not be mixed",
+            ProvenanceWarning,
+            stacklevel=2,
+        )
+    return common or None
+
+
+def provenance(grid):
+    """Return how a grid was made, a dict as `common_provenance` gives it; None for what says nothing at all."""
+    said = {
+        "encoder": getattr(grid, "fingerprint", None) or None,
+        "mpp": getattr(grid, "mpp", None),
+        "patch_size": getattr(grid, "patch_size", None),
+        "stride": getattr(grid, "stride", None),
+    }
+    return said if any(value is not None for value in said.values()) else None
+
+
+def name_of(grid, index):
+    """Return the words for a grid in messages: its file, its slide, or its place in X."""
+    place = getattr(grid, "path", None) or getattr(grid, "slide", None)
+    return f"X[{index}]" if place is None else f"X[{index}] ({Path(place).name})"
+
+
+def _equal(key, value, other):
+    return abs(value - other) <= MPP_TOLERANCE * other if key == "mpp" else value == other
+
+
+def _short(value):
+    return f"{value[:12]}..." if isinstance(value, str) and len(value) > 16 else str(value)
+
+
+def _check_content(grids):
+    empty = [
+        name_of(grid, index)
+        for index, grid in enumerate(grids)
+        if not isinstance(grid, ArrayGrid) and len(grid.cells) == 0
+    ]
+    if empty:
+        more = f" and {len(empty) - 5} more" if len(empty) > 5 else ""
+        raise EmptyGridError(f"no tissue cell in {', '.join(empty[:5])}{more}; leave out slides without tissue")
+    for index, grid in enumerate(grids):
+        if not all(_finite(version.embeddings) for version in grid.orientations):
+            raise ValueError(f"{name_of(grid, index)} contains NaN or infinity")
+
+
+def _finite(embeddings, rows=1 << 16):
+    """Whether all numbers are finite; in parts, for the array may be a map of a large file."""
+    return all(np.isfinite(embeddings[i : i + rows]).all() for i in range(0, len(embeddings), rows))
+
+
+def _holds_grids(X):
+    if isinstance(X, np.ndarray) and X.ndim == 4:
+        return True
+    if not hasattr(X, "__len__") or not hasattr(X, "__iter__") or getattr(X, "ndim", 1) != 1:
+        return False
+    return any(_is_grid_or_slide(item) for item in X)
+
+
+def _is_grid_or_slide(item):
+    return item is None or isinstance(item, str | os.PathLike) or hasattr(item, "cells") or np.ndim(item) == 3
+
+
+def _as_grid(item, index):
+    if hasattr(item, "cells"):
+        return item
+    if np.ndim(item) != 3:
+        raise ValueError(
+            f"X[{index}] is {type(item).__name__}: expected a Grid or an array (C, rows, columns). SlideCompressor "
+            "makes grids of slides"
+        )
+    array = np.asarray(item)
+    return ArrayGrid.of_array(array if array.dtype == np.float16 else array.astype(np.float32))
