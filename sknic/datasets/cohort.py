@@ -15,6 +15,7 @@ from joblib import Parallel, delayed
 from tqdm.auto import tqdm
 
 from sknic.datasets.pyramid import read_description
+from sknic.datasets.table import need_cells, read_table, slide_paths, typed
 from sknic.exceptions import DatasetError
 from sknic.files.whole import whole_file
 
@@ -33,10 +34,10 @@ class Cohort:
     paths : list of str
         Slide files, in the order of the table's rows.
     table : DataFrame
-        One row a slide, at least ``slide`` and ``patient``; targets such as ``score``, ``pattern``, ``time`` (days)
+        One row per slide, at least ``slide`` and ``patient``; targets such as ``score``, ``pattern``, ``time`` (days)
         and ``event``.
     groups : dict of str to list of str
-        Of a mosaic cohort: the sources of its patches, by part; empty otherwise.
+        In a mosaic cohort, the sources of its patches, by part; empty otherwise.
     missing : list of str
         Slides or patients named by a table for which no slide file was found.
     tissue : list of uint8 array (rows, columns)
@@ -71,7 +72,7 @@ class Cohort:
         return outcome
 
     def column(self, name: str) -> pd.Series:
-        """A column of the table, one value a slide; DatasetError that names the columns there are where it is not."""
+        """A column of the table, one value per slide; DatasetError that names the columns there are where it is not."""
         if name not in self.table:
             raise DatasetError(f"this cohort has no column {name!r}; it has {list(self.table)}")
         return self.table[name]
@@ -91,7 +92,8 @@ def read_cohort(csv: str | Path) -> Cohort:
     ----------
     csv : str or Path
         Table with a column ``path`` (relative paths start at the table's folder) and any targets; ``slide`` defaults
-        to the file's stem and ``patient`` to the slide.
+        to the file's stem and ``patient`` to the slide. Both are read as text; a target is a number or a bool where
+        every cell is one, and text otherwise.
 
     Returns
     -------
@@ -102,17 +104,14 @@ def read_cohort(csv: str | Path) -> Cohort:
     DatasetError
         Where the table has no ``path``, or slides are missing: all are named.
     """
-    csv = Path(csv)
-    try:
-        table = pd.read_csv(csv, dtype={"path": str, "slide": str, "patient": str})
-    except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{csv}: cannot be read as a CSV table of slides ({error})") from error
-    if "path" not in table:
-        raise DatasetError(f"{csv}: expected a column 'path', found {list(table)}")
-    paths = [os.path.join(csv.parent, path) for path in table.pop("path")]
+    table = read_table(csv, ["path"])
+    paths = slide_paths(table, "path", csv)
     missing = [path for path in paths if not os.path.exists(path)]
     if missing:
         raise DatasetError(f"{csv}: {len(missing)} of {len(paths)} slides are missing: {shown(missing)}")
+    need_cells(table, [name for name in ("slide", "patient") if name in table], csv)
+    table = table.drop(columns="path").reset_index(drop=True)
+    table = table.apply(lambda column: column if column.name in ("slide", "patient") else typed(column))
     if "slide" not in table:
         table.insert(0, "slide", [Path(path).stem for path in paths])
     if "patient" not in table:
@@ -136,7 +135,7 @@ def write_slides(write, recipes, out_dir, suffix, n_jobs, verbose, title):
     verbose : int
         0: no progress bar.
     title : str
-        Of the progress bar.
+        Title of the progress bar.
 
     Returns
     -------

@@ -1,37 +1,63 @@
-"""Find the slide files that a table names, and say plainly which are not there."""
+"""Find slide files below a folder, and say plainly which of those that a table names are not there."""
 
+import os
 import warnings
 from pathlib import Path
-
-import pandas as pd
 
 from sknic.datasets.cohort import shown
 from sknic.exceptions import DatasetError, SlideFailureWarning
 
 SUFFIXES = (".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".scn", ".vms", ".vmu", ".bif", ".svslide", ".dcm", ".czi")
+# Folders that systems make: wastebaskets, indices and previews.
+_NOT_OURS = {"$recycle.bin", "system volume information", "__macosx", "@eadir", "lost+found"}
+
+
+def walk(folder, suffixes=SUFFIXES):
+    """Files with these suffixes below a folder, links to folders followed.
+
+    Hidden files and folders (`._case.tiff`, `.Trash-1000`) are left out. A folder that cannot be read is named in a
+    warning.
+
+    Parameters
+    ----------
+    folder : str or Path
+    suffixes : sequence of str, default=SUFFIXES
+        Lower case, with the dot.
+
+    Returns
+    -------
+    list of str
+        Sorted; a folder that several links lead to is walked once.
+    """
+    found, unreadable, seen = [], [], set()
+    for place, folders, files in os.walk(folder, followlinks=True, onerror=lambda e: unreadable.append(e.filename)):
+        real = os.path.realpath(place)
+        if real in seen:  # a link that leads back, or to a folder that was walked
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not _is_hidden(name))
+        paths = (os.path.join(place, name) for name in files if not _is_hidden(name))
+        found += [path for path in paths if path.lower().endswith(tuple(suffixes)) and os.path.isfile(path)]
+    if unreadable:
+        message = f"{len(unreadable)} folders could not be read, and their slides are left out: {shown(unreadable)}"
+        warnings.warn(message, SlideFailureWarning, stacklevel=2)
+    return sorted(found)
+
+
+def _is_hidden(name):
+    return name.startswith(".") or name.casefold() in _NOT_OURS
 
 
 def slide_files(slides_dir):
-    """All slide files below a folder: stem to path, sorted by stem; DatasetError where there is none."""
+    """Paths of all slides below a folder; DatasetError where there are none."""
     root = Path(slides_dir)
     if not root.is_dir():
         raise DatasetError(f"slides_dir={str(slides_dir)!r}: no such folder")
-    files = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    files = walk(root)
     if not files:
         raise DatasetError(f"slides_dir={str(slides_dir)!r}: no slides; expected files of {', '.join(SUFFIXES)}")
-    return {path.name[: -len(path.suffix)]: str(path) for path in files}
-
-
-def read_table(path, columns, text):
-    """A CSV with at least these columns, those in `text` read as str; DatasetError where that is not to be had."""
-    try:
-        table = pd.read_csv(path, dtype=dict.fromkeys(text, str), encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise DatasetError(f"{path}: cannot be read as a CSV table ({error})") from error
-    lacking = [name for name in columns if name not in table]
-    if lacking:
-        raise DatasetError(f"{path}: expected the columns {list(columns)}; {lacking} are missing")
-    return table
+    return files
 
 
 def report_missing(missing, on_missing, wanted, slides_dir):

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from sknic.datasets.cohort import Cohort
-from sknic.datasets.slide_files import read_table, report_missing, slide_files
+from sknic.datasets.slide_files import report_missing, slide_files
+from sknic.datasets.table import read_table, typed
 from sknic.exceptions import DatasetError
 
 ENDPOINTS = ("OS", "DSS", "DFI", "PFI")
@@ -64,13 +65,13 @@ def load_tcga_survival(
     if endpoint not in ENDPOINTS:
         raise ValueError(f"endpoint={endpoint!r}: expected one of {ENDPOINTS}")
     outcomes = _outcomes(cdr_csv, cancer, endpoint)
-    slides = read_table(slide_csv, ("FILENAME", "PATIENT"), text=("FILENAME", "PATIENT"))
+    slides = read_table(slide_csv, ("FILENAME", "PATIENT"))
     slides = slides[slides["PATIENT"].isin(outcomes.index)].drop_duplicates("FILENAME")
     if diagnostic_only:
         slides = slides[slides["FILENAME"].str.contains("-DX", regex=False)]
     if not len(slides):
         raise DatasetError(f"{slide_csv}: no slides of patients with a known {endpoint} in {cancer}")
-    paths = {stem.partition(".")[0]: path for stem, path in slide_files(slides_dir).items()}
+    paths = _by_name(slide_files(slides_dir), set(slides["FILENAME"]))
     there = slides["FILENAME"].isin(paths)
     missing = slides["FILENAME"][~there].tolist()
     report_missing(missing, on_missing, len(slides), slides_dir)
@@ -81,10 +82,25 @@ def load_tcga_survival(
     return Cohort([paths[name] for name in slides["FILENAME"]], table, missing=missing)
 
 
+def _by_name(files, wanted):
+    """Name of a slide (what stands before the first dot) to its file, for the slides that are wanted."""
+    found: dict[str, str] = {}
+    for path in files:
+        name = Path(path).name.partition(".")[0]
+        if name in wanted and name in found:
+            raise DatasetError(f"two files for the slide {name}: {found[name]} and {path}")
+        found[name] = path
+    return found
+
+
 def _outcomes(cdr_csv, cancer, endpoint):
     """cancer, time and event of each usable patient, by barcode."""
     columns = ("bcr_patient_barcode", "type", endpoint, f"{endpoint}.time", "Redaction")
-    table = read_table(cdr_csv, columns, text=("bcr_patient_barcode", "type", "Redaction"))
+    table = read_table(cdr_csv, columns)
+    for name in (endpoint, f"{endpoint}.time"):
+        table[name] = typed(table[name])
+        if table[name].dtype == object and table[name].notna().any():
+            raise DatasetError(f"{cdr_csv}: column {name!r} has cells that are not numbers")
     studies = _GROUPS.get(cancer, (cancer,)) if isinstance(cancer, str) else tuple(cancer)
     unknown = sorted(set(studies) - set(table["type"]))
     if unknown:

@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 from sknic.datasets.cohort import Cohort
-from sknic.datasets.slide_files import read_table, report_missing, slide_files
+from sknic.datasets.slide_files import report_missing, slide_files
+from sknic.datasets.table import need_cells, read_table, typed
 from sknic.exceptions import DatasetError
 
 _SCORES = ("mitosis_score", "molecular_score")
@@ -37,7 +38,9 @@ def load_tupac16(slides_dir: str | Path, truth_csv: str | Path, *, on_missing: s
     DatasetError
         No slides, a malformed table, several slides of one id, or missing slides: all are named.
     """
-    truth = read_table(truth_csv, ("id", *_SCORES), text=("id",))
+    truth = read_table(truth_csv, ("id", *_SCORES))
+    need_cells(truth, ["id"], truth_csv)
+    truth[list(_SCORES)] = truth[list(_SCORES)].apply(typed)
     if truth["id"].duplicated().any():
         raise DatasetError(f"{truth_csv}: ids occur twice: {sorted(set(truth['id'][truth['id'].duplicated()]))}")
     unscored = truth[list(_SCORES)].isna().any(axis=1)
@@ -58,7 +61,8 @@ def load_tupac16(slides_dir: str | Path, truth_csv: str | Path, *, on_missing: s
 def _by_id(files, ids):
     """id to (stem, path): the digits that end a stem name its id."""
     ids, found = set(ids), {}
-    for stem, path in files.items():
+    for path in files:
+        stem = Path(path).stem
         match = re.search(r"(\d+)$", stem)
         if match is None or match[1] not in ids:
             continue

@@ -146,7 +146,7 @@ def test_slide_and_patient_default_to_the_file(tmp_path):
 
 @pytest.mark.parametrize(
     "text, message",
-    [("slide\na\n", "column 'path'"), ("path\nabsent.tiff\n", "absent.tiff"), ("", "cannot be read")],
+    [("slide\na\n", "column 'path'"), ("path\nabsent.tiff\n", "absent.tiff"), ("", "the file is empty")],
 )
 def test_a_bad_table_of_slides_is_named(tmp_path, text, message):
     (tmp_path / "slides.csv").write_text(text)

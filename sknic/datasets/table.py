@@ -1,0 +1,248 @@
+"""One reader for tables of slides: CSV of any common encoding and separator, or Excel; every cell is text."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import difflib
+import io
+import os
+import re
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sknic.exceptions import DatasetError
+
+TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx")
+# Texts that stand for an empty cell.
+MISSING = frozenset(
+    ("", "#N/A", "#NA", "#NULL!", "#VALUE!", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null")
+)
+
+_SAVE_AS_CSV = "save it as CSV (in Excel: Save As, 'CSV UTF-8')"
+_SIGNATURES = {
+    b"\xd0\xcf\x11\xe0": f"is an old Excel file (.xls); {_SAVE_AS_CSV}",
+    b"\x89HDF": "is an HDF5 file, such as a grid, not a table",
+    b"%PDF": "is a PDF, not a table",
+    b"\x1f\x8b": "is compressed by gzip; unpack it first",
+    b"II*\0": "is a TIFF image, not a table",
+    b"MM\0*": "is a TIFF image, not a table",
+    b"\x89PNG": "is an image, not a table",
+    b"\xff\xd8\xff": "is an image, not a table",
+    b"SQLite format": "is a database, not a table",
+    b"version https://git-lfs": "is a Git LFS pointer, not the table itself; run `git lfs pull`",
+}
+_INVISIBLE = dict.fromkeys(map(ord, "\ufeff\u200b\u200e\u200f"))
+
+
+def read_table(path: str | Path, columns: Any = ()) -> pd.DataFrame:
+    """Read a table as text.
+
+    UTF-8 with or without a byte order mark, UTF-16 and Windows-1252 are recognized, and so are comma, semicolon and
+    tab. Excel files (.xlsx) are read where openpyxl is installed. Nothing is converted: "007" stays "007".
+
+    Parameters
+    ----------
+    path : str or Path
+        File of the table.
+    columns : sequence of str, default=()
+        Columns that must be there.
+
+    Returns
+    -------
+    DataFrame
+        Cells as stripped str. The index is the row in the file: the header is row 1.
+
+    Raises
+    ------
+    DatasetError
+        The file is not a table, or a column is missing: the message says what it is, or which columns there are.
+    """
+    rows = _rows(Path(path))
+    if not rows:
+        raise DatasetError(f"{path}: the table is empty")
+    header, *body = [[_clean(cell) for cell in row] for row in rows]
+    while header and not header[-1] and not any(any(row[len(header) - 1 :]) for row in body):
+        header.pop()  # separators at the ends of lines
+    for number, row in enumerate(body, 2):
+        if any(row[len(header) :]):
+            raise DatasetError(f"{path}: row {number} has {len(row)} cells, but the header has {len(header)} columns")
+    cells = [(row + [""] * len(header))[: len(header)] for row in body]
+    table = pd.DataFrame(cells, columns=header, index=pd.RangeIndex(2, len(cells) + 2), dtype=object)
+    table = table[[any(row) for row in cells]]
+    for column in columns:
+        need_column(table, column, path)
+    if table.empty:
+        raise DatasetError(f"{path}: the table has a header but no rows")
+    return table
+
+
+def need_column(table: pd.DataFrame, column: str, path: str | Path) -> None:
+    """Raise DatasetError, with the nearest name and all names, unless the table has this column exactly once."""
+    names = list(table.columns)
+    if names.count(column) == 1:
+        return
+    if names.count(column) > 1:
+        raise DatasetError(f"{path} has {names.count(column)} columns named {column!r}; rename all but one")
+    folded = {name.casefold(): name for name in names}
+    close = difflib.get_close_matches(column.casefold().strip(), folded, n=1, cutoff=0.6)
+    hint = f" Did you mean {folded[close[0]]!r}?" if close else ""
+    raise DatasetError(f"{path} has no column {column!r}; it has {', '.join(map(repr, names))}.{hint}")
+
+
+def need_cells(table: pd.DataFrame, columns: Any, path: str | Path) -> None:
+    """Raise DatasetError that names column and row unless these columns have a value in every row."""
+    for column in columns:
+        empty = table[column].isin(MISSING)
+        if empty.any():
+            row, n = table.index[empty][0], empty.sum()
+            value = table.loc[row, column]
+            stands = f" ({value!r} stands for a missing value)" if value else ""
+            more = f" and {n - 1} more" if n > 1 else ""
+            raise DatasetError(
+                f"{path}: column {column!r} is empty in row {row}{more}{stands}; fill in or remove the row"
+            )
+
+
+def typed(column: pd.Series) -> pd.Series:
+    """A column as numbers or bools where every cell is one and no text is lost by it; as text otherwise.
+
+    Codes for a missing value become NaN. "01", "1e400" and integers of more than 15 digits are names, not numbers.
+    """
+    missing = column.isin(MISSING)
+    known = column[~missing]
+    if known.empty:
+        return column.mask(missing)
+    if known.isin(["True", "False", "TRUE", "FALSE"]).all() and not missing.any():
+        return known.str.casefold() == "true"
+    if known.str.fullmatch(r"[+-]?(0|[1-9]\d{0,14})(\.\d+)?([eE][+-]?\d{1,2})?|[+-]?\.\d+|[+-]?inf").all():
+        return pd.to_numeric(column.mask(missing))
+    return column.mask(missing)
+
+
+def resolve_path(text: str, folder: str | Path) -> str:
+    """The file that a cell names: relative ones start at the table's folder.
+
+    Parameters
+    ----------
+    text : str
+        Cell of a table. ``~``, backslashes, ``file://`` and either form of composed letters (NFC, NFD) are understood.
+    folder : str or Path
+        Folder of the table.
+
+    Returns
+    -------
+    str
+        Of the forms the one that exists; otherwise the path as written, absolute or below the folder.
+
+    Raises
+    ------
+    DatasetError
+        The cell is a number or a path of Windows that does not exist here.
+    """
+    written = os.path.expanduser(text.removeprefix("file://").strip("\"'"))
+    forms = dict.fromkeys(
+        unicodedata.normalize(form, slashes)
+        for slashes in (written, written.replace("\\", "/"))
+        for form in ("NFC", "NFD")
+    )
+    paths = [os.path.join(folder, form) for form in (written, *forms)]
+    for path in paths:
+        if os.path.exists(path):
+            return path
+    if re.fullmatch(r"[+-]?\d+([.,]\d+)?", text):
+        raise DatasetError(f"{text!r} is a number, not the name of a file; is this the right column?")
+    if os.name != "nt" and re.match(r"[A-Za-z]:[\\/]|\\\\", text):
+        raise DatasetError(f"{text!r} is a path of Windows, which does not exist on this computer")
+    return os.path.join(folder, written.replace("\\", "/") if os.name != "nt" else written)
+
+
+def slide_paths(table: pd.DataFrame, column: str, path: str | Path) -> list[str]:
+    """Files that a column names, one per row; DatasetError that names column and row of a cell that cannot be one."""
+    need_cells(table, [column], path)
+    folder, paths = Path(path).parent, []
+    for row, text in table[column].items():
+        try:
+            paths.append(resolve_path(text, folder))
+        except DatasetError as error:
+            raise DatasetError(f"{path}: column {column!r}, row {row}: {error}") from None
+    return paths
+
+
+def _rows(path):
+    """Rows of cells; the first one is the header."""
+    if path.is_dir():
+        raise DatasetError(f"{path}: expected a table, found a folder")
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise DatasetError(f"{path}: no such file") from None
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read: {error.strerror}") from error
+    if data.startswith(b"PK\x03\x04"):
+        return _excel_rows(path)
+    text = _decode(data, path)
+    separator, text = _separator(text)
+    try:
+        return list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
+    except csv.Error as error:
+        raise DatasetError(f"{path}: a quotation mark is not closed, or a cell is too long ({error})") from error
+
+
+def _excel_rows(path):
+    try:
+        import openpyxl
+    except ImportError:
+        raise DatasetError(f"{path}: is an Excel file; {_SAVE_AS_CSV}, or pip install openpyxl") from None
+    try:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        return [["" if cell is None else str(cell) for cell in row] for row in book.active.values]
+    except Exception as error:  # openpyxl raises whatever its parts raise
+        raise DatasetError(f"{path}: is a zip archive or a damaged Excel file; {_SAVE_AS_CSV}") from error
+
+
+def _decode(data, path):
+    for signature, what in _SIGNATURES.items():
+        if data.startswith(signature):
+            raise DatasetError(f"{path}: {what}")
+    if not data.strip(b" \t\r\n\0\xef\xbb\xbf\xff\xfe"):
+        raise DatasetError(f"{path}: the file is empty")
+    if re.match(rb"\s*(<!doctype|<html|<\?xml)", data[:200], re.IGNORECASE):
+        raise DatasetError(f"{path}: is a web page (HTML), not a table; was it downloaded without logging in?")
+    for encoding in _encodings(data):
+        try:
+            text = data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if not re.search(r"[\x00-\x08\x0e-\x1f]", text[:100_000]):
+            return text.removeprefix("\ufeff")
+    raise DatasetError(f"{path}: is a binary file, not a table in UTF-8, UTF-16 or Windows-1252")
+
+
+def _encodings(data):
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return ["utf-16"]
+    low, high = data[0:200:2], data[1:200:2]
+    if max(low.count(0), high.count(0)) > len(low) / 2:
+        return ["utf-16-le" if high.count(0) > low.count(0) else "utf-16-be"]
+    return ["utf-8-sig", "cp1252"]
+
+
+def _separator(text):
+    """The separator that the header uses most outside quotes, and the text without Excel's line ``sep=;``."""
+    first, _, rest = text.lstrip("\r\n").partition("\n")
+    stated = re.fullmatch(r"\"?sep=(.)\"?\s*", first)
+    if stated:
+        return stated[1], rest
+    bare = re.sub(r'"[^"]*"', "", first)
+    separator = max(",;\t", key=bare.count)
+    # One column: nothing separates, and a comma belongs to a name.
+    return separator if separator in bare else "\x1f", text.lstrip("\r\n")
+
+
+def _clean(cell):
+    """Without what is not seen: spaces at the ends, marks of no width, the two ways to write an accent."""
+    return unicodedata.normalize("NFC", cell.translate(_INVISIBLE)).strip()

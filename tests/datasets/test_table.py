@@ -1,0 +1,131 @@
+import os
+import unicodedata
+
+import pandas as pd
+import pytest
+
+from sknic.datasets.slide_files import walk
+from sknic.datasets.table import read_table, resolve_path, slide_paths, typed
+from sknic.exceptions import DatasetError, SlideFailureWarning
+
+ROWS = [["path", "patient", "score"], ["a.tiff", "007", "0,5"], ["Müller.tiff", "7", "1"]]
+
+
+def write(path, rows=ROWS, separator=";", encoding="utf-8"):
+    path.write_bytes("\n".join(separator.join(row) for row in rows).encode(encoding))
+    return path
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"])
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_every_encoding_and_separator_gives_the_same_text(encoding, separator, tmp_path):
+    table = read_table(write(tmp_path / "t.csv", separator=separator, encoding=encoding))
+    assert [list(table), *table.to_numpy().tolist()] == ROWS
+    assert list(table.index) == [2, 3]
+
+
+def test_commas_quotes_blank_lines_and_the_separator_that_excel_states(tmp_path):
+    (tmp_path / "t.csv").write_text('sep=,\r\n path ,label\r\n"a, b.tiff", "01"\r\n\r\n c.tiff,1 \r\n', "utf-8")
+    table = read_table(tmp_path / "t.csv")
+    assert table["path"].tolist() == ["a, b.tiff", "c.tiff"]
+    assert table["label"].tolist()[1] == "1"
+    assert table.index.tolist() == [2, 4]
+
+
+def test_a_comma_in_a_table_of_one_column_belongs_to_the_name(tmp_path):
+    (tmp_path / "t.csv").write_text("path\na, b.tiff\n")
+    assert read_table(tmp_path / "t.csv")["path"].tolist() == ["a, b.tiff"]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "is empty"),
+        (b"\xef\xbb\xbf\r\n", "is empty"),
+        (b"path,label\n", "no rows"),
+        (b"\xd0\xcf\x11\xe0rest", "old Excel"),
+        (b"PK\x03\x04rest", "Excel"),
+        (b"<!DOCTYPE html><p>login", "HTML"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+        (b"\x89HDF\r\n", "HDF5"),
+        (bytes(range(256)), "binary"),
+        (b"path,label\na.svs,1,2\n", "row 2 has 3 cells"),
+    ],
+)
+def test_what_is_not_a_table_is_named(data, message, tmp_path):
+    (tmp_path / "t.csv").write_bytes(data)
+    with pytest.raises(DatasetError, match=message):
+        read_table(tmp_path / "t.csv")
+
+
+def test_a_missing_column_is_answered_by_the_nearest_and_all(tmp_path):
+    with pytest.raises(DatasetError, match=r"no column 'Patients'; it has 'path', .*Did you mean 'patient'"):
+        read_table(write(tmp_path / "t.csv"), ["Patients"])
+    doubled = [["path", "path"], ["a", "b"]]
+    with pytest.raises(DatasetError, match="2 columns named 'path'"):
+        read_table(write(tmp_path / "t.csv", doubled), ["path"])
+
+
+@pytest.mark.parametrize("cell", ["", "NaN", "NA", "#N/A"])
+def test_an_empty_path_is_named_with_column_and_row(cell, tmp_path):
+    table = read_table(write(tmp_path / "t.csv", [["path", "y"], ["a.svs", "1"], [cell, "2"]]))
+    with pytest.raises(DatasetError, match="column 'path' is empty in row 3"):
+        slide_paths(table, "path", tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize(("cell", "message"), [("1001", "is a number"), (r"C:\slides\a.svs", "Windows")])
+def test_a_path_that_cannot_be_one_here_is_named(cell, message, tmp_path):
+    table = read_table(write(tmp_path / "t.csv", [["path", "y"], [cell, "1"]]))
+    with pytest.raises(DatasetError, match=f"column 'path', row 2: .*{message}"):
+        slide_paths(table, "path", tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_paths_are_found_however_they_are_written(form, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    file = tmp_path / "sub" / unicodedata.normalize(form, "Müller  1.svs")
+    file.parent.mkdir()
+    file.touch()
+    for written in ("sub/Müller  1.svs", "sub\\Müller  1.svs", "~/sub/Müller  1.svs", str(file), f"file://{file}"):
+        assert os.path.samefile(resolve_path(written, tmp_path), file)
+
+
+@pytest.mark.parametrize(
+    ("cells", "dtype"),
+    [
+        (["1", "2"], "int64"),
+        (["0.5", ""], "float64"),
+        (["1e-3", "-2"], "float64"),
+        (["True", "False"], "bool"),
+        (["01", "1"], "object"),
+        (["12345678901234567890", "1"], "object"),
+        (["0,5", "1"], "object"),
+    ],
+)
+def test_only_text_that_loses_nothing_becomes_a_number(cells, dtype):
+    assert typed(pd.Series(cells, dtype=object)).dtype == dtype
+
+
+def test_a_walk_follows_links_ends_loops_and_skips_what_is_hidden(tmp_path):
+    store, root = tmp_path / "store", tmp_path / "root"
+    for path in (store / "b.TIFF", root / "a.svs", root / "._a.svs", root / ".Trash-1000" / "old.svs", root / "x.txt"):
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    (root / "link").symlink_to(store)
+    (store / "back").symlink_to(root)
+    (root / "broken.svs").symlink_to(tmp_path / "nowhere.svs")
+    assert [os.path.basename(path) for path in walk(root)] == ["a.svs", "b.TIFF"]
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    scandir = os.scandir
+
+    def refuse(path):
+        if os.path.basename(path) == "closed":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    (tmp_path / "closed").mkdir()
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.warns(SlideFailureWarning, match="closed"):
+        assert walk(tmp_path) == []
