@@ -16,13 +16,13 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
-from common import report, test_data, work_dir
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sksurv.linear_model import CoxnetSurvivalAnalysis
 
+from benchmarks.common import report, test_data, work_dir
 from sknic import (
     CrossValEnsemble,
     Grid,
@@ -172,10 +172,7 @@ def units(cohort, target, prediction):
 
 def ceiling(cohort):
     """Concordance of the hazard that survival was drawn from: what a perfect model can reach."""
-    table = cohort.table
-    hotspot = table.groupby("patient")["hotspot"].transform("mean")
-    hazard = 1.2 * (table["pattern"] == "replacement") + 0.8 * (hotspot - hotspot.mean()) / hotspot.std()
-    truth, hazard, patients = units(cohort, "survival", hazard.to_numpy())
+    truth, hazard, patients = units(cohort, "survival", cohort.table["log_hazard"].to_numpy())
     return estimate(partial(mean_of_folds, concordance), truth, hazard, groups=patients)
 
 

@@ -1,8 +1,10 @@
 """What every benchmark shares: where the data are, the machine, a table on screen and a CSV on disk."""
 
 import csv
+import json
 import os
 import platform
+import subprocess
 import sys
 from pathlib import Path
 
@@ -25,6 +27,22 @@ def work_dir(name):
     folder = WORK / name
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def in_fresh_process(module, *arguments):
+    """What `python -m MODULE ARGUMENTS` prints last, a line of JSON: no run finds the caches or threads of another."""
+    command = [sys.executable, "-m", module, *map(str, arguments)]
+    output = subprocess.run(command, cwd=HERE.parent, stdout=subprocess.PIPE, text=True, check=True).stdout
+    return json.loads(output.splitlines()[-1])
+
+
+def linear_probe(C=0.1):
+    """The linear model that reads embeddings: standardised, logistic, every class of the same weight."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), LogisticRegression(C=C, class_weight="balanced", max_iter=2000))
 
 
 def machine():

@@ -10,13 +10,12 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
-from common import report, test_data, work_dir
+
+from benchmarks.common import in_fresh_process, report, test_data, work_dir
 
 SIDE = 16384
 
@@ -189,12 +188,6 @@ def one_run(way, path, n_threads):
     print(json.dumps({"n": n, "seconds": clock.seconds, "cpu": clock.cpu, "mb": peak}))
 
 
-def in_fresh_process(way, path, n_threads):
-    command = [sys.executable, __file__, "--one", way, path, "--threads", str(n_threads)]
-    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return json.loads(output.splitlines()[-1])
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--one", nargs=2, metavar=("WAY", "SLIDE"))
@@ -210,22 +203,19 @@ def main():
         runs = {way: [] for way in WAYS}
         for _ in range(options.repeats):
             for way in WAYS:
-                runs[way].append(in_fresh_process(way, path, options.threads))
+                runs[way].append(
+                    in_fresh_process("benchmarks.compress", "--one", way, path, "--threads", options.threads)
+                )
         rows += _rows(name, runs)
     report("compress", rows, "Compression, patches of 128 px at 0.5 um/px, published encoder")
 
 
 def _save_cells(path):
     """The rival's cells: those that sknic finds."""
-    from sknic import Slide
-    from sknic.compression.engine import tissue_cells
-    from sknic.compression.recipe import Recipe
-    from sknic.slides import Lattice
+    from sknic import MeanRGBEncoder, SlideCompressor
 
-    with Slide(path) as slide:
-        lattice = Lattice.of(slide, mpp=0.5, patch_size=128, stride=128)
-        cells = tissue_cells(slide, lattice, Recipe(0.5, 128, 128))
-    np.save(work_dir("compress") / f"{Path(path).stem}-cells.npy", cells)
+    (grid,) = SlideCompressor(MeanRGBEncoder(), mpp=0.5, patch_size=128).transform([path])
+    np.save(work_dir("compress") / f"{Path(path).stem}-cells.npy", grid.cells)
 
 
 def _rows(name, runs):

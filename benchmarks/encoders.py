@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from common import report, test_data, work_dir
-from labelled import N_FOLDS, read_data
+
+from benchmarks.common import linear_probe, report, test_data, work_dir
+from benchmarks.labelled import N_FOLDS, read_data
 
 PUBLISHED = "encoder_multitask-4.h5"
 RIVAL = "published multitask-4"
@@ -139,15 +140,11 @@ def predict(reader, encoder, data, train, test):
 
 def probe(embeddings, labels, groups):
     """Logistic regression on standardised embeddings, every class weighing alike, C by groups of the training part."""
-    from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
 
-    model = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=2000))
     inner = list(StratifiedGroupKFold(3, shuffle=True, random_state=0).split(embeddings, labels, groups))
     grid = {"logisticregression__C": [0.001, 0.01, 0.1, 1.0]}
-    return GridSearchCV(model, grid, cv=inner, scoring=_recall).fit(embeddings, labels)
+    return GridSearchCV(linear_probe(), grid, cv=inner, scoring=_recall).fit(embeddings, labels)
 
 
 def _recall(model, X, y):

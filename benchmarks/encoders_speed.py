@@ -13,12 +13,11 @@ import json
 import os
 import resource
 import statistics
-import subprocess
-import sys
 import time
 
 import numpy as np
-from common import report, test_data, work_dir
+
+from benchmarks.common import in_fresh_process, report, test_data, work_dir
 
 N_TASKS, BATCH, STEPS = 4, 128, 8
 EPOCHS = 3  # the first one pays for memory and kernels
@@ -206,12 +205,6 @@ def one_run(question, way, threads):
     print(json.dumps({"relative error": "", **result, "peak MB": peak}))
 
 
-def in_fresh_process(question, way, threads):
-    command = [sys.executable, __file__, "--one", question, way, "--threads", str(threads)]
-    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return json.loads(output.splitlines()[-1])
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--one", nargs=2, metavar=("QUESTION", "WAY"))
@@ -229,10 +222,14 @@ def main():
         rounds = 1 if "map" in question else options.rounds
         while len(runs.setdefault(question, [])) < rounds:
             ways = WAYS[question]
-            runs[question].append({way: in_fresh_process(question, way, options.threads) for way in ways})
+            runs[question].append({way: _measured(question, way, options.threads) for way in ways})
             kept.write_text(json.dumps(runs))
     rows = [row for question in WAYS if runs.get(question) for row in _rows(question, runs[question])]
     report("encoders_speed", rows, f"Encoders of 64 px patches, {options.threads} threads")
+
+
+def _measured(question, way, threads):
+    return in_fresh_process("benchmarks.encoders_speed", "--one", question, way, "--threads", threads)
 
 
 def _rows(question, runs):

@@ -14,12 +14,11 @@ import math
 import os
 import resource
 import statistics
-import subprocess
-import sys
 import time
 
 import numpy as np
-from common import report, work_dir
+
+from benchmarks.common import in_fresh_process, report, work_dir
 
 N_GRIDS, SIDE, CHANNELS, BATCH = 100, 160, 128, 16
 EPOCHS = 3  # the first one pays for memory and kernels
@@ -176,15 +175,15 @@ def main():
     kept = work_dir("estimators") / f"runs-{options.device}-{options.threads}.json"
     runs = json.loads(kept.read_text()) if kept.exists() and not options.fresh else []
     while len(runs) < options.rounds:
-        runs.append({way: _in_fresh_process(way, options) for way in WAYS})
+        runs.append({way: _measured(way, options) for way in WAYS})
         kept.write_text(json.dumps(runs))
     title = f"An epoch of {N_GRIDS} grids of {SIDE} x {SIDE} x {CHANNELS}, {options.threads} threads, {options.device}"
     report("estimators", _rows(runs), title)
 
 
-def _in_fresh_process(way, options):
-    command = [sys.executable, __file__, "--one", way, "--threads", str(options.threads), "--device", options.device]
-    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1])
+def _measured(way, options):
+    arguments = ["--one", way, "--threads", options.threads, "--device", options.device]
+    return in_fresh_process("benchmarks.estimators", *arguments)
 
 
 def _rows(runs):

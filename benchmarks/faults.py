@@ -14,7 +14,8 @@ import sys
 import time
 
 import numpy as np
-from common import report, test_data, work_dir
+
+from benchmarks.common import report, test_data, work_dir
 
 
 def main():

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from common import test_data, work_dir
+
+from benchmarks.common import test_data, work_dir
 
 N_FOLDS = 4
 

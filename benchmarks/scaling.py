@@ -10,12 +10,10 @@ import os
 import resource
 import shutil
 import statistics
-import subprocess
-import sys
 import time
 
-from common import report, test_data, work_dir
-from compress import mosaic, tissue_square
+from benchmarks.common import in_fresh_process, report, test_data, work_dir
+from benchmarks.compress import mosaic, tissue_square
 
 SIDES = (16384, 32768, 65536)
 
@@ -50,10 +48,8 @@ def one_run(paths, n_jobs):
     print(json.dumps({"n": n_cells, "seconds": seconds, "mb": usage / 1e3}))
 
 
-def in_fresh_process(paths, n_jobs):
-    command = [sys.executable, __file__, "--one", *paths, "--n-jobs", str(n_jobs)]
-    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return json.loads(output.splitlines()[-1])
+def measured(paths, n_jobs):
+    return in_fresh_process("benchmarks.scaling", "--one", *paths, "--n-jobs", n_jobs)
 
 
 def main():
@@ -79,12 +75,12 @@ def _by_workers(options):
 
 
 def _size_row(side, repeats):
-    runs = [in_fresh_process([slide_of(side)], 1) for _ in range(repeats)]
+    runs = [measured([slide_of(side)], 1) for _ in range(repeats)]
     return {"gigapixels": side * side / 1e9, "slides": 1, "workers": 1, **_medians(runs)}
 
 
 def _workers_row(slides, n_jobs, repeats):
-    runs = [in_fresh_process(slides, n_jobs) for _ in range(repeats)]
+    runs = [measured(slides, n_jobs) for _ in range(repeats)]
     return {"gigapixels": SIDES[0] ** 2 / 1e9, "slides": len(slides), "workers": n_jobs, **_medians(runs)}
 
 

@@ -9,13 +9,12 @@ import json
 import os
 import resource
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
-from common import report, work_dir
+
+from benchmarks.common import in_fresh_process, report, work_dir
 
 N_GRIDS, SIDE, CHANNELS, TISSUE = 500, 400, 128, 0.2
 
@@ -67,6 +66,7 @@ def main():
     options = parser.parse_args()
     if options.write:
         write_grids(options.write, options.grids)
+        print(json.dumps({"grids": options.grids}))
     elif options.train:
         train(options.train, options.threads)
     else:
@@ -76,15 +76,11 @@ def main():
 def _measured(options):
     folder = work_dir("streaming")
     try:
-        _in_fresh_process(options, "--write", folder)
-        return json.loads(_in_fresh_process(options, "--train", folder).splitlines()[-1])
+        settings = ["--grids", options.grids, "--threads", options.threads]
+        in_fresh_process("benchmarks.streaming", "--write", folder, *settings)
+        return in_fresh_process("benchmarks.streaming", "--train", folder, *settings)
     finally:
         shutil.rmtree(folder)
-
-
-def _in_fresh_process(options, step, folder):
-    command = [sys.executable, __file__, step, str(folder), "--grids", options.grids, "--threads", options.threads]
-    return subprocess.run([*map(str, command)], stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
 if __name__ == "__main__":

@@ -1,34 +1,19 @@
 """The scripts of benchmarks/paper: steps are found again, numbers of the paper are right, every experiment runs."""
 
 import sys
-from importlib import import_module
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-SCRIPTS = Path(__file__).parents[1] / "benchmarks" / "paper"
-MODULES = (
-    *("lab", "material", "models", "findings", "common", "encoder", "table1", "tasks"),
-    *("ceiling", "growth_pattern", "survival", "encoders", "run_all"),
-)
+from benchmarks.paper import ceiling, findings, models, run_all, table1, tasks
+from benchmarks.paper import lab as lab_module
 
 
 @pytest.fixture
-def paper(monkeypatch):
-    """Imports a module of benchmarks/paper, whose plain names are not left behind for other tests."""
-    monkeypatch.syspath_prepend(str(SCRIPTS.parent))
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    yield import_module
-    for name in MODULES:
-        sys.modules.pop(name, None)
-
-
-@pytest.fixture
-def lab(paper, tmp_path):
-    module = paper("lab")
-    return module.Lab(module.read_options("", ["--quick", "--device", "cpu", "--n-jobs", "1", "--out", str(tmp_path)]))
+def lab(tmp_path):
+    options = ["--quick", "--device", "cpu", "--n-jobs", "1", "--out", str(tmp_path)]
+    return lab_module.Lab(lab_module.read_options("", options))
 
 
 def test_a_finished_step_is_found_again(lab):
@@ -51,8 +36,7 @@ def test_a_step_that_fails_leaves_nothing(lab):
     assert not lab.step_file("a step", {}).exists()
 
 
-def test_settings_of_an_estimator_do_not_change_from_run_to_run(paper, lab):
-    models = paper("models")
+def test_settings_of_an_estimator_do_not_change_from_run_to_run(lab):
     settings = [models._settings(model()) for model in (models.pooled_ridge, models.pooled_ridge)]
     assert settings[0] == settings[1]
     assert "0x" not in str(settings)
@@ -61,16 +45,15 @@ def test_settings_of_an_estimator_do_not_change_from_run_to_run(paper, lab):
 @pytest.mark.parametrize(
     ("arguments", "wanted"), [(["--cohort", "mosaic"], "--patches"), (["--cohort", "table"], "--csv")]
 )
-def test_a_cohort_without_its_source_says_what_it_needs(paper, capsys, arguments, wanted):
+def test_a_cohort_without_its_source_says_what_it_needs(capsys, arguments, wanted):
     with pytest.raises(SystemExit):
-        paper("lab").read_options("", arguments)
+        lab_module.read_options("", arguments)
     assert wanted in capsys.readouterr().err
 
 
-def test_table_3_of_the_paper_gives_its_table_2(paper):
+def test_table_3_of_the_paper_gives_its_table_2():
     from sknic.evaluation import task_inclusion
 
-    tasks = paper("tasks")
     included = pd.DataFrame([{task: task in subset for task in tasks.TASKS} for subset, _ in tasks.runs()])
     table3 = [tasks.PAPER["+".join(subset)][repeat] for subset, repeat in tasks.runs()]
     assert len(table3) == 18
@@ -79,20 +62,19 @@ def test_table_3_of_the_paper_gives_its_table_2(paper):
     assert found.to_dict() == pytest.approx(tasks.PAPER_INCLUSION, abs=0.1)
 
 
-def test_a_difference_within_its_interval_is_called_that(paper):
+def test_a_difference_within_its_interval_is_called_that():
     from sknic.evaluation import compare
 
     rng = np.random.default_rng(0)
     y = rng.normal(size=40)
     near = y + 0.1 * rng.normal(size=40)
-    told = paper("findings").told
+    told = findings.told
     assert "no difference shown" in told(compare("spearman", y, near, near + 0.05 * rng.normal(size=40)))
     assert "above" in told(compare("spearman", y, near, rng.normal(size=40)))
     assert "below" in told(compare("spearman", y, rng.normal(size=40), near))
 
 
-def test_encoders_are_compared_by_cnns_trained_as_long(paper):
-    table1 = paper("table1")
+def test_encoders_are_compared_by_cnns_trained_as_long():
     short = ["NIC multitask", "NIC BiGAN", "NIC mean-RGB"]
     found = table1.pairs([*short, *(name + table1.LONG for name in short), "pooled multitask + Ridge"])
     assert ("NIC multitask", "NIC BiGAN") in found
@@ -102,10 +84,9 @@ def test_encoders_are_compared_by_cnns_trained_as_long(paper):
     assert not any(a.startswith(("NIC BiGAN", "NIC mean")) and a != b + table1.LONG for a, b in found)
 
 
-def test_experiments_whose_targets_a_table_lacks_are_left_out_and_named(paper, tmp_path, monkeypatch, capsys):
+def test_experiments_whose_targets_a_table_lacks_are_left_out_and_named(tmp_path, monkeypatch, capsys):
     (tmp_path / "a.svs").touch()
     (tmp_path / "slides.csv").write_text("path,score\na.svs,1\n")
-    run_all = paper("run_all")
     monkeypatch.setattr(run_all, "SCRIPTS", {"growth_pattern": run_all.growth_pattern, "survival": run_all.survival})
     options = ["--cohort", "table", "--csv", str(tmp_path / "slides.csv"), "--out", str(tmp_path / "out"), "--quick"]
     monkeypatch.setattr(sys, "argv", ["run_all.py", *options])
@@ -116,21 +97,21 @@ def test_experiments_whose_targets_a_table_lacks_are_left_out_and_named(paper, t
     assert (tmp_path / "out" / "docs" / "paper_results.md").exists()
 
 
-def test_the_page_holds_every_result_that_is_there(paper, lab, tmp_path):
+def test_the_page_holds_every_result_that_is_there(lab, tmp_path):
     differences = [{"this": "a", "against": "b", "difference": 0.5}]
     rows = [{"a": 1.0, "b": None}]
     lab.write("table1", "A title", rows, question="Q?", protocol="P.", findings=["F."], differences=differences)
-    page = paper("run_all").write_page(tmp_path, tmp_path / "docs").read_text()
+    page = run_all.write_page(tmp_path, tmp_path / "docs").read_text()
     assert "## Synthetic cohort, quick mode" in page
     assert "| 1.000 | – |" in page
     assert "| a | b | 0.500 |" in page
     copied = tmp_path / "docs" / "paper" / "synthetic-quick"
     assert {file.name for file in copied.iterdir()} == {"table1.md", "table1.csv", "table1_differences.csv"}
-    assert paper("run_all").write_page(tmp_path / "elsewhere", tmp_path / "docs").read_text() == page
+    assert run_all.write_page(tmp_path / "elsewhere", tmp_path / "docs").read_text() == page
 
 
 @pytest.mark.parametrize(("noise", "least", "most"), [(0.1, 0.9, 1.0), (100.0, -0.6, 0.6)])
-def test_the_ceiling_is_what_the_cells_tell(paper, noise, least, most):
+def test_the_ceiling_is_what_the_cells_tell(noise, least, most):
     from sknic import Grid
     from sknic.datasets.drawing.targets import draw_cohort
 
@@ -142,7 +123,6 @@ def test_the_ceiling_is_what_the_cells_tell(paper, noise, least, most):
     grids = [
         Grid(signal + noise * rng.normal(size=signal.shape), where, (20, 20)) for signal, where in zip(signals, cells)
     ]
-    ceiling = paper("ceiling")
     maps = ceiling.maps_out_of_fold(grids, tissue, table["patient"])
     found = np.corrcoef([ceiling.densest(of_slide) for of_slide in maps], table["hotspot"])[0, 1]
     assert least <= found <= most
@@ -152,11 +132,9 @@ def test_the_ceiling_is_what_the_cells_tell(paper, noise, least, most):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sknic.exceptions.CollapseWarning")  # rightly given after two steps
 @pytest.mark.timeout(1800)
-def test_every_experiment_runs_on_drawn_slides(paper, tmp_path, monkeypatch):
-    lab = paper("lab")
-    monkeypatch.setattr(lab, "QUICK", lab.Size(16, 8, (20, 20), 200, 2, 2, 8, 1, 2, (0,)))
+def test_every_experiment_runs_on_drawn_slides(tmp_path, monkeypatch):
+    monkeypatch.setattr(lab_module, "QUICK", lab_module.Size(16, 8, (20, 20), 200, 2, 2, 8, 1, 2, (0,)))
     arguments = ["--quick", "--device", "cpu", "--n-jobs", "1", "--out", str(tmp_path), "--published", str(tmp_path)]
-    run_all = paper("run_all")
     for script in run_all.SCRIPTS.values():
         script.main(arguments)
     assert {path.stem for path in tmp_path.glob("*/results/*.md")} == set(run_all.SCRIPTS)

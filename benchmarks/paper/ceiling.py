@@ -1,15 +1,11 @@
 """Where is a score lost that the CNN does not find: in the encoder's grids, or in the training of the CNN?
 
-For the synthetic cohorts, of which the tissue of every cell is known. A linear probe learns from single cells which ones
+For the synthetic cohorts, whose tissue is known cell by cell. A linear probe learns from single cells which ones
 proliferate; the score that its map of an unseen slide has is what the grids hold, however a CNN would fare.
 """
 
 import matplotlib.pyplot as plt
 import numpy as np
-from encoder import trained
-from lab import Lab, read_options
-from material import cohorts
-from models import compressor, published
 from scipy.ndimage import gaussian_filter
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
@@ -17,6 +13,10 @@ from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from benchmarks.paper.encoder import trained
+from benchmarks.paper.lab import Lab, read_options
+from benchmarks.paper.material import cohorts
+from benchmarks.paper.models import compressor, published
 from sknic import MeanRGBEncoder
 from sknic.datasets.drawing.layout import HOT, HOTSPOT_SIGMA_CELLS, TUMOUR
 from sknic.evaluation import estimate
@@ -97,10 +97,6 @@ def main(argv=None):
             " proliferating cells among the tumour's, mean over slides; Spearman of the score. Test slides:"
             " by one probe of all the others. The paper has no such experiment."
         ),
-        findings=[
-            "What a CNN of table 1 lacks to these numbers is in its grids, for a linear model that is told of single"
-            " cells; the CNN is told one number a slide."
-        ],
         figure=_figure(cohort, scores),
     )
 

@@ -2,14 +2,12 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
-from lab import Lab, read_options
-from material import labelled_patches
-from models import multitask, published, train_encoders
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
+from benchmarks.common import linear_probe
+from benchmarks.paper.lab import Lab, read_options
+from benchmarks.paper.material import labelled_patches
+from benchmarks.paper.models import multitask, published, train_encoders
 from sknic import MeanRGBEncoder, load_encoder
 
 PAPER = {"lymph": 0.9087, "mitosis": 0.9481, "prostate": 0.8648, "colorectal": 0.7749}
@@ -34,7 +32,7 @@ def probe(encoder, patches):
     for task, labels in patches.labels.items():
         known = labels.notna().to_numpy()
         fit, test = (rows[known[rows]] for rows in (patches.train, patches.held_out))
-        model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=2000, class_weight="balanced"))
+        model = linear_probe()
         model.fit(codes[fit], labels.iloc[fit])
         scores[task] = float(balanced_accuracy_score(labels.iloc[test], model.predict(codes[test])))
     return scores

@@ -1,13 +1,13 @@
 """Section 4.5, Fig. 4: multitask against unsupervised and single-task encoders, on the growth pattern."""
 
 import matplotlib.pyplot as plt
-from encoder import patch_settings, trained
-from findings import differences, external, on_test, over_seeds, spread
-from growth_pattern import is_desmoplastic
-from lab import Lab, read_options
-from material import cohort_patches, cohorts, labelled_patches
-from models import grid_cnn, multitask, predict, published, train_encoders, unsupervised
 
+from benchmarks.paper.encoder import patch_settings, trained
+from benchmarks.paper.findings import differences, external, on_test, over_seeds, spread
+from benchmarks.paper.growth_pattern import is_desmoplastic
+from benchmarks.paper.lab import Lab, read_options
+from benchmarks.paper.material import cohort_patches, cohorts, labelled_patches
+from benchmarks.paper.models import grid_cnn, multitask, predict, published, train_encoders, unsupervised
 from sknic import MeanRGBEncoder
 from sknic.evaluation import estimate
 from sknic.evaluation.metrics import get_metric

@@ -1,12 +1,12 @@
 """Section 4.4, Fig. 5: desmoplastic growth pattern or not, and survival by its probability."""
 
 import matplotlib.pyplot as plt
-from encoder import trained
-from findings import differences, external, on_test, over_seeds, spread
-from lab import Lab, read_options
-from material import cohorts
-from models import grid_cnn, pooled_logistic, predict, published
 
+from benchmarks.paper.encoder import trained
+from benchmarks.paper.findings import differences, external, on_test, over_seeds, spread
+from benchmarks.paper.lab import Lab, read_options
+from benchmarks.paper.material import cohorts
+from benchmarks.paper.models import grid_cnn, pooled_logistic, predict, published
 from sknic.evaluation import estimate, format_p, split_by_risk
 from sknic.plotting import KaplanMeierDisplay, RocDisplay
 

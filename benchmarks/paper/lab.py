@@ -4,8 +4,6 @@ import argparse
 import hashlib
 import json
 import os
-import sys
-import tempfile
 import time
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -17,9 +15,8 @@ import pandas as pd
 import torch
 
 import sknic
-
-sys.path.append(str(Path(__file__).parents[1]))
-from common import WORK, machine
+from benchmarks.common import WORK, machine
+from sknic.files.whole import whole_file
 
 _PACKAGES = ("numpy", "scikit-learn", "scikit-survival", "skorch", "torch")
 
@@ -198,9 +195,6 @@ def _text(value):
 
 
 def _write(path, write):
-    """Write a file under a temporary name and put it in its place whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
+    """Write a file whole, through a function of an open binary file."""
+    with whole_file(path) as temporary, open(temporary, "wb") as file:
         write(file)
-    os.chmod(file.name, 0o644)
-    os.replace(file.name, path)

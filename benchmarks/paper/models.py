@@ -3,16 +3,16 @@
 from functools import partial
 
 import numpy as np
-from common import test_data
 from joblib import Parallel, delayed
-from lab import key_of
-from material import PATCH, TASKS
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 import sknic
+from benchmarks.common import test_data
+from benchmarks.paper.lab import key_of
+from benchmarks.paper.material import PATCH, TASKS
 from sknic import CrossValEnsemble, MultitaskEncoder, SlideCompressor, load_encoder
 
 LONGER = 4  # times as many batches an epoch, where the length of the training is asked about

@@ -10,15 +10,8 @@ import sys
 import time
 from pathlib import Path
 
-import ceiling
-import encoder
-import encoders
-import growth_pattern
-import survival
-import table1
-import tasks
-from common import WORK
-
+from benchmarks.common import WORK
+from benchmarks.paper import ceiling, encoder, encoders, growth_pattern, survival, table1, tasks
 from sknic.exceptions import DatasetError
 
 SCRIPTS = {

@@ -1,12 +1,10 @@
 """Section 4.4, Fig. 6: risk of death learnt from survival alone."""
 
-from encoder import trained
-from findings import external, over_seeds, spread
-from lab import Lab, read_options
-from material import cohorts
-from models import LONGER, grid_cnn, predict, published
-
-from sknic.datasets.drawing.targets import LOG_HAZARD_OF_HOTSPOT, LOG_HAZARD_OF_REPLACEMENT
+from benchmarks.paper.encoder import trained
+from benchmarks.paper.findings import external, over_seeds, spread
+from benchmarks.paper.lab import Lab, read_options
+from benchmarks.paper.material import cohorts
+from benchmarks.paper.models import LONGER, grid_cnn, predict, published
 from sknic.evaluation import aggregate, concordance, estimate, format_p, split_by_risk
 from sknic.plotting import KaplanMeierDisplay
 
@@ -78,13 +76,9 @@ def _what_it_shows(label, c_index):
 
 def _ceiling(cohort, y_patients):
     """What the quantities that the survival times of a synthetic cohort were drawn from would reach."""
-    if not {"pattern", "hotspot"} <= set(cohort.table):
+    if "log_hazard" not in cohort.table:
         return []
-    hotspot = aggregate(cohort.table["hotspot"], cohort.patients)[1]
-    pattern = aggregate(cohort.table["pattern"] == "replacement", cohort.patients)[1]
-    z = (hotspot - hotspot.mean()) / hotspot.std()
-    hazard = LOG_HAZARD_OF_REPLACEMENT * pattern + LOG_HAZARD_OF_HOTSPOT * z
-    best = concordance(y_patients, hazard)
+    best = concordance(y_patients, aggregate(cohort.table["log_hazard"], cohort.patients)[1])
     return [f"The hazard that the times were drawn from has concordance {best:.3f}: no model can be expected above."]
 
 

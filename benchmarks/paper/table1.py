@@ -1,11 +1,10 @@
 """Section 4.2, Table 1: a proliferation score of slides, out of fold and on a test cohort."""
 
-from encoder import trained
-from findings import differences, on_test, over_seeds, spread
-from lab import Lab, read_options
-from material import cohorts
-from models import LONGER, grid_cnn, pooled_ridge, predict, published
-
+from benchmarks.paper.encoder import trained
+from benchmarks.paper.findings import differences, on_test, over_seeds, spread
+from benchmarks.paper.lab import Lab, read_options
+from benchmarks.paper.material import cohorts
+from benchmarks.paper.models import LONGER, grid_cnn, pooled_ridge, predict, published
 from sknic import MeanRGBEncoder
 from sknic.evaluation import estimate
 from sknic.plotting import ScatterDisplay

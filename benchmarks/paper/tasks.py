@@ -5,12 +5,12 @@ from itertools import combinations
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from encoder import patch_settings
-from findings import over_seeds, spread
-from lab import Lab, read_options
-from material import TASKS, cohorts, labelled_patches
-from models import LONGER, grid_cnn, multitask, predict, train_encoders
 
+from benchmarks.paper.encoder import patch_settings
+from benchmarks.paper.findings import over_seeds, spread
+from benchmarks.paper.lab import Lab, read_options
+from benchmarks.paper.material import TASKS, cohorts, labelled_patches
+from benchmarks.paper.models import LONGER, grid_cnn, multitask, predict, train_encoders
 from sknic.evaluation import by_task_count, estimate, spearman, task_inclusion
 
 CODE_SIZE = 16

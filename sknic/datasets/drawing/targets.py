@@ -29,8 +29,8 @@ def draw_cohort(n_slides, shape, score, n_centers, max_slides_per_patient, rando
     -------
     layouts : list of TissueLayout
     table : DataFrame
-        One row a slide; columns slide, patient, score, hotspot, tumour_fraction, hot_fraction, stroma_fraction,
-        pattern, time (days), event, center (number), seed.
+        One row per slide; columns slide, patient, score, hotspot, tumour_fraction, hot_fraction, stroma_fraction,
+        pattern, time (days), event, log_hazard, center (number), seed.
     """
     if n_slides < 1:
         raise ValueError(f"n_slides={n_slides}: expected at least 1")
@@ -88,7 +88,7 @@ def _row(number, patient, layout, seed):
 
 
 def draw_survival(table, random_state):
-    """Add the columns time (days) and event to a table of patient, hotspot and pattern, as `draw_cohort` says."""
+    """Add the columns time (days), event and log_hazard to a table of patient, hotspot and pattern, as `draw_cohort` says."""
     patients = table.groupby("patient").agg(hotspot=("hotspot", "mean"), pattern=("pattern", "first"))
     z = patients.hotspot - patients.hotspot.mean()
     z = z / z.std() if len(z) > 1 and z.std() > 0 else z
@@ -96,9 +96,10 @@ def draw_survival(table, random_state):
     scale = _MEDIAN_DAYS / np.log(2) ** (1 / _WEIBULL_SHAPE)
     death = scale * (random_state.exponential(size=len(patients)) / hazard) ** (1 / _WEIBULL_SHAPE)
     end = random_state.uniform(*_FOLLOW_UP_DAYS, len(patients))
+    patients["log_hazard"] = np.log(hazard)
     patients["time"] = np.ceil(np.minimum(death, end))
     patients["event"] = death <= end
-    joined = table.join(patients[["time", "event"]], on="patient")
+    joined = table.join(patients[["time", "event", "log_hazard"]], on="patient")
     columns = list(table.columns)
     position = columns.index("pattern") + 1
-    return joined[[*columns[:position], "time", "event", *columns[position:]]]
+    return joined[[*columns[:position], "time", "event", "log_hazard", *columns[position:]]]
