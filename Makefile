@@ -18,6 +18,7 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/pytest -q tests/test_docstrings.py
 	$(BIN)/mypy
 
 docs: .venv/.ready-docs docs-check

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
-from skorch.callbacks import Callback
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -77,31 +76,77 @@ def _as_is(batch):
     return batch
 
 
-class CohortLoss(Callback):
-    """Replaces the mean of the batches' validation losses by the loss over all validation outputs.
-
-    A partial likelihood compares slides with each other, and a batch need not hold all classes.
-    """
-
-    def __init__(self, loss):
-        self.loss = loss
-
-    def on_epoch_begin(self, net, **kwargs):
-        self._outputs, self._targets = [], []
-
-    def on_batch_end(self, net, batch=None, training=True, y_pred=None, **kwargs):
-        if not training:
-            self._outputs.append(y_pred)
-            self._targets.append(batch[1].to(y_pred.device))
-
-    def on_epoch_end(self, net, **kwargs):
-        if self._outputs:
-            net.history.record("valid_loss", self.loss(torch.cat(self._outputs), torch.cat(self._targets)).item())
-        self._outputs, self._targets = [], []
-
-
 class GridEstimator(BaseEstimator):
-    """Base of the grid estimators; see GridCNNClassifier for the parameters."""
+    """Base of the grid estimators: the training and the mean over crops, without a target.
+
+    A subclass reads y in `fit`, hands a tensor and a loss to `_fit_net`, and turns `_predict_outputs` back in
+    `predict`. Parameters of its own go into `_rules`, the table that `fit` checks.
+
+    Parameters
+    ----------
+    crop_size : "auto" or int, default="auto"
+        Side of the canvas in cells. "auto" is the smallest square that holds the tissue of every grid given to
+        `fit`, at most the paper's 400 (and 400 for `padding="valid"`). It is fixed after `fit`.
+    padding : {"same", "valid"}, default="same"
+        Padding of the convolutions. "valid" is the authors' network on 400 x 400 cells; "same" takes any canvas.
+    n_filters : int, default=128
+        Number of filters of each of the eight convolutions.
+    dropout : float, default=0.2
+        Fraction of the features that is dropped after each convolution, in [0, 1).
+    l2 : float, default=1e-5
+        Weight of the penalty on the squared kernels, which is added to the loss (Adam).
+    weight_decay : float, default=0.0
+        Decoupled weight decay of the kernels (AdamW), in units of the learning rate; above 0 it replaces `l2`.
+    lr : float, default=1e-2
+        Learning rate at the beginning; it is divided by 10 on each plateau of the validation loss.
+    min_lr : float, default=1e-5
+        Lowest learning rate; the first plateau there ends the training.
+    batch_size : int, default=16
+        Maximum number of crops per training batch.
+    max_steps : int, default=3200
+        Maximum number of training batches.
+    eval_every : int, default=32
+        Number of training batches between two evaluations on the validation grids. Small cohorts need several passes
+        over their grids before the validation loss means anything, large ones a whole pass.
+    patience : int, default=4
+        Number of evaluations without a better validation loss that make a plateau.
+    validation_fraction : float or None, default=0.25
+        Fraction of the grids (by patient when `fit` gets groups; stratified by the target) that decides on plateaus and
+        on the best weights. With None, or fewer than four patients, the training loss decides.
+    n_crops : int, default=10
+        Maximum number of crops averaged per prediction (per orientation, if the grid stores all eight). A single crop
+        is used when the tissue fits on the canvas.
+    module : callable (n_channels, n_outputs) -> torch.nn.Module, default=None
+        Another network, as a class or a function (not an instance), e.g. `AttentionMIL`. It maps crops
+        (n, C, canvas, canvas) to (n, n_outputs). `n_filters`, `dropout` and `padding` describe sknic's own network and
+        are refused beside it.
+    callbacks : list of skorch callbacks, default=None
+        Callbacks of the training; their epoch is the interval between two evaluations.
+    device : "auto", "cpu", "cuda", "cuda:<n>" or torch.device, default="auto"
+        Device of the network; "auto" is CUDA where present. There the network computes in bfloat16.
+    n_threads : int or None, default=None
+        Number of CPU threads. None is torch's own number, and one inside a parallel task of joblib (`n_jobs`). The same
+        `random_state` gives the same model, bit for bit, only with the same number of threads.
+    random_state : int, RandomState or None, default=None
+        Seed of the split, the weights, the crops and dropout. The caller's random states are left alone.
+    verbose : int, default=0
+        Verbosity; above 0, one line is printed per evaluation.
+
+    Attributes
+    ----------
+    net_ : skorch.NeuralNet
+        Fitted net; `net_.module_` is the torch module.
+    canvas_ : int
+        Side of the canvas in cells.
+    n_outputs_ : int
+        Number of outputs of the network.
+    history_ : list of dict
+        One dict per evaluation: step, train_loss, valid_loss, lr, dur (seconds), ...
+    n_features_in_ : int
+        Length C of an embedding.
+    provenance_ : dict or None
+        Encoder, um/px, patch size and stride of the grids of `fit`; None for arrays, which have none.
+    """
 
     _rules: ClassVar[dict[str, Rule]] = RULES
 
@@ -277,11 +322,12 @@ class GridEstimator(BaseEstimator):
     def save(self, path: str | Path) -> None:
         """Write the fitted estimator to a safetensors file, which `load_estimator` reads; no pickle.
 
-        Callbacks, the device and a RandomState are not kept; of a network that is not sknic's, the name.
+        Callbacks, the device and a RandomState are not kept; of a network that is not sknic's, only the name is.
 
         Parameters
         ----------
         path : str or Path
+            File to write; an older one is replaced once the new one is whole.
         """
         check_is_fitted(self, "net_")
         write_estimator(path, self)

@@ -12,7 +12,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 from torch.nn import functional
 
-from sknic.estimators.base import RULES, CohortLoss, GridEstimator
+from sknic.estimators.base import RULES, GridEstimator
+from sknic.estimators.cohort_loss import CohortLoss
 from sknic.exceptions import DegenerateDataError
 from sknic.learning.params import flag
 

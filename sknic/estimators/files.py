@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sknic import __version__
 from sknic.estimators.network import AttentionMIL, GridCNN
 from sknic.exceptions import ModelFileError
 from sknic.files.weights import UNREADABLE, read_weights, write_weights
@@ -41,13 +43,13 @@ def read_estimator(path):
     Raises
     ------
     ModelFileError
-        When it is none or is damaged.
+        When it is not such a file, or is damaged.
     """
     content = Path(path).read_bytes()
     try:
         return read_weights(content, FORMAT, _checksum)
     except UNREADABLE as error:
-        raise ModelFileError(f"{path} is no estimator file that sknic can read: {error}") from error
+        raise ModelFileError(f"{path} is not an estimator file that this sknic can read: {error}") from error
 
 
 def load_estimator(path: str | Path, device: str | torch.device = "auto", module: Callable | None = None) -> Any:
@@ -56,19 +58,23 @@ def load_estimator(path: str | Path, device: str | torch.device = "auto", module
     Parameters
     ----------
     path : str or Path
-    device : "auto", "cpu", "cuda" or torch.device
-    module : callable (n_channels, n_outputs) -> torch.nn.Module, optional
-        Only for an estimator whose network is not sknic's: what was its `module`.
+        File to read.
+    device : "auto", "cpu", "cuda", "cuda:<n>" or torch.device, default="auto"
+        Device that the estimator predicts on.
+    module : callable (n_channels, n_outputs) -> torch.nn.Module, default=None
+        Network of an estimator whose network is not sknic's: what was its `module`.
 
     Returns
     -------
     GridCNNClassifier, GridCNNRegressor or GridCoxSurvival
+        Fitted estimator.
 
     Raises
     ------
     ModelFileError
-        When the file is damaged or foreign, or its network is not known.
+        When the file is damaged or foreign, its network is not known, or it has parameters of another version.
     FileNotFoundError
+        When there is no such file.
     """
     from sknic import estimators
 
@@ -77,6 +83,7 @@ def load_estimator(path: str | Path, device: str | torch.device = "auto", module
     if header["class"] not in classes:
         raise ModelFileError(f"{path} holds an estimator of the unknown class {header['class']!r}")
     module = _module_of(path, header["module"], module)
+    _check_names(path, header, classes[header["class"]])
     estimator = classes[header["class"]](**header["params"], module=module, device=device)
     for name, value in header["learnt"].items():
         setattr(estimator, name, _decode(value))
@@ -85,6 +92,17 @@ def load_estimator(path: str | Path, device: str | torch.device = "auto", module
     except RuntimeError as error:
         raise ModelFileError(f"the weights in {path} are of another network: {error}") from error
     return estimator
+
+
+def _check_names(path, header, kind):
+    """Raise ModelFileError for parameters that this version does not have: no guess is made what they meant."""
+    unknown = sorted(set(header["params"]) - set(signature(kind).parameters))
+    if unknown:
+        raise ModelFileError(
+            f"{path} was written by sknic {header.get('sknic', 'of an unknown version')}, where {kind.__name__} has "
+            f"the parameter {', '.join(unknown)}; this is sknic {__version__}, which does not know it. Read it with "
+            "the version that wrote it, or train the model anew"
+        )
 
 
 def _module_of(path, name, given):

@@ -35,19 +35,26 @@ class SeparableBlock(nn.Module):
 
 
 class GridCNN(nn.Module):
-    """The paper's CNN on grids (appendix, "CNN architecture"): eight strided separable convolutions.
+    """The paper's CNN on grids: eight strided separable convolutions ([1]_, appendix, "CNN architecture").
 
     Parameters
     ----------
     n_channels : int
-        C, the length of an embedding.
+        Length C of an embedding.
     n_outputs : int
-    n_filters : int
-    dropout : float
-        Share of features dropped after each block.
-    padding : "same" or "valid"
-        "valid" turns the 400 x 400 canvas into one position: the dense layer sees `n_filters` values.
-        "same" takes a canvas of any size; the mean over the positions that are left is taken.
+        Number of outputs.
+    n_filters : int, default=128
+        Number of filters of each convolution.
+    dropout : float, default=0.2
+        Fraction of the features dropped after each block.
+    padding : {"same", "valid"}, default="same"
+        Padding of the convolutions. "valid" turns the 400 x 400 canvas into one position: the dense layer sees
+        `n_filters` values. "same" takes a canvas of any size; the mean over the positions that are left is taken.
+
+    References
+    ----------
+    .. [1] Tellez et al., "Extending Unsupervised Neural Image Compression With Supervised Multitask Learning",
+       MIDL 2020. https://proceedings.mlr.press/v121/tellez20a.html
     """
 
     def __init__(
@@ -71,21 +78,42 @@ class GridCNN(nn.Module):
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map crops (n, C, height, width), best in channels-last memory, to (n, n_outputs)."""
+        """Map crops to outputs.
+
+        Parameters
+        ----------
+        x : float tensor (n, C, height, width)
+            Crops, best in channels-last memory.
+
+        Returns
+        -------
+        float tensor (n, n_outputs)
+            Outputs without a link: logits, standardized numbers or log hazards.
+        """
         return self.head(self.blocks(x).mean(dim=(2, 3)))
 
 
 class AttentionMIL(nn.Module):
-    """Gated attention over the bag of cells (Ilse et al., 2018): blind to where a cell lies.
+    """Gated attention over the bag of cells [1]_: blind to where a cell lies.
 
     Give it as `module=AttentionMIL` to test what the arrangement of tissue adds.
 
     Parameters
     ----------
-    n_channels, n_outputs : int
-    n_hidden, n_attention : int
-        Widths of the embedding of a cell and of its attention.
-    dropout : float
+    n_channels : int
+        Length C of an embedding.
+    n_outputs : int
+        Number of outputs.
+    n_hidden : int, default=128
+        Width of the hidden layer of a cell.
+    n_attention : int, default=64
+        Width of its attention.
+    dropout : float, default=0.2
+        Fraction of the hidden units dropped.
+
+    References
+    ----------
+    .. [1] Ilse et al., "Attention-based Deep Multiple Instance Learning", ICML 2018.
     """
 
     def __init__(
@@ -99,7 +127,18 @@ class AttentionMIL(nn.Module):
         self.head = nn.Linear(n_hidden, n_outputs)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map crops (n, C, height, width) to (n, n_outputs); cells that are all zero are background."""
+        """Map crops to outputs; cells that are all zero are background.
+
+        Parameters
+        ----------
+        x : float tensor (n, C, height, width)
+            Crops.
+
+        Returns
+        -------
+        float tensor (n, n_outputs)
+            Outputs without a link: logits, standardized numbers or log hazards.
+        """
         bag = x.flatten(2).transpose(1, 2)
         tissue = (bag != 0).any(dim=2)
         cells = bag[tissue]

@@ -13,7 +13,8 @@ from sksurv.functions import StepFunction
 from sksurv.linear_model.coxph import BreslowEstimator
 from sksurv.metrics import concordance_index_censored
 
-from sknic.estimators.base import RULES, CohortLoss, GridEstimator
+from sknic.estimators.base import RULES, GridEstimator
+from sknic.estimators.cohort_loss import CohortLoss
 from sknic.estimators.cox import as_survival, check_events, cox_loss
 from sknic.exceptions import TrainingInterrupted
 from sknic.learning.params import choice

@@ -6,8 +6,10 @@ import pickle
 import joblib
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sksurv.util import Surv
 
+from sknic import __version__
 from sknic.estimators import (
     AttentionMIL,
     GridCNN,
@@ -17,6 +19,7 @@ from sknic.estimators import (
     load_estimator,
 )
 from sknic.exceptions import ModelFileError
+from sknic.files import weights
 
 QUICK = {"n_filters": 8, "max_steps": 2, "eval_every": 2, "random_state": 0, "device": "cpu"}
 OWN = {name: value for name, value in QUICK.items() if name != "n_filters"}
@@ -105,6 +108,17 @@ def test_a_damaged_file_is_a_model_file_error(models, tmp_path, damage):
     path.write_bytes(damaged[damage])
     with pytest.raises(ModelFileError, match=r"model\.safetensors"):
         load_estimator(path)
+
+
+def test_a_file_of_another_version_with_a_parameter_unknown_here_names_both_versions(models, tmp_path, monkeypatch):
+    model = clone(models["regressor"])
+    vars(model).update(vars(models["regressor"]))
+    params = model.get_params()
+    monkeypatch.setattr(model, "get_params", lambda deep=True: {**params, "max_epochs": 3, "padding_mode": "zeros"})
+    monkeypatch.setattr(weights, "__version__", "7.1.0")
+    model.save(tmp_path / "model")
+    with pytest.raises(ModelFileError, match=r"sknic 7\.1\.0.*max_epochs, padding_mode.*this is sknic " + __version__):
+        load_estimator(tmp_path / "model")
 
 
 def test_a_file_that_is_not_there_is_not_found(tmp_path):
