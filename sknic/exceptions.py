@@ -126,6 +126,10 @@ class CollapseWarning(SknicWarning):
     """An encoder's embeddings have collapsed: it did not learn."""
 
 
+class FewEventsWarning(SknicWarning):
+    """There are too few events for a validation part; the model was fitted without one."""
+
+
 class ProvenanceWarning(SknicWarning):
     """Grids of a known encoder are mixed with grids that do not say theirs."""
 

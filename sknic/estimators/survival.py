@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
@@ -16,7 +17,7 @@ from sksurv.metrics import concordance_index_censored
 from sknic.estimators.base import RULES, GridEstimator
 from sknic.estimators.cohort_loss import CohortLoss
 from sknic.estimators.cox import as_survival, check_events, cox_loss
-from sknic.exceptions import TrainingInterrupted
+from sknic.exceptions import FewEventsWarning, TrainingInterrupted
 from sknic.learning.params import choice
 
 if TYPE_CHECKING:
@@ -196,12 +197,17 @@ class GridCoxSurvival(GridEstimator):
         ValueError
             When a parameter, X or y is not what is expected; the message names it.
         DegenerateDataError
-            When the target cannot be learnt: too few events.
+            When the target cannot be learnt: there is no event.
         TrainingInterrupted
             On Ctrl-C; the estimator has then the best weights so far, if there are any.
+
+        Warns
+        -----
+        FewEventsWarning
+            When a single patient has an event, so that the grids cannot be split: all are trained on.
         """
         grids = self._read(X, y, groups)
-        event, time = self._read_target(y)
+        event, time = as_survival(y)
         check_consistent_length(grids, event)
         loss = partial(risk_loss, ties=self.ties)
         # Only the order of times counts; ranks keep it exact in float32.
@@ -232,13 +238,16 @@ class GridCoxSurvival(GridEstimator):
 
     def _split(self, n, groups, strata, random):
         train_rows, valid_rows = super()._split(n, groups, strata, random)
-        check_events(strata[train_rows], "training samples")
-        if len(valid_rows):
-            check_events(strata[valid_rows], "validation samples")
-        return train_rows, valid_rows
-
-    def _read_target(self, y):
-        return as_survival(y)
+        check_events(strata, "samples")
+        if strata[train_rows].any() and (strata[valid_rows].any() or not len(valid_rows)):
+            return train_rows, valid_rows
+        warnings.warn(
+            f"{strata.sum()} of {n} samples have an event, too few for a validation part with one: all are trained on, "
+            "and the training loss decides on plateaus and weights",
+            FewEventsWarning,
+            stacklevel=4,
+        )
+        return np.arange(n), np.arange(0)
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict the risk of each grid; a higher one means a shorter survival.
@@ -314,5 +323,5 @@ class GridCoxSurvival(GridEstimator):
             Fraction of the comparable pairs that are ordered correctly.
         """
         check_is_fitted(self, "net_")
-        event, time = self._read_target(y)
+        event, time = as_survival(y)
         return float(concordance_index_censored(event, time, self.predict(X))[0])

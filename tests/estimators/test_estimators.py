@@ -14,7 +14,7 @@ from sksurv.util import Surv
 
 from sknic.estimators import AttentionMIL, GridCNN, GridCNNClassifier, GridCNNRegressor, GridCoxSurvival
 from sknic.estimators.cox import cox_loss
-from sknic.exceptions import DegenerateDataError
+from sknic.exceptions import DegenerateDataError, FewEventsWarning
 from sknic.grids import Grid
 
 from .conftest import make_grid
@@ -239,10 +239,28 @@ def test_targets_that_cannot_be_learnt_are_named(cohort):
     grids, _, _, _ = cohort
     with pytest.raises(DegenerateDataError, match="one class"):
         GridCNNClassifier(**QUICK).fit(grids, np.zeros(24))
-    with pytest.raises(DegenerateDataError, match="none of the 18 training"):
-        GridCoxSurvival(**QUICK).fit(grids, (np.zeros(24), np.arange(24)))
-    with pytest.raises(DegenerateDataError, match="validation"):
-        GridCoxSurvival(**QUICK).fit(grids, (np.arange(24) == 3, np.arange(24)))
+    with pytest.raises(DegenerateDataError, match="none of the 24 samples has an event"):
+        GridCoxSurvival(**QUICK).fit(grids, Surv.from_arrays(np.zeros(24, bool), np.arange(24)))
+
+
+@pytest.mark.parametrize("random_state", range(4))
+@pytest.mark.parametrize("by_patient", [False, True])
+def test_a_single_event_is_trained_on_without_a_validation_part_and_that_is_said(cohort, random_state, by_patient):
+    grids, _, _, patients = cohort
+    event = patients == 2 if by_patient else np.arange(24) == 3
+    y = Surv.from_arrays(event, np.arange(24))
+    model = GridCoxSurvival(**{**QUICK, "random_state": random_state})
+    with pytest.warns(FewEventsWarning, match=f"{event.sum()} of 24 samples have an event"):
+        model.fit(grids, y, groups=patients if by_patient else None)
+    assert "valid_loss" not in model.history_[0]
+
+
+@pytest.mark.parametrize("random_state", range(4))
+def test_two_patients_with_events_are_enough_for_both_sides_of_the_split(cohort, random_state):
+    grids, _, _, patients = cohort
+    y = Surv.from_arrays(np.isin(patients, [2, 5]), np.arange(24))
+    model = GridCoxSurvival(**{**QUICK, "random_state": random_state}).fit(grids, y, groups=patients)
+    assert np.isfinite(model.history_[0]["valid_loss"])
 
 
 class CtrlC(Callback):
@@ -297,10 +315,11 @@ def test_it_is_searched_by_grid_search(cohort):
 @ALL
 def test_same_seed_same_model_and_another_seed_another(cohort, targets, estimator):
     grids, y = cohort[0], targets[estimator]
-    first, same, other = (estimator(**{**QUICK, "random_state": s}).fit(grids, y).predict(grids) for s in (0, 0, 1))
+    method = "predict_proba" if estimator is GridCNNClassifier else "predict"
+    models = [estimator(**{**QUICK, "random_state": seed}).fit(grids, y) for seed in (0, 0, 1)]
+    first, same, other = (getattr(model, method)(grids) for model in models)
     np.testing.assert_array_equal(first, same)
-    if estimator is not GridCNNClassifier:
-        assert (first != other).any()
+    assert (first != other).any()
 
 
 def fit_predict(model, grids, scores):
