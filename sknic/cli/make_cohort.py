@@ -16,7 +16,14 @@ def make_cohort(
         typer.Option(help="Lay the slides out from these labelled patches (a folder as `train-encoder` reads it)."),
     ] = None,
     task: Annotated[str, typer.Option(help="With --patches: the task whose labels are the tissue.")] = "colorectal",
-    n_slides: Annotated[int, typer.Option(help="Slides.")] = 24,
+    role: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="With --patches: which patches are tumour, stroma, normal or hot (tumour that the score counts), as"
+            " 'tumour=polyp/adenocarcinoma'; give it for each, repeat it for several labels."
+        ),
+    ] = None,
+    n_slides: Annotated[int, typer.Option(help="Number of slides.")] = 24,
     size: Annotated[int, typer.Option(help="Rows and columns of a slide, in cells of 128 px; 20 at least.")] = 24,
     n_jobs: options.Jobs = 1,
     random_state: options.Seed = 0,
@@ -28,11 +35,35 @@ def make_cohort(
     from sknic.datasets import make_histology_cohort, make_mosaic_cohort
 
     shared: dict[str, Any] = {"shape": (size, size), "random_state": random_state, "n_jobs": n_jobs, "verbose": 1}
+    if role and patches is None:
+        raise typer.BadParameter("--role names labels of patches; give their folder by --patches")
+    roles = _read_roles(role) if role else None
     if patches is None:
         cohort = make_histology_cohort(n_slides, out, **shared)
     else:
-        cohort = make_mosaic_cohort(patches, n_slides, out, task=task, **shared)
+        cohort = make_mosaic_cohort(patches, n_slides, out, task=task, roles=roles, **shared)
     n_patients = cohort.table["patient"].nunique()
-    settings = {"patches": patches, "task": task, "n_slides": n_slides, "size": size, "random_state": random_state}
+    settings = {
+        "patches": patches,
+        "task": task,
+        "role": role,
+        "n_slides": n_slides,
+        "size": size,
+        "random_state": random_state,
+    }
     write_run_record(out, "make-cohort", settings, n_patients=n_patients)
     typer.echo(f"{len(cohort.paths)} slides of {n_patients} patients; targets in {out / 'cohort.csv'}")
+
+
+def _read_roles(given):
+    """Role to its labels, of texts as 'tumour=polyp/adenocarcinoma'."""
+    known = ("tumour", "stroma", "normal", "hot")
+    roles: dict[str, list[str]] = {}
+    for text in given:
+        role, _, label = (part.strip() for part in text.partition("="))
+        if role not in known or not label:
+            raise typer.BadParameter(f"--role {text}: expected ROLE=TASK/LABEL with ROLE one of {', '.join(known)}")
+        roles.setdefault(role, []).append(label)
+    if lacking := [role for role in known if role not in roles]:
+        raise typer.BadParameter(f"--role: expected all of {', '.join(known)}; {', '.join(lacking)} not given")
+    return roles

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 TABLE = "cohort.csv"
+_SLIDE_SUFFIXES = (".tiff", ".svs")
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ def read_cohort(csv: str | Path) -> Cohort:
 
 
 def write_slides(write, recipes, out_dir, suffix, n_jobs, verbose, title):
-    """Write one slide for each recipe, skipping those whose file already holds it.
+    """Write one slide for each recipe, skipping those whose file already holds it, and remove those of no recipe.
 
     Parameters
     ----------
@@ -149,7 +151,16 @@ def write_slides(write, recipes, out_dir, suffix, n_jobs, verbose, title):
     )
     for _ in tqdm(results, total=len(due), desc=title, unit="slide", disable=not verbose or not due):
         pass
+    _remove_stale(Path(out_dir), set(paths.values()))
     return list(paths.values())
+
+
+def _remove_stale(out_dir, paths):
+    """Remove the slides that an earlier, larger cohort left: written by us, named like ours, and in no table."""
+    for file in out_dir.glob("slide_[0-9]*.*"):
+        is_ours = file.suffix in _SLIDE_SUFFIXES and str(file) not in paths
+        if is_ours and re.fullmatch("[0-9a-f]{24}", read_description(file) or ""):
+            file.unlink()
 
 
 def write_table(cohort, out_dir):

@@ -1,7 +1,8 @@
-"""Read folders of labelled patches: a patches.csv beside its images, or task/class/image folders."""
+"""Read labelled patches: a patches.csv beside its images or beside a patches.npy, or task/class/image folders."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from sknic.exceptions import DatasetError
 from sknic.files.whole import whole_file
 
 TABLE = "patches.csv"
+PACKED = "patches.npy"
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 
 
@@ -25,26 +27,28 @@ def load_patch_folder(
     Parameters
     ----------
     root : str or Path
-        Folder with a ``patches.csv`` (columns path, task, label; optionally group, mpp, center and others), or else
-        with folders task/class/image.
-    out : str or Path, optional
-        ``.npy`` file that becomes a memory map, written once and found again while it matches; without it the array
-        lies in memory.
-    verbose : int
-        0: no progress bar.
+        Folder of one of three forms: a ``patches.csv`` (columns path, task, label; optionally group, mpp, center and
+        others) beside its images; a ``patches.csv`` without images, whose rows are those of a ``patches.npy`` (uint8,
+        n x height x width x 3) beside it; folders task/class/image.
+    out : str or Path, default=None
+        File (``.npy``) that becomes a memory map of the images, written once and found again while it matches; without
+        it the array lies in memory. A ``patches.npy`` is a memory map already: it is opened as it is, nothing written.
+    verbose : int, default=1
+        Progress bar of reading images; 0 shows none.
 
     Returns
     -------
     patches : uint8 array or memory map (n, height, width, 3), RGB
     table : DataFrame
-        One row a patch, in the same order: path, task, label, group (the source; the path itself where unknown), mpp
+        One row per patch, in the same order: path, task, label, group (the source; the path itself where unknown), mpp
         (NaN where unknown) and what else ``patches.csv`` says. ``table.pivot(columns="task", values="label")`` is the y
         of `MultitaskEncoder`.
 
     Raises
     ------
     DatasetError
-        No patches, or images that are missing, damaged or of another size than the first: all are named.
+        No patches; images that are missing, damaged or of another size than the first (all are named); a
+        ``patches.npy`` that is damaged or has another number of rows than the table.
 
     Examples
     --------
@@ -53,6 +57,8 @@ def load_patch_folder(
     """
     root = Path(root)
     table = read_patch_table(root)
+    if _is_packed(table):
+        return open_packed(root, len(table)), table
     shape = (len(table), *read_image(root / table["path"].iloc[0]).shape)
     if out is None:
         patches = np.empty(shape, np.uint8)
@@ -72,11 +78,47 @@ def read_patch_table(root):
     table = _read_csv(root / TABLE) if (root / TABLE).is_file() else _walk(root)
     if not len(table):
         raise DatasetError(f"{root}: no patches; expected a {TABLE} or folders task/class/image")
+    if (root / PACKED).is_file() and ("path" not in table or not (root / table["path"].iloc[0]).is_file()):
+        open_packed(root, len(table))  # says what is wrong with it now, not patch by patch
+        table = table.drop(columns="path", errors="ignore")
+        table.insert(0, "path", [f"{PACKED}[{row}]" for row in range(len(table))])
+    if "path" not in table:
+        raise DatasetError(f"{root / TABLE}: expected a column path of images, or a {PACKED} beside it, row for row")
     if "group" not in table:
         table["group"] = table["path"]
     if "mpp" not in table:
         table["mpp"] = np.nan
     return table
+
+
+def read_patch(root, name):
+    """Pixels of one patch by its ``path`` in the table, uint8 (height, width, 3): an image, or a row of patches.npy."""
+    if name.startswith(f"{PACKED}["):
+        return np.asarray(open_packed(root)[int(name[len(PACKED) + 1 : -1])])
+    return read_image(Path(root) / name)
+
+
+def open_packed(root, n_rows=None):
+    """Memory map of a folder's patches.npy; DatasetError where it is not uint8 RGB or has another number of rows."""
+    path = Path(root) / PACKED
+    patches = _mapped(path, path.stat().st_mtime_ns)
+    if patches.dtype != np.uint8 or patches.ndim != 4 or patches.shape[3] != 3:
+        raise DatasetError(f"{path}: expected uint8 (n, height, width, 3), found {patches.dtype} {patches.shape}")
+    if n_rows is not None and len(patches) != n_rows:
+        raise DatasetError(f"{path}: {len(patches)} patches, but {TABLE} has {n_rows} rows; expected one row per patch")
+    return patches
+
+
+@lru_cache(maxsize=4)
+def _mapped(path, _changed):
+    try:
+        return np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError) as error:
+        raise DatasetError(f"{path}: damaged, or not an array of patches ({error})") from error
+
+
+def _is_packed(table):
+    return table["path"].iloc[0].startswith(f"{PACKED}[")
 
 
 def read_image(path):
@@ -91,12 +133,12 @@ def read_image(path):
 def _read_csv(path):
     text = {"path": str, "task": str, "label": str, "group": str}
     try:
-        table = pd.read_csv(path, dtype=text, keep_default_na=False, na_values={"mpp": [""]})
+        table = pd.read_csv(path, encoding="utf-8-sig", dtype=text, keep_default_na=False, na_values={"mpp": [""]})
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, ValueError) as error:
         raise DatasetError(f"{path}: cannot be read as a table of patches ({error})") from error
-    lacking = [name for name in ("path", "task", "label") if name not in table]
+    lacking = [name for name in ("task", "label") if name not in table]
     if lacking:
-        raise DatasetError(f"{path}: expected the columns path, task and label; {lacking} are missing")
+        raise DatasetError(f"{path}: expected the columns task and label; {lacking} are missing")
     return table
 
 

@@ -96,6 +96,22 @@ def test_a_shell_completes_commands(monkeypatch):
     assert program().stdout.split() == ["evaluate"]
 
 
+def test_a_cohort_is_laid_out_from_patches_whose_roles_are_named(tmp_path):
+    root, labels = tmp_path / "patches", ["a", "b", "c", "d"]
+    root.mkdir()
+    rows = [("t", label, f"{label}{source}", 0.5) for label in labels for source in range(4) for _ in range(4)]
+    np.save(root / "patches.npy", np.zeros((len(rows), 64, 64, 3), np.uint8))
+    pd.DataFrame(rows, columns=["task", "label", "group", "mpp"]).to_csv(root / "patches.csv", index=False)
+    roles = [f"{role}=t/{label}" for role, label in zip(["tumour", "stroma", "normal", "hot"], labels)]
+    options = [part for role in roles for part in ("--role", role)]
+    command = ["make-cohort", tmp_path / "out", "--patches", root, "--n-slides", 2, "--size", 20]
+    assert run(*command, *options).exit_code == 0
+    assert pd.read_csv(tmp_path / "out" / "cohort.csv")["center"].tolist() == ["t", "t"]
+    assert "stroma" in run(*command, "--role", "tumour=t/a").output
+    assert run(*command, "--role", "bone=t/a").exit_code == 2
+    assert run("make-cohort", tmp_path / "out", "--role", roles[0]).exit_code == 2
+
+
 def test_a_cohort_is_drawn_with_its_table(tmp_path):
     assert run("make-cohort", tmp_path, "--n-slides", 2, "--size", 20).exit_code == 0
     table = pd.read_csv(tmp_path / "cohort.csv")

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from sklearn.utils import check_random_state
 
 from sknic.datasets.cohort import Cohort, write_slides, write_table
 from sknic.datasets.drawing.histology import SUFFIXES
-from sknic.datasets.drawing.layout import HOT, NORMAL, STROMA, TUMOUR
-from sknic.datasets.drawing.targets import draw_cohort
-from sknic.datasets.patch_folder import read_image, read_patch_table
+from sknic.datasets.drawing.sources import ROLES, plan_cohort, turned
+from sknic.datasets.patch_folder import PACKED, TABLE, read_patch
 from sknic.datasets.pyramid import write_pyramid
 from sknic.exceptions import DatasetError
 
-ROLES = {"tumour": TUMOUR, "stroma": STROMA, "normal": NORMAL, "hot": HOT}
-COLORECTAL_ROLES = {"tumour": "tumour", "stroma": "stroma", "normal": "mucosa", "hot": "lympho"}
-ENCODER = "encoder"
 _GLASS = (248, 247, 249)
 _MOSAIC_VERSION = 1
 _MAX_SOURCES = 64
-_ROUND_MPPS = np.array([0.25, 0.5, 1.0])
 
 
 def make_mosaic_cohort(
@@ -57,36 +51,40 @@ def make_mosaic_cohort(
     Parameters
     ----------
     patch_dir : str or Path
-        Folder with a ``patches.csv`` of path, task, label, group, mpp; or task/class/image folders.
+        Folder of labelled patches, as `load_patch_folder` reads it: images, or a ``patches.npy``, with a
+        ``patches.csv`` of task, label, group, mpp; or task/class/image folders.
     n_slides : int
+        Number of slides.
     out_dir : str or Path
-        Folder for the slides and ``cohort.csv``; slides of the same recipe that are already there are kept.
-    task : str
+        Folder for the slides and ``cohort.csv``. Slides of the same recipe that are already there are kept, those of
+        an earlier cohort are removed.
+    task : str, default="colorectal"
         Task whose labels are the tissue.
-    roles : dict of str to str or list of str, optional
+    roles : dict of str to str or sequence of str, default=None
         Labels that serve as ``"tumour"``, ``"stroma"``, ``"normal"`` and ``"hot"``; ``"task/label"`` takes one of
         another task. The default, for task "colorectal", is tumour, stroma, mucosa and lympho: the hotspot is then a
         region of tumour rich in lymphocytes.
-    cell_size : int
+    cell_size : int, default=128
         Side of a cell in px, a multiple of the patches' side. 128 suits encoders that read 128 px at 0.5 um/px, 64
         those that read 64.
-    shape : (rows, columns)
+    shape : (rows, columns), default=(48, 48)
         Size in cells, at least 20 each.
-    reserve : float
+    reserve : float, default=0.4
         Share of each label's sources kept out of all slides, for encoders to learn from.
-    parts : dict of str to float, optional
-        Shares of the patients whose slides get sources of their own; {"train": 0.75, "test": 0.25} by default.
-    score : {"hotspot", "tumour_fraction"}
-        What the column ``score`` holds; both are columns in any case.
-    max_slides_per_patient : int
-    file_format : {"generic", "aperio"}
-        See `write_pyramid`.
-    random_state : int, RandomState or None
-        The same seed and patches give the same bytes.
-    n_jobs : int or None
-        Slides written at once, as in joblib.
-    verbose : int
-        1 shows a progress bar.
+    parts : dict of str to float, default=None
+        Shares of the patients whose slides get sources of their own; None stands for {"train": 0.75, "test": 0.25}.
+    score : {"hotspot", "tumour_fraction"}, default="hotspot"
+        Meaning of the column ``score``; both are columns in any case.
+    max_slides_per_patient : int, default=3
+        Maximum number of slides of one patient.
+    file_format : {"generic", "aperio"}, default="generic"
+        Layout of the pyramid, see `write_pyramid`.
+    random_state : int, RandomState or None, default=0
+        Seed; the same seed and patches give the same bytes.
+    n_jobs : int or None, default=None
+        Number of slides written at once, as in joblib.
+    verbose : int, default=0
+        Progress bar, shown from 1.
 
     Returns
     -------
@@ -97,120 +95,24 @@ def make_mosaic_cohort(
     Raises
     ------
     DatasetError
-        Where a role finds no patches, a label has fewer sources than parts, or um/px disagree.
+        A role finds no patches, a label has fewer sources than parts, or um/px disagree.
     """
     if file_format not in SUFFIXES:
         raise ValueError(f"file_format={file_format!r}: expected one of {sorted(SUFFIXES)}")
-    if not 0 <= reserve < 1:
-        raise ValueError(f"reserve={reserve}: expected a share from 0 to below 1")
-    parts = {"train": 0.75, "test": 0.25} if parts is None else dict(parts)
-    rng = check_random_state(random_state)
-    patches = read_patch_table(patch_dir)
-    tissue = _tissue_patches(patches, task, roles)
-    mpp = _common_mpp(tissue)
-    shares = {name: (1 - reserve) * share for name, share in parts.items()}
-    tissue["part"] = split_groups(tissue, {ENCODER: reserve, **shares} if reserve else shares, rng)
-    layouts, table = draw_cohort(n_slides, tuple(shape), score, 1, max_slides_per_patient, rng)
-    table["part"] = _parts_of_patients(table, parts, rng)
-    table["center"], table["mpp"] = task, mpp
+    plan = plan_cohort(
+        patch_dir, n_slides, task, roles, shape, reserve, parts, score, max_slides_per_patient, random_state
+    )
     recipes = {}
-    for row, layout in zip(table.itertuples(), layouts):
-        sources = _sources(tissue[tissue["part"] == row.part], np.random.RandomState(row.seed))
-        recipes[row.slide] = _recipe(layout, row.seed, sources, cell_size, mpp, file_format)
+    packed = _packed(patch_dir)
+    for row, layout in zip(plan.table.itertuples(), plan.layouts):
+        sources = _sources(plan.tissue[plan.tissue["part"] == row.part], np.random.RandomState(row.seed))
+        recipes[row.slide] = _recipe(layout, row.seed, sources, cell_size, row.mpp, file_format)
+        recipes[row.slide] |= packed
     write = partial(_write_slide, str(patch_dir))
     paths = write_slides(write, recipes, Path(out_dir), SUFFIXES[file_format], n_jobs, verbose, "Laying out slides")
-    groups = {name: sorted(set(tissue.loc[tissue["part"] == name, "group"])) for name in parts}
-    on_slides = set().union(*groups.values())
-    groups[ENCODER] = sorted(set(patches["group"]) - on_slides)
-    cohort = Cohort(paths, table, groups, tissue=[layout.cells for layout in layouts])
+    cohort = Cohort(paths, plan.table, plan.groups, tissue=[layout.cells for layout in plan.layouts])
     write_table(cohort, out_dir)
     return cohort
-
-
-def split_groups(
-    patches: pd.DataFrame, shares: dict[str, Any], random_state: int | np.random.RandomState | None = 0
-) -> Any:
-    """Divide sources between parts, so that no source is in two parts and every label is in every part.
-
-    Parameters
-    ----------
-    patches : DataFrame
-        Columns ``label`` and ``group``, as `load_patch_folder` gives.
-    shares : dict of str to float
-        Part to its share of each label's sources; each part gets at least one.
-    random_state : int, RandomState or None
-
-    Returns
-    -------
-    parts : Series of str
-        Part of each row, index as in `patches`.
-
-    Raises
-    ------
-    DatasetError
-        Where a label has fewer sources than there are parts.
-    """
-    rng = check_random_state(random_state)
-    sources = {label: sorted(set(rows["group"])) for label, rows in patches.groupby("label")}
-    shares = {name: share / sum(shares.values()) for name, share in shares.items()}
-    part_of: dict[str, str] = {}
-    for label in sorted(sources, key=lambda name: (len(sources[name]), name)):
-        names = [sources[label][position] for position in rng.permutation(len(sources[label]))]
-        counts = dict.fromkeys(shares, 0)
-        for name in names:
-            if name in part_of:
-                counts[part_of[name]] += 1
-        for name in names:
-            if name not in part_of:
-                wants = {part: (counts[part] == 0, shares[part] * len(names) - counts[part]) for part in shares}
-                part_of[name] = max(wants, key=wants.__getitem__)
-                counts[part_of[name]] += 1
-        if not all(counts.values()):
-            raise DatasetError(f"label {label!r} has {len(names)} sources, too few for the parts {list(shares)}")
-    return patches["group"].map(part_of)
-
-
-def _tissue_patches(patches, task, roles):
-    """Rows of the patches that serve on slides, with their role; the sources of a role's labels stay apart by task."""
-    if roles is None and task != "colorectal":
-        labels = sorted(set(patches.loc[patches["task"] == task, "label"]))
-        raise DatasetError(f"roles=None: expected labels for {list(ROLES)} where task={task!r}; it has {labels}")
-    roles = COLORECTAL_ROLES if roles is None else dict(roles)
-    if set(roles) != set(ROLES):
-        raise ValueError(f"roles={roles}: expected the keys {list(ROLES)}")
-    found = []
-    for role, labels in roles.items():
-        for label in [labels] if isinstance(labels, str) else labels:
-            own_task, _, name = label.rpartition("/")
-            rows = patches[(patches["task"] == (own_task or task)) & (patches["label"] == name)]
-            if not len(rows):
-                known = sorted(set(patches["task"] + "/" + patches["label"]))
-                raise DatasetError(
-                    f"roles[{role!r}]: no patches labelled {label!r} in task {task!r}; there are {known}"
-                )
-            found.append(rows.assign(role=role))
-    return pd.concat(found, ignore_index=True)
-
-
-def _common_mpp(tissue):
-    """The um/px of the slides: that of the patches, as a round number where it is within 2 % of one."""
-    low, high, middle = tissue["mpp"].min(), tissue["mpp"].max(), tissue["mpp"].median()
-    if not low > 0 or high / low > 1.05:
-        counts = tissue.groupby(["task", "label"])["mpp"].median().to_dict()
-        raise DatasetError(f"um/px of the patches on one slide must agree within 5 %; they are {counts}")
-    nearest = _ROUND_MPPS[np.argmin(np.abs(_ROUND_MPPS - middle))]
-    return float(nearest if abs(nearest / middle - 1) <= 0.02 else middle)
-
-
-def _parts_of_patients(table, parts, rng):
-    """Part of each slide: patients whole, each growth pattern divided alike."""
-    part_of: dict[str, str] = {}
-    ends = np.cumsum(list(parts.values())) / sum(parts.values())
-    for _, rows in table.groupby("pattern"):
-        patients = rng.permutation(sorted(set(rows["patient"])))
-        places = (np.arange(len(patients)) + 0.5) / len(patients)
-        part_of |= dict(zip(patients, np.array(list(parts))[np.searchsorted(ends, places)]))
-    return table["patient"].map(part_of)
 
 
 def _sources(tissue, rng):
@@ -221,6 +123,12 @@ def _sources(tissue, rng):
         chosen = sorted(rng.permutation(len(groups))[:_MAX_SOURCES])
         sources[role] = [groups[position] for position in chosen]
     return sources
+
+
+def _packed(patch_dir):
+    """Names the patches of a patches.npy in a recipe: a row's number says nothing of what stands there."""
+    packed = Path(patch_dir) / PACKED
+    return {"patches": hashlib.sha256((packed.parent / TABLE).read_bytes()).hexdigest()} if packed.is_file() else {}
 
 
 def _recipe(layout, seed, sources, cell_size, mpp, file_format):
@@ -255,7 +163,7 @@ def _write_slide(patch_dir, recipe, path, digest):
         for row, column in np.ndindex(last - first, choice.shape[1]):
             patch = choice[first + row, column]
             tile = glass if patch < 0 else patches[patch]
-            band[row, :, column] = _turned(tile, turns[first + row, column])
+            band[row, :, column] = turned(tile, turns[first + row, column])
         band = band.reshape(-1, width, 3)
         return band[y - first * side : y - first * side + n_rows]
 
@@ -274,10 +182,6 @@ def _choose(cells, sources, names, per_cell, rng):
     return choice.swapaxes(1, 2).reshape(cells.shape[0] * per_cell, -1)
 
 
-def _turned(tile, turn):
-    return np.rot90(tile[:, ::-1] if turn >= 4 else tile, turn % 4)
-
-
 @lru_cache(maxsize=20_000)
 def _patch(patch_dir, name):
-    return read_image(Path(patch_dir) / name)
+    return read_patch(patch_dir, name)

@@ -88,7 +88,7 @@ def _row(number, patient, layout, seed):
 
 
 def draw_survival(table, random_state):
-    """Add the columns time (days), event and log_hazard to a table of patient, hotspot and pattern, as `draw_cohort` says."""
+    """Add time (days), event and log_hazard to a table of patient, hotspot and pattern, as `draw_cohort` says."""
     patients = table.groupby("patient").agg(hotspot=("hotspot", "mean"), pattern=("pattern", "first"))
     z = patients.hotspot - patients.hotspot.mean()
     z = z / z.std() if len(z) > 1 and z.std() > 0 else z
