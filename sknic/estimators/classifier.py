@@ -15,6 +15,7 @@ from torch.nn import functional
 from sknic.estimators.base import RULES, GridEstimator
 from sknic.estimators.cohort_loss import CohortLoss
 from sknic.exceptions import DegenerateDataError
+from sknic.learning.columns import check_names
 from sknic.learning.params import flag
 
 if TYPE_CHECKING:
@@ -213,6 +214,9 @@ class GridCNNClassifier(ClassifierMixin, GridEstimator):
         return self
 
     def _read_labels(self, grids, y):
+        if (isinstance(y, list | tuple) or getattr(y, "dtype", None) == np.dtype(object)) and np.ndim(y) == 1:
+            # Before numpy makes text of everything.
+            check_names("y", y)
         y = column_or_1d(y, warn=True)
         check_consistent_length(grids, y)
         check_classification_targets(y)

@@ -1,9 +1,9 @@
 """Training and validation sets, drawn by patient and stratified."""
 
 import numpy as np
-import pandas as pd
 
 from sknic.exceptions import DegenerateDataError
+from sknic.learning.columns import check_names
 from sknic.learning.randomness import make_random
 
 
@@ -38,19 +38,7 @@ def check_groups(groups, n_samples):
         return None
     if np.ndim(groups) != 1 or len(groups) != n_samples:
         raise ValueError(f"groups: expected one per sample, shape ({n_samples},); found shape {np.shape(groups)}")
-    values = np.empty(n_samples, dtype=object)
-    values[:] = list(groups)
-    missing = np.flatnonzero(pd.isna(values))
-    if len(missing):
-        first = missing[0]
-        raise ValueError(
-            f"groups[{first}]={values[first]!r}: expected a group for each sample; "
-            f"{len(missing)} of {n_samples} missing"
-        )
-    if len({isinstance(value, str) for value in values}) > 1:
-        types = ", ".join(sorted({type(value).__name__ for value in values}))
-        raise ValueError(f"groups: expected all text or all numbers; found {types}")
-    return np.unique(values, return_inverse=True)[1]
+    return np.unique(check_names("groups", groups), return_inverse=True)[1]
 
 
 def split(n_samples, fraction, *, groups=None, stratify=None, random_state=None):

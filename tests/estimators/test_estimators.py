@@ -14,7 +14,6 @@ from sksurv.util import Surv
 
 from sknic.estimators import AttentionMIL, GridCNN, GridCNNClassifier, GridCNNRegressor, GridCoxSurvival
 from sknic.estimators.cox import cox_loss
-from sknic.exceptions import DegenerateDataError, FewEventsWarning
 from sknic.grids import Grid
 
 from .conftest import make_grid
@@ -233,34 +232,6 @@ def test_grids_that_make_no_sense_are_named(cohort):
         model.predict(["slide.svs"])
     with pytest.raises(ValueError, match=r"X\[0\] contains NaN"):
         model.predict([np.full((5, 3, 3), np.nan)])
-
-
-def test_targets_that_cannot_be_learnt_are_named(cohort):
-    grids, _, _, _ = cohort
-    with pytest.raises(DegenerateDataError, match="one class"):
-        GridCNNClassifier(**QUICK).fit(grids, np.zeros(24))
-    with pytest.raises(DegenerateDataError, match="none of the 24 samples has an event"):
-        GridCoxSurvival(**QUICK).fit(grids, Surv.from_arrays(np.zeros(24, bool), np.arange(24)))
-
-
-@pytest.mark.parametrize("random_state", range(4))
-@pytest.mark.parametrize("by_patient", [False, True])
-def test_a_single_event_is_trained_on_without_a_validation_part_and_that_is_said(cohort, random_state, by_patient):
-    grids, _, _, patients = cohort
-    event = patients == 2 if by_patient else np.arange(24) == 3
-    y = Surv.from_arrays(event, np.arange(24))
-    model = GridCoxSurvival(**{**QUICK, "random_state": random_state})
-    with pytest.warns(FewEventsWarning, match=f"{event.sum()} of 24 samples have an event"):
-        model.fit(grids, y, groups=patients if by_patient else None)
-    assert "valid_loss" not in model.history_[0]
-
-
-@pytest.mark.parametrize("random_state", range(4))
-def test_two_patients_with_events_are_enough_for_both_sides_of_the_split(cohort, random_state):
-    grids, _, _, patients = cohort
-    y = Surv.from_arrays(np.isin(patients, [2, 5]), np.arange(24))
-    model = GridCoxSurvival(**{**QUICK, "random_state": random_state}).fit(grids, y, groups=patients)
-    assert np.isfinite(model.history_[0]["valid_loss"])
 
 
 class CtrlC(Callback):

@@ -53,7 +53,7 @@ def test_no_seed_draws_afresh():
 @pytest.mark.parametrize(
     ("groups", "message"),
     [
-        (["a", None, "b"], r"groups\[1\]=None: expected a group for each sample; 1 of 3 missing"),
+        (["a", None, "b"], r"groups\[1\]=None: expected a value for each sample; 1 of 3 missing"),
         ([1.0, np.nan, np.nan], r"groups\[1\]=nan: .* 2 of 3 missing"),
         (pd.array([1, pd.NA, 2], dtype="Int64"), r"groups\[1\]=<NA>"),
         (pd.Series(["a", "b", pd.NA], dtype="string"), r"groups\[2\]=<NA>"),
