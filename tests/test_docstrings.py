@@ -48,7 +48,9 @@ def fields_are_attributes(name):
     item = getattr(sys.modules.get(module), qualified, None)
     if not dataclasses.is_dataclass(item):
         return False
-    described = {part for entry in ClassDoc(item)["Attributes"] for part in entry.name.split(", ")}
+    described = {
+        part for base in item.__mro__ for entry in ClassDoc(base)["Attributes"] for part in entry.name.split(", ")
+    }
     return {field.name for field in dataclasses.fields(item)} <= described
 
 

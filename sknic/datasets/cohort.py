@@ -74,13 +74,40 @@ class Cohort:
         return outcome
 
     def column(self, name: str) -> pd.Series:
-        """A column of the table, one value per slide; DatasetError that names the columns there are where it is not."""
+        """Return a column of the table.
+
+        Parameters
+        ----------
+        name : str
+            Name of the column.
+
+        Returns
+        -------
+        Series (n_slides,)
+            One value per slide.
+
+        Raises
+        ------
+        DatasetError
+            When there is no such column; the message names those there are.
+        """
         if name not in self.table:
             raise DatasetError(f"this cohort has no column {name!r}; it has {list(self.table)}")
         return self.table[name]
 
     def select(self, rows: ArrayLike) -> Cohort:
-        """The cohort of some rows, given as a mask or as positions, in that order."""
+        """Return the cohort of some slides.
+
+        Parameters
+        ----------
+        rows : bool array (n_slides,) or int array
+            Mask, or positions, whose order is kept.
+
+        Returns
+        -------
+        Cohort
+            Those slides.
+        """
         chosen = np.arange(len(self))[np.asarray(rows)]
         table = self.table.iloc[chosen].reset_index(drop=True)
         tissue = [self.tissue[row] for row in chosen] if self.tissue else []

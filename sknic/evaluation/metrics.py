@@ -119,7 +119,20 @@ def concordance(y_true: np.ndarray, risk: ArrayLike) -> float:
 
 
 def accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
-    """Fraction of right labels; ``y_pred`` holds labels."""
+    """Return the fraction of correct labels.
+
+    Parameters
+    ----------
+    y_true : array-like (n,)
+        Labels.
+    y_pred : array-like (n,)
+        Predicted labels.
+
+    Returns
+    -------
+    float
+        Score in [0, 1]; higher is better.
+    """
     y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
     _same_length(y_true, y_pred)
     if len(y_true) == 0:
@@ -128,7 +141,19 @@ def accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
 
 
 def balanced_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
-    """Mean over the classes in ``y_true`` of the fraction of right labels; ``y_pred`` holds labels.
+    """Return the fraction of correct labels, averaged over the classes in ``y_true``.
+
+    Parameters
+    ----------
+    y_true : array-like (n,)
+        Labels.
+    y_pred : array-like (n,)
+        Predicted labels.
+
+    Returns
+    -------
+    float
+        Score in [0, 1]; higher is better.
 
     Raises
     ------
@@ -145,7 +170,19 @@ def balanced_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
 
 
 def r2(y_true: ArrayLike, y_pred: ArrayLike) -> float:
-    """Coefficient of determination, the mean over outputs when there are several.
+    """Return the coefficient of determination, the mean over outputs when there are several.
+
+    Parameters
+    ----------
+    y_true : array-like (n,) or (n, n_outputs)
+        Numbers.
+    y_pred : array-like (n,) or (n, n_outputs)
+        Predicted numbers.
+
+    Returns
+    -------
+    float
+        1 for perfect predictions, 0 for the mean of ``y_true``, below 0 for worse ones.
 
     Raises
     ------

@@ -6,7 +6,18 @@ from dataclasses import dataclass
 
 
 def format_p(p_value: float) -> str:
-    """Write a p-value as papers do: ``"p < 0.001"`` or ``"p = 0.032"``."""
+    """Write a p-value as papers do: ``"p < 0.001"`` or ``"p = 0.032"``.
+
+    Parameters
+    ----------
+    p_value : float
+        Probability in [0, 1].
+
+    Returns
+    -------
+    str
+        Text with two digits.
+    """
     if p_value < 0.001:
         return "p < 0.001"
     return f"p = {p_value:.2g}" if p_value < 0.1 else f"p = {p_value:.2f}"

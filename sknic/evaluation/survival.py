@@ -61,7 +61,18 @@ class KaplanMeier:
         return float(self.time[reached.argmax()]) if reached.any() else None
 
     def at_risk(self, times: ArrayLike) -> np.ndarray:
-        """Number of patients still observed just before each of the times."""
+        """Return the number of patients still observed just before each of the times.
+
+        Parameters
+        ----------
+        times : array-like (m,)
+            Times, in the unit of the durations.
+
+        Returns
+        -------
+        int array (m,)
+            Numbers of patients.
+        """
         return self.n - np.searchsorted(np.sort(self.durations), times, side="left")
 
     def __repr__(self):

@@ -66,7 +66,18 @@ class Annotations:
             object.__setattr__(self, name, value if value is None else tuple(map(str, value)))
 
     def path(self, slide_path: str | Path) -> str:
-        """Path of the file of a slide, whether it exists or not."""
+        """Return the path of the file of a slide, whether it exists or not.
+
+        Parameters
+        ----------
+        slide_path : str or Path
+            File of the slide.
+
+        Returns
+        -------
+        str
+            Path of its annotations.
+        """
         return mask_path(self.pattern, slide_path)
 
     def read(self, slide: Slide) -> tuple[np.ndarray, float]:
@@ -105,7 +116,18 @@ class Annotations:
         return tissue & ~cut, slide.mpp * shrink
 
     def class_names(self, slide: Slide) -> list[str]:
-        """Names of the classes in the file of a slide, sorted; "unclassified" for polygons without one."""
+        """Return the names of the classes in the file of a slide.
+
+        Parameters
+        ----------
+        slide : Slide
+            Slide whose annotations are read.
+
+        Returns
+        -------
+        list of str
+            Names, sorted; "unclassified" stands for polygons without a class.
+        """
         return sorted({name or "unclassified" for name, _ in _regions(_load(self.path(slide.path)))})
 
     def _cuts(self, name):

@@ -48,7 +48,24 @@ class Lattice:
 
     @classmethod
     def of(cls, slide: Slide, *, mpp: float, patch_size: int, stride: int | None = None) -> Self:
-        """Lattice over a `Slide`; `stride` is `patch_size` by default."""
+        """Return the lattice over a slide.
+
+        Parameters
+        ----------
+        slide : Slide
+            Slide to cover.
+        mpp : float
+            um per px of the patches.
+        patch_size : int
+            Width of a patch in px at `mpp`.
+        stride : int, default=None
+            Distance between patches in px at `mpp`; `patch_size` if None.
+
+        Returns
+        -------
+        Lattice
+            All cells of which the stride fits on the slide.
+        """
         return cls(slide.size(mpp), float(mpp), patch_size, patch_size if stride is None else stride)
 
     @property

@@ -94,7 +94,18 @@ class Slide:
         return tuple(self.mpp * downsample for downsample in self.level_downsamples)
 
     def size(self, mpp: float) -> tuple[int, int]:
-        """(width, height) of the slide in whole px at `mpp`."""
+        """Return the size of the slide at a scale.
+
+        Parameters
+        ----------
+        mpp : float
+            um per px.
+
+        Returns
+        -------
+        (int, int)
+            Width and height in whole px at `mpp`.
+        """
         _check_wanted(mpp)
         # The small addend keeps 1000 px * 0.1 / 0.1 at 1000.
         width, height = (int(length * self.mpp / mpp + 1e-6) for length in self.dimensions)
@@ -169,6 +180,17 @@ class Slide:
 
     def read_level(self, level: int, x: int, y: int, width: int, height: int, factor: int = 1) -> np.ndarray:
         """Pixels of a pyramid level, averaged by a whole factor, counted in averaged pixels from the file's corner.
+
+        Parameters
+        ----------
+        level : int
+            Level of the pyramid, 0 being the largest.
+        x, y : int
+            Upper left corner in averaged pixels of the level; may be negative.
+        width, height : int
+            Size in averaged pixels.
+        factor : int, default=1
+            Number of pixels of the level, in each direction, that are averaged into one.
 
         Returns
         -------

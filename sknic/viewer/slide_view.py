@@ -79,7 +79,21 @@ def _open_slide(path, grids, slide_mpp):
 
 
 class SlideView:
-    """A slide as the page shows it; made by :func:`open_views`."""
+    """A slide as the page shows it; made by :func:`open_views`.
+
+    Parameters
+    ----------
+    slide : Slide
+        Slide to show.
+    grids : list of Grid
+        Its grids.
+    palettes : dict of int to palette
+        Colors of each grid's embeddings, by its `id`.
+    model : callable or None
+        Returns the fitted estimator whose saliency is drawn; None draws none.
+    tissue : str, Annotations, callable or None
+        Tissue mask to draw, as SlideCompressor takes it; None draws none.
+    """
 
     def __init__(
         self,
@@ -102,7 +116,13 @@ class SlideView:
         self.layers = {layer.id: layer for layer in layers}
 
     def describe(self) -> dict:
-        """The slide, its layers and its grids, as the page needs them."""
+        """Describe the slide, its layers and its grids to the page.
+
+        Returns
+        -------
+        dict
+            What JSON can hold: "name", "mpp", "tiles", "layers" and "grids".
+        """
         layers = [
             {
                 "id": layer.id,
@@ -116,11 +136,20 @@ class SlideView:
         return {"name": self.name, "mpp": self.mpp, "tiles": self.tiles.describe(), "layers": layers, "grids": grids}
 
     def cell(self, number: int, row: int, column: int, feature: int) -> dict | None:
-        """What is known of a cell of a grid, or None outside the grid.
+        """Describe a cell of a grid to the page.
+
+        Parameters
+        ----------
+        number : int
+            Number of the grid.
+        row, column : int
+            Place of the cell.
+        feature : int
+            Number of the feature whose value is told.
 
         Returns
         -------
-        dict
+        dict, or None outside the grid
             `tissue` (bool), `x` and `y` of its center in mm, `values` (title to text) and `embedding` (list of float).
         """
         frame = self.frames[number]

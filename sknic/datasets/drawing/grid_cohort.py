@@ -49,7 +49,18 @@ class GridCohort(Cohort):
         return float(concordance_index_censored(event, patients["time"], patients["log_hazard"])[0])
 
     def select(self, rows: ArrayLike) -> GridCohort:
-        """The cohort of some rows, given as a mask or as positions, in that order."""
+        """Return the cohort of some slides.
+
+        Parameters
+        ----------
+        rows : bool array (n_slides,) or int array
+            Mask, or positions, whose order is kept.
+
+        Returns
+        -------
+        GridCohort
+            Those slides.
+        """
         chosen = np.arange(len(self))[np.asarray(rows)]
         part = super().select(chosen)
         grids = [self.grids[row] for row in chosen]
