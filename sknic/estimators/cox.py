@@ -49,28 +49,30 @@ def as_survival(y):
 
     Parameters
     ----------
-    y : structured array, DataFrame or pair of arrays
-        A structured array as scikit-survival's `Surv` makes it (event first, then time), a DataFrame with the
-        columns "event" and "time", or `(event, time)`.
+    y : structured array or DataFrame
+        Structured array as scikit-survival's `Surv` makes it (event first, then time), or a DataFrame with the
+        columns "event" and "time".
 
     Returns
     -------
     event : bool array (n,)
+        Whether the event was seen.
     time : float array (n,)
+        When it was, or until when it was not.
 
     Raises
     ------
     ValueError
-        When y is none of these, an event is neither true nor false, or a time is negative or not finite.
+        When y is neither, an event is neither true nor false, or a time is negative or not finite.
     """
     event, time = _event_and_time(y)
     event, time = np.array(event), np.array(time, dtype=float)
     if event.ndim != 1 or event.shape != time.shape:
-        raise ValueError(f"event {event.shape} and time {time.shape} must be two arrays of one length")
+        raise ValueError(f"y: expected one event and one time per sample; found shapes {event.shape} and {time.shape}")
     if not np.isin(event, [0, 1]).all():
-        raise ValueError(f"event must be True or False (1 or 0); got {np.unique(event)[:5]}")
+        raise ValueError(f"event: expected True or False (1 or 0); found {np.unique(event)[:5]}")
     if not np.isfinite(time).all() or (time < 0).any():
-        raise ValueError("time must be finite and not negative")
+        raise ValueError("time: expected finite numbers that are not negative")
     return event.astype(bool), time
 
 
@@ -78,14 +80,11 @@ def _event_and_time(y):
     if getattr(getattr(y, "dtype", None), "names", None):
         if len(y.dtype.names) == 2:
             return y[y.dtype.names[0]], y[y.dtype.names[1]]
-    elif hasattr(y, "columns"):
-        if {"event", "time"} <= set(y.columns):
-            return y["event"], y["time"]
-    elif isinstance(y, tuple | list) and len(y) == 2:
-        return y
+    elif hasattr(y, "columns") and {"event", "time"} <= set(y.columns):
+        return y["event"], y["time"]
     raise ValueError(
-        f"y is {type(y).__name__}; give a structured array of event and time (sksurv.util.Surv), "
-        "a DataFrame with columns 'event' and 'time', or the pair (event, time)"
+        f"y of type {type(y).__name__}: expected a structured array of event and time, "
+        "sksurv.util.Surv.from_arrays(event, time), or a DataFrame with the columns 'event' and 'time'"
     )
 
 

@@ -16,8 +16,8 @@ def survival_target(y: Any) -> np.ndarray:
 
     Parameters
     ----------
-    y : structured array, DataFrame or pair of arrays
-        As scikit-survival's ``Surv`` makes it, with columns "event" and "time", or ``(event, time)``.
+    y : structured array or DataFrame
+        As scikit-survival's ``Surv`` makes it, or with the columns "event" and "time".
 
     Returns
     -------
@@ -27,7 +27,7 @@ def survival_target(y: Any) -> np.ndarray:
     Raises
     ------
     ValueError
-        When y is none of these, or a time is negative or not finite.
+        When y is neither, or a time is negative or not finite.
     """
     event, time = as_survival(y)
     target = np.empty(len(event), dtype=SURVIVAL_DTYPE)
@@ -36,8 +36,9 @@ def survival_target(y: Any) -> np.ndarray:
 
 
 def as_target(y: Any) -> np.ndarray:
-    """Any target as an array with one row a slide; survival times become a structured one."""
+    """Any target as an array with one row per slide; survival times become a structured one."""
     is_table = isinstance(y, pd.DataFrame) and {"event", "time"} <= set(y.columns)
+    # A pair of event and time has no rows; `survival_target` refuses it and says what to give.
     is_pair = isinstance(y, tuple) and len(y) == 2 and np.ndim(y[0]) == np.ndim(y[1]) == 1
     return survival_target(y) if is_table or is_pair else np.asarray(y)
 

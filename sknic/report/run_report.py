@@ -131,7 +131,7 @@ def _add_chart(section, run):
         display = ScatterDisplay.from_predictions(table["target"], table["prediction"], groups=patients)
         alt = f"Scatter plot of predicted against true values, Spearman {display.spearman}"
     elif run.task == "survival":
-        y = survival_target((table["event"].astype(bool).to_numpy(), table["time"].to_numpy(float)))
+        y = survival_target(table.astype({"event": bool}))
         display = KaplanMeierDisplay.from_predictions(y, table["prediction"].to_numpy(), groups=patients)
         alt = f"Kaplan-Meier curves of patients at low and at high predicted risk: {display.groups}"
     elif len(run.classes) == 2:

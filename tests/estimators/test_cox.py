@@ -161,8 +161,6 @@ EVENT, TIME = [True, False, True], [3.0, 2.5, 1.0]
         Surv.from_arrays(EVENT, TIME, "died", "years"),
         pd.DataFrame({"time": TIME, "event": EVENT, "age": [1, 2, 3]}),
         pd.DataFrame({"event": [1, 0, 1], "time": TIME}),
-        (EVENT, TIME),
-        [np.array([1, 0, 1]), np.array(TIME)],
     ],
 )
 def test_survival_targets_of_every_form_read_the_same(y):
@@ -171,15 +169,23 @@ def test_survival_targets_of_every_form_read_the_same(y):
     assert time.tolist() == TIME
 
 
+def table(event, time):
+    return pd.DataFrame({"event": event, "time": time})
+
+
 @pytest.mark.parametrize(
     ("y", "message"),
     [
-        (np.arange(4.0), "structured array"),
-        (pd.DataFrame({"time": TIME}), "DataFrame"),
-        (([0, 2, 1], TIME), "event must be"),
-        ((EVENT, [1, -1, 1]), "time must be"),
-        ((EVENT, [1, np.nan, 1]), "time must be"),
-        ((EVENT, [1, 2]), "one length"),
+        (np.arange(4.0), "y of type ndarray: expected a structured array"),
+        (pd.DataFrame({"time": TIME}), "y of type DataFrame: expected"),
+        (
+            (np.array(EVENT), np.array(TIME)),
+            r"y of type tuple: expected .*Surv.from_arrays\(event, time\)",
+        ),
+        ([EVENT, TIME], "y of type list: expected"),
+        (table([0, 2, 1], TIME), "event: expected True or False"),
+        (table(EVENT, [1, -1, 1]), "time: expected finite numbers"),
+        (table(EVENT, [1, np.nan, 1]), "time: expected finite numbers"),
     ],
 )
 def test_a_target_that_is_no_survival_time_is_refused(y, message):

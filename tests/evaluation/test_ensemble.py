@@ -113,20 +113,21 @@ def test_risks_of_the_folds_networks_have_one_level_and_can_be_pooled():
         assert model.predict(X[ensemble.fold_ != fold]).mean() == pytest.approx(0, abs=1e-5)
 
 
-@pytest.mark.parametrize(
-    "form",
-    [
-        lambda y: (y["event"], y["time"]),
-        lambda y: pd.DataFrame({"time": y["time"], "event": y["event"], "sex": 0}),
-    ],
-    ids=["pair", "table"],
-)
-def test_survival_times_come_in_any_form_that_the_estimators_take(form):
+def test_survival_times_may_come_as_a_table():
+    table = pd.DataFrame({"time": SURVIVAL["time"], "event": SURVIVAL["event"], "sex": 0})
     ensemble = CrossValEnsemble(CoxPHSurvivalAnalysis(alpha=0.1), random_state=0)
     expected = clone(ensemble).fit(X, SURVIVAL, groups=PATIENT)
-    given = ensemble.fit(X, form(SURVIVAL), groups=PATIENT)
+    given = ensemble.fit(X, table, groups=PATIENT)
     np.testing.assert_array_equal(given.oof_prediction_, expected.oof_prediction_)
-    assert given.oof_score().value == estimate("concordance", form(SURVIVAL), given.oof_prediction_).value
+    assert given.oof_score().value == estimate("concordance", table, given.oof_prediction_).value
+
+
+def test_a_pair_of_event_and_time_is_refused_with_what_to_give_instead():
+    pair = SURVIVAL["event"], SURVIVAL["time"]
+    ensemble = CrossValEnsemble(CoxPHSurvivalAnalysis(alpha=0.1), random_state=0)
+    for use in (lambda: ensemble.fit(X, pair), lambda: estimate("concordance", pair, SURVIVAL["time"])):
+        with pytest.raises(ValueError, match="y of type tuple: expected a structured array"):
+            use()
 
 
 def test_methods_are_those_of_the_estimator():
