@@ -1,0 +1,239 @@
+"""Which settings learn from few slides, and which from many: every method on the same grid cohorts, one row per fit.
+
+Targets: the hotspot score (Spearman), the growth pattern (AUC) and survival (concordance by patient). Cohorts are those
+of `make_grid_cohort`: patients, layouts and sources of the test part are not those of the training part, and a cohort
+of 40 slides is the beginning of that of 80. Each fit is written when it ends, so an interrupted run is simply made
+again; the table and the picture are of all rows that are there. `--patches` is a folder as `load_patch_folder` reads
+it; where it has the task "polyp", the slides are laid out from that, else from "colorectal".
+"""
+
+import argparse
+import csv
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.common import RESULTS, machine, report, test_data, work_dir
+
+POLYP = {
+    "tumour": "polyp/adenocarcinoma",
+    "normal": "polyp/healthy",
+    "stroma": "polyp/tubular",
+    "hot": "polyp/serrated",
+}
+ENCODERS = ("multitask-4", "bigan", "mean-rgb")
+TARGETS = ("score", "pattern", "survival")
+SIZES, N_TEST, SHAPE = (24, 40, 80, 160, 320), 240, (48, 48)
+LINEAR = "mean + linear"
+# Settings of the CNN; a method is one line here.
+METHODS = {
+    "default": {},
+    "few slides": {"dropout": 0.0, "lr": 3e-3, "validation_fraction": None, "max_steps": 600},
+    "few slides, AdamW": {
+        "dropout": 0.0,
+        "lr": 3e-3,
+        "validation_fraction": None,
+        "max_steps": 600,
+        "weight_decay": 1e-2,
+    },
+    "AttentionMIL": {"module": "AttentionMIL"},
+}
+KEY = ("target", "encoder", "slides", "seed", "method")
+COLUMNS = (*KEY, "measure", "best possible", "seconds", "test slides", "machine")
+
+
+class Rows:
+    """The fits that are done, in a CSV that grows by one line per fit.
+
+    Parameters
+    ----------
+    path : Path
+    """
+
+    def __init__(self, path):
+        self.path = path
+        text = path.read_text() if path.exists() else ""
+        whole = text[: text.rfind("\n") + 1]  # a killed run leaves half a line
+        if whole != text:
+            path.write_text(whole)
+        self.rows = list(csv.DictReader(whole.splitlines()))
+
+    def __contains__(self, key):
+        return tuple(map(str, key)) in {tuple(row[name] for name in KEY) for row in self.rows}
+
+    def add(self, row):
+        """Write a row down at once."""
+        is_new = not self.path.exists() or not self.path.stat().st_size
+        with open(self.path, "a", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            if is_new:
+                writer.writeheader()
+            writer.writerow(row)
+            file.flush()
+            os.fsync(file.fileno())
+        self.rows.append({name: str(value) for name, value in row.items()})
+
+
+def estimator(target, method, seed):
+    """The unfitted model of a target."""
+    from sknic import GridCNNClassifier, GridCNNRegressor, GridCoxSurvival
+    from sknic.estimators import AttentionMIL
+
+    if method == LINEAR:
+        return linear(target)
+    settings = dict(METHODS[method])
+    if settings.get("module") == "AttentionMIL":
+        settings["module"] = AttentionMIL
+    kind = {"score": GridCNNRegressor, "pattern": GridCNNClassifier, "survival": GridCoxSurvival}[target]
+    return kind(**settings, random_state=seed, n_threads=1)
+
+
+def linear(target):
+    """Mean embedding and a linear model: blind to the arrangement."""
+    from sklearn.linear_model import LogisticRegression, RidgeCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer, StandardScaler
+    from sksurv.linear_model import CoxnetSurvivalAnalysis
+
+    models = {
+        "score": RidgeCV(np.logspace(-2, 4, 13)),
+        "pattern": LogisticRegression(C=0.05, max_iter=2000),
+        "survival": CoxnetSurvivalAnalysis(alphas=[0.1], l1_ratio=0.01),
+    }
+    return make_pipeline(FunctionTransformer(mean_embeddings), StandardScaler(), models[target])
+
+
+def mean_embeddings(grids):
+    """Mean over the tissue of each grid, float (n, C)."""
+    return np.array([np.asarray(grid.embeddings, np.float32).mean(0) for grid in grids])
+
+
+def fit_and_measure(target, method, seed, train, test):
+    """Measure on the test part, what the true hazard has there (survival alone), and seconds of the fit."""
+    from sknic.evaluation import aggregate, auc, concordance, spearman
+
+    y = {
+        "score": train.score,
+        "pattern": (train.table["pattern"] == "replacement").to_numpy(),
+        "survival": train.survival,
+    }[target]
+    started = time.perf_counter()
+    model = estimator(target, method, seed).fit(train.grids, y)
+    seconds = time.perf_counter() - started
+    if target == "score":
+        return spearman(test.score, model.predict(test.grids)), np.nan, seconds
+    if target == "pattern":
+        truth = (test.table["pattern"] == "replacement").to_numpy()
+        return auc(truth, model.predict_proba(test.grids)[:, 1]), np.nan, seconds
+    risk = aggregate(model.predict(test.grids), test.patients)[1]
+    outcome = aggregate(test.survival, test.patients, how="same")[1]
+    return concordance(outcome, risk), test.best_concordance, seconds
+
+
+def cohort_of(options, encoder, seed):
+    """Training slides, as many as the largest size takes, and test slides of other patients and sources."""
+    from sknic import load_encoder
+    from sknic.datasets import make_grid_cohort
+    from sknic.datasets.patch_folder import read_patch_table
+
+    n = max(options.sizes) + options.test
+    is_polyp = "polyp" in set(read_patch_table(options.patches)["task"])
+    cohort = make_grid_cohort(
+        options.patches,
+        n + 6,  # parts are of patients whole, so a part may be some slides short
+        load_encoder(test_data("encoders", f"encoder_{encoder}.h5")),
+        roles=POLYP if is_polyp else None,
+        shape=options.shape,
+        parts={"train": max(options.sizes) / n, "test": options.test / n},
+        random_state=seed,
+    )
+    return tuple(cohort.select(cohort.table["part"] == part) for part in ("train", "test"))
+
+
+def run(options, rows):
+    """Fit whatever is not in the rows yet."""
+    for seed in options.seeds:
+        for encoder in options.encoders:
+            due = [
+                (target, encoder, size, seed, method)
+                for size in options.sizes
+                for target in options.targets
+                for method in options.methods
+                if (target, encoder, size, seed, method) not in rows
+            ]
+            if not due:
+                continue
+            whole, test = cohort_of(options, encoder, seed)
+            for key in due:
+                target, _, size, _, method = key
+                train = whole.select(np.arange(min(size, len(whole))))
+                measure, best, seconds = fit_and_measure(target, method, seed, train, test)
+                about = (float(measure), float(best), round(seconds, 1), len(test), machine())
+                rows.add(dict(zip(COLUMNS, (*key, *about))))
+                print(f"{', '.join(map(str, key))}: {measure:.3f} in {seconds:.0f} s", flush=True)
+
+
+def table_of(rows):
+    """One dict per target, encoder and size: mean over seeds and lowest to highest, for each method."""
+    frame = pd.DataFrame(rows.rows).astype({"measure": float, "slides": int, "seconds": float})
+    found = []
+    for (target, encoder, size), part in frame.groupby(["target", "encoder", "slides"], sort=True):
+        row = {"target": target, "encoder": encoder, "slides": size, "seeds": part["seed"].nunique()}
+        for method in (*METHODS, LINEAR):
+            of = part.loc[part["method"] == method, "measure"]
+            row[method] = f"{of.mean():.3f} ({of.min():.3f} to {of.max():.3f})" if len(of) else ""
+        row["longest fit, s"] = float(part["seconds"].max())
+        found.append(row)
+    return found
+
+
+def draw(rows, path):
+    """Measure against number of slides: a panel for each target and encoder, a line for each method."""
+    import matplotlib.pyplot as plt
+
+    frame = pd.DataFrame(rows.rows).astype({"measure": float, "slides": int})
+    targets, encoders = sorted(set(frame["target"])), sorted(set(frame["encoder"]))
+    size = (4 * len(encoders), 3 * len(targets))
+    figure, axes = plt.subplots(len(targets), len(encoders), figsize=size, squeeze=False, layout="constrained")
+    for (target, encoder), part in frame.groupby(["target", "encoder"]):
+        ax = axes[targets.index(target), encoders.index(encoder)]
+        for method, of in part.groupby("method"):
+            means = of.groupby("slides")["measure"].mean()
+            ax.plot(means.index, means, "o-", label=method)
+        ax.set(title=f"{target}, {encoder}", xlabel="Training slides", xscale="log")
+    axes[0, 0].legend(frameon=False, fontsize=7)
+    figure.savefig(path, dpi=80)
+    plt.close(figure)
+
+
+def read_options(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--patches", type=Path)
+    parser.add_argument("--targets", choices=TARGETS, nargs="+", default=TARGETS)
+    parser.add_argument("--encoders", choices=ENCODERS, nargs="+", default=ENCODERS)
+    parser.add_argument("--sizes", type=int, nargs="+")
+    parser.add_argument("--seeds", type=int, nargs="+")
+    parser.add_argument("--methods", choices=(*METHODS, LINEAR), nargs="+", default=(*METHODS, LINEAR))
+    parser.add_argument("--quick", action="store_true", help="two small sizes, one seed, 24 x 24 cells: minutes")
+    options = parser.parse_args(argv)
+    options.patches = options.patches or test_data("patches")
+    options.sizes = options.sizes or ((16, 32) if options.quick else SIZES)
+    options.seeds = options.seeds or ((0,) if options.quick else tuple(range(5)))
+    options.test, options.shape = (48, (24, 24)) if options.quick else (N_TEST, SHAPE)
+    return options
+
+
+def main(argv=None):
+    options = read_options(argv)
+    name = "recipes_quick" if options.quick else "recipes"
+    rows = Rows(work_dir("recipes") / f"{name}-{options.patches.resolve().name}.csv")
+    run(options, rows)
+    report(name, table_of(rows), f"{options.test} test slides of other patients and sources; mean over seeds (range)")
+    draw(rows, RESULTS / f"{name}.png")
+
+
+if __name__ == "__main__":
+    main()

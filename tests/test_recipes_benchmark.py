@@ -1,0 +1,75 @@
+"""benchmarks/recipes.py: fits are written one by one and found again, every method fits every target."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks import recipes
+from sknic import Grid
+from sknic.datasets import GridCohort
+
+KEY = ("score", "multitask-4", 24, 0, "default")
+
+
+def row(key=KEY, measure=0.5):
+    return dict(zip(recipes.COLUMNS, (*key, measure, np.nan, 1.0, 48, "a machine, 2 cores")))
+
+
+def test_a_fit_is_found_again(tmp_path):
+    recipes.Rows(tmp_path / "rows.csv").add(row())
+    again = recipes.Rows(tmp_path / "rows.csv")
+    assert KEY in again
+    assert ("score", "multitask-4", 24, 1, "default") not in again
+
+
+def test_half_a_line_of_a_killed_run_is_dropped(tmp_path):
+    path = tmp_path / "rows.csv"
+    rows = recipes.Rows(path)
+    rows.add(row())
+    rows.add(row(("pattern", *KEY[1:])))
+    path.write_text(path.read_text()[:-9])
+    again = recipes.Rows(path)
+    assert KEY in again and ("pattern", *KEY[1:]) not in again
+    again.add(row(("survival", *KEY[1:])))
+    assert pd.read_csv(path)["target"].tolist() == ["score", "survival"]
+
+
+def test_what_is_written_is_not_fitted_again(tmp_path, monkeypatch):
+    rows = recipes.Rows(tmp_path / "rows.csv")
+    options = ["--patches", str(tmp_path), "--quick", "--targets", "score", "--encoders", "bigan", "--sizes", "8"]
+    options = recipes.read_options([*options, "--methods", "default"])
+    rows.add(row(("score", "bigan", 8, 0, "default")))
+    monkeypatch.setattr(recipes, "cohort_of", lambda *_: pytest.fail("it was done"))
+    recipes.run(options, rows)
+
+
+def test_the_table_tells_mean_and_range_over_the_seeds(tmp_path):
+    rows = recipes.Rows(tmp_path / "rows.csv")
+    for seed, measure in enumerate((0.2, 0.6)):
+        rows.add(row((*KEY[:3], seed, "default"), measure))
+    (found,) = recipes.table_of(rows)
+    assert found["default"] == "0.400 (0.200 to 0.600)"
+    assert found["seeds"] == 2 and found[recipes.LINEAR] == ""
+    recipes.draw(rows, tmp_path / "recipes.png")
+    assert (tmp_path / "recipes.png").stat().st_size > 1000
+
+
+def tiny_cohort(n=16):
+    rng = np.random.RandomState(0)
+    cells = np.argwhere(np.ones((4, 4)))
+    grids = [Grid(rng.normal(size=(16, 3)), cells, (4, 4), mpp=0.5, patch_size=128) for _ in range(n)]
+    table = pd.DataFrame({"slide": range(n), "patient": [f"p{i}" for i in range(n)], "score": rng.uniform(size=n)})
+    table["pattern"] = ["replacement", "desmoplastic"] * (n // 2)
+    table["time"], table["event"], table["log_hazard"] = rng.uniform(1, 9, n), np.arange(n) % 3 > 0, rng.normal(size=n)
+    return GridCohort([str(i) for i in range(n)], table, grids=grids)
+
+
+@pytest.mark.parametrize("target", recipes.TARGETS)
+@pytest.mark.parametrize("method", [*recipes.METHODS, recipes.LINEAR])
+def test_every_method_fits_every_target(target, method, monkeypatch):
+    if method != recipes.LINEAR:
+        monkeypatch.setitem(recipes.METHODS, method, recipes.METHODS[method] | {"max_steps": 2})
+    cohort = tiny_cohort()
+    measure, best, _ = recipes.fit_and_measure(target, method, 0, cohort, cohort)
+    assert -1 <= measure <= 1
+    assert np.isnan(best) == (target != "survival")
