@@ -9,7 +9,10 @@ import typer
 def cache(
     folder: Annotated[Path, typer.Argument(help="Folder given as cache_dir or --out; 'auto' for the platform's.")],
     prune: Annotated[
-        bool, typer.Option("--prune", help="Delete damaged files, leftovers, and grids whose slide is gone.")
+        bool, typer.Option("--prune", help="Delete damaged grids and leftovers; other files are only listed.")
+    ] = False,
+    orphans: Annotated[
+        bool, typer.Option("--orphans", help="With --prune: also delete grids whose slide is not where it was.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="With --prune: only say what would go.")] = False,
 ):
@@ -18,15 +21,18 @@ def cache(
 
     grids = GridCache(folder)
     if not grids.folder.is_dir():
-        raise typer.BadParameter(f"{grids.folder} is no folder")
+        raise typer.BadParameter(f"{grids.folder} is not a folder")
     entries = grids.entries()
-    damaged = [entry for entry in entries if entry.error]
-    for entry in damaged:
-        typer.secho(f"{entry.path.name}: {entry.error}", err=True)
+    for entry in entries:
+        if entry.status == "orphan":
+            typer.secho(f"{entry.path.name}: its slide {entry.header.slide} is not there", err=True)
+        elif entry.error:
+            typer.secho(f"{entry.path.name}: {entry.status}: {entry.error}", err=True)
+    damaged = [entry for entry in entries if entry.status == "damaged"]
     _show(entries)
     if prune:
-        orphans = [e for e in entries if e.header and e.header.slide and not Path(e.header.slide).exists()]
-        for entry in [*damaged, *orphans]:
+        gone = [entry for entry in entries if orphans and entry.status == "orphan"]
+        for entry in [*damaged, *gone]:
             typer.echo(f"{'would delete' if dry_run else 'delete'} {entry.path.name}")
             if not dry_run:
                 entry.path.unlink(missing_ok=True)
@@ -53,5 +59,5 @@ def _show(entries):
     for key in sorted(counts, key=str):
         table.add_row(*map(str, key), str(counts[key]), f"{sizes[key] / 1e6:.1f}")
     Console().print(table)
-    n_damaged = sum(entry.error is not None for entry in entries)
+    n_damaged = sum(entry.status == "damaged" for entry in entries)
     typer.echo(f"{len(entries)} files, {sum(e.n_bytes for e in entries) / 1e6:.1f} MB, {n_damaged} damaged")

@@ -1,5 +1,6 @@
 """One slide to one grid: bands of the lattice, threads that read and encode them, one device."""
 
+import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -207,7 +208,7 @@ def _grid(path, slide, lattice, parts, recipe, encoder):
         mpp=recipe.mpp,
         patch_size=recipe.patch_size,
         stride=recipe.stride,
-        slide=path,
+        slide=os.path.abspath(path),  # a relative path means nothing from another folder
         slide_mpp=slide.mpp,
         origin=slide.origin,
         fingerprint=encoder.fingerprint(),

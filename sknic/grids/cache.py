@@ -52,10 +52,26 @@ def file_identity(path):
 
 @dataclass(frozen=True)
 class CacheEntry:
-    """One file of a cache: its path, size in bytes, header where it is readable, and the reason where it is not."""
+    """One file of a cache folder.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    n_bytes : int
+        Size of the file in bytes.
+    status : str
+        "ours"; "orphan", a whole grid whose slide is not where it was; "damaged", sealed by sknic and changed since;
+        "foreign", not a grid file of this version of sknic; "unreadable", where the system refuses to read it.
+    header : GridHeader or None
+        Header of a whole grid.
+    error : str or None
+        Reason why the file is not a whole grid.
+    """
 
     path: Path
     n_bytes: int
+    status: str
     header: hdf5.GridHeader | None
     error: str | None
 
@@ -132,17 +148,9 @@ class GridCache:
         finally:
             lock.release()
 
-    def entries(self) -> list:
-        """Every grid file of the folder as a `CacheEntry`, its checksum compared."""
-        return [self._entry(path) for path in sorted(self.folder.glob("*.h5"))]
-
-    @staticmethod
-    def _entry(path):
-        try:
-            header, _, _ = hdf5.read_header(path)
-        except GridFileError as error:
-            return CacheEntry(path, path.stat().st_size, None, str(error))
-        return CacheEntry(path, path.stat().st_size, header, None)
+    def entries(self) -> list[CacheEntry]:
+        """Every `.h5` file of the folder as a `CacheEntry`; checksums of sknic's own files are compared."""
+        return [_entry(path) for path in sorted(self.folder.glob("*.h5"))]
 
     def remove_leftovers(self) -> int:
         """Delete what killed processes left: half-written files and idle locks; returns the number of files."""
@@ -154,6 +162,33 @@ class GridCache:
                 path.unlink(missing_ok=True)
                 removed += 1
         return removed
+
+
+def _entry(path):
+    n_bytes = path.lstat().st_size
+    try:
+        own = hdf5.is_own(path)
+    except GridFileError as error:
+        return CacheEntry(path, n_bytes, "unreadable", None, str(error))
+    if not own:
+        return CacheEntry(path, n_bytes, "foreign", None, f"{path} is not a grid file of sknic")
+    try:
+        hdf5.verify(path)
+    except GridFileError as error:
+        return CacheEntry(path, n_bytes, "damaged", None, str(error))
+    except OSError as error:
+        return CacheEntry(path, n_bytes, "unreadable", None, f"{path} cannot be read: {error}")
+    try:
+        header, _, _ = hdf5.read_header(path)
+    except GridFileError as error:
+        # The seal is whole: another version wrote it, so it is not damaged.
+        return CacheEntry(path, n_bytes, "foreign", None, str(error))
+    return CacheEntry(path, n_bytes, "orphan" if _is_gone(header.slide) else "ours", header, None)
+
+
+def _is_gone(slide):
+    # A relative path means something only in the folder where it was given.
+    return slide is not None and os.path.isabs(slide) and not os.path.exists(slide)
 
 
 def _is_abandoned(part_path):

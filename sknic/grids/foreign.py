@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 
 from sknic.exceptions import GridFileError, SknicWarning
-from sknic.grids.hdf5 import GridHeader
+from sknic.grids.hdf5 import GridHeader, finite_embeddings
 
 
 def read_foreign(path, file, mpp=None):
@@ -24,6 +24,7 @@ def read_foreign(path, file, mpp=None):
     -------
     header : GridHeader
     features : float16 (n, C)
+        float32 where float16 overflows.
     cells : int32 (n, 2)
     """
     features, coords, attributes = _read_datasets(path, file)
@@ -49,7 +50,10 @@ def read_foreign(path, file, mpp=None):
         origin=origin,
         fingerprint=str(file["features"].attrs.get("encoder", "")) or None,
     )
-    return header, features[kept].astype(np.float16), cells
+    try:
+        return header, finite_embeddings(path, features[kept]), cells
+    except ValueError as error:
+        raise GridFileError(str(error)) from error
 
 
 def _read_datasets(path, file):
@@ -59,6 +63,11 @@ def _read_datasets(path, file):
         features, coords = np.asarray(file["features"]), np.asarray(file["coords"])
     except (OSError, TypeError, ValueError, MemoryError) as error:
         raise GridFileError(f"{path} is damaged: {error}") from error
+    if features.dtype in (np.int16, np.uint16):
+        raise GridFileError(
+            f"{path}: features of dtype {features.dtype}: expected float16 or float32; "
+            "these may be the bits of bfloat16"
+        )
     if features.ndim == 3 and features.shape[0] == 1:
         features = features[0]
     if features.ndim != 2 or coords.shape != (len(features), 2) or features.dtype.kind not in "fiu":

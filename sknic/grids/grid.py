@@ -49,8 +49,8 @@ class Grid:
 
     Parameters
     ----------
-    embeddings : float16 array (n_cells, C)
-        One row per tissue cell.
+    embeddings : array (n_cells, C)
+        One row per tissue cell; stored as float16, or as float32 where float16 overflows.
     cells : int32 array (n_cells, 2)
         Row and column of each embedding.
     shape : (rows, columns)
@@ -92,7 +92,7 @@ class Grid:
         tissue_fraction: float | None = None,
         oriented_embeddings: np.ndarray | None = None,
     ) -> None:
-        self._embeddings = np.asarray(embeddings, dtype=np.float16)
+        self._embeddings = hdf5.finite_embeddings("embeddings", embeddings)
         self._cells = np.asarray(cells, dtype=np.int32).reshape(-1, 2)
         self._oriented = oriented_embeddings
         self._path = self._layout = None

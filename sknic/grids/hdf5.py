@@ -53,6 +53,38 @@ class GridHeader:
         return round(size * self.mpp / self.slide_mpp) if self.mpp and self.slide_mpp else size
 
 
+def finite_embeddings(where, embeddings):
+    """Embeddings as float16, or as float32 where float16 overflows.
+
+    Parameters
+    ----------
+    where : str
+        Name of the file or argument, for the error.
+    embeddings : array (..., n, C)
+        Numbers of any type.
+
+    Returns
+    -------
+    float16 or float32 array (..., n, C)
+
+    Raises
+    ------
+    ValueError
+        If a number is NaN or infinite, or beyond float32.
+    """
+    embeddings = np.asarray(embeddings)
+    for dtype in (np.float16, np.float32):
+        with np.errstate(over="ignore"):
+            cast = embeddings.astype(dtype, copy=False)
+        if np.isfinite(cast).all():
+            return cast
+    bad = np.argwhere(~np.isfinite(cast))
+    raise ValueError(
+        f"{where}: {len(bad)} of {cast.size} numbers are NaN or infinite, the first of them in row {bad[0][-2]}, "
+        f"column {bad[0][-1]}: expected finite numbers"
+    )
+
+
 def write_grid_file(path, header, features, cells, oriented_features=None, key=None):
     """Write a grid under a temporary name, then rename it: a reader sees the whole file or none.
 
@@ -66,10 +98,10 @@ def write_grid_file(path, header, features, cells, oriented_features=None, key=N
     key : str, optional
         What the content was computed from; a cache compares it before it trusts the file.
     """
-    arrays = {"features": np.asarray(features, np.float16), "coords": header.coords(cells)}
+    arrays = {"features": finite_embeddings("embeddings", features), "coords": header.coords(cells)}
     arrays["cells"] = np.asarray(cells, np.int32)
     if oriented_features is not None:
-        arrays["oriented_features"] = np.asarray(oriented_features, np.float16)
+        arrays["oriented_features"] = finite_embeddings("oriented embeddings", oriented_features)
     meta = json.dumps({"format": FORMAT, "key": key, **asdict(header)}, sort_keys=True)
     with whole_file(path) as temporary:
         _write_datasets(temporary, arrays, header, meta)

@@ -147,13 +147,27 @@ def test_a_dry_run_that_finds_a_bad_slide_exits_with_1(folder, tmp_path):
     assert "cannot" in result.output
 
 
-def test_cache_prunes_damaged_files(folder, tmp_path):
+def test_cache_prunes_damaged_grids_and_lists_what_is_not_its_own(folder, tmp_path):
     grid = Grid.read(folder / "grid0.h5").write(tmp_path / "good.h5")
-    (tmp_path / "bad.h5").write_bytes(b"no grid")
+    (tmp_path / "foreign.h5").write_bytes(b"not a grid")
+    assert run("cache", tmp_path).exit_code == 0
+    content = bytearray((tmp_path / "good.h5").read_bytes())
+    content[-1] ^= 1
+    (tmp_path / "bad.h5").write_bytes(content)
     assert run("cache", tmp_path).exit_code == 1
     assert run("cache", tmp_path, "--prune").exit_code == 0
-    assert not (tmp_path / "bad.h5").exists()
-    assert grid.to_dense().any()
+    assert sorted(path.name for path in tmp_path.glob("*.h5")) == ["foreign.h5", "good.h5"]
+    assert Grid.read(tmp_path / "good.h5").n_cells == grid.n_cells
+
+
+def test_cache_deletes_grids_of_absent_slides_only_when_asked_to(folder, tmp_path):
+    grid = Grid.read(folder / "grid0.h5")
+    absent = Grid(grid.embeddings, grid.cells, grid.shape, slide=tmp_path / "not mounted.svs")
+    absent.write(tmp_path / "orphan.h5")
+    run("cache", tmp_path, "--prune")
+    assert (tmp_path / "orphan.h5").exists()
+    run("cache", tmp_path, "--prune", "--orphans")
+    assert not (tmp_path / "orphan.h5").exists()
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
 import os
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
+from sknic import Grid
 from sknic.exceptions import CacheError
 from sknic.grids import GridCache, hdf5
 from sknic.grids.cache import file_identity
@@ -58,7 +60,7 @@ def test_a_damaged_grid_is_not_used(cache, slide, grid):
     content[hdf5.read_header(stored.path)[2]["features"][0]] ^= 1
     Path(stored.path).write_bytes(content)
     assert cache.get(slide, key) is None
-    assert cache.entries()[0].error is not None
+    assert cache.entries()[0].status == "damaged"
 
 
 def test_a_cache_that_is_a_file_says_which(slide, grid, tmp_path):
@@ -79,3 +81,26 @@ def test_leftovers_of_killed_processes_are_removed_and_held_locks_are_not(cache,
     with cache.lock(slide, "b" * 32):
         assert cache.remove_leftovers() == 1
     assert cache.get(slide, "a" * 32) is not None
+
+
+def test_only_a_sealed_file_with_a_wrong_checksum_is_damaged(cache, grid):
+    cache.folder.mkdir()
+    foreign = cache.folder / "trident.h5"
+    with h5py.File(foreign, "w") as file:
+        file["features"] = np.zeros((3, 2))
+    (cache.folder / "text.h5").write_text("not HDF5")
+    assert [entry.status for entry in cache.entries()] == ["foreign", "foreign"]
+
+
+def test_a_grid_whose_slide_has_gone_is_an_orphan_unless_its_path_is_relative(cache, slide):
+    def of(path):
+        return Grid(np.ones((1, 2)), [[0, 0]], (1, 1), slide=path)
+
+    cache.put("here", "a" * 32, of(slide))
+    cache.put("gone", "b" * 32, of(slide.with_name("gone.svs")))
+    cache.put("relative", "c" * 32, of("gone.svs"))
+    assert {e.path.name.split("-")[0]: e.status for e in cache.entries()} == {
+        "here": "ours",
+        "gone": "orphan",
+        "relative": "ours",
+    }

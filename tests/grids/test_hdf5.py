@@ -146,3 +146,28 @@ def test_a_file_without_features_or_coords_is_refused(missing, tmp_path):
         del file[missing]
     with pytest.raises(GridFileError, match="features"):
         Grid.read(path)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_foreign_file_with_a_number_that_is_not_finite_is_refused_by_name(bad, tmp_path):
+    path = tmp_path / "nan.h5"
+    with h5py.File(path, "w") as file:
+        file["features"] = np.array([[1, 2], [3, bad]], np.float32)
+        file["coords"] = [[0, 0], [256, 0]]
+    with pytest.raises(GridFileError, match=r"nan\.h5: 1 of 4 .* row 1, column 1"):
+        Grid.read(path)
+
+
+def test_what_overflows_float16_is_kept_in_float32(tmp_path):
+    grid = Grid([[70000.0, 1.0]], [[0, 0]], (1, 1)).write(tmp_path / "large.h5")
+    assert grid.embeddings.dtype == np.float32
+    np.testing.assert_array_equal(grid.embeddings, [[70000, 1]])
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.uint16])
+def test_sixteen_bit_integers_may_be_bfloat16_and_are_refused(dtype, tmp_path):
+    with h5py.File(tmp_path / "bits.h5", "w") as file:
+        file["features"] = np.ones((2, 2), dtype)
+        file["coords"] = [[0, 0], [256, 0]]
+    with pytest.raises(GridFileError, match="bfloat16"):
+        Grid.read(tmp_path / "bits.h5")
