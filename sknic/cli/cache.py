@@ -24,7 +24,7 @@ def cache(
         raise typer.BadParameter(f"{grids.folder} is not a folder")
     entries = grids.entries()
     for entry in entries:
-        if entry.status == "orphan":
+        if entry.header and entry.status == "orphan":
             typer.secho(f"{entry.path.name}: its slide {entry.header.slide} is not there", err=True)
         elif entry.error:
             typer.secho(f"{entry.path.name}: {entry.status}: {entry.error}", err=True)
