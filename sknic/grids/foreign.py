@@ -29,10 +29,15 @@ def read_foreign(path, file, mpp=None):
     """
     features, coords, attributes = _read_datasets(path, file)
     patch_size = int(attributes.get("patch_size", 0)) or None
-    patch_size_level0 = _patch_size_level0(path, attributes, coords, patch_size)
+    known_size = _patch_size_level0(path, attributes, coords, patch_size)
+    # A single patch of unknown size is a grid of one cell that does not say how large it is.
+    patch_size_level0 = known_size or 1.0
     overlap = float(attributes.get("overlap", 0)) * patch_size_level0 / (patch_size or patch_size_level0)
     stride_level0 = patch_size_level0 - overlap
-    cells, kept, origin = _snap(coords, stride_level0)
+    if known_size is None:
+        cells, kept, origin = np.zeros((1, 2), np.int32), np.array([0]), tuple(coords[0].tolist())
+    else:
+        cells, kept, origin = _snap(coords, stride_level0)
     if len(kept) < len(coords):
         warnings.warn(
             f"{path}: {len(coords) - len(kept)} of {len(coords)} patches fall on a cell that is taken "
@@ -41,10 +46,10 @@ def read_foreign(path, file, mpp=None):
             stacklevel=3,
         )
     header = GridHeader(
-        shape=_shape(attributes, cells, stride_level0),
+        shape=(1, 1) if known_size is None else _shape(attributes, cells, stride_level0),
         mpp=mpp or _mpp(attributes),
-        patch_size=patch_size or round(patch_size_level0),
-        stride=round(stride_level0 * (patch_size or patch_size_level0) / patch_size_level0),
+        patch_size=known_size and (patch_size or round(known_size)),
+        stride=known_size and round(stride_level0 * (patch_size or known_size) / known_size),
         slide=str(attributes["name"]) if "name" in attributes else None,
         slide_mpp=_slide_mpp(attributes, mpp or _mpp(attributes), patch_size, patch_size_level0),
         origin=origin,
@@ -74,7 +79,18 @@ def _read_datasets(path, file):
         raise GridFileError(
             f"{path}: features {features.shape} and coords {coords.shape} should be (n, C) and (n, 2) numbers"
         )
-    return features, coords.astype(np.int64), {**file.attrs, **file["coords"].attrs}
+    return features, coords.astype(np.int64), _attributes(file)
+
+
+def _attributes(file):
+    attributes = {**file.attrs, **file["coords"].attrs}
+    return {name: _plain(value) for name, value in attributes.items()}
+
+
+def _plain(value):
+    """An attribute as a scalar where it is an array of one, and as text where it is bytes."""
+    value = np.ravel(value)[0] if np.size(value) == 1 else value
+    return value.decode(errors="replace") if isinstance(value, bytes) else value
 
 
 def _patch_size_level0(path, attributes, coords, patch_size):
@@ -82,14 +98,21 @@ def _patch_size_level0(path, attributes, coords, patch_size):
         return float(attributes["patch_size_level0"])
     if patch_size and "downsample" in attributes:
         return patch_size * float(np.ravel(attributes["downsample"])[0])
-    # CLAM's feature files carry no attributes: neighbours in a row are one patch apart.
-    steps = np.diff(np.unique(coords[:, 0]))
-    rows = [np.diff(np.sort(coords[coords[:, 1] == y, 0])) for y in np.unique(coords[:, 1])]
-    steps = np.concatenate(rows) if rows else steps
+    # CLAM's feature files carry no attributes: neighbours in a row or in a column are one patch apart.
+    steps = np.concatenate([_steps(coords, 0), _steps(coords, 1)])
     if not (steps > 0).any():
+        if len(coords) == 1:
+            return None
         raise GridFileError(f"{path} does not say its patch size, and its coords do not show it")
     values, counts = np.unique(steps[steps > 0], return_counts=True)
     return float(values[counts.argmax()])
+
+
+def _steps(coords, axis):
+    """Distances along `axis` between neighbours that agree in the other one."""
+    order = np.lexsort((coords[:, axis], coords[:, 1 - axis]))
+    steps = np.diff(coords[order], axis=0)
+    return steps[steps[:, 1 - axis] == 0, axis]
 
 
 def _snap(coords, stride):

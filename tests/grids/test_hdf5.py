@@ -171,3 +171,33 @@ def test_sixteen_bit_integers_may_be_bfloat16_and_are_refused(dtype, tmp_path):
         file["coords"] = [[0, 0], [256, 0]]
     with pytest.raises(GridFileError, match="bfloat16"):
         Grid.read(tmp_path / "bits.h5")
+
+
+def test_a_clam_file_of_one_column_takes_its_patch_size_from_the_rows(tmp_path):
+    with h5py.File(tmp_path / "core.h5", "w") as file:
+        file["features"] = np.arange(6, dtype=np.float32).reshape(3, 2)
+        file["coords"] = [[512, 0], [512, 256], [512, 768]]
+    grid = Grid.read(tmp_path / "core.h5")
+    assert (grid.patch_size, grid.stride, grid.shape) == (256, 256, (4, 3))
+    np.testing.assert_array_equal(grid.cells, [[0, 2], [1, 2], [3, 2]])
+    assert grid.origin == (0, 0)
+
+
+def test_a_clam_file_of_one_patch_is_a_cell_of_unknown_size(tmp_path):
+    with h5py.File(tmp_path / "one.h5", "w") as file:
+        file["features"] = [[1.0, 2.0]]
+        file["coords"] = [[512, 256]]
+    grid = Grid.read(tmp_path / "one.h5")
+    assert (grid.patch_size, grid.stride, grid.shape, grid.origin) == (None, None, (1, 1), (512, 256))
+
+
+def test_attributes_stored_as_arrays_of_one_and_as_bytes_are_read(tmp_path):
+    with h5py.File(tmp_path / "arrays.h5", "w") as file:
+        file["features"] = np.ones((2, 2), np.float32)
+        file["coords"] = [[0, 0], [512, 0]]
+        file["coords"].attrs.update(
+            {"patch_size": [256], "patch_size_level0": [512], "target_magnification": [20], "name": b"case"}
+        )
+    grid = Grid.read(tmp_path / "arrays.h5")
+    assert (grid.patch_size, grid.mpp, grid.slide_mpp, grid.slide) == (256, 0.5, 0.25, "case")
+    assert grid.shape == (1, 2)
