@@ -105,7 +105,7 @@ class GridCache:
 
     def path(self, slide_path: str | Path, key: str) -> Path:
         """File of a slide's grid."""
-        return self.folder / f"{Path(slide_path).stem[:80]}-{key[:16]}.h5"
+        return self.folder / f"{_short(Path(slide_path).stem)}-{key[:16]}.h5"
 
     def get(self, slide_path: str | Path, key: str) -> Any:
         """The kept grid, or None where there is none that can be trusted."""
@@ -184,6 +184,11 @@ def _entry(path):
         # The seal is whole: another version wrote it, so it is not damaged.
         return CacheEntry(path, n_bytes, "foreign", None, str(error))
     return CacheEntry(path, n_bytes, "orphan" if _is_gone(header.slide) else "ours", header, None)
+
+
+def _short(stem):
+    # File systems limit the bytes of a name, not its characters.
+    return os.fsencode(stem)[:80].decode(errors="ignore")
 
 
 def _is_gone(slide):

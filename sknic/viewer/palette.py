@@ -33,6 +33,7 @@ class Palette:
     def _colours(self):
         from sknic.plotting import pca_rgb
 
+        self._check_cells()
         colours = pca_rgb(*self._grids)
         return colours if len(self._grids) > 1 else [colours]
 
@@ -42,12 +43,15 @@ class Palette:
 
     @cached_property
     def _ranges(self):
+        self._check_cells()
         cells = np.concatenate([np.asarray(grid.embeddings, np.float32) for grid in self._grids])
-        if not len(cells):
-            raise DegenerateDataError("the grid has no tissue cell; there is nothing to show")
         spread = _SD_LIMIT * cells.std(axis=0)
         spread[spread == 0] = 1
         return np.stack([cells.mean(axis=0) - spread, cells.mean(axis=0) + spread])
+
+    def _check_cells(self):
+        if not any(grid.n_cells for grid in self._grids):
+            raise DegenerateDataError("the grid has no tissue cell; there is nothing to show")
 
     def range(self, feature):
         """Values of a feature at which its colours begin and end: 2.5 standard deviations either side of the mean."""

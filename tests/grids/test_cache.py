@@ -104,3 +104,14 @@ def test_a_grid_whose_slide_has_gone_is_an_orphan_unless_its_path_is_relative(ca
         "gone": "orphan",
         "relative": "ours",
     }
+
+
+def test_names_of_long_characters_fit_the_file_system(cache, grid):
+    slide = "患" * 80 + ".svs"
+    with cache.lock(slide, "a" * 32):
+        assert cache.put(slide, "a" * 32, grid).n_cells == grid.n_cells
+
+
+def test_a_name_that_is_not_utf8_has_a_cache_file(cache, grid):
+    slide = os.fsdecode(b"M\xfcller.tiff")
+    assert Path(cache.put(slide, "a" * 32, grid).path).name == "Mller-aaaaaaaaaaaaaaaa.h5"
