@@ -7,6 +7,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
+from sksurv.util import Surv
 from torch import nn
 
 from sknic.estimators import AttentionMIL, GridCNNClassifier, GridCNNRegressor, GridCoxSurvival
@@ -58,7 +59,7 @@ def trained(request):
         return GridCNNRegressor(**OPTIONS).fit(GRIDS, HEAT)
     if request.param == "classifier":
         return GridCNNClassifier(**OPTIONS).fit(GRIDS, np.where(HAS_HOT, "hot", "cold"))
-    return GridCoxSurvival(**OPTIONS).fit(GRIDS, (np.ones(len(GRIDS), bool), TIMES))
+    return GridCoxSurvival(**OPTIONS).fit(GRIDS, Surv.from_arrays(np.ones(len(GRIDS), bool), TIMES))
 
 
 @pytest.fixture(scope="module")
