@@ -131,11 +131,9 @@ def tissue_mask(slide: Slide, method: Method = "density") -> TissueMask | None:
     """
     if method is None:
         return None
-    if method == "density":
+    if isinstance(method, str) and method in ("density", "otsu"):
         image, mpp = _thumbnail(slide)
-        return TissueMask(density_mask(image, mpp), mpp)
-    if method == "otsu":
-        return otsu_mask(slide)
+        return TissueMask((density_mask if method == "density" else saturation_mask)(image, mpp), mpp)
     if callable(method):
         return _given_mask(slide, method(slide))
     if isinstance(method, (str, Path)) and str(method).lower().endswith(SUFFIXES):
@@ -171,15 +169,25 @@ def _thumbnail(slide):
     return slide.thumbnail(int(np.clip(np.ceil(longest), *THUMBNAIL_SIZES)))
 
 
-def otsu_mask(slide):
-    """Tissue by Otsu's threshold on saturation; see `tissue_mask`."""
-    image, mpp = _thumbnail(slide)
+def saturation_mask(image: np.ndarray, mpp: float) -> np.ndarray:
+    """Find the tissue of a thumbnail by Otsu's threshold on saturation; see `tissue_mask`.
+
+    Parameters
+    ----------
+    image : uint8 array (h, w, 3)
+        Thumbnail, RGB.
+    mpp : float
+        um per px of the thumbnail.
+
+    Returns
+    -------
+    bool array (h, w)
+    """
     saturation = _saturation(image)
     low, high = (round(255 * limit) for limit in SATURATION_RANGE)
     mask = saturation > np.clip(threshold_otsu(saturation) if np.ptp(saturation) else high, low, high)
     mask = remove_small_objects(mask, max_size=int(MIN_OBJECT / mpp**2))
-    mask = remove_small_holes(mask, max_size=int(MIN_HOLE / mpp**2))
-    return TissueMask(mask, mpp)
+    return remove_small_holes(mask, max_size=int(MIN_HOLE / mpp**2))
 
 
 def _saturation(image):

@@ -64,14 +64,54 @@ def density_mask(image: np.ndarray, mpp: float) -> np.ndarray:
     bool array (h, w)
     """
     glass = find_glass(image)
+    density, left_out = measure(image, mpp, glass)
+    return tidy(density > density_threshold(density[~left_out], glass), left_out, mpp)
+
+
+def measure(image: np.ndarray, mpp: float, glass: Glass) -> tuple[np.ndarray, np.ndarray]:
+    """Measure how much light each pixel takes, and find those that are left out.
+
+    Parameters
+    ----------
+    image : uint8 array (h, w, 3)
+        Thumbnail, RGB.
+    mpp : float
+        um per px of the thumbnail.
+    glass : Glass
+        Glass of the slide.
+
+    Returns
+    -------
+    density : float32 array (h, w)
+        Optical density relative to the glass, in the color that is absorbed most.
+    left_out : bool array (h, w)
+        Unscanned pixels and ink.
+    """
     densities = optical_density(image, glass.color)
     # A few dark pixels inside tissue are pigment or keratin.
-    unscanned = remove_small_objects(glass.unscanned | pen(densities), max_size=int(MIN_HOLE / mpp**2))
-    density = np.clip(densities.max(axis=0), 0, DENSEST)
-    mask = (density > density_threshold(density[~unscanned], glass)) & ~unscanned
-    mask = remove_small_objects(mask, max_size=int(MIN_OBJECT / mpp**2))
+    left_out = remove_small_objects(glass.unscanned | pen(densities), max_size=int(MIN_HOLE / mpp**2))
+    return np.clip(densities.max(axis=0), 0, DENSEST), left_out
+
+
+def tidy(mask: np.ndarray, left_out: np.ndarray, mpp: float) -> np.ndarray:
+    """Remove specks, holes, thin lines and the pixels that are left out from a mask.
+
+    Parameters
+    ----------
+    mask : bool array (h, w)
+        Tissue.
+    left_out : bool array (h, w)
+        Unscanned pixels and ink.
+    mpp : float
+        um per px of the mask.
+
+    Returns
+    -------
+    bool array (h, w)
+    """
+    mask = remove_small_objects(mask & ~left_out, max_size=int(MIN_OBJECT / mpp**2))
     mask = remove_small_holes(mask, max_size=int(MIN_HOLE / mpp**2))
-    return opening(mask, disk(int(THIN / 2 / mpp))) & ~unscanned
+    return opening(mask, disk(int(THIN / 2 / mpp))) & ~left_out
 
 
 def density_threshold(density: np.ndarray, glass: Glass) -> float:
