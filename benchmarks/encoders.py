@@ -67,7 +67,7 @@ def with_unlabelled(data, rows, **settings):
 
 
 def single_tasks(data, rows, start, **settings):
-    """One encoder a task."""
+    """One encoder per task."""
     return {task: start(data, rows, tasks=[task], **settings) for task in data.labels.columns}
 
 

@@ -70,7 +70,7 @@ def drawn():
 def synthetic(n_slides):
     """The same of slides of a synthetic cohort from six centers, whose every pixel is known."""
     folder = work_dir("tissue")
-    cohort = make_histology_cohort(n_slides, folder, n_centres=6, n_jobs=2, verbose=1)
+    cohort = make_histology_cohort(n_slides, folder, n_centers=6, n_jobs=2, verbose=1)
     for path, cells, seed in zip(cohort.paths, cohort.tissue, cohort.table["seed"]):
         with Slide(path) as slide:
             truth = tissue_map(TissueLayout(cells), np.random.RandomState(seed)) > 0

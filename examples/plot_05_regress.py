@@ -2,7 +2,7 @@
 Regress a score with the fold ensemble
 ======================================
 
-The paper's protocol: one CNN a fold, the slides at hand predicted by the CNN that has not seen them, new slides by
+The paper's protocol: one CNN per fold, the slides at hand predicted by the CNN that has not seen them, new slides by
 the mean of all CNNs.
 """
 

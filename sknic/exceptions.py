@@ -6,7 +6,7 @@ class SknicError(Exception):
 
 
 class UnreadableSlideError(SknicError):
-    """A file is no slide, is damaged, or cannot be read at the place asked for."""
+    """A file is not a slide, is damaged, or cannot be read at the requested position."""
 
 
 class MissingMppError(SknicError):
@@ -22,7 +22,7 @@ class TissueMaskError(SknicError):
 
 
 class EncoderFileError(SknicError):
-    """A file is no encoder, is damaged, or holds an architecture that sknic does not know."""
+    """A file is not an encoder, is damaged, or holds an architecture that sknic does not know."""
 
 
 class PatchSizeError(SknicError, ValueError):
@@ -30,7 +30,7 @@ class PatchSizeError(SknicError, ValueError):
 
 
 class GridFileError(SknicError):
-    """A file is no grid, is damaged or incomplete."""
+    """A file is not a grid, is damaged or incomplete."""
 
 
 class WorkerDiedError(SknicError):
@@ -91,7 +91,7 @@ class TrainingInterrupted(KeyboardInterrupt):
 
 
 class ModelFileError(SknicError):
-    """A file is no saved estimator, or is damaged."""
+    """A file is not a saved estimator, or is damaged."""
 
 
 class ProvenanceError(SknicError, ValueError):

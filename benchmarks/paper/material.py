@@ -21,7 +21,7 @@ class LabelledPatches:
     Attributes
     ----------
     X : uint8 array (n, 64, 64, 3)
-    labels : DataFrame, one column a task
+    labels : DataFrame, one column per task
     groups, centers : array (n,) or None
         Source and scanner of each patch.
     train, held_out : int array

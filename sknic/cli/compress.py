@@ -32,7 +32,7 @@ def compress(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "auto",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be done and what cannot.")] = False,
 ):
-    """Compress slides to grids; interrupted, it goes on where it was.
+    """Compress slides to grids; if interrupted, resume where it stopped.
 
     Example: `sknic compress slides/ --encoder encoder_multitask-4.h5 --out grids`
     """

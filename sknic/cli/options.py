@@ -15,7 +15,7 @@ class Task(StrEnum):
     survival = "survival"
 
 
-Table = Annotated[Path, typer.Argument(help="CSV with one row a slide.")]
+Table = Annotated[Path, typer.Argument(help="CSV with one row per slide.")]
 TaskOption = Annotated[Task, typer.Option(help="What is learnt.")]
 PathColumn = Annotated[str, typer.Option("--path", help="Column of slide (or grid) files, relative to the CSV.")]
 PatientColumn = Annotated[

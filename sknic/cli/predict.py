@@ -52,7 +52,7 @@ def load_model(folder):
     try:
         record = json.loads((folder / "run.json").read_text())["settings"]
     except (OSError, ValueError, KeyError) as error:
-        raise ModelFileError(f"{folder} is no folder that `sknic fit` wrote: {error}") from error
+        raise ModelFileError(f"{folder} is not a folder that `sknic fit` wrote: {error}") from error
     return load_estimator(folder / "model.safetensors"), record
 
 
@@ -66,7 +66,7 @@ def compressor_of(folder, record, grids, slide_mpp, device, n_jobs):
 
 
 def predictions_table(paths, estimator, X):
-    """One row a slide: its path and what the estimator says of it."""
+    """One row per slide: its path and what the estimator says of it."""
     import pandas as pd
 
     columns = {"slide": paths}

@@ -16,7 +16,7 @@ def train_encoder(
     init: Annotated[Path | None, typer.Option(help="Start from this encoder file.")] = None,
     code_size: Annotated[int, typer.Option(help="C, the length of an embedding.")] = 128,
     mpp: Annotated[float, typer.Option(help="um/px of the patches.")] = 0.5,
-    augmentation: Annotated[str, typer.Option(help="heavy, strong, light or none.")] = "heavy",
+    augmentation: Annotated[str, typer.Option(help="heavy, strong, light, mild or none.")] = "heavy",
     max_epochs: Annotated[int, typer.Option(help="Most epochs.")] = 100,
     device: Device = "auto",
     random_state: Seed = 0,

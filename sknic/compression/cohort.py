@@ -82,7 +82,7 @@ def compress_cohort(
     -------
     list of Grid, in the order of `paths`
     pandas.DataFrame
-        The manifest: one row a slide with status, n_cells, tissue_fraction, seconds, error, file.
+        The manifest: one row per slide with status, n_cells, tissue_fraction, seconds, error, file.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def compress_cohort(
 
 
 def plan_cohort(paths, encoder, recipe, *, cache_dir=None, n_jobs=None, verbose=0):
-    """Find out what compression would do and what it cannot, without reading tissue.
+    """Report what would be compressed and what cannot be, without reading any patches.
 
     Returns
     -------

@@ -131,7 +131,7 @@ class SlideCompressor(TransformerMixin, BaseEstimator):
         Returns
         -------
         ndarray of object, shape (n,)
-            One Grid a slide.
+            One Grid per slide.
 
         Raises
         ------
@@ -164,7 +164,7 @@ class SlideCompressor(TransformerMixin, BaseEstimator):
         Returns
         -------
         pandas.DataFrame
-            One row a slide: status ("cached", "to do" or "cannot"), mpp, estimated n_cells, reason.
+            One row per slide: status ("cached", "to do" or "cannot"), mpp, estimated n_cells, reason.
         """
         encoder = resolve_encoder(self.encoder)
         plans = plan_cohort(
@@ -255,7 +255,7 @@ def resolve_encoder(encoder):
     sklearn.exceptions.NotFittedError
         If the encoder was not fitted.
     TypeError
-        If it is no encoder.
+        If it is not an encoder.
     """
     if isinstance(encoder, FrozenEstimator):
         encoder = encoder.estimator

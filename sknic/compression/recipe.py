@@ -16,7 +16,7 @@ from sknic.slides import Annotations, mask_path
 
 @dataclass(frozen=True)
 class Recipe:
-    """Settings of METHOD's compression table; lengths in px at `mpp`, `mpp` in um per px."""
+    """Compression settings (see the table in the user guide); lengths in px at `mpp`, `mpp` in um per px."""
 
     mpp: float
     patch_size: int

@@ -1,4 +1,4 @@
-"""How often a slide was begun: one that takes down worker after worker is given up, whatever engine retries it."""
+"""Counts attempts per slide, so that one that keeps killing its worker is abandoned, whichever backend retries it."""
 
 import hashlib
 import os

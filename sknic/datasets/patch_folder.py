@@ -174,7 +174,7 @@ def _write_map(out, shape, root, names, verbose):
 
 
 def _is_current(out, shape, source):
-    """Whether the map is there, has the right shape, and is no older than the table it was made from."""
+    """Whether the map is there, has the right shape, and is not older than the table it was made from."""
     if not out.is_file():
         return False
     try:

@@ -180,7 +180,7 @@ def optical_density(x):
 def stain(x, factor, shift):
     """Change the stains of patches: haematoxylin, eosin and DAB become stain * factor + shift, both (n, 3)."""
     unmix, mix = (x.new_tensor(np.asarray(matrix, np.float32)) for matrix in (hed_from_rgb, rgb_from_hed))
-    # Unmixing, changing and mixing are linear in the optical density: one 3x3 matrix and one shift a patch.
+    # Unmixing, changing and mixing are linear in the optical density: one 3x3 matrix and one shift per patch.
     matrix = (unmix * factor[:, None, :]) @ mix
     density = optical_density(x).flatten(2)
     density = torch.baddbmm((shift @ mix)[:, :, None], matrix.mT, density)

@@ -156,7 +156,7 @@ class BaseEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
 
 def file_params(encoder):
-    """Parameters for a file: those JSON can hold, so no functions, and none that only this machine understands."""
+    """Parameters to store in a file: JSON-serializable ones only, without functions, devices or paths."""
     params = encoder.get_params(deep=False)
     return {
         name: value for name, value in params.items() if _is_plain(value) and name not in ("device", "path", "init")

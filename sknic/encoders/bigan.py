@@ -54,13 +54,14 @@ class BiGANEncoder(UnsupervisedEncoder):
     generator_ : Generator
         Codes to patches; not kept in the file.
     discriminator_accuracy_ : float
-        Share of the last epoch's pairs that the discriminator told right; near 1 it has won.
+        Fraction of the last epoch's pairs that the discriminator classified correctly; close to 1, it overpowered
+        the generator.
     diversity_ : float
         Spread of drawn patches about their mean, as a share of that of held-out ones; near 0 all are one patch.
     effective_dimension_ : float
         Dimensions the held-out embeddings use, of C.
     history_ : list of dict
-        One an epoch: both losses, the discriminator's accuracy, time in s.
+        One per epoch: both losses, the discriminator's accuracy, time in s.
     """
 
     _evidence = ("discriminator_accuracy_", "diversity_", "effective_dimension_", "history_")
@@ -167,7 +168,7 @@ class Game:
 
 
 def play(game, patches, max_epochs, batch_size, verbose):
-    """Train both sides; history, one dict an epoch."""
+    """Train both sides; history, one dict per epoch."""
     rows = []
     for epoch in range(1, max_epochs + 1):
         start = time.perf_counter()

@@ -33,7 +33,7 @@ class Pairs(Patches):
     rows : int array
         To draw from.
     groups : array (n,), optional
-        Of the partners that are another patch, three quarters come from the anchor's group.
+        Group of each patch. Of the partners that are another patch, three quarters come from the anchor's group.
     seed : int, optional
         Draws the same partners every time, for validation.
     """
@@ -132,7 +132,7 @@ class ContrastiveEncoder(UnsupervisedEncoder):
     effective_dimension_ : float
         Dimensions the held-out embeddings use, of C.
     history_ : list of dict
-        One an epoch: pair loss, share of pairs judged wrong, learning rate, time in s.
+        One per epoch: pair loss, share of pairs judged wrong, learning rate, time in s.
     """
 
     _evidence = ("pair_accuracy_", "effective_dimension_", "history_")

@@ -95,7 +95,7 @@ def read_keras(path):
     Raises
     ------
     EncoderFileError
-        When the file is damaged, or is no such model.
+        If the file is damaged, or is not such a model.
     """
     try:
         arrays = _extract(path)
@@ -103,7 +103,7 @@ def read_keras(path):
         layers, state, input_size = translate(config, _Weights(arrays))
         return restore(layers, state), input_size
     except _DAMAGE as error:
-        raise EncoderFileError(f"{path} is no Keras encoder that sknic can read: {error}") from error
+        raise EncoderFileError(f"{path} is not a Keras encoder that sknic can read: {error}") from error
 
 
 def _extract(path):

@@ -223,7 +223,7 @@ class _Translation:
 
 def _positive(value):
     if type(value) is not int or not 1 <= value < 2**20:
-        raise ValueError(f"{value!r} is no sensible number of units")
+        raise ValueError(f"{value!r} is not a sensible number of units")
     return value
 
 

@@ -24,7 +24,7 @@ def extract(path):
     Raises
     ------
     Exception
-        Of many kinds, when the file is none.
+        Any of many kinds, if the file is not an encoder.
     """
     with h5py.File(path, "r") as file:
         config = file.attrs["model_config"]
@@ -66,7 +66,7 @@ def follow(group, path):
 def check(dataset, name):
     """Return the dataset if it is a float array that lies whole in this file."""
     if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind != "f":
-        raise ValueError(f"weight {name!r} is no float array")
+        raise ValueError(f"weight {name!r} is not a float array")
     if dataset.is_virtual or dataset.external:
         raise ValueError(f"weight {name!r} lies in another file")
     # Equal exactly when every value is stored as it is: what was never written or is compressed could be endless.
@@ -84,7 +84,7 @@ def main(path):
     try:
         buffer = io.BytesIO()
         np.savez(buffer, **extract(path))
-    except Exception as error:  # Whatever a library makes of a file that is none.
+    except Exception as error:  # Whatever a library makes of a file that is not an encoder.
         sys.stderr.write(" ".join(f"{type(error).__name__}: {error}".split()))
         return 2
     sys.stdout.buffer.write(buffer.getbuffer())

@@ -27,7 +27,7 @@ class Task:
 
 
 def to_frame(y, n_samples):
-    """Labels as a DataFrame, one column a task named by a str.
+    """Labels as a DataFrame, one column per task named by a str.
 
     Parameters
     ----------
@@ -133,10 +133,10 @@ def score_labels(column, guess, classes):
 
 
 def check_rows(name, values, n_samples):
-    """Values (n,), one a patch, as text, which compares and sorts whatever it was; None stays None."""
+    """Values (n,), one per patch, as text, which compares and sorts whatever it was; None stays None."""
     if values is None:
         return None
     values = np.asarray(values)
     if values.shape != (n_samples,):
-        raise ValueError(f"{name} has shape {values.shape}; wanted ({n_samples},), one a patch")
+        raise ValueError(f"{name} has shape {values.shape}; wanted ({n_samples},), one per patch")
     return values.astype(str)

@@ -79,12 +79,12 @@ class MultitaskEncoder(TaskHeads, BaseEncoder):
     network_ : Chain
         The trained encoder network.
     heads_ : list of torch.nn.Module
-        One a task: code to logits.
+        One per task: code to logits.
     task_names_ : list of str
     classes_ : list of ndarray, or ndarray
-        Of each task; one array when y was 1-D.
+        Classes of each task; one array when y was 1-D.
     history_ : list of dict
-        One an epoch: losses and validation accuracies by task, learning rate, time in s.
+        One per epoch: losses and validation accuracies by task, learning rate, time in s.
     patch_size, input_size : int
         Width in px of the patches trained on, and of what the network sees.
 
@@ -146,7 +146,7 @@ class MultitaskEncoder(TaskHeads, BaseEncoder):
         X : uint8 array (n, size, size, 3), RGB
             An array or a memory map, which is read batch by batch and never copied whole.
         y : DataFrame or array (n, n_tasks), or labels (n,)
-            One column a task; -1, NaN or None where a patch has no label for it. Labels of any type.
+            One column per task; -1, NaN or None where a patch has no label for it. Labels of any type.
         groups : array-like (n,), optional
             Source of each patch, such as its patient: all of a source are held out for validation, or none.
         centers : array-like (n,), optional

@@ -1,4 +1,4 @@
-"""What MultitaskEncoder trains: an encoder with one head a task, its loss, and its validation."""
+"""What MultitaskEncoder trains: an encoder with one head per task, its loss, and its validation."""
 
 import copy
 
@@ -26,7 +26,7 @@ class MultitaskModule(nn.Module):
     Parameters
     ----------
     names : list of str
-        Of the tasks.
+        Names of the tasks.
     n_classes : list of int
     code_size, input_size : int
     augment : callable or None

@@ -124,7 +124,7 @@ def encoder_layers(code_size=128, input_size=64, filters=(128, 128, 128, 128)):
     input_size : int
         Width of the patches in px; 64 shrinks to 31, 15, 7 and 3.
     filters : sequence of int
-        Of each convolution.
+        Number of filters of each convolution.
 
     Raises
     ------

@@ -35,7 +35,7 @@ def read_encoder(path):
     Raises
     ------
     EncoderFileError
-        When it is none or is damaged.
+        If it is not an encoder file or is damaged.
     """
     content = Path(path).read_bytes()
     try:
@@ -43,7 +43,7 @@ def read_encoder(path):
         return header["kind"], header, tensors
     except UNREADABLE as error:
         looks = next((f" (it looks like {name})" for magic, name in _FOREIGN.items() if content.startswith(magic)), "")
-        raise EncoderFileError(f"{path} is no encoder file that sknic can read{looks}: {error}") from error
+        raise EncoderFileError(f"{path} is not an encoder file that sknic can read{looks}: {error}") from error
 
 
 def part(tensors, prefix):

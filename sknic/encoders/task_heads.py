@@ -51,7 +51,7 @@ class TaskHeads:
         Returns
         -------
         list of float32 array (n, n_classes)
-            One a task, classes in the order of `classes_`; a single array when y was 1-D.
+            One per task, classes in the order of `classes_`; a single array when y was 1-D.
         """
         codes = torch.from_numpy(self.transform(X))
         with torch.inference_mode():

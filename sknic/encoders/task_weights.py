@@ -14,7 +14,7 @@ class FixedWeights(nn.Module):
     Parameters
     ----------
     weights : sequence of float
-        One a task, above zero; only their proportions count.
+        One per task, above zero; only their proportions count.
     """
 
     def __init__(self, weights):

@@ -101,7 +101,7 @@ class TorchEncoder(BaseEncoder):
         Raises
         ------
         TypeError
-            When `module` is no torch module, or gives something else than embeddings (n, C).
+            When `module` is not a torch module, or gives something else than embeddings (n, C).
         """
         if not isinstance(self.module, nn.Module):
             raise TypeError(f"module={self.module!r} must be a torch.nn.Module")

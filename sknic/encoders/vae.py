@@ -105,7 +105,7 @@ class VAEEncoder(UnsupervisedEncoder):
     effective_dimension_ : float
         Dimensions the held-out embeddings use, of C.
     history_ : list of dict
-        One an epoch: reconstruction error, divergence, learning rate, time in s.
+        One per epoch: reconstruction error, divergence, learning rate, time in s.
 
     Notes
     -----

@@ -99,7 +99,7 @@ class Canvas:
         Rows and columns of a crop.
     n_channels : int
     dtype : numpy dtype
-        Of the embeddings. A batch is cast to float32 in one pass, which is faster than cell by cell.
+        Type of the embeddings. A batch is cast to float32 in one pass, which is faster than cell by cell.
     device : torch.device
         Elsewhere than on the CPU only the cells travel, and are laid out there.
 
@@ -206,7 +206,7 @@ class SpreadCrops(Dataset):
     targets : tensor (n, ...)
     canvas : Canvas
     max_crops : int
-        Of each orientation.
+        Maximum number of crops per orientation.
     max_orientations : int
         1 leaves out all but the slide as it is.
 

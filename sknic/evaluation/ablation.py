@@ -20,7 +20,7 @@ def task_inclusion(included: pd.DataFrame | Mapping, result: ArrayLike) -> pd.Se
     Parameters
     ----------
     included : DataFrame or mapping of bool, shape (n_runs, n_tasks)
-        Whether each run used each task; one column a task.
+        Whether each run used each task; one column per task.
     result : array-like of float, shape (n_runs,)
         Slide-level result of each run, higher is better.
 

@@ -1,4 +1,4 @@
-"""One model a fold, kept: out-of-fold predictions, and for new slides the mean over the models."""
+"""Cross-validation that keeps each fold's model: out-of-fold predictions, and the mean over models for new slides."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class CrossValEnsemble(MetaEstimatorMixin, BaseEstimator):
     Attributes
     ----------
     estimators_ : list of estimators
-        The fitted clones, one a fold.
+        The fitted clones, one per fold.
     fold_ : ndarray of int, shape (n_slides,)
         The fold that tested each slide.
     oof_prediction_ : ndarray, shape (n_slides,) or (n_slides, k)
@@ -101,7 +101,7 @@ class CrossValEnsemble(MetaEstimatorMixin, BaseEstimator):
         self.verbose = verbose
 
     def fit(self, X: Any, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
-        """Fit one clone a fold and predict each slide by the clone that has not seen it.
+        """Fit one clone per fold and predict each slide by the clone that has not seen it.
 
         Parameters
         ----------

@@ -39,7 +39,7 @@ def spearman(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     _same_length(y_true, y_pred)
     for name, values in (("y_true", y_true), ("y_pred", y_pred)):
         if values.ndim != 1:
-            raise ValueError(f"{name} has shape {values.shape}; Spearman's correlation wants one number a slide")
+            raise ValueError(f"{name} has shape {values.shape}; Spearman's correlation wants one number per slide")
         if len(values) < 2 or np.all(values == values[0]):
             raise DegenerateDataError(
                 f"all {len(values)} values of {name} are equal; Spearman's correlation needs values to rank"
@@ -55,7 +55,7 @@ def auc(y_true: ArrayLike, y_score: ArrayLike) -> float:
     y_true : array-like, shape (n,)
         Labels. Of two labels the one that sorts last is the positive one.
     y_score : array-like of float, shape (n,) or (n, n_classes)
-        Score of the positive class, or one column a class in sorted order (``predict_proba``).
+        Score of the positive class, or one column per class in sorted order (``predict_proba``).
 
     Returns
     -------

@@ -16,7 +16,7 @@ _REDUCE: dict[str, Any] = {"mean": np.mean, "max": np.max}
 
 
 def aggregate(values: ArrayLike, patients: ArrayLike, how: str = "mean") -> tuple[np.ndarray, np.ndarray]:
-    """Reduce one value a slide to one value a patient.
+    """Reduce one value per slide to one value per patient.
 
     Parameters
     ----------
@@ -76,5 +76,5 @@ def check_no_shared_patient(patients, train, test):
 def _same(values, names, rows):
     for name, members in zip(names, rows):
         if (values[members] != values[members[0]]).any():
-            raise ValueError(f"the slides of patient {name} differ; how='same' wants one value a patient")
+            raise ValueError(f"the slides of patient {name} differ; how='same' wants one value per patient")
     return np.array([members[0] for members in rows])

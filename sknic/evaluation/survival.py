@@ -95,7 +95,7 @@ class RiskGroups:
     threshold : float
         Risk above which a patient counts as high.
     p_value : float
-        Of the log-rank test.
+        P value of the log-rank test.
     hazard_ratio : Estimate or None
         Hazard of the high against the low group; None where it is not finite, for the reason in `note`.
     note : str
@@ -185,7 +185,7 @@ def hazard_ratio(y: np.ndarray, high: ArrayLike, *, level: float = 0.95) -> Esti
     y : structured array, shape (n_patients,)
         Event (bool) and time.
     high : array-like of bool, shape (n_patients,)
-        The group whose hazard stands above the fraction line.
+        Membership of the group in the numerator of the ratio.
     level : float
         Confidence level.
 
@@ -229,7 +229,7 @@ def median_split(risk: ArrayLike, *, threshold: float | None = None) -> tuple[np
     Parameters
     ----------
     risk : array-like of float, shape (n_patients,)
-        One score a patient.
+        One score per patient.
     threshold : float, optional
         Default: the median of `risk`.
 
@@ -245,7 +245,7 @@ def median_split(risk: ArrayLike, *, threshold: float | None = None) -> tuple[np
     """
     risk = np.asarray(risk, dtype=np.float64)
     if not np.isfinite(risk).all() or risk.ndim != 1:
-        raise ValueError(f"risk has shape {risk.shape}; it must be one finite number a patient")
+        raise ValueError(f"risk has shape {risk.shape}; it must be one finite number per patient")
     if threshold is None:
         threshold = np.median(risk)
     is_high = risk > threshold

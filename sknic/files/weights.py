@@ -31,7 +31,7 @@ def write_weights(path, header, tensors, digest):
 
 
 def read_weights(content, format, digest):
-    """Return header and tensors of the bytes of a file by `write_weights`; one of `UNREADABLE` when they are none.
+    """Parse the bytes of a file written by `write_weights`; raises one of `UNREADABLE` if they are not such a file.
 
     Parameters
     ----------

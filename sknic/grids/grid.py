@@ -66,7 +66,7 @@ class Grid:
     origin : (x, y)
         Level-0 pixel at which cell (0, 0) starts.
     fingerprint : str, optional
-        Of the encoder that made it.
+        Fingerprint of the encoder that made it.
     tissue_fraction : float, optional
         Share of the lattice's cells that hold tissue.
     oriented_embeddings : float16 array (7, n_cells, C), optional

@@ -181,10 +181,10 @@ def verify(path):
     Raises
     ------
     GridFileError
-        If a byte of it has changed, or it is none.
+        If a byte of it has changed, or it is not a grid file.
     """
     if not is_own(path):
-        raise GridFileError(f"{path} is no grid file of sknic, or its first bytes are damaged")
+        raise GridFileError(f"{path} is not a grid file of sknic, or its first bytes are damaged")
     with open(path, "rb") as file:
         stored = file.read(_SEAL_BYTES)[len(_SEAL) :].rstrip(b"\0")
     if _checksum(path) != stored:

@@ -58,7 +58,7 @@ class ScatterDisplay:
         ax : matplotlib Axes, optional
         title : str, optional
         unit : str, optional
-            Of the target, for the axes.
+            Unit of the target, for the axes.
 
         Returns
         -------
@@ -151,7 +151,7 @@ class RocDisplay:
         groups : array-like, shape (n_slides,), optional
             Patient of each slide, for the interval.
         name : str, optional
-            Of the model, for the legend.
+            Name of the model, for the legend.
         ax : matplotlib Axes, optional
         title : str, optional
 

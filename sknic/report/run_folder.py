@@ -1,7 +1,7 @@
 """RunFolder: what an evaluation leaves on disk, from which its report can be made again.
 
 ===================  ==================================================================================================
-predictions.csv      one row a slide: ``slide`` and optionally ``patient`` and ``fold``, then by task
+predictions.csv      one row per slide: ``slide`` and optionally ``patient`` and ``fold``, then by task
 
                      - regression: ``target``, ``prediction``
                      - classification: ``target``, ``prediction`` and ``probability <class>`` for each class
@@ -45,7 +45,7 @@ class RunFolder:
     task : str
         "regression", "classification" or "survival".
     predictions : DataFrame
-        One row a slide, columns as the module says.
+        One row per slide, columns as the module says.
     metrics : dict of str to Estimate
     history : DataFrame or None
     record : dict
@@ -87,7 +87,7 @@ class RunFolder:
             history = pd.read_csv(folder / "history.csv") if (folder / "history.csv").exists() else None
             overlays = {path.stem: _read_image(path) for path in sorted((folder / "overlays").glob("*.png"))}
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise RunFolderError(f"{folder} is no folder that `sknic evaluate` wrote: {error}") from error
+            raise RunFolderError(f"{folder} is not a folder that `sknic evaluate` wrote: {error}") from error
         return cls(task, predictions, metrics, history, record, overlays)
 
     def write(self, folder: str | Path) -> None:

@@ -122,7 +122,7 @@ def _grid_models(estimator):
         check_is_fitted(estimator)
         yield estimator
     else:
-        raise TypeError(f"{type(estimator).__name__} is no grid estimator; saliency explains the network of one")
+        raise TypeError(f"{type(estimator).__name__} is not a grid estimator; saliency explains the network of one")
 
 
 def _column(models, grid, target):
@@ -133,7 +133,7 @@ def _column(models, grid, target):
     if target is None:
         return int(np.mean([model.predict_proba([grid]) for model in models], axis=0).argmax())
     if target not in classes:
-        raise ValueError(f"target={target!r} is no class; it must be one of {', '.join(map(str, classes))}")
+        raise ValueError(f"target={target!r} is not a class; it must be one of {', '.join(map(str, classes))}")
     return int(np.flatnonzero(classes == target)[0])
 
 
@@ -173,7 +173,7 @@ def _output(model, crop, column):
     if hasattr(model, "classes_"):
         return outputs[column] - torch.cat([outputs[:column], outputs[column + 1 :]]).logsumexp(0)
     if not 0 <= column < len(outputs):
-        raise ValueError(f"target={column} is no output; it must be 0 to {len(outputs) - 1}")
+        raise ValueError(f"target={column} is not an output; it must be 0 to {len(outputs) - 1}")
     return outputs[column] * float(getattr(model, "target_scale_", np.ones(column + 1))[column])
 
 

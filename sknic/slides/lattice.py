@@ -20,7 +20,7 @@ class Lattice:
     Parameters
     ----------
     slide_size : (width, height)
-        Of the slide, in px at `mpp`.
+        Size of the slide, in px at `mpp`.
     mpp : float
         um per px of the patches.
     patch_size : int

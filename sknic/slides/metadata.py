@@ -1,4 +1,4 @@
-"""What a slide says of itself: um/px, objective power, bounds; and whether that can be true."""
+"""Metadata of a slide: um/px, objective power, bounds; and whether that can be true."""
 
 import math
 import os

@@ -1,7 +1,7 @@
-"""Layers: small transparent pictures that are stretched over a slide, one pixel a cell.
+"""Layers: small transparent pictures that are stretched over a slide, one pixel per cell.
 
-A new one is a class like those below, named in `slide_view.py`; the page needs no change. Nothing is computed before it
-is asked for, and the server asks for one thing at a time.
+A new layer is a class like those below, named in `slide_view.py`; the page needs no change. Nothing is computed before
+it is asked for, and the server asks for one thing at a time.
 """
 
 from dataclasses import dataclass
@@ -56,7 +56,7 @@ class Layer:
         Unique on the slide.
     title : str
     frame : GridFrame or None
-        Of the grid whose cells it shows.
+        Frame of the grid whose cells it shows.
     n_features : int
         How many features there are to choose from.
     """

@@ -19,7 +19,7 @@ class Tiles:
     Parameters
     ----------
     path : str
-        Of a slide that OpenSlide opens.
+        File of a slide that OpenSlide opens.
     """
 
     def __init__(self, path):

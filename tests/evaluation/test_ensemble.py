@@ -1,4 +1,4 @@
-"""CrossValEnsemble keeps one model a fold, never lets a patient sit on both sides, and predicts by their mean."""
+"""CrossValEnsemble keeps one model per fold, never lets a patient sit on both sides, and predicts by their mean."""
 
 import pickle
 

@@ -159,7 +159,7 @@ def test_classifiers_explain_the_predicted_class_unless_told_and_the_classes_of_
     by_class = {k: integrated_gradients(model, GRIDS[1], target=k) for k in (0, 1)}
     np.testing.assert_array_equal(integrated_gradients(model, GRIDS[1]), by_class[label])
     np.testing.assert_allclose(by_class[0], -by_class[1], atol=1e-6)
-    with pytest.raises(ValueError, match="target=2 is no class; it must be one of 0, 1"):
+    with pytest.raises(ValueError, match="target=2 is not a class; it must be one of 0, 1"):
         grad_cam(model, GRIDS[1], target=2)
 
 
@@ -167,7 +167,7 @@ def test_regressors_of_several_outputs_explain_the_one_asked_for():
     y = np.c_[TIMES, -100 * TIMES][:8]
     model = GridCNNRegressor(max_steps=32, n_filters=8, random_state=0).fit(GRIDS[:8], y)
     assert input_gradients(model, GRIDS[1], 1).mean() > 5 * input_gradients(model, GRIDS[1], 0).mean()
-    with pytest.raises(ValueError, match="target=2 is no output; it must be 0 to 1"):
+    with pytest.raises(ValueError, match="target=2 is not an output; it must be 0 to 1"):
         input_gradients(model, GRIDS[1], 2)
 
 

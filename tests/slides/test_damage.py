@@ -30,7 +30,7 @@ def folder(path):
 
 
 def text(path):
-    path.write_text("This is no slide.\n" * 1000)
+    path.write_text("This is not a slide.\n" * 1000)
 
 
 def nothing(path):

@@ -69,7 +69,7 @@ def make_histology_cohort(
     Returns
     -------
     Cohort
-        ``table`` has one row a slide: slide, patient, score, hotspot, tumour_fraction, hot_fraction, stroma_fraction,
+        ``table`` has one row per slide: slide, patient, score, hotspot, tumour_fraction, hot_fraction, stroma_fraction,
         pattern ("replacement" or "desmoplastic"), time (days), event (bool), center, seed, mpp. Survival follows
         `sknic.datasets.drawing.targets.draw_cohort`.
 

@@ -41,7 +41,7 @@ class PatchTasks:
     patches : uint8 array (n, patch_size, patch_size, 3)
         RGB at 0.5 um/px.
     labels : DataFrame (n rows)
-        One column a task; None where a patch belongs to another task.
+        One column per task; None where a patch belongs to another task.
     groups : str array (n,)
         Source of each patch: patches of one source are never to be on both sides of a split.
     centers : str array (n,)
