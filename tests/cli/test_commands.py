@@ -68,7 +68,7 @@ def program(*arguments):
         (["info", "missing.svs"], 1, "missing.svs: no such file"),
         (["nonsense"], 2, "No such command 'nonsense'"),
         (["fit", "missing.csv", "--task", "regression", "--target", "a", "--out", "x"], 2, "missing.csv: no such file"),
-        (["predict", "a.h5", "--model", "nowhere", "--out", "b.csv"], 1, "no folder that `sknic fit` wrote"),
+        (["predict", "a.h5", "--model", "nowhere", "--out", "b.csv"], 1, "not a folder that `sknic fit` wrote"),
     ],
 )
 def test_a_failure_is_one_line_and_a_code(arguments, code, words):

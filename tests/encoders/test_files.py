@@ -134,5 +134,5 @@ def test_a_header_that_lies_is_one_error(saved, change, forged):
 
 def test_a_safetensors_file_of_someone_else_is_refused(tmp_path):
     (tmp_path / "foreign").write_bytes(save({"weight": torch.zeros(2)}))
-    with pytest.raises(EncoderFileError, match="no encoder file"):
+    with pytest.raises(EncoderFileError, match="not an encoder file"):
         load_encoder(tmp_path / "foreign")
