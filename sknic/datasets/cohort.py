@@ -43,7 +43,7 @@ class Cohort:
     missing : list of str
         Slides or patients named by a table for which no slide file was found.
     tissue : list of uint8 array (rows, columns)
-        Of a cohort that was just made: what each cell of each slide shows, 0 glass, 1 normal tissue, 2 stroma,
+        Contents of each cell of each slide, for a cohort that was just made: 0 glass, 1 normal tissue, 2 stroma,
         3 tumour, 4 proliferating tumour; empty otherwise.
     """
 
