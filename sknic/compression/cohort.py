@@ -24,6 +24,7 @@ from sknic.grids import Grid, GridCache
 from sknic.slides import Lattice, Slide
 
 MANIFEST = "manifest.csv"
+OTHER_MANIFEST = "sknic-manifest.csv"
 _RESTARTS = 2
 # How joblib's own engine, Dask and Ray call the death of a worker; by name, for they need not be installed.
 _WORKER_DEATHS = {"TerminatedWorkerError", "KilledWorker", "WorkerCrashedError"}
@@ -235,12 +236,28 @@ def _keep_manifest(path, manifest):
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path.parent / ('.' + path.name)}.lock"):
-            if path.is_file():
-                manifest = pd.concat([pd.read_csv(path, keep_default_na=False), manifest])
+            kept = _kept_rows(path, manifest.columns)
+            if kept is None:  # a file of the user's with our name
+                path = path.with_name(OTHER_MANIFEST)
+                kept = _kept_rows(path, manifest.columns)
+            if kept is None:
+                raise OSError("it and the file beside it are not manifests of sknic")
+            manifest = pd.concat([kept, manifest]) if len(kept) else manifest
             with whole_file(path) as temporary:
                 manifest.drop_duplicates("slide", keep="last").to_csv(temporary, index=False)
     except (OSError, pd.errors.ParserError) as error:
         warnings.warn(f"could not write {path}: {error}", SlideFailureWarning, stacklevel=3)
+
+
+def _kept_rows(path, columns):
+    """Rows of an earlier run, none where there is no file or an empty one; None where the file is not a manifest."""
+    try:
+        kept = pd.read_csv(path, keep_default_na=False)
+    except (FileNotFoundError, pd.errors.EmptyDataError):
+        return pd.DataFrame(columns=columns)
+    except (UnicodeDecodeError, pd.errors.ParserError):
+        return None
+    return kept if list(kept.columns) == list(columns) else None
 
 
 def _grids(paths, outcomes, encoder, on_error):

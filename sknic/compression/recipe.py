@@ -1,15 +1,14 @@
 """Recipe: every setting that decides what a compressed slide looks like."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import CodeType
 from typing import Any
 
-import joblib
+import numpy as np
 
-from sknic.exceptions import SknicError, TissueMaskError
+from sknic.compression.identity import callable_identity
+from sknic.exceptions import TissueMaskError
 from sknic.grids.cache import file_identity
 from sknic.slides import Annotations, mask_path
 
@@ -33,11 +32,11 @@ class Recipe:
         A mapping is looked up by the path as given, the file name, then the name without extension.
         """
         if not isinstance(self.slide_mpp, Mapping):
-            return self.slide_mpp
+            return _stated(self.slide_mpp)
         path = Path(path)
         for name in (str(path), path.name, path.stem):
             if name in self.slide_mpp:
-                return self.slide_mpp[name]
+                return _stated(self.slide_mpp[name])
         return None
 
     def settings(self, path):
@@ -52,7 +51,18 @@ class Recipe:
             "orientations": self.orientations,
         }
         # Left out when full, so that grids of earlier versions are still found.
+        settings = {name: _plain(value) for name, value in settings.items()}
         return settings if self.precision == "float32" else {**settings, "precision": self.precision}
+
+
+def _stated(mpp):
+    """A stated um/px; an empty cell of a table, read as NaN, states nothing."""
+    return None if isinstance(mpp, (float, np.floating)) and np.isnan(mpp) else mpp
+
+
+def _plain(value):
+    """numpy's scalars as Python's, for JSON knows no others."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _tissue_identity(tissue, path):
@@ -62,7 +72,7 @@ def _tissue_identity(tissue, path):
         return file_identity(_existing_mask(tissue, path))
     if isinstance(tissue, Annotations):
         return [file_identity(_existing_mask(tissue.pattern, path)), tissue.classes, tissue.exclude]
-    return _callable_identity(tissue)
+    return callable_identity(tissue)
 
 
 def _existing_mask(pattern, path):
@@ -70,28 +80,3 @@ def _existing_mask(pattern, path):
     if not mask.is_file():
         raise TissueMaskError(f"no tissue mask for {path}: {mask} does not exist (tissue={str(pattern)!r})")
     return mask
-
-
-def _callable_identity(function):
-    """Digest of a function's code, defaults and closure, or of a callable object's state."""
-    parts = [getattr(function, "__qualname__", type(function).__qualname__)]
-    if hasattr(function, "__code__"):
-        cells = [cell.cell_contents for cell in function.__closure__ or ()]
-        parts += [_code_identity(function.__code__), _hash((function.__defaults__, function.__kwdefaults__, cells))]
-    else:
-        parts.append(_hash(function))
-    return hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()
-
-
-def _code_identity(code):
-    constants = [_code_identity(c) if isinstance(c, CodeType) else repr(c) for c in code.co_consts]
-    return [code.co_code.hex(), code.co_names, constants]
-
-
-def _hash(value):
-    try:
-        return joblib.hash(value)
-    except Exception as error:  # joblib pickles: any object may refuse in its own way
-        raise SknicError(
-            f"cannot tell whether tissue={value!r} changes between runs, which cache_dir needs; pass a plain function"
-        ) from error
