@@ -83,8 +83,9 @@ def _number(properties, name):
 def _mean(axes, path):
     x, y = (axis if axis is not None else axes[1 - i] for i, axis in enumerate(axes))
     if abs(x - y) > ANISOTROPY_TOLERANCE * max(x, y):
-        warnings.warn(
-            f"{path}: pixels are {x:.4g} um wide and {y:.4g} um high; taking the mean", MppWarning, stacklevel=5
+        raise InvalidMppError(
+            f"{path}: pixels are {x:.4g} um wide and {y:.4g} um high; expected square ones, for a mean fits neither "
+            "axis; resample the slide, or state one um/px with Slide(path, mpp=...) if the metadata are wrong"
         )
     return (x + y) / 2
 

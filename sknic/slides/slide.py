@@ -45,12 +45,12 @@ class Slide:
     MissingMppError
         If the um/px is stated nowhere.
     InvalidMppError
-        If the um/px lies outside 0.05 to 10.
+        If the um/px lies outside 0.05 to 10, or differs between the axes by more than 3 %.
 
     Warns
     -----
     MppWarning
-        If the um/px differs between the axes or contradicts the objective power.
+        If the um/px contradicts the objective power.
 
     Examples
     --------

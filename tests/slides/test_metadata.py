@@ -85,11 +85,16 @@ def test_usual_pairs_do_not_warn(tmp_path, mpp, power):
         Slide(path).close()
 
 
-def test_oblong_pixels_warn_and_the_mean_is_taken(tmp_path):
+def test_oblong_pixels_are_refused_until_one_um_per_px_is_stated(tmp_path):
     path = write_generic(tmp_path / "slide.tiff", SMALL, mpp=(0.5, 0.6), levels=(1,))
-    with pytest.warns(MppWarning, match="0.5 um wide and 0.6 um high") as record:
-        slide = Slide(path)
-    assert slide.mpp == pytest.approx(0.55) and record[0].filename == __file__
+    with pytest.raises(InvalidMppError, match="0.5 um wide and 0.6 um high"):
+        Slide(path)
+    assert Slide(path, mpp=0.5).mpp == 0.5
+
+
+def test_nearly_square_pixels_have_the_mean_um_per_px(tmp_path):
+    path = write_generic(tmp_path / "slide.tiff", SMALL, mpp=(0.5, 0.51), levels=(1,))
+    assert Slide(path).mpp == pytest.approx(0.505, rel=1e-3)
 
 
 def test_the_real_slide_without_um_per_px_is_refused_until_it_is_stated(test_data):
