@@ -7,7 +7,6 @@ the outline, of which 40 to 80 % is tissue, are left out.
 import argparse
 
 import numpy as np
-from common import report, test_data, work_dir
 from skimage.filters import (
     apply_hysteresis_threshold,
     threshold_li,
@@ -15,8 +14,9 @@ from skimage.filters import (
     threshold_otsu,
     threshold_triangle,
 )
-from tissue_cases import MPP, cases
 
+from benchmarks.common import report, test_data, work_dir
+from benchmarks.tissue_cases import MPP, cases
 from sknic import Slide
 from sknic.datasets import make_histology_cohort
 from sknic.datasets.drawing.histology import tissue_map

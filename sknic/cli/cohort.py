@@ -5,8 +5,7 @@ from typing import Any
 
 import typer
 
-from sknic.cli.common import read_table
-from sknic.cli.options import Task
+from sknic.cli.common import table_of
 
 
 @dataclass(frozen=True)
@@ -18,34 +17,64 @@ class Targets:
     patients: Any
 
 
-def read_targets(table, task, path, patient, target, event, time):
-    """Read a CSV.
+def read_targets(table, task, columns, *, path, patient=None, no_patient=False, event_value=None):
+    """Read a table of slides and their targets, and say what was understood.
+
+    Parameters
+    ----------
+    table : Path
+    task : str
+        Name of the kind of target.
+    columns : dict of str to str or None
+        Column of each role that a kind of target may have.
+    path, patient : str
+        Columns of files and patients; without `patient` a column that looks like it is taken, unless `no_patient`.
+    event_value : str, optional
 
     Returns
     -------
     Targets
     """
-    columns = [path, patient, *([event, time] if task == Task.survival else [target])]
-    if task != Task.survival and target is None:
-        raise typer.BadParameter(f"--task {task} needs --target, the column to learn")
-    frame = read_table(table, columns)
-    wanted = [column for column in columns if column]
-    empty = frame[wanted].isna().any(axis=1)
-    if empty.any():
-        raise typer.BadParameter(
-            f"{table} lacks {', '.join(wanted)} in {empty.sum()} rows, first in row {empty.argmax() + 2}"
-        )
-    return Targets(
-        list(frame[path]), _targets(frame, task, target, event, time), frame[patient].to_numpy() if patient else None
-    )
+    from sknic.datasets.rows import refuse_repeated_slides
+    from sknic.datasets.table import need_cells, slide_paths
+    from sknic.exceptions import DatasetError
+    from sknic.targets import kind_named
+
+    kind = kind_named(task)
+    used = {role: columns[role] for role in kind.roles}
+    for role, column in used.items():
+        if column is None:
+            raise typer.BadParameter(f"--task {task} needs --{role}, the column to learn")
+    frame = table_of(table, [path, *used.values(), *([patient] if patient else [])])
+    paths = slide_paths(frame, path, table)
+    if patient is None and not no_patient:
+        patient = _found_patient(frame, [path, *used.values()])
+    if patient:
+        need_cells(frame, [patient], table)
+    try:
+        y, note = kind.from_table(frame, used, event_value)
+    except ValueError as error:
+        raise DatasetError(f"{table}: {error}") from error
+    refuse_repeated_slides(paths, list(frame.index), [str(value) for value in y], table)
+    patients = frame[patient].to_numpy(object) if patient else None
+    n_patients = len(paths) if patients is None else len(set(patients))
+    typer.echo(f"{len(paths)} slides of {n_patients} patients; {kind.describe(y)}")
+    if note:
+        typer.echo(note)
+    return Targets(paths, y, patients)
 
 
-def _targets(frame, task, target, event, time):
-    if task == Task.survival:
-        from sksurv.util import Surv
+def _found_patient(frame, used):
+    from sknic.datasets.rows import find_patient_column, similar_ids
 
-        return Surv.from_arrays(frame[event].astype(bool), frame[time].astype(float))
-    return frame[target].to_numpy(float if task == Task.regression else None)
+    found = find_patient_column(frame, used)
+    if found is None:
+        typer.echo("no column looks like the patient: every slide counts as a patient of its own")
+        return None
+    typer.echo(f"slides of one {found!r} stay together; --no-patient if it is not the patient")
+    for ids in similar_ids(frame[found].unique()):
+        typer.secho(f"warning: {', '.join(map(repr, ids))} in {found!r} are taken for different patients", err=True)
+    return found
 
 
 def make_compressor(encoder, grids, tissue, slide_mpp, device, n_jobs):
@@ -74,15 +103,24 @@ def tissue_option(tissue, classes=None, exclude=None):
 
 def slide_mpp_option(value, tables, path_column):
     """--slide-mpp as SlideCompressor takes it: None, a number, or the column of that name of the CSV files."""
+    from sknic.datasets.table import MISSING, slide_paths
+    from sknic.targets.cells import numbers_of
+
     if value is None:
         return None
     try:
         return float(value)
     except ValueError:
-        frames = [read_table(table, [path_column, value]) for table in tables]
-    if not frames:
+        pass
+    if not tables:
         raise typer.BadParameter(f"--slide-mpp {value} is neither a number nor a column: no CSV was given")
-    return {path: float(mpp) for frame in frames for path, mpp in zip(frame[path_column], frame[value])}
+    mpp_of = {}
+    for table in tables:
+        frame = table_of(table, [path_column, value])
+        # An empty cell leaves the um/px to the slide's own metadata.
+        stated = frame[~frame[value].isin(MISSING)]
+        mpp_of |= dict(zip(slide_paths(stated, path_column, table), numbers_of(stated, value)))
+    return mpp_of
 
 
 def are_grid_files(paths):
@@ -115,7 +153,6 @@ def load_grids(paths, compressor):
 
 def make_estimator(task, max_steps, random_state, device, verbose=0):
     """The grid estimator of a task."""
-    from sknic import GridCNNClassifier, GridCNNRegressor, GridCoxSurvival
+    from sknic.estimators import estimator_for
 
-    kinds = {Task.regression: GridCNNRegressor, Task.classification: GridCNNClassifier, Task.survival: GridCoxSurvival}
-    return kinds[task](max_steps=max_steps, random_state=random_state, device=device, verbose=verbose)
+    return estimator_for(task)(max_steps=max_steps, random_state=random_state, device=device, verbose=verbose)

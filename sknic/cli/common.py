@@ -38,31 +38,30 @@ def find_slides(sources, column="path"):
 
 
 def _expand(source, column):
+    from sknic.datasets.slide_files import walk
+    from sknic.datasets.table import TABLE_SUFFIXES, slide_paths
+
     path = Path(source)
-    if path.suffix.lower() == ".csv":
-        return read_table(path, [column])[column]
+    if path.suffix.lower() in TABLE_SUFFIXES:
+        return slide_paths(table_of(path, [column]), column, path)
     if path.is_dir():
-        return sorted(str(p) for p in path.rglob("*") if p.suffix.lower() in SLIDE_SUFFIXES)
-    if any(sign in source for sign in "*?["):
+        return walk(path, tuple(SLIDE_SUFFIXES))
+    if not path.exists() and any(sign in source for sign in "*?["):
         import glob
 
         return sorted(glob.glob(source, recursive=True))
     return [source]
 
 
-def read_table(path, columns, path_column=None):
-    """A CSV with the columns asked for; relative paths of its first column are resolved at the CSV's folder."""
-    import pandas as pd
+def table_of(path, columns):
+    """A table of text with these columns; a file that is not one, or lacks a column, is a wrong option."""
+    from sknic.datasets.table import read_table
+    from sknic.exceptions import DatasetError
 
-    if not Path(path).is_file():
-        raise typer.BadParameter(f"{path}: no such file")
-    table = pd.read_csv(path)
-    missing = [column for column in columns if column and column not in table]
-    if missing:
-        raise typer.BadParameter(f"{path} has no column {missing[0]!r}; it has {', '.join(map(str, table.columns))}")
-    slides = path_column or columns[0]
-    table[slides] = [value if os.path.isabs(value) else str(Path(path).parent / value) for value in table[slides]]
-    return table
+    try:
+        return read_table(path, columns)
+    except DatasetError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def write_run_record(folder, command, settings, name="run.json", **results):

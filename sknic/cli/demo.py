@@ -11,11 +11,7 @@ from sknic.cli import options
 from sknic.cli.cohort import Targets, make_estimator
 from sknic.cli.common import write_run_record
 from sknic.cli.evaluate import overlays_of, run_of
-from sknic.cli.options import Task
 
-# What each task learns, and the metric of the table.
-TASKS = {Task.regression: "spearman", Task.classification: "auc", Task.survival: "concordance"}
-TARGETS = {Task.regression: "tumour_fraction", Task.classification: "pattern", Task.survival: "event, time"}
 # For a few dozen slides; see "How many slides?" in the documentation.
 SETTINGS = {"n_filters": 32, "dropout": 0.0, "lr": 3e-3, "validation_fraction": None}
 
@@ -36,16 +32,27 @@ def demo(
     compressor = _step("Compressing slides", _compress, out, cohort, encoder, device)
     runs = {
         task: _step(f"Cross-validating {task}", _cross_validate, out, cohort, compressor, task, device, random_state)
-        for task in TASKS
+        for task in _learnt()
     }
     _draw_pictures(out, cohort, compressor, runs)
     _show_table(runs)
     write_run_record(out, "demo", {"n_slides": n_slides, "n_patches": n_patches, "random_state": random_state})
     typer.echo(f"{(time.perf_counter() - started) / 60:.1f} minutes. So few patients can teach the easy target and the")
     typer.echo("pattern, hardly survival: the intervals say so. Look at:")
-    for path in (out / "results.png", out / "slide.png", *(out / task / "report.html" for task in TASKS)):
+    for path in (out / "results.png", out / "slide.png", *(out / task / "report.html" for task in _learnt())):
         typer.echo(f"  {path}")
     typer.echo(f"  sknic view {cohort.paths[0]} --grid {out / 'grids'}")
+
+
+def _learnt():
+    """What is learnt: columns of the cohort and a title, by kind of target."""
+    from sknic.targets import Classification, Regression, Survival
+
+    return {
+        Regression.name: (["tumour_fraction"], "tumour fraction"),
+        Classification.name: (["pattern"], "growth pattern"),
+        Survival.name: (["event", "time"], "survival"),
+    }
 
 
 def _step(title, function, *arguments):
@@ -97,13 +104,15 @@ def _cross_validate(out, cohort, compressor, task, device, random_state):
 
     from sknic import CrossValEnsemble
     from sknic.report import report_of_run
+    from sknic.targets import kind_named
 
-    y = cohort.survival if task == Task.survival else cohort.table[TARGETS[task]].to_numpy()
+    columns, _ = _learnt()[task]
+    y = kind_named(task).read(cohort.table[columns].squeeze("columns"))
     model = make_estimator(task, 8, random_state, device).set_params(**SETTINGS)
     pipe = make_pipeline(compressor, model)
     ensemble = CrossValEnsemble(pipe, cv=4, n_jobs=os.cpu_count(), random_state=random_state)
     ensemble.fit(cohort.paths, y, groups=cohort.patients)
-    settings = {"task": str(task), "target": TARGETS[task], "cv": 4, **model.get_params()}
+    settings = {"task": str(task), "target": ", ".join(columns), "cv": 4, **model.get_params()}
     record = write_run_record(out / task, "demo", settings, n_slides=len(cohort.paths))
     run = run_of(ensemble, Targets(cohort.paths, y, cohort.patients), str(task), record)
     run.overlays.update(overlays_of(run, ensemble, compressor.transform(cohort.paths)))
@@ -116,11 +125,13 @@ def _show_table(runs):
     from rich.console import Console
     from rich.table import Table
 
+    from sknic.targets import kind_named
+
     table = Table("target", "metric", "out of fold [95 % interval]", "patients")
-    targets = {"regression": "tumour fraction", "classification": "growth pattern", "survival": "survival"}
     for task, run in runs.items():
-        estimate = run.metrics[TASKS[task]]
-        table.add_row(targets[task], TASKS[task], str(estimate), str(estimate.n))
+        metric = kind_named(task).metrics[0]
+        estimate = run.metrics[metric]
+        table.add_row(_learnt()[task][1], metric, str(estimate), str(estimate.n))
     Console().print(table)
 
 
@@ -161,7 +172,7 @@ def _draw_results(path, cohort, runs):
 
     figure = Figure(figsize=(15, 4.4))
     axes = figure.subplots(1, 3)
-    score, pattern, survival = (runs[task].predictions for task in TASKS)
+    score, pattern, survival = (runs[task].predictions for task in runs)
     probability = pattern[f"probability {sorted(pattern['target'].unique())[1]}"]
     plotting.ScatterDisplay.from_predictions(
         score["target"], score["prediction"], groups=cohort.patients, ax=axes[0], title="Tumour fraction"

@@ -9,12 +9,6 @@ from sknic.cli import options
 from sknic.cli.cohort import load_grids, make_compressor, make_estimator, read_targets, slide_mpp_option, tissue_option
 from sknic.cli.common import write_run_record
 
-METRICS = {
-    "regression": ("spearman", "r2"),
-    "classification": ("auc", "accuracy", "balanced_accuracy"),
-    "survival": ("concordance",),
-}
-
 
 def evaluate(
     table: options.Table,
@@ -22,8 +16,10 @@ def evaluate(
     out: Annotated[Path, typer.Option(help="Folder for predictions, metrics, pictures and report.html.")],
     path: options.PathColumn = "path",
     patient: options.PatientColumn = None,
+    no_patient: options.NoPatient = False,
     target: options.TargetColumn = None,
     event: options.EventColumn = "event",
+    event_value: options.EventValue = None,
     time: options.TimeColumn = "time",
     encoder: options.Encoder = None,
     grids: options.Grids = None,
@@ -44,7 +40,10 @@ def evaluate(
     from sknic import CrossValEnsemble
     from sknic.report import report_of_run
 
-    targets = read_targets(table, task, path, patient, target, event, time)
+    columns = {"target": target, "event": event, "time": time}
+    targets = read_targets(
+        table, task, columns, path=path, patient=patient, no_patient=no_patient, event_value=event_value
+    )
     mpp = slide_mpp_option(slide_mpp, [table], path)
     where = tissue_option(tissue, classes, exclude)
     compressor = make_compressor(encoder, grids or out / "grids", where, mpp, device, n_jobs) if encoder else None
@@ -82,20 +81,23 @@ def run_of(ensemble, targets, task, record):
     columns = {"slide": targets.paths, "fold": ensemble.fold_}
     if targets.patients is not None:
         columns["patient"] = targets.patients
-    columns |= _predictions(ensemble, targets.y, task)
-    metrics = {name: ensemble.oof_score(name) for name in METRICS[task]}
+    kind = ensemble.kind_
+    columns |= kind.columns(targets.y, ensemble.oof_prediction_, getattr(ensemble, "classes_", None))
+    metrics = {name: _measured(ensemble, name) for name in kind.metrics}
     histories = [pd.DataFrame(_last(model).history_).assign(fold=k) for k, model in enumerate(ensemble.estimators_)]
     return RunFolder(task, pd.DataFrame(columns), metrics, pd.concat(histories, ignore_index=True), record)
 
 
-def _predictions(ensemble, y, task):
-    oof = ensemble.oof_prediction_
-    if task == "survival":
-        return {"event": y["event"].astype(int), "time": y["time"], "prediction": oof}
-    if task == "regression":
-        return {"target": y, "prediction": oof}
-    probabilities = {f"probability {name}": column for name, column in zip(ensemble.classes_, oof.T)}
-    return {"target": y, "prediction": ensemble.classes_[oof.argmax(axis=1)], **probabilities}
+def _measured(ensemble, metric):
+    """The metric with its interval; where it cannot be computed, nothing but the reason: predictions are not lost."""
+    from sknic.evaluation import Estimate
+    from sknic.exceptions import DegenerateDataError
+
+    try:
+        return ensemble.oof_score(metric)
+    except DegenerateDataError as error:
+        n = len(ensemble.y_) if ensemble.groups_ is None else len(set(ensemble.groups_))
+        return Estimate(float("nan"), float("nan"), float("nan"), 0.95, n, reason=str(error))
 
 
 def _last(model):

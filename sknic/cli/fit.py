@@ -17,8 +17,10 @@ def fit(
     out: Annotated[Path, typer.Option(help="Folder of the model; `sknic predict` reads it.")],
     path: options.PathColumn = "path",
     patient: options.PatientColumn = None,
+    no_patient: options.NoPatient = False,
     target: options.TargetColumn = None,
     event: options.EventColumn = "event",
+    event_value: options.EventValue = None,
     time: options.TimeColumn = "time",
     encoder: options.Encoder = None,
     grids: options.Grids = None,
@@ -37,7 +39,10 @@ def fit(
     """
     import pandas as pd
 
-    targets = read_targets(table, task, path, patient, target, event, time)
+    columns = {"target": target, "event": event, "time": time}
+    targets = read_targets(
+        table, task, columns, path=path, patient=patient, no_patient=no_patient, event_value=event_value
+    )
     mpp = slide_mpp_option(slide_mpp, [table], path)
     where = tissue_option(tissue, classes, exclude)
     compressor = make_compressor(encoder, grids or out / "grids", where, mpp, device, n_jobs) if encoder else None

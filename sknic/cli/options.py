@@ -1,31 +1,43 @@
 """The options that several commands share, with one wording and the defaults of the Python API."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-
-class Task(StrEnum):
-    """What is learnt from a slide."""
-
-    regression = "regression"
-    classification = "classification"
-    survival = "survival"
-
-
 Table = Annotated[Path, typer.Argument(help="CSV with one row per slide.")]
-TaskOption = Annotated[Task, typer.Option(help="What is learnt.")]
+
+
+def _known_kind(name):
+    from sknic.targets import kind_named
+
+    try:
+        return kind_named(name).name
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+TaskOption = Annotated[
+    str,
+    typer.Option(metavar="KIND", callback=_known_kind, help="regression (a score), classification or survival."),
+]
 PathColumn = Annotated[str, typer.Option("--path", help="Column of slide (or grid) files, relative to the CSV.")]
 PatientColumn = Annotated[
-    str | None, typer.Option("--patient", help="Column of patients; a patient is never on both sides of a split.")
+    str | None,
+    typer.Option(
+        "--patient",
+        help="Column of patients, who stay on one side of a split; found by its name if not given.",
+    ),
 ]
-TargetColumn = Annotated[
-    str | None, typer.Option("--target", help="Column of the score or class (regression, classification).")
+NoPatient = Annotated[
+    bool, typer.Option("--no-patient", help="Every row is a patient of its own, whatever a column looks like.")
 ]
-EventColumn = Annotated[str, typer.Option("--event", help="Column of 0/1 events (survival).")]
-TimeColumn = Annotated[str, typer.Option("--time", help="Column of times (survival).")]
+TargetColumn = Annotated[str | None, typer.Option("--target", help="Column of the score or the class.")]
+EventColumn = Annotated[str, typer.Option("--event", help="Column of events: 0/1, dead/alive, yes/no ...")]
+EventValue = Annotated[
+    str | None, typer.Option("--event-value", help="The value that stands for an event; all others are censored.")
+]
+TimeColumn = Annotated[str, typer.Option("--time", help="Column of survival times.")]
 Encoder = Annotated[
     Path | None, typer.Option(help="Encoder file; not needed where --path names grid or feature files (.h5).")
 ]

@@ -16,3 +16,9 @@ __all__ = [
     "GridEstimator",
     "load_estimator",
 ]
+
+
+def estimator_for(kind):
+    """Return the grid estimator class that learns the kind of target of that name."""
+    classes = (GridCNNRegressor, GridCNNClassifier, GridCoxSurvival)
+    return {cls.target_kind: cls for cls in classes}[kind]

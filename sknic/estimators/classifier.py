@@ -17,6 +17,7 @@ from sknic.estimators.cohort_loss import CohortLoss
 from sknic.exceptions import DegenerateDataError
 from sknic.learning.columns import check_names
 from sknic.learning.params import flag
+from sknic.targets import Classification
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -120,6 +121,8 @@ class GridCNNClassifier(ClassifierMixin, GridEstimator):
     >>> GridCNNClassifier(max_steps=32, random_state=0).fit(grids, [i % 2 for i in range(8)]).predict(grids).shape
     (8,)
     """
+
+    target_kind = Classification.name
 
     _rules = {**RULES, "balanced": flag}
 

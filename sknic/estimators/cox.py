@@ -1,6 +1,5 @@
 """Cox's model: the partial likelihood as a torch loss, and its targets."""
 
-import numpy as np
 import torch
 
 from sknic.exceptions import DegenerateDataError
@@ -42,50 +41,6 @@ def _efron_share(log_share, event, moment, n_moments):
     before = event.cumsum(0) - event
     before = before - (n_tied.cumsum(0) - n_tied)[moment]
     return event * (before / n_tied.clamp(min=1)[moment]) * tied[moment]
-
-
-def as_survival(y):
-    """Read a survival target.
-
-    Parameters
-    ----------
-    y : structured array or DataFrame
-        Structured array as scikit-survival's `Surv` makes it (event first, then time), or a DataFrame with the
-        columns "event" and "time".
-
-    Returns
-    -------
-    event : bool array (n,)
-        Whether the event was seen.
-    time : float array (n,)
-        When it was, or until when it was not.
-
-    Raises
-    ------
-    ValueError
-        When y is neither, an event is neither true nor false, or a time is negative or not finite.
-    """
-    event, time = _event_and_time(y)
-    event, time = np.array(event), np.array(time, dtype=float)
-    if event.ndim != 1 or event.shape != time.shape:
-        raise ValueError(f"y: expected one event and one time per sample; found shapes {event.shape} and {time.shape}")
-    if not np.isin(event, [0, 1]).all():
-        raise ValueError(f"event: expected True or False (1 or 0); found {np.unique(event)[:5]}")
-    if not np.isfinite(time).all() or (time < 0).any():
-        raise ValueError("time: expected finite numbers that are not negative")
-    return event.astype(bool), time
-
-
-def _event_and_time(y):
-    if getattr(getattr(y, "dtype", None), "names", None):
-        if len(y.dtype.names) == 2:
-            return y[y.dtype.names[0]], y[y.dtype.names[1]]
-    elif hasattr(y, "columns") and {"event", "time"} <= set(y.columns):
-        return y["event"], y["time"]
-    raise ValueError(
-        f"y of type {type(y).__name__}: expected a structured array of event and time, "
-        "sksurv.util.Surv.from_arrays(event, time), or a DataFrame with the columns 'event' and 'time'"
-    )
 
 
 def check_events(event, where):

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from sknic.estimators.base import GridEstimator
 from sknic.learning.split import quantile_bins
+from sknic.targets import Regression
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -102,6 +103,8 @@ class GridCNNRegressor(RegressorMixin, GridEstimator):
     >>> GridCNNRegressor(max_steps=32, random_state=0).fit(grids, range(8)).predict(grids).shape
     (8,)
     """
+
+    target_kind = Regression.name
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -16,9 +16,10 @@ from sksurv.metrics import concordance_index_censored
 
 from sknic.estimators.base import RULES, GridEstimator
 from sknic.estimators.cohort_loss import CohortLoss
-from sknic.estimators.cox import as_survival, check_events, cox_loss
+from sknic.estimators.cox import check_events, cox_loss
 from sknic.exceptions import FewEventsWarning, TrainingInterrupted
 from sknic.learning.params import choice
+from sknic.targets import Survival, read_survival
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
 def risk_loss(output, target, ties):
     """`cox_loss` of a network's output (n, 1) and targets (n, 2) of event and time."""
     return cox_loss(output[:, 0], target[:, 0] > 0, target[:, 1], ties)
+
+
+def _event_and_time(y):
+    target = read_survival(y)
+    return target["event"], target["time"]
 
 
 class GridCoxSurvival(GridEstimator):
@@ -119,6 +125,8 @@ class GridCoxSurvival(GridEstimator):
     (8,)
     """
 
+    target_kind = Survival.name
+
     _rules = {**RULES, "ties": choice("efron", "breslow")}
 
     def __init__(
@@ -207,7 +215,7 @@ class GridCoxSurvival(GridEstimator):
             When a single patient has an event, so that the grids cannot be split: all are trained on.
         """
         grids = self._read(X, y, groups)
-        event, time = as_survival(y)
+        event, time = _event_and_time(y)
         check_consistent_length(grids, event)
         loss = partial(risk_loss, ties=self.ties)
         # Only the order of times counts; ranks keep it exact in float32.
@@ -323,5 +331,5 @@ class GridCoxSurvival(GridEstimator):
             Fraction of the comparable pairs that are ordered correctly.
         """
         check_is_fitted(self, "net_")
-        event, time = as_survival(y)
+        event, time = _event_and_time(y)
         return float(concordance_index_censored(event, time, self.predict(X))[0])

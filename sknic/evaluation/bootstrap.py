@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,8 @@ from sklearn.utils import check_random_state
 from sknic.evaluation.metrics import get_metric
 from sknic.evaluation.patients import rows_by_patient
 from sknic.evaluation.results import Comparison, Estimate
-from sknic.evaluation.targets import as_target
 from sknic.exceptions import DegenerateDataError
+from sknic.targets import as_target
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -61,7 +62,8 @@ def estimate(
     Raises
     ------
     DegenerateDataError
-        When the metric is undefined on these data, or on more than a tenth of the resamples.
+        When the metric is undefined on these data. Where it is undefined on more than a tenth of the resamples, the
+        value comes without limits (NaN) and with the reason.
 
     Examples
     --------
@@ -72,7 +74,12 @@ def estimate(
     measure, true, predicted = get_metric(metric), as_target(y_true), np.asarray(y_pred)
     value = measure(true, predicted)
     units = independent_units(true, groups)
-    result = bootstrap(lambda rows: (measure(true[rows], predicted[rows]),), units, level, n_resamples, random_state)
+    try:
+        result = bootstrap(
+            lambda rows: (measure(true[rows], predicted[rows]),), units, level, n_resamples, random_state
+        )
+    except DegenerateDataError as error:
+        return Estimate(float(value), math.nan, math.nan, level, len(units), reason=str(error))
     return _estimates([value], result, level, len(units))[0]
 
 

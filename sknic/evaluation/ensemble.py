@@ -11,7 +11,7 @@ from sklearn import get_config
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
-from sklearn.utils import _safe_indexing, assert_all_finite, get_tags, indexable
+from sklearn.utils import _safe_indexing, get_tags, indexable
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
@@ -21,16 +21,13 @@ from tqdm.auto import tqdm
 from sknic.evaluation.bootstrap import estimate
 from sknic.evaluation.folds import make_folds
 from sknic.evaluation.metrics import get_metric
-from sknic.evaluation.targets import as_target, target_kind
+from sknic.targets import kind_named, kind_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from sknic.evaluation.results import Estimate
-
-
-_DEFAULT_METRIC = {"classifier": "accuracy", "regressor": "r2", "survival": "concordance"}
-_OF_LABELS = ("accuracy", "balanced_accuracy")
+    from sknic.targets import Target
 
 
 def _inner_has(name):
@@ -73,6 +70,10 @@ class CrossValEnsemble(MetaEstimatorMixin, BaseEstimator):
         Out-of-fold prediction of each slide: probabilities (labels where the estimator has none), numbers or risks.
     classes_ : ndarray
         Labels, for classifiers.
+    target_kind_ : str
+        Name of the kind of target.
+    y_, groups_ : ndarray
+        Target and patient of each slide; groups_ is None without patients.
 
     Examples
     --------
@@ -108,8 +109,8 @@ class CrossValEnsemble(MetaEstimatorMixin, BaseEstimator):
         X : sequence of n_slides
             What the estimator takes: grids, paths, a table.
         y : array-like, shape (n_slides,) or (n_slides, n_outputs), or survival times
-            Labels, numbers, or what GridCoxSurvival takes: a structured array, a DataFrame with columns "event" and
-            "time", or the pair of both. The estimator gets survival times as a structured array.
+            Labels, numbers, or what GridCoxSurvival takes: a structured array, or a DataFrame with columns "event" and
+            "time". The estimator gets survival times as a structured array.
         groups : array-like, shape (n_slides,), optional
             Patient of each slide.
 
@@ -124,19 +125,20 @@ class CrossValEnsemble(MetaEstimatorMixin, BaseEstimator):
         DegenerateDataError
             When a fold cannot be learnt: a class or every event is missing.
         """
-        y = _check_target(y)
-        X, y, groups = indexable(X, y, groups)
-        kind = target_kind(self.estimator, y)
+        if y is None:
+            raise ValueError("CrossValEnsemble requires y to be passed, but the target y is None")
+        kind = kind_of(self.estimator, y)
+        X, y, groups = indexable(X, kind.read(y), groups)
         folds = make_folds(self.cv, kind, y, groups, self.random_state)
         # Not every backend of joblib gives its results one by one.
         parallel = Parallel(n_jobs=self.n_jobs, return_as="generator" if self.verbose else "list")
-        fitted = parallel(delayed(_fit_fold)(clone(self.estimator), X, y, groups, *fold) for fold in folds)
+        fitted = parallel(delayed(_fit_fold)(clone(self.estimator), kind, X, y, groups, *fold) for fold in folds)
         fitted = tqdm(fitted, desc="Folds", total=len(folds), unit="fold", disable=not self.verbose)
         self.estimators_, parts = map(list, zip(*fitted))
         tests = np.concatenate([test for _, test in folds])
         self.fold_ = np.repeat(np.arange(len(folds)), [len(test) for _, test in folds])[np.argsort(tests)]
         self.oof_prediction_ = np.concatenate(parts)[np.argsort(tests)]
-        self._kind, self._y, self._groups = kind, y, None if groups is None else np.asarray(groups)
+        self.target_kind_, self.y_, self.groups_ = kind.name, y, None if groups is None else np.asarray(groups)
         return self
 
     def predict(self, X: Any) -> np.ndarray:
@@ -153,10 +155,9 @@ class CrossValEnsemble(MetaEstimatorMixin, BaseEstimator):
             number or the mean risk.
         """
         check_is_fitted(self)
-        if self._kind != "classifier":
-            return self._mean("predict", X)
-        if hasattr(self, "predict_proba"):
-            return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        kind = self.kind_
+        if hasattr(self.estimators_[0], kind.prediction_method):
+            return kind.labels(self._mean(kind.prediction_method, X), getattr(self, "classes_", None))
         votes = np.array([model.predict(X) for model in self.estimators_])
         return self.classes_[(votes[:, :, None] == self.classes_).sum(axis=0).argmax(axis=1)]
 
@@ -191,7 +192,7 @@ class CrossValEnsemble(MetaEstimatorMixin, BaseEstimator):
         float
         """
         check_is_fitted(self)
-        return get_metric(_DEFAULT_METRIC[self._kind])(y, self.predict(X))
+        return get_metric(self.kind_.score_metric)(y, self.predict(X))
 
     def oof_score(
         self,
@@ -215,12 +216,16 @@ class CrossValEnsemble(MetaEstimatorMixin, BaseEstimator):
         Estimate
         """
         check_is_fitted(self)
-        metric = _DEFAULT_METRIC[self._kind] if metric is None else metric
-        prediction = self.oof_prediction_
-        if metric in _OF_LABELS and prediction.ndim == 2:
-            prediction = self.classes_[prediction.argmax(axis=1)]
+        metric = self.kind_.score_metric if metric is None else metric
+        prediction = self.kind_.for_metric(metric, self.oof_prediction_, getattr(self, "classes_", None))
         options: dict[str, Any] = {"level": level, "n_resamples": n_resamples, "random_state": random_state}
-        return estimate(metric, self._y, prediction, groups=self._groups, **options)
+        return estimate(metric, self.y_, prediction, groups=self.groups_, **options)
+
+    @property
+    def kind_(self) -> Target:
+        """Kind of the target."""
+        check_is_fitted(self)
+        return kind_named(self.target_kind_)
 
     @property
     def classes_(self) -> np.ndarray:
@@ -260,19 +265,10 @@ class CrossValEnsemble(MetaEstimatorMixin, BaseEstimator):
         return tags
 
 
-def _check_target(y):
-    if y is None:
-        raise ValueError("CrossValEnsemble requires y to be passed, but the target y is None")
-    y = as_target(y)
-    if y.dtype.names is None:
-        assert_all_finite(y, input_name="y")
-    return y
-
-
-def _fit_fold(model, X, y, groups, train, test):
+def _fit_fold(model, kind, X, y, groups, train, test):
     inner_groups = None if groups is None else _safe_indexing(groups, train)
     model.fit(_safe_indexing(X, train), _safe_indexing(y, train), **_group_params(model, inner_groups))
-    method = "predict_proba" if hasattr(model, "predict_proba") else "predict"
+    method = kind.prediction_method if hasattr(model, kind.prediction_method) else "predict"
     return model, getattr(model, method)(_safe_indexing(X, test))
 
 

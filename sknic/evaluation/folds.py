@@ -5,10 +5,8 @@ import warnings
 
 import numpy as np
 from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold, check_cv
-from sklearn.utils.multiclass import check_classification_targets
 
 from sknic.evaluation.patients import check_no_shared_patient
-from sknic.evaluation.targets import survival_target
 from sknic.exceptions import DegenerateDataError
 
 
@@ -19,7 +17,8 @@ def make_folds(cv, kind, y, groups=None, random_state=None):
     ----------
     cv : int, splitter or iterable of (train, test)
         An integer shuffles, stratifies by class or event, and keeps the slides of a patient together.
-    kind : {"classifier", "regressor", "survival"}
+    kind : sknic.targets.Target
+        Kind of the target: gives the strata, and says what a training part must hold.
     y : ndarray, shape (n_slides,) or (n_slides, n_outputs)
     groups : array-like, shape (n_slides,), optional
         Patient of each slide.
@@ -38,10 +37,8 @@ def make_folds(cv, kind, y, groups=None, random_state=None):
     DegenerateDataError
         When a training part would lack a class, or any event.
     """
-    strata = _strata(kind, y)
-    if kind != "regressor" and not (np.unique(strata).size > 1 or (kind == "survival" and strata.any())):
-        lack = "event" if kind == "survival" else "second class"
-        raise DegenerateDataError(f"y of {len(y)} slides holds one class only: no {lack}, so there is nothing to learn")
+    kind.check(y)
+    strata = kind.strata(y)
     splitter = _splitter(cv, strata, groups, random_state)
     with warnings.catch_warnings():
         # A splitter that ignores groups is allowed to, as long as it splits no patient: checked below.
@@ -51,28 +48,18 @@ def make_folds(cv, kind, y, groups=None, random_state=None):
     for train, test in folds:
         if groups is not None:
             check_no_shared_patient(groups, train, test)
-        if strata is not None:
-            _check_training_part(kind, strata, train)
+        kind.check_training_part(y, train)
     return folds
-
-
-def _strata(kind, y):
-    if kind == "survival":
-        return survival_target(y)["event"]
-    if kind == "classifier":
-        check_classification_targets(y)
-        return y.ravel() if y.ndim == 2 and y.shape[1] == 1 else y
-    return None
 
 
 def _splitter(cv, strata, groups, random_state):
     if not isinstance(cv, numbers.Integral) or isinstance(cv, bool):
         return check_cv(cv)
     if strata is not None:
-        kind = StratifiedKFold if groups is None else StratifiedGroupKFold
+        splitter = StratifiedKFold if groups is None else StratifiedGroupKFold
     else:
-        kind = KFold if groups is None else GroupKFold
-    return kind(int(cv), shuffle=True, random_state=random_state)
+        splitter = KFold if groups is None else GroupKFold
+    return splitter(int(cv), shuffle=True, random_state=random_state)
 
 
 def _check_partition(folds, n_rows):
@@ -84,14 +71,3 @@ def _check_partition(folds, n_rows):
         )
     if min(len(part) for fold in folds for part in fold) == 0:
         raise DegenerateDataError(f"a fold of {len(folds)} is empty; there are too few patients for so many folds")
-
-
-def _check_training_part(kind, strata, train):
-    if kind == "survival" and not strata[train].any():
-        raise DegenerateDataError("the training part of a fold holds no event; use fewer folds or more patients")
-    missing = np.setdiff1d(strata, strata[train])
-    if kind == "classifier" and len(missing):
-        raise DegenerateDataError(
-            f"the training part of a fold lacks class {missing[0]!r}: all its slides are in the fold's test part;"
-            " use fewer folds or more patients of that class"
-        )

@@ -10,8 +10,8 @@ from sklearn.metrics import r2_score
 from sksurv.exceptions import NoComparablePairException
 from sksurv.metrics import concordance_index_censored
 
-from sknic.evaluation.targets import survival_target
 from sknic.exceptions import DegenerateDataError
+from sknic.targets import read_survival
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -103,7 +103,7 @@ def concordance(y_true: np.ndarray, risk: ArrayLike) -> float:
     DegenerateDataError
         When no pair can be compared: no event, or none before the end of another's follow-up.
     """
-    y_true, risk = survival_target(y_true), _numbers("risk", risk)
+    y_true, risk = read_survival(y_true), _numbers("risk", risk)
     _same_length(y_true, risk)
     if len(y_true) < 2 or not y_true["event"].any():
         raise DegenerateDataError(f"{len(y_true)} slides without any event; concordance needs events to compare")

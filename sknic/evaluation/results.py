@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 
@@ -37,6 +38,8 @@ class Estimate:
         Its confidence level, such as 0.95.
     n : int
         Number of independent units behind it: patients, or slides where no patients were named.
+    reason : str
+        Why the limits, or value and limits, are NaN.
     """
 
     value: float
@@ -44,8 +47,11 @@ class Estimate:
     high: float
     level: float
     n: int
+    reason: str = ""
 
     def __str__(self):
+        if math.isnan(self.low):
+            return f"{'n/a' if math.isnan(self.value) else f'{self.value:.3f}'} [n/a: {self.reason}]"
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
     def __repr__(self):

@@ -15,8 +15,8 @@ from statsmodels.tools.sm_exceptions import ConvergenceWarning
 
 from sknic.evaluation.patients import aggregate
 from sknic.evaluation.results import Estimate, format_p
-from sknic.evaluation.targets import survival_target
 from sknic.exceptions import DegenerateDataError
+from sknic.targets import read_survival
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -135,7 +135,7 @@ def kaplan_meier(y: np.ndarray, *, level: float = 0.95) -> KaplanMeier:
     DegenerateDataError
         When there is no patient.
     """
-    y = survival_target(y)
+    y = read_survival(y)
     if len(y) == 0:
         raise DegenerateDataError("no patients; a survival curve needs at least one")
     event, duration = y["event"], y["time"]
@@ -162,7 +162,7 @@ def log_rank(y: np.ndarray, group: ArrayLike) -> float:
     DegenerateDataError
         When there is one group, no event, or no event while two groups are still observed.
     """
-    y, group = survival_target(y), np.asarray(group)
+    y, group = read_survival(y), np.asarray(group)
     if len(y) != len(group):
         raise ValueError(f"y has {len(y)} rows, group {len(group)}; they must be the same patients")
     names = np.unique(group)
@@ -198,7 +198,7 @@ def hazard_ratio(y: np.ndarray, high: ArrayLike, *, level: float = 0.95) -> Esti
     DegenerateDataError
         When a group is empty or has no event, or when the groups' events do not overlap in time.
     """
-    y, high = survival_target(y), np.asarray(high, dtype=bool)
+    y, high = read_survival(y), np.asarray(high, dtype=bool)
     for name, members in (("low", ~high), ("high", high)):
         if not y["event"][members].any():
             raise DegenerateDataError(
@@ -291,7 +291,7 @@ def split_by_risk(
     DegenerateDataError
         When a group is empty, or no event can be compared.
     """
-    y, risk = survival_target(y), np.asarray(risk, dtype=np.float64)
+    y, risk = read_survival(y), np.asarray(risk, dtype=np.float64)
     patients = np.arange(len(y)) if groups is None else np.asarray(groups)
     y = aggregate(y, patients, how="same")[1]
     patients, risk = aggregate(risk, patients, how=how)

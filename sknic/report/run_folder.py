@@ -28,12 +28,7 @@ from PIL import Image
 from sknic.evaluation import Estimate
 from sknic.exceptions import RunFolderError
 from sknic.files.whole import whole_file
-
-_COLUMNS = {
-    "regression": ("slide", "target", "prediction"),
-    "classification": ("slide", "target", "prediction"),
-    "survival": ("slide", "event", "time", "prediction"),
-}
+from sknic.targets import Target, kind_named
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,11 +57,18 @@ class RunFolder:
     overlays: dict = field(default_factory=dict)
 
     def __post_init__(self):
-        if self.task not in _COLUMNS:
-            raise RunFolderError(f"task {self.task!r} is unknown; it must be one of {', '.join(_COLUMNS)}")
-        missing = [name for name in _COLUMNS[self.task] if name not in self.predictions]
+        try:
+            kind = kind_named(self.task)
+        except ValueError as error:
+            raise RunFolderError(str(error)) from error
+        missing = [name for name in ("slide", *kind.required_columns) if name not in self.predictions]
         if missing:
             raise RunFolderError(f"the predictions have no column {missing[0]!r}, which {self.task} needs")
+
+    @property
+    def kind(self) -> Target:
+        """Kind of the target."""
+        return kind_named(self.task)
 
     @classmethod
     def read(cls, folder: str | Path) -> Self:

@@ -10,20 +10,15 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import confusion_matrix
 
-from sknic.evaluation.targets import survival_target
 from sknic.exceptions import DegenerateDataError
 from sknic.plotting import KaplanMeierDisplay, LearningCurveDisplay, RocDisplay, ScatterDisplay
 from sknic.report.document import Card, Report
+from sknic.targets import Classification, Regression, Survival, survival_array
 
 if TYPE_CHECKING:
     from sknic.report.run_folder import RunFolder
 
 
-_TITLES = {
-    "regression": "Predicting a score",
-    "classification": "Predicting a class",
-    "survival": "Predicting survival",
-}
 _METRICS = {
     "spearman": "Spearman's correlation",
     "r2": "R²",
@@ -31,12 +26,6 @@ _METRICS = {
     "accuracy": "Accuracy",
     "balanced_accuracy": "Balanced accuracy",
     "concordance": "Concordance index",
-}
-# How well one slide was predicted: a word for tables, and what it means.
-_FIT = {
-    "regression": ("error", "the difference between prediction and target"),
-    "classification": ("confidence", "the probability of the true class"),
-    "survival": ("ranked rightly", "the share of comparable slides against which its risk is ranked rightly"),
 }
 
 
@@ -58,6 +47,8 @@ def report_of_run(run: RunFolder, title: str | None = None) -> Report:
     )
     results = report.add_section("Results")
     results.add_table(metrics_table(run), caption="Predictions of slides that the model had not seen")
+    for reason in dict.fromkeys(estimate.reason for estimate in run.metrics.values() if estimate.reason):
+        results.add_text(f"n/a: {reason}.")
     if any(estimate.low == estimate.high for estimate in run.metrics.values()):
         results.add_text(
             "An interval without width does not mean certainty: where nothing was predicted wrongly, drawing the"
@@ -80,7 +71,7 @@ def report_of_run(run: RunFolder, title: str | None = None) -> Report:
 
 def _title(run):
     target = run.record.get("settings", {}).get("target")
-    return f"{_TITLES[run.task]}: {target}" if target else _TITLES[run.task]
+    return f"{run.kind.title}: {target}" if target else run.kind.title
 
 
 def _subtitle(run):
@@ -102,13 +93,7 @@ def _summary(run, table):
     summary = {"Slides": len(table)}
     if run.patients is not None:
         summary["Patients"] = table["patient"].nunique()
-    if run.task == "survival":
-        return summary | {"Slides with event": int(table["event"].sum()), "Median time": table["time"].median()}
-    if run.task == "classification":
-        labels = table["target"].astype(str)
-        return summary | {name: int((labels == name).sum()) for name in run.classes}
-    target = table["target"]
-    return summary | {"Lowest": target.min(), "Median": target.median(), "Highest": target.max()}
+    return summary | run.kind.summary(table, run.predictions)
 
 
 def metrics_table(run):
@@ -116,8 +101,8 @@ def metrics_table(run):
     rows = [
         {
             "metric": _METRICS.get(name, name),
-            "value": f"{estimate.value:.3f}",
-            "interval": f"{estimate.low:.3f} to {estimate.high:.3f} ({estimate.level:.0%})",
+            "value": _or_na(estimate.value, f"{estimate.value:.3f}"),
+            "interval": _or_na(estimate.low, f"{estimate.low:.3f} to {estimate.high:.3f} ({estimate.level:.0%})"),
             "n": f"{estimate.n} {'slides' if run.patients is None else 'patients'}",
         }
         for name, estimate in run.metrics.items()
@@ -125,24 +110,45 @@ def metrics_table(run):
     return pd.DataFrame(rows, columns=["metric", "value", "interval", "n"])
 
 
+def _or_na(value, text):
+    return "n/a" if np.isnan(value) else text
+
+
 def _add_chart(section, run):
-    table, patients = run.predictions, run.patients
-    if run.task == "regression":
-        display = ScatterDisplay.from_predictions(table["target"], table["prediction"], groups=patients)
-        alt = f"Scatter plot of predicted against true values, Spearman {display.spearman}"
-    elif run.task == "survival":
-        y = survival_target(table.astype({"event": bool}))
-        display = KaplanMeierDisplay.from_predictions(y, table["prediction"].to_numpy(), groups=patients)
-        alt = f"Kaplan-Meier curves of patients at low and at high predicted risk: {display.groups}"
-    elif len(run.classes) == 2:
-        labels, score = table["target"].astype(str), table[f"probability {run.classes[1]}"]
-        display = RocDisplay.from_predictions(labels, score, groups=patients)
-        alt = f"ROC curve for class {run.classes[1]}, area {display.area}"
-    else:
+    draw = _CHARTS.get(run.task)
+    if draw is not None:
+        draw(section, run)
+
+
+def _scatter(section, run):
+    table = run.predictions
+    display = ScatterDisplay.from_predictions(table["target"], table["prediction"], groups=run.patients)
+    _add_display(section, display, f"Scatter plot of predicted against true values, Spearman {display.spearman}")
+
+
+def _survival_curves(section, run):
+    table = run.predictions
+    y = survival_array(table["event"], table["time"])
+    display = KaplanMeierDisplay.from_predictions(y, table["prediction"].to_numpy(), groups=run.patients)
+    alt = f"Kaplan-Meier curves of patients at low and at high predicted risk: {display.groups}"
+    _add_display(section, display, alt)
+
+
+def _roc_or_confusion(section, run):
+    if len(run.classes) != 2:
         section.add_table(confusion_table(run), caption="Slides of each true class (rows) by predicted class (columns)")
         return
+    labels, score = run.predictions["target"].astype(str), run.predictions[f"probability {run.classes[1]}"]
+    display = RocDisplay.from_predictions(labels, score, groups=run.patients)
+    _add_display(section, display, f"ROC curve for class {run.classes[1]}, area {display.area}")
+
+
+def _add_display(section, display, alt):
     section.add_figure(display, alt=alt)
     plt.close(display.figure_)
+
+
+_CHARTS = {Regression.name: _scatter, Classification.name: _roc_or_confusion, Survival.name: _survival_curves}
 
 
 def confusion_table(run):
@@ -168,21 +174,7 @@ def _add_learning_curves(report, run):
 
 def fit_of_slides(run):
     """How well each slide was predicted, float (n_slides,): higher is better, whatever the task."""
-    table = run.predictions
-    if run.task == "regression":
-        return -(table["prediction"] - table["target"]).abs().to_numpy(float)
-    if run.task == "classification":
-        return np.array([row[f"probability {row['target']}"] for _, row in table.iterrows()], float)
-    return _share_ranked_rightly(*(table[name].to_numpy() for name in ("event", "time", "prediction")))
-
-
-def _share_ranked_rightly(event, time, risk):
-    """Of the slides each can be compared with, the share whose risk stands on the right side; nan without any."""
-    event = event.astype(bool)
-    earlier = event[:, None] & (time[:, None] < time[None, :])
-    right = np.where(risk[:, None] == risk[None, :], 0.5, risk[:, None] > risk[None, :]) * earlier
-    comparable = earlier.sum(axis=1) + earlier.sum(axis=0)
-    return np.where(comparable > 0, (right.sum(axis=1) + right.sum(axis=0)) / np.maximum(comparable, 1), np.nan)
+    return run.kind.quality_of(run.predictions)
 
 
 def best_and_worst(run: RunFolder, n_slides: int = 3) -> tuple[np.ndarray, np.ndarray]:
@@ -208,7 +200,7 @@ def best_and_worst(run: RunFolder, n_slides: int = 3) -> tuple[np.ndarray, np.nd
 def _add_slides(report, run):
     section = report.add_section("Slides")
     fit = fit_of_slides(run)
-    name, meaning = _FIT[run.task]
+    name, meaning = run.kind.quality
     section.add_text(f"Best and worst by {meaning}.")
     table = run.predictions.assign(slide=[Path(path).stem for path in run.predictions["slide"]], **{name: np.abs(fit)})
     for title, rows in zip(("Predicted best", "Predicted worst"), best_and_worst(run)):

@@ -1,1 +1,21 @@
-"""The kinds of slide-level target: regression, classification, survival."""
+"""The kinds of slide-level target: what a y is, how it is checked, measured and written."""
+
+from sknic.targets.classification import Classification
+from sknic.targets.kind import KINDS, Target, kind_named, kind_of, register
+from sknic.targets.regression import Regression
+from sknic.targets.survival import SURVIVAL_DTYPE, Survival, as_target, read_survival, survival_array
+
+__all__ = [
+    "KINDS",
+    "SURVIVAL_DTYPE",
+    "Classification",
+    "Regression",
+    "Survival",
+    "Target",
+    "as_target",
+    "kind_named",
+    "kind_of",
+    "read_survival",
+    "register",
+    "survival_array",
+]

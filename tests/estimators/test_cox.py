@@ -22,11 +22,16 @@ from sksurv.util import Surv
 
 from sknic.estimators import GridCoxSurvival
 from sknic.estimators.cox import (
-    as_survival,
     cox_loss,
 )
+from sknic.targets import read_survival
 
 COHORTS = {"gbsg2": load_gbsg2, "whas500": load_whas500, "veterans": load_veterans_lung_cancer}
+
+
+def _pair(y):
+    target = read_survival(y)
+    return target["event"].copy(), target["time"].copy()
 
 
 def standardised(name):
@@ -37,7 +42,7 @@ def standardised(name):
 
 def linear_coefficients(X, y, ties):
     """Coefficients that minimise `cox_loss` of a linear module."""
-    event, time = map(torch.tensor, as_survival(y))
+    event, time = map(torch.tensor, _pair(y))
     X = torch.tensor(X.to_numpy())
     module = torch.nn.Linear(X.shape[1], 1, bias=False, dtype=torch.float64)
     optimiser = torch.optim.LBFGS(module.parameters(), max_iter=500, line_search_fn="strong_wolfe")
@@ -63,7 +68,7 @@ def test_a_linear_module_gets_scikit_survivals_coefficients(name, ties):
 @pytest.mark.parametrize("name", COHORTS)
 def test_a_linear_module_gets_lifelines_coefficients(name):
     X, y = standardised(name)
-    event, time = as_survival(y)
+    event, time = _pair(y)
     expected = CoxPHFitter().fit(X.assign(time=time, event=event), "time", "event").params_
     np.testing.assert_allclose(linear_coefficients(X, y, "efron"), expected, atol=1e-3)
 
@@ -164,7 +169,7 @@ EVENT, TIME = [True, False, True], [3.0, 2.5, 1.0]
     ],
 )
 def test_survival_targets_of_every_form_read_the_same(y):
-    event, time = as_survival(y)
+    event, time = _pair(y)
     assert event.tolist() == EVENT and event.dtype == bool
     assert time.tolist() == TIME
 
@@ -190,4 +195,4 @@ def table(event, time):
 )
 def test_a_target_that_is_no_survival_time_is_refused(y, message):
     with pytest.raises(ValueError, match=message):
-        as_survival(y)
+        _pair(y)

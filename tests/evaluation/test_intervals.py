@@ -63,10 +63,12 @@ def test_resamples_that_lack_a_class_are_drawn_again():
     assert (result.value, result.low, result.high) == (1, 1, 1)
 
 
-def test_an_interval_from_two_positive_patients_is_refused():
+def test_two_positive_patients_give_a_value_without_an_interval_and_the_reason():
     y = np.r_[np.zeros(30), np.ones(2)]
-    with pytest.raises(DegenerateDataError, match="too few patients for an interval.*both classes"):
-        estimate("auc", y, np.arange(32))
+    found = estimate("auc", y, np.arange(32))
+    assert found.value == 1 and np.isnan([found.low, found.high]).all()
+    assert "too few patients for an interval" in found.reason and "both classes" in found.reason
+    assert str(found).startswith("1.000 [n/a: too few patients")
 
 
 def test_one_patient_carries_no_interval():

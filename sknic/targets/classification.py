@@ -1,0 +1,101 @@
+"""A class: one label per slide."""
+
+import numpy as np
+
+from sknic.exceptions import DegenerateDataError
+from sknic.targets.cells import as_array, text_of
+from sknic.targets.kind import Target, register
+
+# These metrics take labels; the others take probabilities.
+_OF_LABELS = ("accuracy", "balanced_accuracy")
+
+
+@register
+class Classification(Target):
+    """A class: labels of one type, shape (n_slides,)."""
+
+    name = "classification"
+    title = "Predicting a class"
+    metrics = ("auc", "accuracy", "balanced_accuracy")
+    score_metric = "accuracy"
+    prediction_method = "predict_proba"
+    quality = ("confidence", "the probability of the true class")
+
+    def fits(self, estimator, y):
+        """Whether scikit-learn calls the estimator a classifier."""
+        from sklearn.base import is_classifier
+
+        return is_classifier(estimator)
+
+    def read(self, y):
+        """Check that y holds one label of one type per slide."""
+        from sklearn.utils import assert_all_finite, column_or_1d
+        from sklearn.utils.multiclass import check_classification_targets
+
+        array = as_array(y)
+        if array.dtype.kind == "f":
+            assert_all_finite(array, input_name="y")
+        if array.ndim == 2 and array.shape[1] == 1:
+            array = column_or_1d(array, warn=True)
+        check_classification_targets(array)
+        return array
+
+    def from_table(self, table, columns, event_value=None):
+        """Read the column "target" as text, exactly as it is written: "01" and "1" are two classes."""
+        return text_of(table, columns["target"]).astype(str), ""
+
+    def check(self, y, where="y"):
+        """A classifier needs two classes."""
+        if np.unique(y).size < 2:
+            raise DegenerateDataError(
+                f"{where} of {len(y)} slides holds one class only: there is no second class to tell it from"
+            )
+
+    def check_training_part(self, y, train):
+        """Every class has to be in the training part."""
+        missing = np.setdiff1d(y, y[train])
+        if len(missing):
+            raise DegenerateDataError(
+                f"the training part of a fold lacks class {missing[0]!r}: all its slides are in the fold's test part;"
+                " use fewer folds or more patients of that class"
+            )
+
+    def strata(self, y):
+        """The labels themselves."""
+        return y
+
+    def labels(self, prediction, classes):
+        """The class of the highest probability."""
+        return classes[prediction.argmax(axis=1)]
+
+    def for_metric(self, metric, prediction, classes):
+        """Labels for accuracies, probabilities for all else."""
+        return self.labels(prediction, classes) if metric in _OF_LABELS and prediction.ndim == 2 else prediction
+
+    def columns(self, y, prediction, classes):
+        """Target, prediction, and the probability of each class where there are probabilities."""
+        if prediction.ndim == 1:
+            return {"target": y, "prediction": prediction}
+        probabilities = {f"probability {name}": column for name, column in zip(classes, prediction.T)}
+        return {"target": y, "prediction": self.labels(prediction, classes), **probabilities}
+
+    @property
+    def required_columns(self):
+        """Target and prediction."""
+        return ("target", "prediction")
+
+    def quality_of(self, table):
+        """Probability of the true class; 1 or 0 where there are no probabilities."""
+        rows = table.to_dict("records")
+        right = [float(str(row["target"]) == str(row["prediction"])) for row in rows]
+        return np.array([row.get(f"probability {row['target']}", hit) for row, hit in zip(rows, right)], float)
+
+    def summary(self, table, whole):
+        """Number of slides of each class."""
+        labels = table["target"].astype(str)
+        return {name: int((labels == name).sum()) for name in sorted(whole["target"].astype(str).unique())}
+
+    def describe(self, y):
+        """Number of slides of each class."""
+        counts = zip(*np.unique(y, return_counts=True))
+        return "classes: " + ", ".join(f"{label} ({count})" for label, count in counts)

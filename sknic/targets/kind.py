@@ -1,0 +1,176 @@
+"""Target: what everything that trains, measures, prints or draws asks of the kind of a slide-level target."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+KINDS: dict[str, Target] = {}
+
+
+class Target(ABC):
+    """One kind of slide-level target. Subclass it and decorate the class with `register` to add a kind.
+
+    Attributes
+    ----------
+    name : str
+        Name of the kind, as the command line and `run.json` spell it.
+    title : str
+        Heading of a report.
+    roles : tuple of str
+        What a table must name a column for, such as "target", or "event" and "time".
+    metrics : tuple of str
+        Metrics of an evaluation, the most telling one first.
+    score_metric : str
+        Metric of `score`, as scikit-learn's or scikit-survival's estimators have it.
+    prediction_method : str
+        Method of a fitted estimator whose result is averaged over models.
+    quality : tuple of str
+        What `quality_of` measures: a word for tables, and its meaning.
+    """
+
+    name: str
+    title: str
+    roles: tuple[str, ...] = ("target",)
+    metrics: tuple[str, ...]
+    score_metric: str
+    prediction_method: str = "predict"
+    quality: tuple[str, str]
+
+    @abstractmethod
+    def fits(self, estimator: Any, y: np.ndarray) -> bool:
+        """Whether an estimator that declares no kind learns this one from `y`."""
+
+    @abstractmethod
+    def read(self, y: Any) -> np.ndarray:
+        """Check every value of what a user passes as y.
+
+        Parameters
+        ----------
+        y : array-like
+            One row per slide.
+
+        Returns
+        -------
+        ndarray, shape (n_slides,) or (n_slides, n_outputs)
+
+        Raises
+        ------
+        ValueError
+            With the first values that are not of this kind.
+        """
+
+    @abstractmethod
+    def from_table(
+        self, table: pd.DataFrame, columns: Mapping[str, str], event_value: str | None = None
+    ) -> tuple[np.ndarray, str]:
+        """Read y from the columns of a table of text.
+
+        Parameters
+        ----------
+        table : DataFrame
+            One row per slide; its index numbers the rows in messages.
+        columns : mapping from str to str
+            Column of each of `roles`.
+        event_value : str, optional
+            The value that stands for an event, for kinds that have events.
+
+        Returns
+        -------
+        y : ndarray, shape (n_slides,)
+        note : str
+            What was understood, to be shown to the user; empty where there is nothing to say.
+
+        Raises
+        ------
+        ValueError
+            With column, row and value of the first cell that is not of this kind.
+        """
+
+    @abstractmethod
+    def check(self, y: np.ndarray, where: str = "y") -> None:
+        """Raise DegenerateDataError when there is nothing to learn from `y`."""
+
+    @abstractmethod
+    def check_training_part(self, y: np.ndarray, train: np.ndarray) -> None:
+        """Raise DegenerateDataError when the rows `train` of a fold cannot teach what the others test."""
+
+    def strata(self, y: np.ndarray) -> np.ndarray | None:
+        """Label of each slide to stratify a split by, shape (n_slides,); None where there is none."""
+        return None
+
+    def labels(self, prediction: np.ndarray, classes: np.ndarray | None) -> np.ndarray:
+        """What `predict` returns for a mean of `prediction_method`'s results."""
+        return prediction
+
+    def for_metric(self, metric: Any, prediction: np.ndarray, classes: np.ndarray | None) -> np.ndarray:
+        """The form of a mean prediction that a metric takes."""
+        return prediction
+
+    @abstractmethod
+    def columns(self, y: np.ndarray, prediction: np.ndarray, classes: np.ndarray | None) -> dict[str, np.ndarray]:
+        """Columns of predictions.csv: the truth, then the prediction."""
+
+    @property
+    @abstractmethod
+    def required_columns(self) -> tuple[str, ...]:
+        """Columns without which a predictions.csv is not of this kind."""
+
+    @abstractmethod
+    def quality_of(self, table: pd.DataFrame) -> np.ndarray:
+        """How well each slide of a predictions.csv was predicted, float (n_slides,): higher is better."""
+
+    @abstractmethod
+    def summary(self, table: pd.DataFrame, whole: pd.DataFrame) -> dict[str, Any]:
+        """How the target is spread over the rows `table` of the predictions `whole`."""
+
+    @abstractmethod
+    def describe(self, y: np.ndarray) -> str:
+        """One line on how y is spread, to be read before anything is trained."""
+
+
+def register(cls: type[Target]) -> type[Target]:
+    """Enter a kind, so that folds, ensembles, command line and report know it; a class decorator."""
+    KINDS[cls.name] = cls()
+    return cls
+
+
+def kind_named(name: str) -> Target:
+    """Return the kind of that name.
+
+    Raises
+    ------
+    ValueError
+        With the names there are.
+    """
+    if name not in KINDS:
+        raise ValueError(f"task={name!r}: expected one of {', '.join(KINDS)}")
+    return KINDS[name]
+
+
+def kind_of(estimator: Any, y: Any) -> Target:
+    """Return the kind of target that an estimator learns from y.
+
+    An estimator, or the last step of a pipeline or search, may declare it as `target_kind`; otherwise the kinds are
+    asked, the one that was registered last first.
+    """
+    declared = getattr(_inner(estimator), "target_kind", None)
+    if declared is not None:
+        return kind_named(declared)
+    y = y if hasattr(y, "columns") or isinstance(y, tuple) else np.asarray(y)
+    return next(kind for kind in reversed(KINDS.values()) if kind.fits(estimator, y))
+
+
+def _inner(estimator):
+    """The estimator that learns the target: the end of a pipeline, or what a search or ensemble searches over."""
+    if getattr(estimator, "steps", None):
+        return _inner(estimator.steps[-1][1])
+    inner = getattr(estimator, "estimator", None)
+    return _inner(inner) if inner is not None and hasattr(inner, "fit") else estimator

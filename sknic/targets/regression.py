@@ -1,0 +1,71 @@
+"""A score: one or several numbers per slide."""
+
+import numpy as np
+
+from sknic.targets.cells import as_array, numbers_of
+from sknic.targets.kind import Target, register
+
+
+@register
+class Regression(Target):
+    """A score: finite numbers, shape (n_slides,) or (n_slides, n_outputs)."""
+
+    name = "regression"
+    title = "Predicting a score"
+    metrics = ("spearman", "r2")
+    score_metric = "r2"
+    quality = ("error", "the difference between prediction and target")
+
+    def fits(self, estimator, y):
+        """Whether y is neither the target of a classifier nor a survival time."""
+        from sklearn.base import is_classifier
+
+        return not is_classifier(estimator) and getattr(getattr(y, "dtype", None), "names", None) is None
+
+    def read(self, y):
+        """Check that y holds finite numbers."""
+        array = as_array(y)
+        if array.dtype.kind not in "biuf":
+            try:
+                array = array.astype(float)
+            except (TypeError, ValueError):
+                raise ValueError(f"y holds {array.dtype} values such as {array.flat[0]!r}; expected numbers") from None
+        if not np.isfinite(array).all():
+            row = np.flatnonzero(~np.isfinite(array.reshape(len(array), -1)).all(axis=1))[0]
+            raise ValueError(f"y[{row}] contains NaN or infinity; expected finite numbers")
+        return array
+
+    def from_table(self, table, columns, event_value=None):
+        """Read the numbers of the column "target"."""
+        return numbers_of(table, columns["target"]), ""
+
+    def check(self, y, where="y"):
+        """Any number can be learnt from."""
+
+    def check_training_part(self, y, train):
+        """Any number can be learnt from."""
+
+    def columns(self, y, prediction, classes):
+        """Target and prediction; numbered where there are several outputs."""
+        if y.ndim == 1:
+            return {"target": y, "prediction": prediction}
+        outputs = range(y.shape[1])
+        return {f"target {k}": y[:, k] for k in outputs} | {f"prediction {k}": prediction[:, k] for k in outputs}
+
+    @property
+    def required_columns(self):
+        """Target and prediction."""
+        return ("target", "prediction")
+
+    def quality_of(self, table):
+        """Minus the absolute error."""
+        return -(table["prediction"] - table["target"]).abs().to_numpy(float)
+
+    def summary(self, table, whole):
+        """Lowest, median and highest target."""
+        target = table["target"]
+        return {"Lowest": target.min(), "Median": target.median(), "Highest": target.max()}
+
+    def describe(self, y):
+        """Range and median."""
+        return f"target from {y.min():.4g} to {y.max():.4g}, median {np.median(y):.4g}"
