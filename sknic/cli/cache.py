@@ -9,12 +9,12 @@ import typer
 def cache(
     folder: Annotated[Path, typer.Argument(help="Folder given as cache_dir or --out; 'auto' for the platform's.")],
     prune: Annotated[
-        bool, typer.Option("--prune", help="Delete damaged grids and leftovers; other files are only listed.")
+        bool, typer.Option("--prune", help="List damaged grids and leftovers to delete; --yes deletes them.")
     ] = False,
     orphans: Annotated[
-        bool, typer.Option("--orphans", help="With --prune: also delete grids whose slide is not where it was.")
+        bool, typer.Option("--orphans", help="With --prune: also grids whose slide is not where it was.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="With --prune: only say what would go.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --prune: delete what it lists.")] = False,
 ):
     """Show and verify a folder of compressed slides, every checksum compared; prune it."""
     from sknic.grids import GridCache
@@ -33,10 +33,10 @@ def cache(
     if prune:
         gone = [entry for entry in entries if orphans and entry.status == "orphan"]
         for entry in [*damaged, *gone]:
-            typer.echo(f"{'would delete' if dry_run else 'delete'} {entry.path.name}")
-            if not dry_run:
+            typer.echo(f"{'delete' if yes else 'would delete (--yes)'} {entry.path.name}")
+            if yes:
                 entry.path.unlink(missing_ok=True)
-        if not dry_run:
+        if yes:
             typer.echo(f"{grids.remove_leftovers()} leftovers removed")
     elif damaged:
         raise typer.Exit(1)

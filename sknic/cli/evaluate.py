@@ -8,6 +8,7 @@ import typer
 from sknic.cli import options
 from sknic.cli.cohort import load_grids, make_compressor, make_estimator, read_targets, slide_mpp_option, tissue_option
 from sknic.cli.common import write_run_record
+from sknic.files.names import unique_names
 
 
 def evaluate(
@@ -64,6 +65,8 @@ def evaluate(
     }
     record = write_run_record(out, "evaluate", settings, n_slides=len(X))
     run = run_of(ensemble, targets, str(task), record)
+    # First what took hours; pictures and report can be made again.
+    run.write(out)
     run.overlays.update(overlays_of(run, ensemble, X))
     run.write(out)
     report_of_run(run).write(out / "report.html")
@@ -111,7 +114,7 @@ def overlays_of(run, ensemble, X):
     Returns
     -------
     dict of str to uint8 array (h, w, 3)
-        By the stem of the slide's file; grids whose slide is not at hand are left out.
+        By the name of the slide; grids whose slide is not at hand are left out.
     """
     import numpy as np
 
@@ -119,11 +122,11 @@ def overlays_of(run, ensemble, X):
     from sknic.plotting import overlay
     from sknic.report import best_and_worst
 
-    overlays = {}
+    overlays, names = {}, unique_names(run.predictions["slide"])
     for row in np.concatenate(best_and_worst(run)):
         grid = X[row]
         if grid.n_cells and grid.slide and Path(grid.slide).exists():
             model = _last(ensemble.estimators_[ensemble.fold_[row]])
             heat = saliency.grad_cam(model, grid)
-            overlays[Path(run.predictions["slide"][row]).stem] = overlay(grid.slide, heat, grid, max_size=640)
+            overlays[names[run.predictions["slide"][row]]] = overlay(grid.slide, heat, grid, max_size=640)
     return overlays

@@ -10,6 +10,7 @@ from sknic.cli import options
 from sknic.cli.cohort import load_grids, slide_mpp_option
 from sknic.cli.common import find_slides, write_run_record
 from sknic.cli.predict import compressor_of, load_model
+from sknic.files.names import unique_names
 
 
 class Method(StrEnum):
@@ -52,9 +53,10 @@ def explain(
     X = load_grids(paths, compressor_of(model, record, grids, mpp, device, n_jobs))
     make_map = getattr(saliency, method)
     out.mkdir(parents=True, exist_ok=True)
+    names = unique_names(paths)
     for slide, grid in zip(paths, X):
         heat = make_map(estimator, grid)
-        stem = out / Path(slide).stem
+        stem = out / names[slide]
         grid.to_geojson({method: heat}, f"{stem}.geojson")
         if grid.slide and Path(grid.slide).exists():
             Image.fromarray(overlay(grid.slide, heat, grid)).save(f"{stem}.png")

@@ -52,8 +52,9 @@ def fit(
     out.mkdir(parents=True, exist_ok=True)
     model.save(out / "model.safetensors")
     pd.DataFrame(model.history_).to_csv(out / "history.csv", index=False)
-    if encoder:
-        shutil.copyfile(encoder, out / f"encoder{encoder.suffix}")
+    kept = out / f"encoder{encoder.suffix}" if encoder else None
+    if kept and kept.resolve() != encoder.resolve():
+        shutil.copyfile(encoder, kept)
     masks = {"tissue": tissue, "classes": classes, "exclude": exclude}
     settings = {"task": task, **masks, "encoder": f"encoder{encoder.suffix}" if encoder else None}
     write_run_record(out, "fit", {**settings, **model.get_params(deep=False)}, n_slides=len(X))

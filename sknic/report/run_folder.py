@@ -10,7 +10,7 @@ metrics.json         ``{name: {"value", "low", "high", "level", "n"}}``: one :cl
 history.csv          one row per evaluation: optionally ``fold``, then ``epoch``, ``step``, ``train_loss``,
                      ``valid_loss``, ``lr``, ``event_best``; may be missing
 run.json             ``{"command", "when", "settings": {"task", ...}, "versions", "machine"}``
-overlays/STEM.png    saliency over the thumbnail of the slide with that stem; for some slides, or none
+overlays/NAME.png    saliency over the thumbnail of the slide of that name; for some
 ===================  ==================================================================================================
 """
 
@@ -46,7 +46,7 @@ class RunFolder:
     record : dict
         The content of run.json.
     overlays : dict of str to uint8 ndarray (height, width, 3)
-        By the stem of the slide's file name.
+        By the name of the slide: :func:`sknic.files.names.unique_names`.
     """
 
     task: str
@@ -85,7 +85,7 @@ class RunFolder:
             task = record["settings"]["task"]
             predictions = pd.read_csv(folder / "predictions.csv", dtype={"slide": str, "patient": str})
             metrics = json.loads((folder / "metrics.json").read_text())
-            metrics = {name: Estimate(**values) for name, values in metrics.items()}
+            metrics = {name: Estimate(**_with_nan(values)) for name, values in metrics.items()}
             history = pd.read_csv(folder / "history.csv") if (folder / "history.csv").exists() else None
             overlays = {path.stem: _read_image(path) for path in sorted((folder / "overlays").glob("*.png"))}
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -95,7 +95,7 @@ class RunFolder:
     def write(self, folder: str | Path) -> None:
         """Write everything but run.json, which the command writes; each file at once or not at all."""
         folder = Path(folder)
-        metrics = {name: asdict(estimate) for name, estimate in self.metrics.items()}
+        metrics = {name: _without_nan(asdict(estimate)) for name, estimate in self.metrics.items()}
         with whole_file(folder / "predictions.csv") as temporary:
             self.predictions.to_csv(temporary, index=False)
         with whole_file(folder / "metrics.json") as temporary:
@@ -116,6 +116,14 @@ class RunFolder:
     def patients(self) -> np.ndarray | None:
         """Patient of each slide, or None."""
         return self.predictions["patient"].to_numpy() if "patient" in self.predictions else None
+
+
+def _without_nan(values):
+    return {name: None if value != value else value for name, value in values.items()}
+
+
+def _with_nan(values):
+    return {name: np.nan if value is None else value for name, value in values.items()}
 
 
 def _read_image(path):

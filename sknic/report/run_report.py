@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
@@ -11,6 +10,7 @@ import pandas as pd
 from sklearn.metrics import confusion_matrix
 
 from sknic.exceptions import DegenerateDataError
+from sknic.files.names import unique_names
 from sknic.plotting import KaplanMeierDisplay, LearningCurveDisplay, RocDisplay, ScatterDisplay
 from sknic.report.document import Card, Report
 from sknic.targets import Classification, Regression, Survival, survival_array
@@ -202,7 +202,9 @@ def _add_slides(report, run):
     fit = fit_of_slides(run)
     name, meaning = run.kind.quality
     section.add_text(f"Best and worst by {meaning}.")
-    table = run.predictions.assign(slide=[Path(path).stem for path in run.predictions["slide"]], **{name: np.abs(fit)})
+    table = run.predictions.assign(
+        slide=run.predictions["slide"].map(unique_names(run.predictions["slide"])), **{name: np.abs(fit)}
+    )
     for title, rows in zip(("Predicted best", "Predicted worst"), best_and_worst(run)):
         chosen = table.iloc[rows]
         cards = [_card(run, row) for row in chosen.to_dict("records") if row["slide"] in run.overlays]
@@ -215,7 +217,7 @@ def _add_slides(report, run):
 
 def _card(run, row):
     """A slide with its saliency and what matters most."""
-    stem = row.pop("slide")
+    shown = row.pop("slide")
     facts = {name: value for name, value in row.items() if name != "fold" and not name.startswith("probability ")}
-    alt = f"Thumbnail of slide {stem}; the cells that the model looked at are coloured"
-    return Card(stem, run.overlays[stem], alt, facts)
+    alt = f"Thumbnail of slide {shown}; the cells that the model looked at are colored"
+    return Card(shown, run.overlays[shown], alt, facts)

@@ -156,6 +156,8 @@ def test_cache_prunes_damaged_grids_and_lists_what_is_not_its_own(folder, tmp_pa
     (tmp_path / "bad.h5").write_bytes(content)
     assert run("cache", tmp_path).exit_code == 1
     assert run("cache", tmp_path, "--prune").exit_code == 0
+    assert (tmp_path / "bad.h5").exists()
+    assert run("cache", tmp_path, "--prune", "--yes").exit_code == 0
     assert sorted(path.name for path in tmp_path.glob("*.h5")) == ["foreign.h5", "good.h5"]
     assert Grid.read(tmp_path / "good.h5").n_cells == grid.n_cells
 
@@ -164,9 +166,9 @@ def test_cache_deletes_grids_of_absent_slides_only_when_asked_to(folder, tmp_pat
     grid = Grid.read(folder / "grid0.h5")
     absent = Grid(grid.embeddings, grid.cells, grid.shape, slide=tmp_path / "not mounted.svs")
     absent.write(tmp_path / "orphan.h5")
-    run("cache", tmp_path, "--prune")
+    run("cache", tmp_path, "--prune", "--yes")
     assert (tmp_path / "orphan.h5").exists()
-    run("cache", tmp_path, "--prune", "--orphans")
+    run("cache", tmp_path, "--prune", "--orphans", "--yes")
     assert not (tmp_path / "orphan.h5").exists()
 
 
@@ -229,3 +231,68 @@ def test_slides_are_found_in_files_folders_patterns_and_tables(folder):
     assert find_slides([str(folder / "slides" / "*.tiff")]) == slides
     assert find_slides([str(folder / "slides" / "cohort.csv")]) == slides
     assert find_slides([slides[0], slides[0]]) == slides[:1]
+
+
+def _table_with(folder, tmp_path, change):
+    table = pd.read_csv(folder / "grids.csv", dtype=str)
+    table["path"] = [str(folder / path) for path in table["path"]]
+    path = tmp_path / "table.csv"
+    change(table).to_csv(path, index=False)
+    return path
+
+
+QUICK_FIT = ("--max-steps", "2", "--n-jobs", "1")
+
+
+def test_words_for_events_are_mapped_and_said_before_anything_is_trained(folder, tmp_path):
+    table = _table_with(folder, tmp_path, lambda t: t.assign(event=t["event"].map({"1": "Dead", "0": "Alive"})))
+    result = run("fit", table, "--task", "survival", "--out", tmp_path / "model", *QUICK_FIT)
+    assert "12 slides of 6 patients; 8 slides with an event, 4 censored" in result.output
+    assert "event: Alive = no event (4), Dead = event (8)" in result.output
+    assert "slides of one 'patient' stay together" in result.output
+
+
+def test_events_of_1_and_2_are_refused(folder, tmp_path):
+    table = _table_with(folder, tmp_path, lambda t: t.assign(event=t["event"].map({"1": "2", "0": "1"})))
+    result = program("fit", str(table), "--task", "survival", "--out", str(tmp_path / "model"))
+    assert result.returncode == 1 and "--event-value" in result.stderr and "column 'event', row" in result.stderr
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize(("label", "words"), [("a", "the same slide"), ("b", "one slide, different targets")])
+def test_a_slide_in_two_rows_is_refused(label, words, folder, tmp_path):
+    table = _table_with(folder, tmp_path, lambda t: pd.concat([t, t.iloc[:1].assign(label=label)]))
+    arguments = ("--task", "classification", "--target", "label", "--out", str(tmp_path / "model"))
+    result = program("fit", str(table), *arguments)
+    assert result.returncode == 1 and words in result.stderr and "rows 2, 14" in result.stderr
+
+
+def test_two_slides_of_one_file_name_get_a_map_each(folder, tmp_path):
+    table = _table_with(folder, tmp_path, lambda t: t)
+    run("fit", table, "--task", "classification", "--target", "label", "--out", tmp_path / "model", *QUICK_FIT)
+    for number, case in enumerate(("P1", "P2")):
+        (tmp_path / case).mkdir()
+        (tmp_path / case / "HE.h5").write_bytes((folder / f"grid{number}.h5").read_bytes())
+    slides = [tmp_path / case / "HE.h5" for case in ("P1", "P2")]
+    run("explain", *slides, "--model", tmp_path / "model", "--out", tmp_path / "maps")
+    assert sorted(path.name for path in (tmp_path / "maps").glob("*.geojson")) == ["P1-HE.geojson", "P2-HE.geojson"]
+
+
+def test_two_positives_of_twelve_keep_their_predictions(folder, tmp_path):
+    table = _table_with(folder, tmp_path, lambda t: t.assign(rare=["yes" if i in (0, 6) else "no" for i in range(12)]))
+    arguments = (
+        "--task",
+        "classification",
+        "--target",
+        "rare",
+        "--no-patient",
+        "--cv",
+        "2",
+        "--out",
+        tmp_path / "result",
+    )
+    result = run("evaluate", table, *arguments, *QUICK_FIT)
+    assert result.exit_code == 0 and "n/a: too few patients for an interval" in result.output
+    assert len(pd.read_csv(tmp_path / "result" / "predictions.csv")) == 12
+    assert json.loads((tmp_path / "result" / "metrics.json").read_text())["auc"]["low"] is None
+    assert "n/a" in (tmp_path / "result" / "report.html").read_text()
