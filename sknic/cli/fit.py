@@ -52,9 +52,10 @@ def fit(
     out.mkdir(parents=True, exist_ok=True)
     model.save(out / "model.safetensors")
     pd.DataFrame(model.history_).to_csv(out / "history.csv", index=False)
-    kept = out / f"encoder{encoder.suffix}" if encoder else None
-    if kept and kept.resolve() != encoder.resolve():
-        shutil.copyfile(encoder, kept)
+    if encoder:
+        kept = out / f"encoder{encoder.suffix}"
+        if kept.resolve() != encoder.resolve():
+            shutil.copyfile(encoder, kept)
     masks = {"tissue": tissue, "classes": classes, "exclude": exclude}
     settings = {"task": task, **masks, "encoder": f"encoder{encoder.suffix}" if encoder else None}
     write_run_record(out, "fit", {**settings, **model.get_params(deep=False)}, n_slides=len(X))

@@ -202,9 +202,8 @@ def _add_slides(report, run):
     fit = fit_of_slides(run)
     name, meaning = run.kind.quality
     section.add_text(f"Best and worst by {meaning}.")
-    table = run.predictions.assign(
-        slide=run.predictions["slide"].map(unique_names(run.predictions["slide"])), **{name: np.abs(fit)}
-    )
+    slides = run.predictions["slide"]
+    table = run.predictions.assign(slide=slides.map(unique_names(slides)), **{name: np.abs(fit)})
     for title, rows in zip(("Predicted best", "Predicted worst"), best_and_worst(run)):
         chosen = table.iloc[rows]
         cards = [_card(run, row) for row in chosen.to_dict("records") if row["slide"] in run.overlays]
