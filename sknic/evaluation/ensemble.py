@@ -72,8 +72,10 @@ class CrossValEnsemble(MetaEstimatorMixin, BaseEstimator):
         Labels, for classifiers.
     target_kind_ : str
         Name of the kind of target.
-    y_, groups_ : ndarray
-        Target and patient of each slide; groups_ is None without patients.
+    y_ : ndarray
+        Target of each slide.
+    groups_ : ndarray or None
+        Patient of each slide, None without patients.
 
     Examples
     --------
