@@ -44,7 +44,13 @@ def run_sknic(augmentation):
 
     patches, labels = make_patches()
     encoder = MultitaskEncoder(
-        max_epochs=EPOCHS, augmentation=augmentation, validation_fraction=None, device="cpu", random_state=0
+        max_steps=EPOCHS * STEPS,
+        eval_every=STEPS,
+        augmentation=augmentation,
+        validation_fraction=None,
+        precision="float32",  # as the others
+        device="cpu",
+        random_state=0,
     ).fit(patches, labels)
     return per_second([row["dur"] for row in encoder.history_], BATCH * STEPS)
 
@@ -127,10 +133,10 @@ def run_map(augmentation):
     labels = np.full((MAP_PATCHES, N_TASKS), -1)
     rows = np.arange(0, MAP_PATCHES, 32)
     labels[rows, rows // 32 % N_TASKS] = rows // 128 % 2
-    encoder = MultitaskEncoder(max_epochs=1, augmentation=augmentation, device="cpu", random_state=0)
+    encoder = MultitaskEncoder(max_steps=64, eval_every=64, augmentation=augmentation, device="cpu", random_state=0)
     encoder.fit(patches, labels)
-    (epoch,) = encoder.history_
-    return {"patches/s": epoch["train_batch_count"] * BATCH / epoch["dur"]}
+    (row,) = encoder.history_
+    return {"patches/s": row["patches_per_s"]}
 
 
 def run_embedding(memory_format):

@@ -28,7 +28,8 @@ def small_encoder(path):
     if not path.exists():
         data = datasets.make_patch_tasks(800, patch_size=128, random_state=0)
         patches = data.patches.reshape(-1, 64, 2, 64, 2, 3).mean(axis=(2, 4)).astype("uint8")  # 1 um/px
-        encoder = MultitaskEncoder(code_size=32, mpp=1.0, max_epochs=5, augmentation="light", random_state=0)
+        quick = {"max_steps": 25, "eval_every": 5, "augmentation": "light"}
+        encoder = MultitaskEncoder(code_size=32, mpp=1.0, **quick, random_state=0)
         encoder.fit(patches, data.labels, groups=data.groups).save(path)
     return path
 

@@ -36,7 +36,8 @@ def linear_probe(encoder):
 # %%
 # All seven subsets of three tasks. The fourth task, the tissues themselves, is left out: that would be too easy.
 
-encoder = MultitaskEncoder(code_size=16, max_epochs=6, augmentation=None, validation_fraction=None, random_state=0)
+quick = {"max_steps": 60, "eval_every": 10, "augmentation": None, "validation_fraction": None}
+encoder = MultitaskEncoder(code_size=16, **quick, random_state=0)
 selector = TaskSelector(encoder, linear_probe, strategy="exhaustive", tasks=["lymph", "mitosis", "prostate"], n_jobs=2)
 selector.fit(data.patches, data.labels, groups=data.groups)
 print(selector.results_)

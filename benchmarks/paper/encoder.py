@@ -64,7 +64,7 @@ def main(argv=None):
         question="How well does one encoder solve the four patch tasks?",
         protocol=(
             f"{len(patches.train)} patches to train, {len(patches.held_out)} of other sources to measure (the paper"
-            f" holds out 20 % at random of 4 x 200,000); {len(encoder.history_)} epochs, heavy augmentation,"
+            f" holds out 20 % at random of 4 x 200,000); {encoder.history_[-1]['step']} steps, heavy augmentation,"
             f" C = {encoder.code_size}. Linear probes: logistic regression on the embeddings of the same training"
             " patches, balanced accuracy."
         ),

@@ -27,7 +27,8 @@ def multitask(lab, labels, tasks=TASKS, *, steps=None, **parameters):
         code_size=lab.size.code_size,
         tasks=tasks,
         batch_size=batch_size,
-        max_epochs=max(1, (steps or lab.size.steps) // steps_per_epoch),
+        max_steps=steps or lab.size.steps,
+        eval_every=steps_per_epoch,
         device=lab.options.device,
         random_state=0,
     )
@@ -38,7 +39,7 @@ def unsupervised(lab, name, n_patches, **parameters):
     """BiGAN, VAE or contrastive encoder, for as many steps as the paper's encoder gets."""
     encoder = getattr(sknic, name)(code_size=lab.size.code_size, device=lab.options.device, random_state=0)
     steps_per_epoch = max(1, n_patches // encoder.get_params()["batch_size"])
-    return encoder.set_params(max_epochs=max(1, lab.size.steps // steps_per_epoch), **parameters)
+    return encoder.set_params(max_steps=lab.size.steps, eval_every=steps_per_epoch, **parameters)
 
 
 def published(lab):

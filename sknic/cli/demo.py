@@ -82,7 +82,12 @@ def _train_encoder(out, n_patches, device, random_state):
 
     tasks = make_patch_tasks(n_patches, random_state=random_state)
     encoder = MultitaskEncoder(
-        code_size=32, augmentation="light", max_epochs=3, device=device, random_state=random_state
+        code_size=32,
+        augmentation="light",
+        max_steps=max(8, 3 * n_patches // 160),
+        eval_every=10,
+        device=device,
+        random_state=random_state,
     )
     encoder.fit(tasks.patches, tasks.labels, groups=tasks.groups, centers=tasks.centers)
     accuracy = ((name, encoder.history_[-1][f"valid_{name}_accuracy"]) for name in encoder.task_names_)

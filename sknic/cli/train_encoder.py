@@ -1,5 +1,6 @@
 """`sknic train-encoder`: labelled patches to an encoder file."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -8,45 +9,98 @@ import typer
 from sknic.cli.common import write_run_record
 from sknic.cli.options import Device, Seed
 
+CHECKPOINT = "training.checkpoint"
+
+
+class Schedule(StrEnum):
+    """How the learning rate falls."""
+
+    plateau = "plateau"
+    cosine = "cosine"
+
+
+class Precision(StrEnum):
+    """Arithmetic of the training."""
+
+    auto = "auto"
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+
 
 def train_encoder(
-    patches: Annotated[Path, typer.Argument(help="Folder with patches.csv, or with task/class/image folders.")],
-    out: Annotated[Path, typer.Option(help="Folder for encoder.safetensors, history and run record.")],
-    tasks: Annotated[list[str] | None, typer.Option(help="Train on these tasks only; give it once a task.")] = None,
-    init: Annotated[Path | None, typer.Option(help="Start from this encoder file.")] = None,
-    code_size: Annotated[int, typer.Option(help="C, the length of an embedding.")] = 128,
+    patches: Annotated[
+        Path, typer.Argument(help="Folder with patches.csv (and images or patches.npy), or task/class/image folders.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for encoder.safetensors, history.csv and the run record.")],
+    tasks: Annotated[list[str] | None, typer.Option(help="Train on this task only; may be repeated.")] = None,
+    init: Annotated[str | None, typer.Option(help="Start from this encoder: a file, or a bundled name.")] = None,
+    code_size: Annotated[int, typer.Option(help="Length of an embedding.")] = 128,
     mpp: Annotated[float, typer.Option(help="um/px of the patches.")] = 0.5,
     augmentation: Annotated[str, typer.Option(help="heavy, strong, light, mild or none.")] = "heavy",
-    max_epochs: Annotated[int, typer.Option(help="Most epochs.")] = 100,
+    max_steps: Annotated[int, typer.Option(help="Maximum number of training batches.")] = 10_000,
+    eval_every: Annotated[int, typer.Option(help="Number of training batches between two evaluations.")] = 100,
+    batch_size: Annotated[int, typer.Option(help="Number of patches per batch, of all tasks together.")] = 128,
+    schedule: Annotated[
+        Schedule, typer.Option(help="Divide the learning rate on plateaus, or let it fall along a cosine.")
+    ] = Schedule.plateau,
+    lr: Annotated[float, typer.Option(help="Highest learning rate.")] = 1e-3,
+    precision: Annotated[
+        Precision, typer.Option(help="Arithmetic; auto is bfloat16 where the processor computes it natively.")
+    ] = Precision.auto,
     device: Device = "auto",
     random_state: Seed = 0,
 ):
     """Train a multitask encoder on labelled patches.
 
+    The state is written to OUT every ten minutes: run the same command again to resume an interrupted training. Ctrl-C
+    leaves the best encoder so far.
+
     Example: `sknic train-encoder patches/ --out my-encoder`
     """
-    import pandas as pd
-
     from sknic import MultitaskEncoder
     from sknic.datasets import load_patch_folder
+    from sknic.exceptions import TrainingInterrupted
 
     out.mkdir(parents=True, exist_ok=True)
     X, table = load_patch_folder(patches, out / "patches.npy")
-    labels = table.pivot(columns="task", values="label")
+    checkpoint = out / CHECKPOINT
+    if checkpoint.exists():
+        typer.echo(f"resuming the training of {checkpoint}")
     encoder = MultitaskEncoder(
-        code_size=code_size,
+        code_size,
         tasks=tasks or None,
-        init=str(init) if init else None,
+        init=init,
         mpp=mpp,
         augmentation=None if augmentation == "none" else augmentation,
-        max_epochs=max_epochs,
+        max_steps=max_steps,
+        eval_every=eval_every,
+        batch_size=batch_size,
+        schedule=schedule.value,
+        lr=lr,
+        precision=precision.value,
+        checkpoint=checkpoint,
         device=device,
         random_state=random_state,
         verbose=1,
     )
-    encoder.fit(X, labels, groups=table.get("group"))
+    labels = table.pivot(columns="task", values="label")
+    try:
+        encoder.fit(X, labels, groups=table.get("group"), centers=table.get("center"))
+    except TrainingInterrupted as interrupt:
+        if interrupt.net is not None:
+            _write(encoder, out, len(X))
+            typer.echo(f"interrupted: {out / 'encoder.safetensors'} has the best weights so far")
+        raise
+    _write(encoder, out, len(X))
+    checkpoint.unlink(missing_ok=True)
+    typer.echo(f"wrote {out / 'encoder.safetensors'}")
+
+
+def _write(encoder, out, n_patches):
+    import pandas as pd
+
     encoder.save(out / "encoder.safetensors")
     history = pd.DataFrame(encoder.history_)
     history.to_csv(out / "history.csv", index=False)
-    write_run_record(out, "train-encoder", encoder.get_params(deep=False), n_patches=len(X), epochs=len(history))
-    typer.echo(f"wrote {out / 'encoder.safetensors'}")
+    settings = encoder.get_params(deep=False)
+    write_run_record(out, "train-encoder", settings, n_patches=n_patches, steps=int(history["step"].iloc[-1]))

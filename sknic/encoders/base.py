@@ -5,51 +5,100 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from sknic.encoders.inference import folded_embedder
-from sknic.encoders.networks import restore
-from sknic.encoders.store import digest, part, write_encoder
+from sknic.encoders.store import ENCODERS, write_encoder
+from sknic.files.weights import digest
 from sknic.learning.device import resolve_device
 
-# Pixels / 255 * 2 - 1, what the published encoders were trained on.
-SCALE, SHIFT = (2 / 255,) * 3, (-1.0,) * 3
+if TYPE_CHECKING:
+    import torch
 
 
 class BaseEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):
     """An encoder: uint8 patches (n, size, size, 3) to embeddings float32 (n, C).
 
-    A subclass has a parameter or attribute `device`, and its `fit` sets what is listed here.
+    A subclass says its sizes, makes an `embedder`, and tells all that decides its output (`_identity`); `_to_file` and
+    `_from_file` are its half of `save` and `load_encoder`. `NetworkEncoder` does that for whatever is a `Chain`.
 
     Attributes
     ----------
-    network_ : Chain
-        Takes float (n, 3, size, size) in -1 to 1.
-    input_size_ : int or None
-        Width in px that the network sees; patches of twice that width are averaged 2x2. None takes every size.
-    patch_size_ : int
-        Width in px, at `mpp` um per px, of the patches the encoder is made for.
+    mpp : float
+        um per px of the patches the encoder is made for.
+    device : "auto", "cpu", "cuda", "cuda:<n>" or torch.device
+        Where `transform` runs.
+    card_ : dict, optional
+        What is known of the data and the quality of an encoder, by whoever trained it; JSON can hold it, and the file
+        keeps it. It decides nothing.
     """
+
+    mpp: float
+    device: str | torch.device
+
+    def __init_subclass__(cls):
+        super().__init_subclass__()
+        ENCODERS.enter(cls)
+
+    @property
+    @abstractmethod
+    def patch_size(self) -> int:
+        """Width in px, at `mpp`, of the patches the encoder is made for; int."""
+
+    @property
+    @abstractmethod
+    def input_size(self) -> int | None:
+        """Width in px that the network sees; patches of twice that width are averaged 2x2. None takes every size."""
 
     @abstractmethod
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Learn the encoder."""
+        """Learn the encoder.
 
-    @property
-    def patch_size(self) -> int:
-        """Width in px, at `mpp`, of the patches the encoder is made for; int."""
-        check_is_fitted(self)
-        return self.patch_size_
+        Parameters
+        ----------
+        X : uint8 array (n, size, size, 3)
+            Patches, RGB.
+        y : array-like, default=None
+            Labels of the patches, where the encoder learns from labels.
 
-    @property
-    def input_size(self) -> int | None:
-        """Width in px that the network sees; int, or None for any."""
-        check_is_fitted(self)
-        return self.input_size_
+        Returns
+        -------
+        self
+            Fitted encoder.
+        """
+
+    @abstractmethod
+    def embedder(self, device: str | torch.device = "cpu", precision: str = "float32") -> Callable:
+        """Return a fast function from patches to embeddings that threads may share.
+
+        Parameters
+        ----------
+        device : str or torch.device, default="cpu"
+            Where it computes.
+        precision : {"float32", "bfloat16", "float16"}, default="float32"
+            Precision of its arithmetic.
+
+        Returns
+        -------
+        callable (uint8 (n, size, size, 3)) -> float32 (n, C)
+            Later changes of the encoder do not reach it.
+        """
+
+    @abstractmethod
+    def _identity(self) -> tuple[dict, dict]:
+        """All that decides the output of `transform`: settings that JSON can hold, and tensors by name."""
+
+    @abstractmethod
+    def _to_file(self) -> tuple[dict, dict]:
+        """Header, a dict that JSON can hold, with "params", and tensors by name."""
+
+    @classmethod
+    @abstractmethod
+    def _from_file(cls, header, tensors, device, module=None) -> Self:
+        """The fitted encoder of a file that `_to_file` described; `module` is what the user gave beside the file."""
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Embed patches.
@@ -62,6 +111,7 @@ class BaseEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Returns
         -------
         ndarray of float32, shape (n, C)
+            One embedding per patch.
 
         Raises
         ------
@@ -75,25 +125,14 @@ class BaseEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             self._embedder = (key, self.embedder(device))
         return self._embedder[1](X)
 
-    def embedder(self, device: str = "cpu", precision: str = "float32") -> Callable:
-        """Return a fast function from patches to embeddings that threads may share.
-
-        Parameters
-        ----------
-        device : str
-        precision : "float32", "bfloat16" or "float16"
+    def fingerprint(self) -> str:
+        """Return a hex digest that changes when, and only when, the output of `transform` can.
 
         Returns
         -------
-        callable (uint8 (n, size, size, 3)) -> float32 (n, C)
-            Later changes of the encoder do not reach it.
+        str
+            SHA-256 in 64 hexadecimal digits.
         """
-        check_is_fitted(self)
-        size = self.input_size_
-        return folded_embedder(self.network_, SCALE, SHIFT, self.network_.out_features, size, device, precision)
-
-    def fingerprint(self) -> str:
-        """Return a hex digest that changes when, and only when, the output of `transform` can."""
         check_is_fitted(self)
         settings, state = self._identity()
         # torch counts in-place changes, so the digest is computed again only when a weight was touched.
@@ -103,45 +142,27 @@ class BaseEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             self._digest = (key, digest(settings, state), list(state.values()))
         return self._digest[1]
 
-    def _identity(self):
-        """All that decides the output of `transform`: settings that JSON can hold, and tensors."""
-        return {"network": self.network_.description, "input_size": self.input_size_}, self.network_.state_dict()
-
-    def save(self, path: str | Path) -> None:
-        """Write the fitted encoder to a safetensors file, which `load_encoder` reads.
+    def save(self, path: str | Path, *, dtype: str = "float32") -> None:
+        """Write the fitted encoder to a safetensors file, which `load_encoder` reads; no pickle.
 
         Parameters
         ----------
         path : str or Path
+            File to write; an older one is replaced once the new one is whole.
+        dtype : {"float32", "float16"}, default="float32"
+            Type of the stored weights. "float16" halves the file and rounds the weights, so that what is read back has
+            another fingerprint.
+
+        Raises
+        ------
+        ValueError
+            When a weight is too large for float16.
         """
         check_is_fitted(self)
-        write_encoder(path, type(self).__name__, *self._to_file())
-
-    def _to_file(self):
-        """Header, a dict that JSON can hold, and tensors by name."""
-        header = {
-            "network": self.network_.description,
-            "input_size": self.input_size_,
-            "patch_size": self.patch_size_,
-            "mpp": self.mpp,
-            "params": file_params(self),
-        }
-        return header, {f"network.{name}": tensor for name, tensor in self.network_.state_dict().items()}
-
-    @classmethod
-    def _from_file(cls, header, tensors, device):
-        """The fitted encoder of a file that `_to_file` described."""
-        encoder = cls(**header["params"]).set_params(device=device)
-        encoder.network_ = restore(header["network"], part(tensors, "network."))
-        encoder.input_size_, encoder.patch_size_ = int(header["input_size"]), int(header["patch_size"])
-        return encoder
-
-    @property
-    def _n_features_out(self):
-        return self.network_.out_features
-
-    def __sklearn_is_fitted__(self):
-        return hasattr(self, "network_")
+        header, tensors = self._to_file()
+        if hasattr(self, "card_"):
+            header["card"] = self.card_
+        write_encoder(path, self, header, stored(tensors, dtype))
 
     def __getstate__(self):
         state = dict(super().__getstate__())
@@ -155,12 +176,28 @@ class BaseEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return tags
 
 
+def stored(tensors, dtype):
+    """Tensors as a file of this type keeps them."""
+    if dtype == "float32":
+        return tensors
+    if dtype != "float16":
+        raise ValueError(f"dtype={dtype!r}: expected 'float32' or 'float16'")
+    halves = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+    too_large = [name for name, tensor in halves.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
+    if too_large:
+        raise ValueError(
+            f"dtype='float16': the weights {', '.join(too_large)} are too large for it; expected 'float32'"
+        )
+    return halves
+
+
 def file_params(encoder):
     """Parameters to store in a file: JSON-serializable ones only, without functions, devices or paths."""
     params = encoder.get_params(deep=False)
-    return {
-        name: value for name, value in params.items() if _is_plain(value) and name not in ("device", "path", "init")
-    }
+    return {name: value for name, value in params.items() if _is_plain(value) and name not in _OF_THIS_MACHINE}
+
+
+_OF_THIS_MACHINE = ("device", "path", "init", "checkpoint", "n_threads")
 
 
 def _is_plain(value):

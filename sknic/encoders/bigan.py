@@ -15,53 +15,70 @@ from sknic.encoders.learning import UnsupervisedEncoder, Views
 from sknic.encoders.networks import Generator, PairDiscriminator, new_encoder
 from sknic.encoders.sampling import Patches
 from sknic.encoders.vae import to_patches
-from sknic.learning.batches import EvenBatches
+from sknic.learning.batches import EvenBatches, Steps
 from sknic.learning.device import resolve_device
 from sknic.learning.randomness import own_randomness
 
 # Beyond this the discriminator has won and teaches nothing.
 MAX_ACCURACY = 0.99
+# Number of drawn patches that the diversity is measured on.
+DRAWN = 256
 # Drawn patches that differ less than this share of real ones are all the same patch.
 MIN_DIVERSITY = 0.1
 
 
 class BiGANEncoder(UnsupervisedEncoder):
-    """Bidirectional generative adversarial network (Donahue 2017; NIC, Tellez 2019): a baseline of section 4.5.
+    """Bidirectional generative adversarial network [2]_ of neural image compression [1]_: a baseline of section 4.5.
 
     A discriminator tells pairs (patch, its code) from pairs (drawn patch, the code it was drawn from); encoder and
     generator learn to make them alike, which makes each the inverse of the other.
 
     Parameters
     ----------
-    code_size : int
-        C, the length of an embedding.
-    mpp : float
+    code_size : int, default=128
+        Length C of an embedding.
+    mpp : float, default=0.5
         um per px of the patches.
-    augmentation : "heavy", "strong", "light", "mild", None or callable
-    max_epochs, batch_size : int
-    lr : float
-    validation_fraction : float
-        Share of the patches held out, for the evidence only.
-    device : str
-        "auto", "cpu" or "cuda".
-    random_state : int, RandomState or None
-    verbose : int
-        Above 0, one line per epoch.
+    augmentation : {"heavy", "strong", "light", "mild"}, callable or None, default="light"
+        Random changes of the training patches. A callable takes and returns float tensors (n, 3, size, size) from 0
+        to 1, on the training device.
+    max_steps : int, default=10000
+        Number of training batches.
+    eval_every : int, default=100
+        Number of training batches per row of the history.
+    batch_size : int, default=64
+        Number of patches per batch.
+    lr : float, default=2e-4
+        Learning rate of both sides.
+    validation_fraction : float, default=0.2
+        Fraction of the patches held out, for the evidence only.
+    device : "auto", "cpu", "cuda", "cuda:<n>" or torch.device, default="auto"
+        Device of the training and of `transform`; "auto" is CUDA where present.
+    random_state : int, RandomState or None, default=None
+        Seed of the split, the weights, the batches and the augmentation.
+    verbose : int, default=0
+        Verbosity; above 0, one line is printed per evaluation.
 
     Attributes
     ----------
     network_ : Chain
+        Trained encoder network.
     generator_ : Generator
-        Codes to patches; not kept in the file.
+        Network from codes to patches; not kept in the file.
     discriminator_accuracy_ : float
-        Fraction of the last epoch's pairs that the discriminator classified correctly; close to 1, it overpowered
-        the generator.
+        Fraction of the last pairs that the discriminator classified correctly; close to 1, it overpowered the
+        generator.
     diversity_ : float
-        Spread of drawn patches about their mean, as a share of that of held-out ones; near 0 all are one patch.
+        Spread of drawn patches about their mean, as a fraction of that of held-out ones; near 0 all are one patch.
     effective_dimension_ : float
-        Dimensions the held-out embeddings use, of C.
+        Number of dimensions that the held-out embeddings use, of C.
     history_ : list of dict
-        One per epoch: both losses, the discriminator's accuracy, time in s.
+        One dict per `eval_every` batches: step, both losses, the discriminator's accuracy, time in s.
+
+    References
+    ----------
+    .. [1] Tellez et al., "Neural Image Compression for Gigapixel Histopathology Image Analysis", TPAMI 2021.
+    .. [2] Donahue et al., "Adversarial Feature Learning", ICLR 2017.
     """
 
     _evidence = ("discriminator_accuracy_", "diversity_", "effective_dimension_", "history_")
@@ -69,20 +86,23 @@ class BiGANEncoder(UnsupervisedEncoder):
     def __init__(
         self,
         code_size: int = 128,
+        *,
         mpp: float = 0.5,
         augmentation: str | Callable | None = "light",
-        max_epochs: int = 100,
+        max_steps: int = 10_000,
+        eval_every: int = 100,
         batch_size: int = 64,
         lr: float = 2e-4,
         validation_fraction: float = 0.2,
-        device: str = "auto",
+        device: str | torch.device = "auto",
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
     ) -> None:
         self.code_size = code_size
         self.mpp = mpp
         self.augmentation = augmentation
-        self.max_epochs = max_epochs
+        self.max_steps = max_steps
+        self.eval_every = eval_every
         self.batch_size = batch_size
         self.lr = lr
         self.validation_fraction = validation_fraction
@@ -94,12 +114,11 @@ class BiGANEncoder(UnsupervisedEncoder):
         device = resolve_device(self.device)
         with own_randomness(device, random.randint(2**31 - 1)):
             game = Game(self.code_size, self.input_size_, resolve_augmentation(self.augmentation), self.lr, device)
-            self.history_ = play(game, Patches(X, rows=train_rows), self.max_epochs, self.batch_size, self.verbose)
-            codes = torch.randn(256, self.code_size)
+            steps = Steps(EvenBatches(len(train_rows), self.batch_size), self.eval_every, self.max_steps)
+            self.history_ = play(game, Patches(X, rows=train_rows), steps, self.verbose)
         self.network_ = game.encoder.cpu().eval().requires_grad_(False)
         self.generator_ = game.generator.cpu().eval().requires_grad_(False)
         self.discriminator_accuracy_ = self.history_[-1]["discriminator_accuracy"]
-        self._drawn = to_patches(self.generator_, codes.numpy())
 
     def draw(self, n: int = 16, random_state: int | np.random.RandomState | None = None) -> np.ndarray:
         """Draw patches from random codes; only where `fit` ran, not after `load_encoder`.
@@ -117,15 +136,17 @@ class BiGANEncoder(UnsupervisedEncoder):
         codes = np.random.default_rng(random_state).standard_normal((n, self.code_size), dtype=np.float32)
         return to_patches(self.generator_, codes)
 
-    def _signs(self, X, embeddings):
-        self.diversity_ = float(_spread(self._drawn) / max(_spread(X), 1e-6))
-        del self._drawn
-        signs = []
+    def _measure(self, X, embeddings):
+        drawn = self.draw(DRAWN, random_state=0)
+        self.diversity_ = float(_spread(drawn) / max(_spread(X), 1e-6))
+
+    def _doubts(self):
+        doubts = []
         if self.discriminator_accuracy_ > MAX_ACCURACY:
-            signs.append(f"the discriminator tells {self.discriminator_accuracy_:.0%} of the pairs right")
+            doubts.append(f"the discriminator classifies {self.discriminator_accuracy_:.0%} of the pairs correctly")
         if self.diversity_ < MIN_DIVERSITY:
-            signs.append(f"drawn patches differ by {self.diversity_:.0%} of what real ones do")
-        return signs
+            doubts.append(f"drawn patches differ by {self.diversity_:.0%} of what real ones do")
+        return doubts
 
 
 def _spread(patches):
@@ -134,7 +155,7 @@ def _spread(patches):
 
 
 class Game:
-    """Encoder and generator on one side, the discriminator on the other, an optimiser each."""
+    """Encoder and generator on one side, the discriminator on the other, an optimizer each."""
 
     def __init__(self, code_size, size, augment, lr, device):
         self.device, self.code_size = device, code_size
@@ -161,29 +182,28 @@ class Game:
         accuracy = ((real > 0).float().mean() + (fake < 0).float().mean()) / 2
         return torch.stack([judge_loss.detach(), player_loss.detach(), accuracy])
 
-    def _step(self, optimiser, loss):
-        optimiser.zero_grad()
+    def _step(self, optimizer, loss):
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
 
 
-def play(game, patches, max_epochs, batch_size, verbose):
-    """Train both sides; history, one dict per epoch."""
+def play(game, patches, steps, verbose):
+    """Train both sides; history, one dict per evaluation."""
     rows = []
-    for epoch in range(1, max_epochs + 1):
+    while steps.taken < steps.total:
         start = time.perf_counter()
-        results = [game.round(patches.__getitems__(batch)[0]) for batch in EvenBatches(len(patches), batch_size)]
+        results = [game.round(patches.__getitems__(batch)[0]) for batch in steps]
         judge, player, accuracy = torch.stack(results).mean(0).tolist()
-        rows.append(
-            {
-                "epoch": epoch,
-                "discriminator_loss": judge,
-                "generator_loss": player,
-                "discriminator_accuracy": accuracy,
-                "train_batch_count": len(results),
-                "dur": time.perf_counter() - start,
-            }
-        )
+        row = {
+            "step": steps.taken,
+            "discriminator_loss": judge,
+            "generator_loss": player,
+            "discriminator_accuracy": accuracy,
+            "dur": time.perf_counter() - start,
+        }
+        rows.append(row)
         if verbose > 0:
-            print(f"{epoch:5d}  " + "  ".join(f"{k} {v:.4f}" for k, v in rows[-1].items() if k != "epoch"))  # noqa: T201
+            numbers = "  ".join(f"{name} {row[name]:.4f}" for name in row if name != "step")
+            print(f"step {steps.taken}/{steps.total}  {numbers}")  # noqa: T201
     return rows

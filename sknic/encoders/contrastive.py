@@ -11,16 +11,14 @@ import torch.nn.functional as F
 from torch import nn
 
 from sknic.encoders.augmentation import base_grid, resolve_augmentation
-from sknic.encoders.learning import OwnLossNet, UnsupervisedEncoder, Views, no_loss
+from sknic.encoders.learning import TRAINED_RULES, UnsupervisedEncoder, Views
 from sknic.encoders.networks import Head, new_encoder
-from sknic.encoders.sampling import Patches, as_it_is
-from sknic.learning.batches import EvenBatches
-from sknic.learning.net import history, train
-from sknic.learning.schedule import Plateau
+from sknic.encoders.sampling import Patches
+from sknic.learning.net import history
 
-# Of the pairs of two patches, those from one slide (NIC).
+# Fraction of the pairs of two patches that come from one slide (Tellez 2019).
 SAME_GROUP = 0.75
-# Pairs judged right by chance: one half.
+# By chance one half of the pairs is judged right.
 MIN_ACCURACY = 0.6
 
 
@@ -87,7 +85,7 @@ class PairModule(nn.Module):
         return {"pair": F.binary_cross_entropy_with_logits(output, same), "error": error}
 
     def total(self, losses):
-        """The one number to minimise."""
+        """The one number to minimize."""
         return losses["pair"]
 
 
@@ -98,98 +96,112 @@ def shift(x):
 
 
 class ContrastiveEncoder(UnsupervisedEncoder):
-    """Siamese encoder that tells same from different (NIC, Tellez 2019): a baseline like those of section 4.5.
+    """Siamese encoder that tells same from different (neural image compression, [1]_): a baseline like section 4.5's.
 
     "Same" are two overlapping, separately augmented views of a patch. "Different" are views of two patches, in three
     of four cases from the same group (slide), as adjacent patches are, else from two.
 
     Parameters
     ----------
-    code_size : int
-        C, the length of an embedding.
-    mpp : float
+    code_size : int, default=128
+        Length C of an embedding.
+    mpp : float, default=0.5
         um per px of the patches.
-    augmentation : "heavy", "strong", "light", "mild", None or callable
-    max_epochs, batch_size : int
-        Of pairs.
-    lr, min_lr : float
-        The learning rate is divided by 10 after `patience` epochs without a better validation loss, down to `min_lr`;
-        the next such plateau ends the training. The best epoch's weights are kept.
-    patience : int
-    validation_fraction : float
-        Share of the patches held out.
-    device : str
-        "auto", "cpu" or "cuda".
-    random_state : int, RandomState or None
-    verbose : int
-        Above 0, one line per epoch.
+    augmentation : {"heavy", "strong", "light", "mild"}, callable or None, default="heavy"
+        Random changes of the training patches. A callable takes and returns float tensors (n, 3, size, size) from 0
+        to 1, on the training device.
+    max_steps : int, default=10000
+        Maximum number of training batches.
+    eval_every : int, default=100
+        Number of training batches between two evaluations on the validation patches.
+    batch_size : int, default=64
+        Number of pairs per batch.
+    lr : float, default=1e-3
+        Highest learning rate; it is divided by 10 on each plateau of the validation loss.
+    min_lr : float, default=1e-5
+        Lowest learning rate; the first plateau there ends the training.
+    patience : int or None, default=8
+        Number of evaluations without a better validation loss that make a plateau; None keeps the learning rate.
+    validation_fraction : float, default=0.2
+        Fraction of the patches held out.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Precision of the network's arithmetic in training; the weights are float32. "auto" is bfloat16 where the CPU or
+        GPU computes it natively.
+    device : "auto", "cpu", "cuda", "cuda:<n>" or torch.device, default="auto"
+        Device of the training and of `transform`; "auto" is CUDA where present.
+    n_threads : int or None, default=None
+        Number of CPU threads of the training. None is torch's own number, and one inside a parallel task of joblib.
+    random_state : int, RandomState or None, default=None
+        Seed of the split, the weights, the batches and the augmentation.
+    verbose : int, default=0
+        Verbosity; above 0, one line is printed per evaluation.
 
     Attributes
     ----------
     network_ : Chain
+        Trained encoder network.
     pair_accuracy_ : float
-        Share of held-out pairs judged right by the weights that were kept; 0.5 is chance.
+        Fraction of held-out pairs judged right by the weights that were kept; 0.5 is chance.
     effective_dimension_ : float
-        Dimensions the held-out embeddings use, of C.
+        Number of dimensions that the held-out embeddings use, of C.
     history_ : list of dict
-        One per epoch: pair loss, share of pairs judged wrong, learning rate, time in s.
+        One dict per evaluation: step, pair loss, fraction of pairs judged wrong, learning rate, time in s.
+
+    References
+    ----------
+    .. [1] Tellez et al., "Neural Image Compression for Gigapixel Histopathology Image Analysis", TPAMI 2021.
     """
 
+    _rules = TRAINED_RULES
     _evidence = ("pair_accuracy_", "effective_dimension_", "history_")
 
     def __init__(
         self,
         code_size: int = 128,
+        *,
         mpp: float = 0.5,
         augmentation: str | Callable | None = "heavy",
-        max_epochs: int = 100,
+        max_steps: int = 10_000,
+        eval_every: int = 100,
         batch_size: int = 64,
         lr: float = 1e-3,
         min_lr: float = 1e-5,
         patience: int = 8,
         validation_fraction: float = 0.2,
-        device: str = "auto",
+        precision: str = "auto",
+        device: str | torch.device = "auto",
+        n_threads: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
     ) -> None:
         self.code_size = code_size
         self.mpp = mpp
         self.augmentation = augmentation
-        self.max_epochs = max_epochs
+        self.max_steps = max_steps
+        self.eval_every = eval_every
         self.batch_size = batch_size
         self.lr = lr
         self.min_lr = min_lr
         self.patience = patience
         self.validation_fraction = validation_fraction
+        self.precision = precision
         self.device = device
+        self.n_threads = n_threads
         self.random_state = random_state
         self.verbose = verbose
 
     def _learn(self, X, train_rows, valid_rows, groups, random):
-        augment = resolve_augmentation(self.augmentation)
-        batches = EvenBatches(len(train_rows), self.batch_size)
-        net = train(
-            partial(PairModule, self.code_size, self.input_size_, augment),
-            Pairs(X, train_rows, groups),
-            Pairs(X, valid_rows, groups, seed=random.randint(2**31 - 1)),
-            loss=no_loss,
-            net_class=OwnLossNet,
-            collate=as_it_is,
-            lr=self.lr,
-            schedule=Plateau(self.patience, self.min_lr),
-            max_steps=self.max_epochs * len(batches),
-            batch_sampler=batches,
-            batch_size=self.batch_size,
-            device=self.device,
-            random_state=random,
-            verbose=self.verbose,
-        )
+        module = partial(PairModule, self.code_size, self.input_size_, resolve_augmentation(self.augmentation))
+        valid_pairs = Pairs(X, valid_rows, groups, seed=random.randint(2**31 - 1))
+        net = self._train(module, Pairs(X, train_rows, groups), valid_pairs, random)
         self.network_ = net.module_.cpu().requires_grad_(False).network
         self.history_ = history(net)
+
+    def _measure(self, X, embeddings):
         best = min(self.history_, key=lambda row: row["valid_loss"])
         self.pair_accuracy_ = 1 - best["valid_error"]
 
-    def _signs(self, X, embeddings):
+    def _doubts(self):
         if self.pair_accuracy_ < MIN_ACCURACY:
             return [f"{self.pair_accuracy_:.0%} of the held-out pairs are judged right, by chance 50%"]
         return []

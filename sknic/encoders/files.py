@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sknic.encoders.base import BaseEncoder
-from sknic.encoders.store import read_encoder
+from sknic.encoders.store import ENCODERS, read_encoder
 from sknic.exceptions import EncoderFileError
 
 if TYPE_CHECKING:
@@ -51,19 +51,11 @@ def load_encoder(path: str | Path, device: str = "auto", module: nn.Module | Non
         from sknic.encoders.keras_h5 import KerasEncoder
 
         return KerasEncoder(path, device).fit()
-    kind, header, tensors = read_encoder(path)
-    return _revive(path, kind, header, tensors, device, module)
-
-
-def _revive(path, kind, header, tensors, device, module):
-    from sknic import encoders
-
-    classes = {name: getattr(encoders, name) for name in encoders.__all__ if name.endswith("Encoder")}
-    if kind not in classes or not hasattr(classes[kind], "_from_file"):
-        raise EncoderFileError(f"{path} holds an encoder of the unknown kind {kind!r}")
+    header, tensors = read_encoder(path)
     try:
-        if kind == "TorchEncoder":
-            return classes[kind]._from_file(header, tensors, device, module)
-        return classes[kind]._from_file(header, tensors, device)
+        encoder = ENCODERS.find(path, header)._from_file(header, tensors, device, module)
     except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, IndexError) as error:
         raise EncoderFileError(f"{path} cannot be made an encoder: {error}") from error
+    if "card" in header:
+        encoder.card_ = header["card"]
+    return encoder

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from sknic.encoders import keras_reader
-from sknic.encoders.base import BaseEncoder
 from sknic.encoders.keras_layers import translate
+from sknic.encoders.network_encoder import NetworkEncoder
 from sknic.encoders.networks import restore
 from sknic.exceptions import EncoderFileError
 
@@ -25,7 +25,7 @@ TIMEOUT = 120
 _DAMAGE = (RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError, RecursionError)
 
 
-class KerasEncoder(BaseEncoder):
+class KerasEncoder(NetworkEncoder):
     """An encoder published as a Keras 2 HDF5 file; made by `load_encoder`.
 
     Parameters

@@ -1,27 +1,54 @@
-"""What all trained encoders share: views of patches, a net whose module has its own loss, signs of a collapse."""
+"""What all trained encoders share: views of patches, a net whose module has its own loss, evidence of a collapse."""
 
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any, Self
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import torch
 from skorch.utils import to_tensor
 from torch import nn
 
-from sknic.encoders.base import BaseEncoder
+from sknic.encoders.augmentation import PRESETS
 from sknic.encoders.inference import check_patches, to_pixels
 from sknic.encoders.labels import check_rows
+from sknic.encoders.network_encoder import NetworkEncoder
+from sknic.encoders.sampling import as_it_is
 from sknic.exceptions import CollapseWarning
-from sknic.learning.net import Net
+from sknic.learning.device import DEVICE, PRECISION
+from sknic.learning.net import Net, train
+from sknic.learning.params import Rule, check_params, choice, function, integer, level, nothing, real, seed
 from sknic.learning.randomness import make_random
+from sknic.learning.schedule import Plateau
 from sknic.learning.split import split
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 
+AUGMENTATION = choice(*PRESETS) | function | nothing
+UNSUPERVISED_RULES: dict[str, Rule] = {
+    "code_size": integer(1),
+    "mpp": real(above=0),
+    "augmentation": AUGMENTATION,
+    "max_steps": integer(1),
+    "eval_every": integer(1),
+    "batch_size": integer(2),
+    "lr": real(above=0),
+    "validation_fraction": real(above=0, below=1),
+    "device": DEVICE,
+    "random_state": seed,
+    "verbose": level,
+}
+TRAINED_RULES: dict[str, Rule] = {
+    **UNSUPERVISED_RULES,
+    "min_lr": real(above=0),
+    "patience": integer(1) | nothing,
+    "precision": PRECISION,
+    "n_threads": integer(1) | nothing,
+}
 # Patches that the evidence of learning is computed from, at most.
 EVIDENCE_ROWS = 1024
 # Embeddings that live on fewer dimensions than this tell patches apart no better than one number would.
@@ -67,14 +94,16 @@ def effective_dimension(embeddings):
     return float(total**2 / np.square(covariance).sum()) if total > 1e-10 * scale and total > 0 else 0.0
 
 
-class UnsupervisedEncoder(BaseEncoder):
+class UnsupervisedEncoder(NetworkEncoder):
     """An encoder that learns from patches alone.
 
-    A subclass has the parameters `validation_fraction` and `random_state`, and methods `_learn` and `_signs`.
+    A subclass sets what it learnt in `_learn`, shows in `_measure` how well, and says in `_doubts` why that may be
+    nothing. Its `_rules` check its parameters.
     """
 
     # Names of the fitted attributes that show what was learnt; they are kept in the file.
     _evidence: tuple[str, ...] = ("effective_dimension_", "history_")
+    _rules: ClassVar[dict[str, Rule]] = UNSUPERVISED_RULES
 
     def fit(self, X: np.ndarray, y: Any = None, groups: ArrayLike | None = None) -> Self:
         """Train the encoder.
@@ -83,16 +112,20 @@ class UnsupervisedEncoder(BaseEncoder):
         ----------
         X : uint8 array (n, size, size, 3), RGB
             An array or a memory map, which is read batch by batch and never copied whole.
-        y : ignored
-        groups : array-like (n,), optional
+        y : object, default=None
+            Not used.
+        groups : array-like (n,), default=None
             Source of each patch, such as its slide: all of a source are held out, or none.
 
         Returns
         -------
         self
+            Fitted encoder.
 
         Raises
         ------
+        ValueError
+            When a parameter is not what is expected.
         PatchSizeError
             For patches of another shape or type.
 
@@ -101,6 +134,7 @@ class UnsupervisedEncoder(BaseEncoder):
         CollapseWarning
             When the evidence says that nothing was learnt.
         """
+        check_params(self, self._rules)
         X = check_patches(X)
         groups = check_rows("groups", groups, len(X))
         random = make_random(self.random_state)
@@ -110,22 +144,49 @@ class UnsupervisedEncoder(BaseEncoder):
         held_out = np.ascontiguousarray(X[valid[:EVIDENCE_ROWS]])
         embeddings = self.embedder()(held_out)
         self.effective_dimension_ = effective_dimension(embeddings)
-        self._warn(self._signs(held_out, embeddings))
+        self._measure(held_out, embeddings)
+        self._warn()
         return self
 
+    @abstractmethod
     def _learn(self, X, train_rows, valid_rows, groups, random):
         """Set `network_`, `history_` and what else shows the learning."""
-        raise NotImplementedError
 
-    def _signs(self, X, embeddings):
-        """Signs of a collapse on held-out patches, as sentences; empty when there are none."""
-        raise NotImplementedError
+    @abstractmethod
+    def _measure(self, X, embeddings):
+        """Set the evidence that needs held-out patches and their embeddings."""
 
-    def _warn(self, signs):
+    @abstractmethod
+    def _doubts(self):
+        """Sentences on evidence of a collapse; empty when there is none."""
+
+    def _train(self, module, train_data, valid_data, random):
+        """Train a module that has its own loss, as the parameters say; the net."""
+        return train(
+            module,
+            train_data,
+            valid_data,
+            loss=no_loss,
+            net_class=OwnLossNet,
+            collate=as_it_is,
+            lr=self.lr,
+            schedule=Plateau(self.patience, self.min_lr),
+            max_steps=self.max_steps,
+            eval_every=self.eval_every,
+            batch_size=self.batch_size,
+            device=self.device,
+            precision=self.precision,
+            n_threads=self.n_threads,
+            random_state=random,
+            verbose=self.verbose,
+        )
+
+    def _warn(self):
+        doubts = self._doubts()
         if self.effective_dimension_ < MIN_DIMENSION:
-            signs = [f"the embeddings use {self.effective_dimension_:.1f} dimensions of {self.code_size}", *signs]
-        if signs:
-            warnings.warn(f"{type(self).__name__} collapsed: {'; '.join(signs)}", CollapseWarning, stacklevel=3)
+            doubts = [f"the embeddings use {self.effective_dimension_:.1f} dimensions of {self.code_size}", *doubts]
+        if doubts:
+            warnings.warn(f"{type(self).__name__} collapsed: {'; '.join(doubts)}", CollapseWarning, stacklevel=3)
 
     def _to_file(self):
         header, tensors = super()._to_file()
@@ -133,7 +194,7 @@ class UnsupervisedEncoder(BaseEncoder):
         return header, tensors
 
     @classmethod
-    def _from_file(cls, header, tensors, device):
+    def _from_file(cls, header, tensors, device, module=None):
         encoder = super()._from_file(header, tensors, device)
         for name in cls._evidence:
             setattr(encoder, name, header["evidence"][name])

@@ -2,119 +2,158 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
+import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from sknic.encoders.augmentation import resolve_augmentation
-from sknic.encoders.base import BaseEncoder
-from sknic.encoders.files import load_encoder
-from sknic.encoders.inference import check_patches
-from sknic.encoders.labels import check_rows, only, read_tasks, to_frame
-from sknic.encoders.learning import no_loss
-from sknic.encoders.multitask_net import MultitaskModule, MultitaskNet, Validation, WeightHistory
-from sknic.encoders.sampling import EvenTasks, Patches, as_it_is, strata
-from sknic.encoders.task_heads import TaskHeads, known_heads
-from sknic.exceptions import DegenerateDataError
-from sknic.learning.net import history, train
+from sknic.encoders.multitask_data import check_copies, read_data
+from sknic.encoders.multitask_training import RULES, build_module, check_encoder, train_tasks
+from sknic.encoders.network_encoder import NetworkEncoder
+from sknic.encoders.task_heads import TaskHeads
+from sknic.exceptions import TrainingInterrupted
+from sknic.learning.net import history
+from sknic.learning.params import Rule
 from sknic.learning.randomness import make_random
-from sknic.learning.schedule import Plateau
-from sknic.learning.split import split
 
 if TYPE_CHECKING:
+    import torch
     from numpy.typing import ArrayLike
 
 
-class MultitaskEncoder(TaskHeads, BaseEncoder):
-    """Encoder trained on several patch classification tasks at once (paper, section 3).
+class MultitaskEncoder(NetworkEncoder):
+    """Encoder trained on several patch classification tasks at once (section 3 of [1]_).
 
-    Four strided convolutions and a linear code are shared; each task has its own small head on the code. A batch holds
-    as many patches of every task, drawn uniformly over class and centre, rare ones repeated.
+    Four strided convolutions and a linear code are shared; each task has its own small head on the code. Each batch
+    contains the same number of patches from every task, sampled uniformly over classes and centers (rare ones are
+    oversampled).
 
     Parameters
     ----------
-    code_size : int
-        C, the length of an embedding.
-    tasks : str or list of str, optional
-        Train on these columns of y only; all by default.
-    init : str, Path or fitted encoder, optional
-        Start from the weights of this encoder, e.g. a published file, and from its heads for equal tasks.
-    mpp : float
+    code_size : int, default=128
+        Length C of an embedding.
+    tasks : str or list of str, default=None
+        Columns of y to train on; all by default.
+    init : str, Path or fitted encoder, default=None
+        Encoder whose weights the training starts from, e.g. a published file, and whose heads for equal tasks.
+    mpp : float, default=0.5
         um per px of the patches.
-    augmentation : "heavy", "strong", "light", "mild", None or callable
-        A callable takes and returns float tensors (n, 3, size, size) from 0 to 1, on the training device.
-    max_epochs : int
-        An epoch has as many draws as there are labels to train on.
-    batch_size : int
-        Of all tasks together.
-    lr, min_lr : float
-        The learning rate is divided by 10 after `patience` epochs without a better validation loss, down to `min_lr`;
-        the next such plateau ends the training. The best epoch's weights are kept.
-    init_lr : float, optional
+    augmentation : {"heavy", "strong", "light", "mild"}, callable or None, default="heavy"
+        Random changes of the training patches. A callable takes and returns float tensors (n, 3, size, size) from 0
+        to 1, on the training device.
+    max_steps : int, default=10000
+        Maximum number of training batches.
+    eval_every : int, default=100
+        Number of training batches between two evaluations on the validation patches.
+    batch_size : int, default=128
+        Number of patches per batch, of all tasks together.
+    schedule : {"plateau", "cosine"}, default="plateau"
+        "plateau" divides the learning rate by 10 after `patience` evaluations without a better validation result, down
+        to `min_lr`; the next such plateau ends the training (the paper's). "cosine" warms up over the first 5 % of
+        `max_steps`, then lets the learning rate fall to `min_lr` along half a cosine, and takes all steps.
+    lr : float, default=1e-3
+        Highest learning rate.
+    min_lr : float, default=1e-5
+        Lowest learning rate.
+    init_lr : float, default=None
         Learning rate of the encoder network that comes from `init`; `lr` by default. With few labels a small one keeps
         what the network has learnt, while the new heads learn at `lr`.
-    patience : int or None
-        None keeps the learning rates for all `max_epochs`.
-    validation_fraction : float or None
-        Share of the patches held out; None holds out none and watches the training loss.
-    task_weights : None, mapping, "uncertainty" or "gradnorm"
-        None weighs the tasks alike, as the paper; a mapping from task to weight; "uncertainty" learns them (Kendall
-        2018); "gradnorm" balances the tasks' gradients (Chen 2018).
-    unlabelled_weight : float
-        Above 0, patches without a label for any task are learnt from as well: two augmented views of one must find
-        each other (Chen 2020, SimCLR), with this weight beside the mean task loss.
-    device : str
-        "auto", "cpu" or "cuda".
-    random_state : int, RandomState or None
-        The same int gives the same weights on the CPU.
-    verbose : int
-        Above 0, one line per epoch.
+    patience : int or None, default=8
+        Number of evaluations without a better validation result that make a plateau. None keeps the learning rates for
+        all `max_steps`.
+    weight_decay : float, default=0.0
+        Decoupled weight decay of the kernels (AdamW), in units of the learning rate; 0 is the paper's Adam.
+    validation_fraction : float or None, default=0.2
+        Fraction of the patches held out; None holds out none and watches the training loss.
+    monitor : {"loss", "accuracy"}, default="loss"
+        Mean over the tasks, on the held-out patches, that decides on plateaus and on the weights that are kept.
+    task_weights : mapping, {"uncertainty", "gradnorm"} or None, default=None
+        None weighs the tasks alike, as the paper; a mapping goes from task to weight; "uncertainty" learns the weights
+        [2]_; "gradnorm" balances the gradients of the tasks [3]_.
+    unlabelled_weight : float, default=0.0
+        Weight, beside the mean task loss, of a loss that needs no labels: two augmented views of one patch must find
+        each other [4]_. Above 0 it is learnt from all patches that are not held out, labelled or not.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Precision of the network's arithmetic in training; the weights are float32. "auto" is bfloat16 where the CPU or
+        GPU computes it natively.
+    checkpoint : str or Path, default=None
+        File that the state of the training is written to every ten minutes, and that it is resumed from, bit for bit,
+        when `fit` is called with the same data and parameters again. It needs an int as `random_state`. It is left in
+        place; remove it once the encoder is saved.
+    device : "auto", "cpu", "cuda", "cuda:<n>" or torch.device, default="auto"
+        Device of the training and of `transform`; "auto" is CUDA where present.
+    n_threads : int or None, default=None
+        Number of CPU threads of the training. None is torch's own number, and one inside a parallel task of joblib.
+    random_state : int, RandomState or None, default=None
+        Seed of the split, the weights, the batches and the augmentation. The same int gives the same weights on a CPU
+        of the same instruction set with the same number of threads.
+    verbose : int, default=0
+        Verbosity; above 0, one line is printed per evaluation.
 
     Attributes
     ----------
     network_ : Chain
-        The trained encoder network.
-    heads_ : list of torch.nn.Module
-        One per task: code to logits.
+        Trained encoder network.
+    heads_ : TaskHeads
+        The heads that the encoder was trained with; `heads_.modules` are torch modules, one per task.
     task_names_ : list of str
+        Names of the tasks.
     classes_ : list of ndarray, or ndarray
         Classes of each task; one array when y was 1-D.
     history_ : list of dict
-        One per epoch: losses and validation accuracies by task, learning rate, time in s.
+        One dict per evaluation: step, losses and validation accuracies by task, learning rate, patches per second.
     patch_size, input_size : int
         Width in px of the patches trained on, and of what the network sees.
+
+    References
+    ----------
+    .. [1] Tellez et al., "Extending Unsupervised Neural Image Compression With Supervised Multitask Learning",
+       MIDL 2020. https://proceedings.mlr.press/v121/tellez20a.html
+    .. [2] Kendall et al., "Multi-Task Learning Using Uncertainty to Weigh Losses", CVPR 2018.
+    .. [3] Chen et al., "GradNorm: Gradient Normalization for Adaptive Loss Balancing", ICML 2018.
+    .. [4] Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations", ICML 2020.
 
     Examples
     --------
     >>> import numpy as np
     >>> from sknic import MultitaskEncoder
     >>> patches = np.random.default_rng(0).integers(0, 256, (20, 64, 64, 3), dtype=np.uint8)
-    >>> encoder = MultitaskEncoder(code_size=16, max_epochs=1, random_state=0).fit(patches, [0, 1] * 10)
+    >>> encoder = MultitaskEncoder(code_size=16, max_steps=2, random_state=0).fit(patches, [0, 1] * 10)
     >>> encoder.transform(patches).shape
     (20, 16)
     """
 
+    _rules: ClassVar[dict[str, Rule]] = RULES
+
     def __init__(
         self,
         code_size: int = 128,
+        *,
         tasks: Any = None,
         init: Any = None,
         mpp: float = 0.5,
         augmentation: str | Callable | None = "heavy",
-        max_epochs: int = 100,
+        max_steps: int = 10_000,
+        eval_every: int = 100,
         batch_size: int = 128,
+        schedule: str = "plateau",
         lr: float = 1e-3,
         min_lr: float = 1e-5,
         init_lr: float | None = None,
         patience: int | None = 8,
+        weight_decay: float = 0.0,
         validation_fraction: float | None = 0.2,
+        monitor: str = "loss",
         task_weights: Any = None,
         unlabelled_weight: float = 0.0,
-        device: str = "auto",
+        precision: str = "auto",
+        checkpoint: str | Path | None = None,
+        device: str | torch.device = "auto",
+        n_threads: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
     ) -> None:
@@ -123,16 +162,23 @@ class MultitaskEncoder(TaskHeads, BaseEncoder):
         self.init = init
         self.mpp = mpp
         self.augmentation = augmentation
-        self.max_epochs = max_epochs
+        self.max_steps = max_steps
+        self.eval_every = eval_every
         self.batch_size = batch_size
+        self.schedule = schedule
         self.lr = lr
         self.min_lr = min_lr
         self.init_lr = init_lr
         self.patience = patience
+        self.weight_decay = weight_decay
         self.validation_fraction = validation_fraction
+        self.monitor = monitor
         self.task_weights = task_weights
         self.unlabelled_weight = unlabelled_weight
+        self.precision = precision
+        self.checkpoint = checkpoint
         self.device = device
+        self.n_threads = n_threads
         self.random_state = random_state
         self.verbose = verbose
 
@@ -147,119 +193,140 @@ class MultitaskEncoder(TaskHeads, BaseEncoder):
             An array or a memory map, which is read batch by batch and never copied whole.
         y : DataFrame or array (n, n_tasks), or labels (n,)
             One column per task; -1, NaN or None where a patch has no label for it. Labels of any type.
-        groups : array-like (n,), optional
+        groups : array-like (n,), default=None
             Source of each patch, such as its patient: all of a source are held out for validation, or none.
-        centers : array-like (n,), optional
+        centers : array-like (n,), default=None
             Where each patch comes from; drawn and validated evenly within each class.
 
         Returns
         -------
-        self
+        self : MultitaskEncoder
+            Fitted encoder.
 
         Raises
         ------
+        ValueError
+            When a parameter is not what is expected, or the same patch has two labels for a task.
         PatchSizeError
             For patches of another shape or type, or of a width that `init` cannot take.
         DegenerateDataError
             When a task has a single class, or nothing can be held out.
+        ModelFileError
+            When the checkpoint belongs to another training, or is damaged.
+        TrainingInterrupted
+            On Ctrl-C; the encoder has then the best weights so far, if there are any.
         """
-        X = check_patches(X)
-        labels = to_frame(y, len(X))
-        tasks = read_tasks(labels, self.tasks)
-        groups, centers = (check_rows(name, rows, len(X)) for name, rows in (("groups", groups), ("centers", centers)))
+        check_encoder(self)
+        data = read_data(X, y, self.tasks, groups, centers)
         random = make_random(self.random_state)
-        train_rows, valid_rows, unlabelled = self._split(tasks, groups, random)
-        module = self._module(X.shape[1], tasks)
-        net = self._train(module, X, tasks, centers, (train_rows, valid_rows, unlabelled), random)
-        self._keep(net, tasks, X.shape[1], one_column=np.ndim(y) == 1)
+        rows = data.split(self.validation_fraction, random)
+        module = build_module(self, data.X.shape[1], data.tasks)
+        check_copies(data)
+        keep = partial(self._keep, tasks=data.tasks, patch_size=data.X.shape[1], one_column=np.ndim(y) == 1)
+        try:
+            keep(train_tasks(self, module, data, rows, random))
+        except TrainingInterrupted as interrupt:
+            if interrupt.net is not None:
+                keep(interrupt.net)
+            raise
         return self
 
-    def _split(self, tasks, groups, random):
-        """Rows to train on, to validate on, and those without any label whose group is not validated on."""
-        codes = np.stack([task.codes for task in tasks])
-        rows = np.flatnonzero((codes >= 0).any(axis=0))
-        unlabelled = np.flatnonzero((codes < 0).all(axis=0))
-        if self.validation_fraction is None:
-            return rows, rows[:0], unlabelled
-        first = (codes[:, rows] >= 0).argmax(axis=0)
-        strata_of_rows = first * (codes.max() + 1) + codes[first, rows]
-        source = None if groups is None else groups[rows]
-        chosen = split(len(rows), self.validation_fraction, groups=source, stratify=strata_of_rows, random_state=random)
-        train_rows, valid_rows = rows[chosen[0]], rows[chosen[1]]
-        if groups is not None:
-            unlabelled = unlabelled[~np.isin(groups[unlabelled], groups[valid_rows])]
-        return train_rows, valid_rows, unlabelled
-
-    def _module(self, patch_size, tasks):
-        """What builds the module, from fresh weights or those of `init`."""
-        start = load_encoder(self.init, "cpu") if isinstance(self.init, str | os.PathLike) else self.init
-        build = partial(
-            MultitaskModule,
-            [task.name for task in tasks],
-            [len(task.classes) for task in tasks],
-            self.code_size,
-            augment=resolve_augmentation(self.augmentation),
-            task_weights=self.task_weights,
-            unlabelled_weight=self.unlabelled_weight,
-            network_lr=None if start is None else self.init_lr,
-        )
-        if start is None:
-            return partial(build, input_size=patch_size)
-        check_is_fitted(start)
-        if start.network_.out_features != self.code_size:
-            raise ValueError(
-                f"code_size={self.code_size}, but the encoder of init has {start.network_.out_features}; set that"
-            )
-        check_patches(np.empty((0, patch_size, patch_size, 3), np.uint8), (start.input_size, 2 * start.input_size))
-        return partial(build, input_size=start.input_size, network=start.network_, heads=known_heads(start, tasks))
-
-    def _train(self, module, X, tasks, centers, rows, random):
-        train_rows, valid_rows, unlabelled = rows
-        patches = Patches(X, np.stack([task.codes for task in tasks], axis=1))
-        blocks = [strata(only(task, train_rows).codes, centers) for task in tasks]
-        without = [task.name for task, groups in zip(tasks, blocks) if not groups]
-        if without:
-            raise DegenerateDataError(
-                f"all labels of {without} are held out; give more groups or validation_fraction=None"
-            )
-        n_labels = sum(len(rows) for groups in blocks for rows in groups)
-        if self.unlabelled_weight:
-            if len(unlabelled) == 0:
-                raise ValueError(f"unlabelled_weight={self.unlabelled_weight}, but every patch has a label")
-            blocks.append([unlabelled])
-        block_size = self.batch_size // len(blocks)
-        if block_size < 2:
-            raise ValueError(f"batch_size={self.batch_size} is too small for {len(blocks)} tasks; wanted 2 of each")
-        callbacks = []
-        if len(valid_rows):
-            callbacks.append(Validation(patches, [only(task, valid_rows) for task in tasks], centers))
-        if isinstance(self.task_weights, str):
-            callbacks.append(WeightHistory())
-        n_batches = max(1, n_labels // self.batch_size)
-        return train(
-            module,
-            patches,
-            loss=no_loss,
-            net_class=MultitaskNet,
-            batch_sampler=EvenTasks(blocks, block_size, n_batches),
-            collate=as_it_is,
-            callbacks=callbacks,
-            monitor="valid_loss" if len(valid_rows) else "train_loss",
-            lr=self.lr,
-            schedule=Plateau(self.patience, self.min_lr),
-            max_steps=self.max_epochs * n_batches,
-            device=self.device,
-            random_state=random,
-            verbose=self.verbose,
-        )
-
-    def _keep(self, net, tasks, patch_size, one_column):
+    def _keep(self, net, *, tasks, patch_size, one_column):
         module = net.module_.cpu().requires_grad_(False)
         self.network_ = module.network
-        self.heads_ = list(module.heads)
+        names, classes = [task.name for task in tasks], [task.classes for task in tasks]
+        self.heads_ = TaskHeads(names, classes, list(module.heads), bool(one_column))
         self.input_size_ = module.views.input_size
         self.patch_size_ = patch_size
-        self.task_names_ = [task.name for task in tasks]
-        self._classes = [task.classes for task in tasks]
-        self._one_column = bool(one_column)
         self.history_ = history(net)
+
+    @property
+    def task_names_(self) -> list[str]:
+        """Names of the tasks; list of str."""
+        check_is_fitted(self)
+        return self.heads_.names
+
+    @property
+    def classes_(self) -> Any:
+        """Classes of each task, or of the only one when y was 1-D."""
+        check_is_fitted(self)
+        return self.heads_.classes[0] if self.heads_.one_column else self.heads_.classes
+
+    def predict_proba(self, X: np.ndarray) -> Any:
+        """Probabilities of the classes.
+
+        Parameters
+        ----------
+        X : uint8 array (n, size, size, 3)
+            Patches, RGB.
+
+        Returns
+        -------
+        list of float32 array (n, n_classes)
+            One per task, classes in the order of `classes_`; a single array when y was 1-D.
+        """
+        codes = self.transform(X)
+        return self.heads_.predict_proba(codes)
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """Most probable classes.
+
+        Parameters
+        ----------
+        X : uint8 array (n, size, size, 3)
+            Patches, RGB.
+
+        Returns
+        -------
+        ndarray (n, n_tasks), or (n,) when y was 1-D
+            Class of each patch for each task.
+        """
+        codes = self.transform(X)
+        return self.heads_.predict(codes)
+
+    def score(self, X: np.ndarray, y: Any) -> float:
+        """Mean over the tasks of the balanced accuracy, on the patches that have a label.
+
+        Parameters
+        ----------
+        X : uint8 array (n, size, size, 3)
+            Patches, RGB.
+        y : DataFrame or array (n, n_tasks), or labels (n,)
+            Labels as in `fit`.
+
+        Returns
+        -------
+        float
+            From 0 to 1.
+        """
+        return float(self.score_tasks(X, y)["balanced_accuracy"].mean())
+
+    def score_tasks(self, X: np.ndarray, y: Any) -> pd.DataFrame:
+        """Accuracy of each task, on the patches that have a label for it.
+
+        Parameters
+        ----------
+        X : uint8 array (n, size, size, 3)
+            Patches, RGB.
+        y : DataFrame or array (n, n_tasks), or labels (n,)
+            Labels as in `fit`, with the columns of `task_names_`; others are ignored, missing ones give NaN.
+
+        Returns
+        -------
+        DataFrame
+            Columns n, accuracy and balanced_accuracy, indexed by task.
+        """
+        codes = self.transform(X)
+        return self.heads_.score_tasks(codes, y)
+
+    def _to_file(self):
+        header, tensors = super()._to_file()
+        entries, weights = self.heads_.to_file()
+        return header | entries | {"history": self.history_}, tensors | weights
+
+    @classmethod
+    def _from_file(cls, header, tensors, device, module=None):
+        encoder = super()._from_file(header, tensors, device)
+        encoder.heads_ = TaskHeads.from_file(header, tensors, encoder.network_.out_features)
+        encoder.history_ = header["history"]
+        return encoder

@@ -1,6 +1,7 @@
 """What MultitaskEncoder trains: an encoder with one head per task, its loss, and its validation."""
 
 import copy
+import time
 
 import numpy as np
 import torch
@@ -8,9 +9,9 @@ import torch.nn.functional as F
 from skorch.callbacks import Callback
 from torch import nn
 
-from sknic.encoders.base import SCALE, SHIFT
 from sknic.encoders.inference import folded_embedder
 from sknic.encoders.learning import OwnLossNet, Views
+from sknic.encoders.network_encoder import SCALE, SHIFT
 from sknic.encoders.networks import Head, new_encoder
 from sknic.encoders.sampling import strata
 from sknic.encoders.task_weights import make_weighting
@@ -149,7 +150,7 @@ class Validation(Callback):
     def on_epoch_end(self, net, **kwargs):
         module = net.module_.eval()
         codes = self._embed(module, net.device)
-        losses = []
+        losses, accuracies = [], []
         for task, head, weights in zip(self.tasks, module.heads, self.weights_):
             labelled = np.flatnonzero(weights)
             if len(labelled) == 0:
@@ -160,9 +161,10 @@ class Validation(Callback):
             weights = torch.from_numpy(weights[labelled])
             losses.append((F.cross_entropy(logits, target, reduction="none") * weights).sum().item())
             net.history.record(f"valid_{task.name}", losses[-1])
-            correct = (logits.argmax(1) == target) * weights
-            net.history.record(f"valid_{task.name}_accuracy", correct.sum().item())
+            accuracies.append(((logits.argmax(1) == target) * weights).sum().item())
+            net.history.record(f"valid_{task.name}_accuracy", accuracies[-1])
         net.history.record("valid_loss", float(np.mean(losses)))
+        net.history.record("valid_accuracy", float(np.mean(accuracies)))
 
     def _embed(self, module, device):
         network, size = module.network, module.views.input_size
@@ -170,6 +172,17 @@ class Validation(Callback):
         starts = range(0, len(self.rows_), VALIDATION_ROWS)
         parts = [embed(self.patches.read(self.rows_[i : i + VALIDATION_ROWS]).numpy()) for i in starts]
         return torch.from_numpy(np.concatenate(parts))
+
+
+class Throughput(Callback):
+    """After each interval between two evaluations, the patches per second of its training steps."""
+
+    def on_epoch_begin(self, net, **kwargs):
+        self.begun_ = time.perf_counter()
+
+    def on_epoch_end(self, net, **kwargs):
+        n = sum(row["train_batch_size"] for row in net.history[-1]["batches"])
+        net.history.record("patches_per_s", n / (time.perf_counter() - self.begun_))
 
 
 class WeightHistory(Callback):

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import torch
-from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from sknic.encoders.base import BaseEncoder, file_params
 from sknic.encoders.inference import Embedder
-from sknic.encoders.store import part
+from sknic.files.weights import part
+from sknic.learning.device import DEVICE
+from sknic.learning.params import Rule, check_params, instance, integer, nothing, real
+
+_RULES: dict[str, Rule] = {
+    "input_size": integer(1),
+    "mpp": real(above=0),
+    "output": instance(str, name="a str") | nothing,
+    "batch_size": integer(1) | nothing,
+    "device": DEVICE,
+}
 
 
-class Normalised(nn.Module):
-    """A module behind its normalisation, from pixels of 0 to 255 to embeddings (n, C)."""
+class Normalized(nn.Module):
+    """A module behind its normalization, from pixels of 0 to 255 to embeddings (n, C)."""
 
     def __init__(self, module, mean, std, output):
         super().__init__()
@@ -33,29 +42,24 @@ class Normalised(nn.Module):
 
 
 class TorchEncoder(BaseEncoder):
-    """Use a torch module as an encoder; it is not trained.
+    """Use a torch module as an encoder; it is not trained, and `transform` works without `fit`.
 
     Parameters
     ----------
     module : torch.nn.Module
-        From float (n, 3, input_size, input_size) to (n, C). It is copied for use and left as it is.
-    input_size : int
+        Network from float (n, 3, input_size, input_size) to (n, C). It is copied for use and left as it is.
+    input_size : int, default=224
         Width in px of the patches it takes; patches of twice that width are averaged 2x2.
-    mpp : float
+    mpp : float, default=0.5
         um per px it was trained at, which `SlideCompressor` reads by default.
-    mean, std : sequence of 3 float
-        The module is given (pixels / 255 - mean) / std. By default pixels from -1 to 1.
-    output : str, optional
+    mean, std : sequence of 3 float, default=(0.5, 0.5, 0.5)
+        Normalization: the module is given (pixels / 255 - mean) / std. By default pixels from -1 to 1.
+    output : str, default=None
         Name of the embedding where the module returns several things, e.g. "pooler_output" of Hugging Face models.
-    batch_size : int, optional
-        Patches at once; 32 on a CPU and 1024 elsewhere by default.
-    device : str
-        "auto", "cpu" or "cuda": where `transform` runs.
-
-    Attributes
-    ----------
-    code_size : int
-        C.
+    batch_size : int, default=None
+        Number of patches at once; 32 on a CPU and 1024 elsewhere by default.
+    device : "auto", "cpu", "cuda", "cuda:<n>" or torch.device, default="auto"
+        Where `transform` runs.
 
     Notes
     -----
@@ -67,21 +71,24 @@ class TorchEncoder(BaseEncoder):
     >>> import numpy as np, torch
     >>> from sknic import TorchEncoder
     >>> module = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3, 2), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
-    >>> encoder = TorchEncoder(module, input_size=32).fit()
-    >>> encoder.transform(np.zeros((5, 32, 32, 3), np.uint8)).shape
+    >>> TorchEncoder(module, input_size=32).transform(np.zeros((5, 32, 32, 3), np.uint8)).shape
     (5, 8)
     """
+
+    # A parameter here, and not what was learnt.
+    input_size: int = 224
 
     def __init__(
         self,
         module: nn.Module,
+        *,
         input_size: int = 224,
         mpp: float = 0.5,
         mean: Sequence[float] = (0.5, 0.5, 0.5),
         std: Sequence[float] = (0.5, 0.5, 0.5),
         output: str | None = None,
         batch_size: int | None = None,
-        device: str = "auto",
+        device: str | torch.device = "auto",
     ) -> None:
         self.module = module
         self.input_size = input_size
@@ -92,49 +99,65 @@ class TorchEncoder(BaseEncoder):
         self.batch_size = batch_size
         self.device = device
 
-    # Here it is a parameter, not what was learnt.
-    input_size: int = None  # type: ignore[assignment]
-
     def fit(self, X: Any = None, y: Any = None) -> Self:
-        """Check the module with one black patch; X and y are ignored.
+        """Check the parameters, and the module with one black patch; nothing is learnt.
+
+        Parameters
+        ----------
+        X, y : object, default=None
+            Not used.
+
+        Returns
+        -------
+        self : TorchEncoder
+            The encoder.
 
         Raises
         ------
+        ValueError
+            When a parameter is not what is expected.
         TypeError
             When `module` is not a torch module, or gives something else than embeddings (n, C).
         """
+        self._check()
+        return self
+
+    def _check(self):
+        """Length of an embedding, found with one black patch."""
         if not isinstance(self.module, nn.Module):
-            raise TypeError(f"module={self.module!r} must be a torch.nn.Module")
-        network = self._network()
+            raise TypeError(f"module={self.module!r}: expected a torch.nn.Module")
+        check_params(self, _RULES)
         with torch.inference_mode():
-            result = network(torch.zeros(1, 3, self.input_size, self.input_size))
+            result = self._network()(torch.zeros(1, 3, self.input_size, self.input_size))
         if not isinstance(result, torch.Tensor) or result.ndim != 2:
             found = tuple(result.shape) if isinstance(result, torch.Tensor) else type(result).__name__
-            raise TypeError(f"the module gives {found} for one patch; wanted a tensor (1, C), see output=")
-        self.code_size_ = result.shape[1]
-        return self
+            raise TypeError(f"module: expected a tensor (1, C) for one patch, see output=; found {found}")
+        return result.shape[1]
 
     def _network(self):
         module = copy.deepcopy(self.module).requires_grad_(False).float().cpu()
-        return Normalised(module, self.mean, self.std, self.output).eval()
+        return Normalized(module, self.mean, self.std, self.output).eval()
 
     @property
     def code_size(self) -> int:
-        """Numbers of an embedding; int."""
-        check_is_fitted(self)
-        return self.code_size_
+        """Length C of an embedding; int."""
+        settings = (self.module, self.input_size, self.output)
+        known = getattr(self, "_known", None)
+        if known is None or any(mine is not other for mine, other in zip(known[0], settings)):
+            self._known = known = (settings, self._check())
+        return known[1]
 
     @property
-    def patch_size_(self) -> Any:
+    def patch_size(self) -> int:
+        """Width in px, at `mpp`, of the patches the module takes; int."""
         return self.input_size
 
     @property
     def _n_features_out(self):
-        return self.code_size_
+        return self.code_size
 
-    def embedder(self, device: str = "cpu", precision: str = "float32") -> Any:
-        check_is_fitted(self)
-        return Embedder(self._network(), self.code_size_, self.input_size, device, precision, self.batch_size)
+    def embedder(self, device: str | torch.device = "cpu", precision: str = "float32") -> Callable:
+        return Embedder(self._network(), self.code_size, self.input_size, device, precision, self.batch_size)
 
     embedder.__doc__ = BaseEncoder.embedder.__doc__
 
@@ -144,16 +167,24 @@ class TorchEncoder(BaseEncoder):
         return settings, self.module.state_dict()
 
     def _to_file(self):
-        header = {"params": file_params(self), "type": type(self.module).__qualname__, "code_size": self.code_size_}
+        header = {"params": file_params(self), "type": type(self.module).__qualname__, "code_size": self.code_size}
         return header, {f"module.{name}": tensor for name, tensor in self.module.state_dict().items()}
 
     @classmethod
-    def _from_file(cls, header, tensors, device, module):
+    def _from_file(cls, header, tensors, device, module=None):
         if module is None:
             raise ValueError(f"it holds the weights of a {header['type']}; give such a module by load_encoder(module=)")
         module = copy.deepcopy(module)
         module.load_state_dict(part(tensors, "module."))
         return cls(module, **header["params"]).set_params(device=device).fit()
 
+    def __getstate__(self):
+        return {name: value for name, value in super().__getstate__().items() if name != "_known"}
+
     def __sklearn_is_fitted__(self):
-        return hasattr(self, "code_size_")
+        return True
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        return tags

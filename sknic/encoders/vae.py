@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -13,12 +14,11 @@ from torch import nn
 
 from sknic.encoders.augmentation import resolve_augmentation
 from sknic.encoders.inference import check_patches
-from sknic.encoders.learning import OwnLossNet, UnsupervisedEncoder, Views, no_loss
+from sknic.encoders.learning import TRAINED_RULES, UnsupervisedEncoder, Views
 from sknic.encoders.networks import SLOPE, Chain, Generator, encoder_layers, keras_init
-from sknic.encoders.sampling import Patches, as_it_is
-from sknic.learning.batches import EvenBatches
-from sknic.learning.net import history, train
-from sknic.learning.schedule import Plateau
+from sknic.encoders.sampling import Patches
+from sknic.learning.net import history
+from sknic.learning.params import Rule, real
 
 FILTERS = (32, 64, 128, 256, 512)
 HIDDEN = 512
@@ -65,68 +65,92 @@ class VAEModule(nn.Module):
         return {"reconstruction": F.mse_loss(output["drawn"], output["image"]), "divergence": divergence}
 
     def total(self, losses):
-        """The one number to minimise."""
+        """The one number to minimize."""
         return losses["reconstruction"] + self.gamma * losses["divergence"]
 
 
 class VAEEncoder(UnsupervisedEncoder):
-    """Variational autoencoder (NIC, Tellez 2019): a baseline of the paper's section 4.5.
+    """Variational autoencoder (neural image compression, [1]_): a baseline of the paper's section 4.5.
 
     Parameters
     ----------
-    code_size : int
-        C, the length of an embedding, the mean of the code.
-    gamma : float
+    code_size : int, default=128
+        Length C of an embedding, which is the mean of the code.
+    gamma : float, default=5e-5
         Weight of the code's divergence from the normal distribution beside the mean squared error of the pixels.
-    mpp : float
+    mpp : float, default=0.5
         um per px of the patches.
-    augmentation : "heavy", "strong", "light", "mild", None or callable
-        The augmented patch is what is drawn again.
-    max_epochs, batch_size : int
-    lr, min_lr : float
-        The learning rate is divided by 10 after `patience` epochs without a better validation loss, down to `min_lr`;
-        the next such plateau ends the training. The best epoch's weights are kept.
-    patience : int
-    validation_fraction : float
-        Share of the patches held out.
-    device : str
-        "auto", "cpu" or "cuda".
-    random_state : int, RandomState or None
-    verbose : int
-        Above 0, one line per epoch.
+    augmentation : {"heavy", "strong", "light", "mild"}, callable or None, default="light"
+        Random changes of the training patches. A callable takes and returns float tensors (n, 3, size, size) from 0
+        to 1, on the training device. The augmented patch is what is drawn again.
+    max_steps : int, default=10000
+        Maximum number of training batches.
+    eval_every : int, default=100
+        Number of training batches between two evaluations on the validation patches.
+    batch_size : int, default=64
+        Number of patches per batch.
+    lr : float, default=1e-3
+        Highest learning rate; it is divided by 10 on each plateau of the validation loss.
+    min_lr : float, default=1e-5
+        Lowest learning rate; the first plateau there ends the training.
+    patience : int or None, default=8
+        Number of evaluations without a better validation loss that make a plateau; None keeps the learning rate.
+    validation_fraction : float, default=0.2
+        Fraction of the patches held out.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Precision of the network's arithmetic in training; the weights are float32. "auto" is bfloat16 where the CPU or
+        GPU computes it natively.
+    device : "auto", "cpu", "cuda", "cuda:<n>" or torch.device, default="auto"
+        Device of the training and of `transform`; "auto" is CUDA where present.
+    n_threads : int or None, default=None
+        Number of CPU threads of the training. None is torch's own number, and one inside a parallel task of joblib.
+    random_state : int, RandomState or None, default=None
+        Seed of the split, the weights, the batches and the augmentation.
+    verbose : int, default=0
+        Verbosity; above 0, one line is printed per evaluation.
 
     Attributes
     ----------
     network_ : Chain
+        Trained encoder network.
     decoder_ : Generator
-        Codes to patches; not kept in the file.
+        Network from codes to patches; not kept in the file.
     explained_variance_ : float
-        Share of the held-out pixels' variance about their mean colour that the drawn patches explain.
+        Fraction of the held-out pixels' variance about their mean color that the drawn patches explain.
     effective_dimension_ : float
-        Dimensions the held-out embeddings use, of C.
+        Number of dimensions that the held-out embeddings use, of C.
     history_ : list of dict
-        One per epoch: reconstruction error, divergence, learning rate, time in s.
+        One dict per evaluation: step, reconstruction error, divergence, learning rate, time in s.
 
     Notes
     -----
     Patches must be at least 63 px wide for the five convolutions.
+
+    References
+    ----------
+    .. [1] Tellez et al., "Neural Image Compression for Gigapixel Histopathology Image Analysis", TPAMI 2021.
     """
 
+    _rules: ClassVar[dict[str, Rule]] = {**TRAINED_RULES, "gamma": real(0)}
     _evidence = ("explained_variance_", "effective_dimension_", "history_")
 
     def __init__(
         self,
         code_size: int = 128,
+        *,
         gamma: float = 5e-5,
         mpp: float = 0.5,
         augmentation: str | Callable | None = "light",
-        max_epochs: int = 100,
+        max_steps: int = 10_000,
+        eval_every: int = 100,
         batch_size: int = 64,
         lr: float = 1e-3,
         min_lr: float = 1e-5,
         patience: int = 8,
         validation_fraction: float = 0.2,
-        device: str = "auto",
+        precision: str = "auto",
+        device: str | torch.device = "auto",
+        n_threads: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
     ) -> None:
@@ -134,37 +158,25 @@ class VAEEncoder(UnsupervisedEncoder):
         self.gamma = gamma
         self.mpp = mpp
         self.augmentation = augmentation
-        self.max_epochs = max_epochs
+        self.max_steps = max_steps
+        self.eval_every = eval_every
         self.batch_size = batch_size
         self.lr = lr
         self.min_lr = min_lr
         self.patience = patience
         self.validation_fraction = validation_fraction
+        self.precision = precision
         self.device = device
+        self.n_threads = n_threads
         self.random_state = random_state
         self.verbose = verbose
 
     def _learn(self, X, train_rows, valid_rows, groups, random):
         augment = resolve_augmentation(self.augmentation)
-        batches = EvenBatches(len(train_rows), self.batch_size)
-        net = train(
-            partial(VAEModule, self.code_size, self.input_size_, augment, self.gamma),
-            Patches(X, rows=train_rows),
-            Patches(X, rows=valid_rows),
-            loss=no_loss,
-            net_class=OwnLossNet,
-            collate=as_it_is,
-            lr=self.lr,
-            schedule=Plateau(self.patience, self.min_lr),
-            max_steps=self.max_epochs * len(batches),
-            batch_sampler=batches,
-            batch_size=self.batch_size,
-            device=self.device,
-            random_state=random,
-            verbose=self.verbose,
-        )
-        module = net.module_.cpu().requires_grad_(False)
-        self.network_, self.decoder_ = module.network, module.decoder
+        module = partial(VAEModule, self.code_size, self.input_size_, augment, self.gamma)
+        net = self._train(module, Patches(X, rows=train_rows), Patches(X, rows=valid_rows), random)
+        trained = net.module_.cpu().requires_grad_(False)
+        self.network_, self.decoder_ = trained.network, trained.decoder
         self.history_ = history(net)
 
     def reconstruct(self, X: np.ndarray) -> np.ndarray:
@@ -181,8 +193,10 @@ class VAEEncoder(UnsupervisedEncoder):
         check_is_fitted(self, "decoder_")
         return to_patches(self.decoder_, self.transform(check_patches(X, (self.input_size_,))))
 
-    def _signs(self, X, embeddings):
+    def _measure(self, X, embeddings):
         self.explained_variance_ = explained_variance(X, to_patches(self.decoder_, embeddings))
+
+    def _doubts(self):
         if self.explained_variance_ < MIN_EXPLAINED:
             return [f"the drawn patches explain {self.explained_variance_:.0%} of the pixels' variance"]
         return []

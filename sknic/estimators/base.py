@@ -23,7 +23,7 @@ from sknic.estimators.crops import (
     TrainingCrops,
     auto_canvas,
 )
-from sknic.estimators.files import write_estimator
+from sknic.estimators.files import ESTIMATORS, write_estimator
 from sknic.estimators.network import MIN_VALID_CANVAS, GridCNN
 from sknic.estimators.reading import read_grids
 from sknic.exceptions import TrainingInterrupted
@@ -149,6 +149,10 @@ class GridEstimator(BaseEstimator):
     """
 
     _rules: ClassVar[dict[str, Rule]] = RULES
+
+    def __init_subclass__(cls):
+        super().__init_subclass__()
+        ESTIMATORS.enter(cls)
 
     def __init__(
         self,

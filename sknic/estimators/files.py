@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable
-from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sknic import __version__
 from sknic.estimators.network import AttentionMIL, GridCNN
 from sknic.exceptions import ModelFileError
+from sknic.files.registry import Registry, name_of
 from sknic.files.weights import UNREADABLE, read_weights, write_weights
 
 if TYPE_CHECKING:
@@ -21,20 +18,20 @@ if TYPE_CHECKING:
 
 
 FORMAT = "sknic estimator 1"
+ESTIMATORS = Registry("estimator", ModelFileError)
 _OWN_MODULES = {None: None, "GridCNN": GridCNN, "AttentionMIL": AttentionMIL}
 
 
 def write_estimator(path, estimator):
     """Write a fitted estimator; a file of that name is replaced only once the new one is whole."""
-    weights = estimator.net_.module_.state_dict()
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
-    header = {"format": FORMAT, "class": type(estimator).__name__}
-    header |= {
+    header = {
+        "format": FORMAT,
+        "class": name_of(type(estimator)),
         "params": _params_of(estimator),
         "learnt": _learnt_of(estimator),
         "module": _module_name(estimator.module),
     }
-    write_weights(path, header, weights, _checksum)
+    write_weights(path, header, estimator.net_.module_.state_dict())
 
 
 def read_estimator(path):
@@ -47,7 +44,7 @@ def read_estimator(path):
     """
     content = Path(path).read_bytes()
     try:
-        return read_weights(content, FORMAT, _checksum)
+        return read_weights(content, FORMAT)
     except UNREADABLE as error:
         raise ModelFileError(f"{path} is not an estimator file that this sknic can read: {error}") from error
 
@@ -76,15 +73,9 @@ def load_estimator(path: str | Path, device: str | torch.device = "auto", module
     FileNotFoundError
         When there is no such file.
     """
-    from sknic import estimators
-
     header, weights = read_estimator(path)
-    classes = {name: getattr(estimators, name) for name in ("GridCNNClassifier", "GridCNNRegressor", "GridCoxSurvival")}
-    if header["class"] not in classes:
-        raise ModelFileError(f"{path} holds an estimator of the unknown class {header['class']!r}")
     module = _module_of(path, header["module"], module)
-    _check_names(path, header, classes[header["class"]])
-    estimator = classes[header["class"]](**header["params"], module=module, device=device)
+    estimator = ESTIMATORS.find(path, header)(**header["params"], module=module, device=device)
     for name, value in header["learnt"].items():
         setattr(estimator, name, _decode(value))
     try:
@@ -94,30 +85,10 @@ def load_estimator(path: str | Path, device: str | torch.device = "auto", module
     return estimator
 
 
-def _check_names(path, header, kind):
-    """Raise ModelFileError for parameters that this version does not have: no guess is made what they meant."""
-    unknown = sorted(set(header["params"]) - set(signature(kind).parameters))
-    if unknown:
-        raise ModelFileError(
-            f"{path} was written by sknic {header.get('sknic', 'of an unknown version')}, where {kind.__name__} has "
-            f"the parameter {', '.join(unknown)}; this is sknic {__version__}, which does not know it. Read it with "
-            "the version that wrote it, or train the model anew"
-        )
-
-
 def _module_of(path, name, given):
     if given is None and name not in _OWN_MODULES:
         raise ModelFileError(f"the network in {path} is {name}, which sknic does not know; give it as module=")
     return _OWN_MODULES[name] if given is None else given
-
-
-def _checksum(header, weights):
-    hashed = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
-    for name in sorted(weights):
-        array = weights[name].numpy()
-        hashed.update(f"{name} {array.dtype} {array.shape};".encode())
-        hashed.update(array.tobytes())
-    return hashed.hexdigest()
 
 
 def _params_of(estimator):

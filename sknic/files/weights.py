@@ -1,7 +1,9 @@
-"""What the files of encoders and of estimators share: safetensors, with JSON in the header and a checksum over both."""
+"""What all files of ours share: safetensors, with JSON in the header and a checksum over both."""
 
+import hashlib
 import json
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
@@ -12,17 +14,20 @@ from sknic.files.whole import whole_file
 UNREADABLE = (SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
-def write_weights(path, header, tensors, digest):
-    """Write named tensors on the CPU, and a header that JSON can hold; an older file is replaced by a whole one.
+def write_weights(path, header, tensors):
+    """Write named tensors and a header; an older file is replaced only once the new one is whole.
 
     Parameters
     ----------
     path : str or Path
+        File to write.
     header : dict
-        With "format", the kind and version of file.
+        What JSON can hold, with "format", the kind and version of the file.
     tensors : dict of str to torch.Tensor
-    digest : callable (header, tensors) -> str
+        Weights by name, on any device.
     """
+    # Cloned: safetensors refuses tensors that share memory.
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     header = {"sknic": __version__, **header}
     header["checksum"] = digest(header, tensors)
     content = save(tensors, metadata={"sknic": json.dumps(header)})
@@ -30,16 +35,27 @@ def write_weights(path, header, tensors, digest):
         temporary.write_bytes(content)
 
 
-def read_weights(content, format, digest):
-    """Parse the bytes of a file written by `write_weights`; raises one of `UNREADABLE` if they are not such a file.
+def read_weights(content, format):
+    """Parse the bytes of a file written by `write_weights` into its header and tensors.
 
     Parameters
     ----------
     content : bytes
+        The whole file.
     format : str
-        What the header has to name.
-    digest : callable (header, tensors) -> str
-        As it was written with.
+        Kind and version that the header has to name.
+
+    Returns
+    -------
+    header : dict
+        As it was written, with "sknic", the version that wrote it.
+    tensors : dict of str to torch.Tensor
+        Weights by name, on the CPU.
+
+    Raises
+    ------
+    SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError
+        When it is not such a file, or is damaged; they are `UNREADABLE`.
     """
     # Reads the header first and checks it against the length of the file.
     tensors = load(content)
@@ -49,5 +65,20 @@ def read_weights(content, format, digest):
     if header["format"] != format:
         raise ValueError(f"its format is {header['format']!r}, this sknic reads {format!r}")
     if digest(header, tensors) != checksum:
-        raise ValueError("its checksum does not fit: it is damaged")
+        raise ValueError("its checksum does not match: it is damaged")
     return header, tensors
+
+
+def digest(settings, tensors):
+    """Hex SHA-256 of settings that JSON can hold and of named tensors: names, types, shapes and values."""
+    sha = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        sha.update(f"{name} {tensor.dtype} {tuple(tensor.shape)};".encode())
+        sha.update(tensor.flatten().view(torch.uint8).numpy())
+    return sha.hexdigest()
+
+
+def part(tensors, prefix):
+    """Tensors whose name starts with `prefix`, under the rest of their name."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -1,6 +1,5 @@
 """A training that was interrupted goes on from its last evaluation, bit for bit; no pickle in the file."""
 
-import hashlib
 import json
 import time
 from pathlib import Path
@@ -9,7 +8,7 @@ import numpy as np
 import torch
 
 from sknic.exceptions import ModelFileError
-from sknic.files.weights import UNREADABLE, read_weights, write_weights
+from sknic.files.weights import UNREADABLE, part, read_weights, write_weights
 
 FORMAT = "sknic training 1"
 
@@ -48,7 +47,7 @@ class Checkpoint:
         if not self.path.exists():
             return
         try:
-            header, tensors = read_weights(self.path.read_bytes(), FORMAT, _digest)
+            header, tensors = read_weights(self.path.read_bytes(), FORMAT)
         except UNREADABLE as error:
             raise ModelFileError(f"{self.path} is not a checkpoint that this sknic can read: {error}") from error
         if header["key"] != self.key:
@@ -63,7 +62,7 @@ class Checkpoint:
         """Write the state if it is time to, or `now`."""
         if now or time.monotonic() - self.written >= 60 * self.every_minutes:
             header, tensors = _state(net, schedule, steps, random)
-            write_weights(self.path, {"format": FORMAT, "key": self.key, **header}, tensors, _digest)
+            write_weights(self.path, {"format": FORMAT, "key": self.key, **header}, tensors)
             self.written = time.monotonic()
 
 
@@ -87,19 +86,23 @@ def _state(net, schedule, steps, random):
         "pending": [[int(i) for i in batch] for batch in steps.pending],
         "numpy": [int(position), int(has_gauss), float(gauss)],
     }
-    return header, {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    return header, tensors
 
 
 def _restore(net, schedule, steps, random, header, tensors):
-    net.module_.load_state_dict(_part(tensors, "module."))
+    net.module_.load_state_dict(part(tensors, "module."))
     state: dict = {}
-    for name, value in _part(tensors, "optimizer.").items():
+    for name, value in part(tensors, "optimizer.").items():
         index, _, name = name.partition(".")
         state.setdefault(int(index), {})[name] = value
     net.optimizer_.load_state_dict({"state": state, "param_groups": header["groups"]})
+    for parameter, own in net.optimizer_.state.items():
+        # Adam's fused kernel goes through memory: its state must lie there as the weights do (channels last).
+        for name, value in own.items():
+            own[name] = torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
     for name, value in header["schedule"].items():
         setattr(schedule, name, value)
-    best = {name: value.to(net.device) for name, value in _part(tensors, "best.").items()}
+    best = {name: value.to(net.device) for name, value in part(tensors, "best.").items()}
     schedule.best_weights_ = best or None
     for row in header["history"]:
         net.history.append({**row, "batches": []})
@@ -108,15 +111,3 @@ def _restore(net, schedule, steps, random, header, tensors):
     torch.set_rng_state(tensors["random.torch"])
     if "random.cuda" in tensors and torch.device(net.device).type == "cuda":
         torch.cuda.set_rng_state(tensors["random.cuda"], net.device)
-
-
-def _part(tensors, prefix):
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-
-
-def _digest(header, tensors):
-    hashed = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
-    for name in sorted(tensors):
-        hashed.update(name.encode())
-        hashed.update(tensors[name].view(-1).view(torch.uint8).numpy().tobytes())
-    return hashed.hexdigest()

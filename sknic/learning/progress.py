@@ -24,10 +24,14 @@ class Progress:
         """Report the newest row of the history."""
         begun, first = self.before
         seconds = (time.monotonic() - begun) / (steps.taken - first) * (steps.total - steps.taken)
-        losses = "  ".join(f"{name} {row[name]:.4f}" for name in ("train_loss", "valid_loss") if name in row)
+        losses = "  ".join(
+            f"{name} {row[name]:.4f}" for name in ("train_loss", "valid_loss", "valid_accuracy") if name in row
+        )
         best = " (best)" if row["event_best"] else ""
+        speed = f"  {row['patches_per_s']:,.0f} patches/s" if "patches_per_s" in row else ""
         self.write(
-            f"step {steps.taken}/{steps.total}  {losses}{best}  lr {row['lr']:.1e}  at most {duration(seconds)} left"
+            f"step {steps.taken}/{steps.total}  {losses}{best}  lr {row['lr']:.1e}{speed}  "
+            f"at most {duration(seconds)} left"
         )
 
 

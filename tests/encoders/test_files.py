@@ -104,7 +104,7 @@ def text_size(header, tensors):
 
 
 def unknown_kind(header, tensors):
-    header["kind"] = "load_encoder"
+    header["class"] = "load_encoder"
 
 
 def unknown_parameter(header, tensors):
@@ -117,7 +117,7 @@ def unknown_parameter(header, tensors):
 )
 @pytest.mark.parametrize("forged", [False, True], ids=["checksum as it was", "checksum forged"])
 def test_a_header_that_lies_is_one_error(saved, change, forged):
-    from sknic.encoders.store import digest
+    from sknic.files.weights import digest
 
     content = saved.read_bytes()
     (length,) = struct.unpack("<Q", content[:8])

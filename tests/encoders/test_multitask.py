@@ -9,7 +9,9 @@ import torch
 from sklearn.base import clone
 
 from sknic import MultitaskEncoder, load_encoder
-from sknic.exceptions import DegenerateDataError, PatchSizeError
+from sknic.encoders.multitask_data import read_data
+from sknic.exceptions import DegenerateDataError, ModelFileError, PatchSizeError
+from sknic.learning import checkpoint
 
 SIZE = 31
 
@@ -36,13 +38,13 @@ def data():
 
 
 def small(**settings):
-    settings = {"code_size": 6, "batch_size": 24, "max_epochs": 2, "augmentation": None, "random_state": 0, **settings}
-    return MultitaskEncoder(device="cpu", **settings)
+    quick = {"code_size": 6, "batch_size": 24, "max_steps": 10, "eval_every": 5, "augmentation": None}
+    return MultitaskEncoder(**{**quick, "random_state": 0, "device": "cpu", **settings})
 
 
 @pytest.fixture(scope="module")
 def fitted(data):
-    return small(max_epochs=12, lr=3e-3).fit(*data)
+    return small(max_steps=60, lr=3e-3).fit(*data)
 
 
 def weights(encoder):
@@ -64,9 +66,27 @@ def test_what_it_says_about_itself(fitted, data):
     assert (fitted.patch_size, fitted.input_size, fitted.mpp, fitted.code_size) == (SIZE, SIZE, 0.5, 6)
     assert fitted.transform(X[:5]).shape == (5, 6)
     rows = fitted.history_
-    assert rows[-1]["valid_tone_accuracy"] > rows[0]["valid_tone_accuracy"] - 0.1
-    assert {"train_tone", "train_stripe", "valid_tone", "valid_stripe", "valid_loss", "lr"} <= set(rows[0])
+    assert [row["step"] for row in rows] == list(range(5, 61, 5))
+    assert {"train_tone", "train_stripe", "lr", "patches_per_s"} <= set(rows[0])
     assert rows[0]["valid_loss"] == pytest.approx((rows[0]["valid_tone"] + rows[0]["valid_stripe"]) / 2)
+    accuracies = rows[0]["valid_tone_accuracy"], rows[0]["valid_stripe_accuracy"]
+    assert rows[0]["valid_accuracy"] == pytest.approx(np.mean(accuracies))
+
+
+def test_training_makes_the_held_out_loss_much_better(fitted):
+    rows = fitted.history_
+    assert min(row["valid_loss"] for row in rows) < 0.5 * rows[0]["valid_loss"]
+    assert max(row["valid_accuracy"] for row in rows) > 0.9
+
+
+def test_the_weights_that_are_kept_are_the_best_of_what_is_monitored(data):
+    """Those of a training that stopped at its best evaluation, by the same seed."""
+    settings = {"lr": 0.02, "max_steps": 40, "patience": None}
+    for monitor, best in (("loss", np.argmin), ("accuracy", np.argmax)):
+        encoder = small(monitor=monitor, **settings).fit(*data)
+        place = best([row[f"valid_{monitor}"] for row in encoder.history_])
+        stopped = small(monitor=monitor, **{**settings, "max_steps": 5 * (int(place) + 1)}).fit(*data)
+        assert torch.equal(weights(encoder), weights(stopped))
 
 
 def test_predictions_have_the_labels_types_and_probabilities_sum_to_one(fitted, data):
@@ -99,9 +119,9 @@ GAPS = {
 def test_a_missing_label_may_be_written_in_every_usual_way(data, kind, gap):
     X, y = data
     column = y["stripe"].fillna(-1).astype(int)
-    wanted = small(max_epochs=1).fit(X, pd.DataFrame({"stripe": column}))
+    wanted = small(max_steps=1).fit(X, pd.DataFrame({"stripe": column}))
     y = pd.Series([gap if value == -1 else value for value in column], dtype=kind, name="stripe")
-    encoder = small(max_epochs=1).fit(X, y.to_frame())
+    encoder = small(max_steps=1).fit(X, y.to_frame())
     assert encoder.classes_[0].tolist() == [0, 1, 2]
     assert torch.equal(weights(encoder), weights(wanted))
 
@@ -109,7 +129,7 @@ def test_a_missing_label_may_be_written_in_every_usual_way(data, kind, gap):
 @pytest.mark.parametrize("labels", [[True, False], ["b", "a"], [0.5, 1.5], [-7, 3], list("βα")], ids=str)
 def test_labels_of_any_type_come_back(data, labels):
     X, _ = data
-    encoder = small(max_epochs=1).fit(X[:40], labels * 20)
+    encoder = small(max_steps=1).fit(X[:40], labels * 20)
     assert encoder.classes_.tolist() == sorted(labels)
     assert set(encoder.predict(X[:5]).tolist()) <= set(labels)
 
@@ -151,7 +171,7 @@ def test_a_saved_encoder_comes_back_whole(fitted, data, tmp_path):
 
 def test_tasks_names_the_columns_to_learn(data):
     X, y = data
-    encoder = small(tasks=["stripe"], max_epochs=1).fit(X, y)
+    encoder = small(tasks=["stripe"], max_steps=1).fit(X, y)
     assert encoder.task_names_ == ["stripe"]
     assert encoder.score_tasks(X, y).index.tolist() == ["stripe"]
     with pytest.raises(ValueError, match="colour"):
@@ -162,27 +182,27 @@ def test_init_starts_from_another_encoder_and_its_heads(fitted, data, tmp_path):
     fitted.save(tmp_path / "encoder.safetensors")
     X, y = data
     for init in (fitted, tmp_path / "encoder.safetensors", str(tmp_path / "encoder.safetensors")):
-        encoder = small(init=init, lr=1e-12, min_lr=1e-12, max_epochs=1).fit(X, y)
-        np.testing.assert_allclose(encoder.heads_[1][1].weight, fitted.heads_[1][1].weight, atol=1e-6)
+        encoder = small(init=init, lr=1e-12, min_lr=1e-12, max_steps=1).fit(X, y)
+        np.testing.assert_allclose(encoder.heads_.modules[1][1].weight, fitted.heads_.modules[1][1].weight, atol=1e-6)
         np.testing.assert_allclose(encoder.network_[0].weight, fitted.network_[0].weight, atol=1e-6)
-    other = small(init=fitted, lr=1e-12, min_lr=1e-12, max_epochs=1).fit(X, y.rename(columns={"tone": "shade"}))
-    assert not np.allclose(other.heads_[0][1].weight, fitted.heads_[0][1].weight)
+    other = small(init=fitted, lr=1e-12, min_lr=1e-12, max_steps=1).fit(X, y.rename(columns={"tone": "shade"}))
+    assert not np.allclose(other.heads_.modules[0][1].weight, fitted.heads_.modules[0][1].weight)
 
 
 def test_init_trains_on_and_leaves_the_encoder_it_starts_from(fitted, data):
-    before, head = fitted.fingerprint(), fitted.heads_[0][1].weight.clone()
+    before, head = fitted.fingerprint(), fitted.heads_.modules[0][1].weight.clone()
     encoder = small(init=fitted, lr=0.1, validation_fraction=None).fit(*data)
-    assert fitted.fingerprint() == before and torch.equal(fitted.heads_[0][1].weight, head)
-    assert encoder.fingerprint() != before and not torch.equal(encoder.heads_[0][1].weight, head)
+    assert fitted.fingerprint() == before and torch.equal(fitted.heads_.modules[0][1].weight, head)
+    assert encoder.fingerprint() != before and not torch.equal(encoder.heads_.modules[0][1].weight, head)
 
 
 def test_a_network_from_init_may_learn_more_slowly_than_its_new_heads(fitted, data):
     X, y = data
-    settings = {"init": fitted, "tasks": ["tone"], "max_epochs": 1}
+    settings = {"init": fitted, "tasks": ["tone"], "max_steps": 1}
     slow, usual = (small(init_lr=init_lr, **settings).fit(X, y) for init_lr in (0.0, None))
     assert torch.equal(slow.network_[0].weight, fitted.network_[0].weight)
     assert not torch.equal(usual.network_[0].weight, fitted.network_[0].weight)
-    assert not torch.equal(slow.heads_[0][1].weight, fitted.heads_[0][1].weight)
+    assert not torch.equal(slow.heads_.modules[0][1].weight, fitted.heads_.modules[0][1].weight)
 
 
 def test_a_task_whose_labels_are_all_held_out_is_named(data):
@@ -193,7 +213,7 @@ def test_a_task_whose_labels_are_all_held_out_is_named(data):
     for group in range(4):
         y = pd.DataFrame({"a": random.integers(0, 2, 160), "b": np.where(groups == group, np.arange(160) % 2, -1)})
         try:
-            small(max_epochs=1).fit(X, y, groups=groups)
+            small(max_steps=1).fit(X, y, groups=groups)
         except DegenerateDataError as error:
             held_out[group] = str(error)
     assert len(held_out) == 1 and "['b']" in next(iter(held_out.values()))
@@ -208,23 +228,15 @@ def test_init_of_another_size_is_refused(fitted, data):
 
 def test_init_takes_patches_of_twice_the_size(fitted, data):
     X, y = data
-    encoder = small(init=fitted, max_epochs=1).fit(X.repeat(2, axis=1).repeat(2, axis=2), y)
+    encoder = small(init=fitted, max_steps=1).fit(X.repeat(2, axis=1).repeat(2, axis=2), y)
     assert (encoder.patch_size, encoder.input_size) == (2 * SIZE, SIZE)
 
 
-def test_groups_are_held_out_whole(data, monkeypatch):
+def test_groups_are_held_out_whole(data):
     X, y = data
-    seen = {}
-
-    def spy(self, *arguments):
-        seen["rows"] = original(self, *arguments)
-        return seen["rows"]
-
-    original = MultitaskEncoder._split
-    monkeypatch.setattr(MultitaskEncoder, "_split", spy)
     groups = np.arange(160) // 4
-    small(max_epochs=1).fit(X, y, groups=groups)
-    train, valid, unlabelled = seen["rows"]
+    held = read_data(X, y, None, groups, None)
+    train, valid, unlabelled = held.split(0.2, np.random.RandomState(0))
     assert len(valid) and not set(groups[train]) & set(groups[valid])
     assert not set(groups[unlabelled]) & set(groups[valid])
     assert set(train) | set(valid) == set(range(150)) and set(unlabelled) <= set(range(150, 160))
@@ -236,27 +248,112 @@ def test_nothing_may_be_held_out(data):
     assert "valid_loss" not in encoder.history_[0] and encoder.history_[-1]["event_best"] in (True, False)
 
 
-def test_centers_are_taken(data):
-    X, y = data
-    small(max_epochs=1).fit(X, y, centers=["a", "b"] * 80)
+def test_every_center_of_a_class_counts_alike_in_batches_and_in_validation():
+    """Ten dark patches of a rare center are as dark as the rest, but labelled light: they are learnt all the same."""
+    X, y = coloured(200, np.random.default_rng(0))
+    dark = np.flatnonzero(y["tone"] == "dark")
+    center = np.full(200, "usual")
+    center[dark[:10]], y.loc[dark[:10], "tone"] = "rare", "light"
+    (blocks,) = read_data(X, y, ["tone"], None, center).blocks(np.arange(200))
+    assert sorted(map(len, blocks)) == sorted([10, len(dark) - 10, 200 - len(dark)])
+    settings = {"tasks": "tone", "max_steps": 1, "eval_every": 1, "lr": 1e-9, "min_lr": 1e-9}
+    alike, even = (small(**settings).fit(X, y, centers=centers) for centers in (None, center))
+    assert alike.history_[0]["valid_tone"] != even.history_[0]["valid_tone"]
     with pytest.raises(ValueError, match="centers has shape"):
         small().fit(X, y, centers=["a"])
 
 
 @pytest.mark.parametrize("task_weights", [{"tone": 3.0}, "uncertainty", "gradnorm"], ids=str)
 def test_tasks_may_be_weighed(data, task_weights):
-    encoder = small(task_weights=task_weights, max_epochs=2).fit(*data)
+    encoder = small(task_weights=task_weights, max_steps=2).fit(*data)
     assert all(np.isfinite(row["train_loss"]) for row in encoder.history_)
     if isinstance(task_weights, str):
         assert encoder.history_[-1]["weight_tone"] != encoder.history_[-1]["weight_stripe"]
 
 
-def test_unlabelled_patches_may_be_learnt_from(data):
-    encoder = small(unlabelled_weight=0.5, augmentation="light").fit(*data)
-    assert all(np.isfinite(row["train_unlabelled"]) for row in encoder.history_)
+@pytest.mark.parametrize("rows", [slice(None), slice(0, 150)], ids=["some unlabelled", "all labelled"])
+def test_patches_may_be_learnt_from_without_their_labels(data, rows):
     X, y = data
-    with pytest.raises(ValueError, match="every patch has a label"):
-        small(unlabelled_weight=0.5).fit(X[:150], y[:150])
+    settings = {"unlabelled_weight": 0.5, "augmentation": "light", "max_steps": 60}
+    encoder = small(**settings).fit(X[rows], y[rows])
+    losses = [row["train_unlabelled"] for row in encoder.history_]
+    assert losses[-1] < 0.8 * losses[0]
+
+
+@pytest.mark.parametrize("labels", [["a", "b"], ["a", None]], ids=["two labels", "one label"])
+def test_the_same_patch_under_two_labels_is_refused(data, labels):
+    X, y = data
+    X, y = X.copy(), pd.DataFrame({"tone": y["tone"], "other": ["a", "b"] * 80})
+    X[101] = X[100]
+    y.loc[[100, 101], "tone"] = "dark"
+    y.loc[[100, 101], "other"] = labels
+    if labels[1] is None:
+        small(max_steps=1).fit(X, y)
+        return
+    with pytest.raises(ValueError, match=r"X\[100\] and X\[101\] are the same patch, but y calls it a and b .*'other'"):
+        small().fit(X, y)
+
+
+@pytest.mark.parametrize("schedule, last", [("plateau", 1e-3), ("cosine", 1e-5)])
+def test_the_schedule_ends_at_its_learning_rate(data, schedule, last):
+    rows = small(schedule=schedule, max_steps=40, patience=None).fit(*data).history_
+    assert rows[-1]["lr"] == pytest.approx(last)
+    assert len(rows) == 8
+
+
+def test_bfloat16_learns_as_float32_does(data):
+    losses = {}
+    for precision in ("float32", "bfloat16"):
+        encoder = small(precision=precision, max_steps=30).fit(*data)
+        assert {tensor.dtype for tensor in encoder.network_.parameters()} == {torch.float32}
+        losses[precision] = [row["valid_loss"] for row in encoder.history_]
+    assert losses["float32"] != losses["bfloat16"]
+    np.testing.assert_allclose(losses["bfloat16"], losses["float32"], atol=0.02)
+
+
+class Interrupting:
+    """An augmentation that raises KeyboardInterrupt in its n-th batch, as Ctrl-C does."""
+
+    def __init__(self, n):
+        self.left = n
+
+    def __call__(self, x):
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+        return x
+
+    def __str__(self):
+        return "the same in each run"
+
+
+@pytest.mark.parametrize("schedule", ["plateau", "cosine"])
+def test_an_interrupted_training_goes_on_to_the_same_weights(data, tmp_path, monkeypatch, schedule):
+    monkeypatch.setattr(checkpoint.Checkpoint.__init__, "__defaults__", (0,))  # at each evaluation
+    settings = {"schedule": schedule, "max_steps": 30, "task_weights": "gradnorm", "unlabelled_weight": 0.1}
+    whole = small(augmentation=Interrupting(0), **settings).fit(*data)
+    settings["checkpoint"] = tmp_path / "training"
+    for after in (24, 8):
+        with pytest.raises(KeyboardInterrupt):
+            small(augmentation=Interrupting(after), **settings).fit(*data)
+    resumed = small(augmentation=Interrupting(0), **settings).fit(*data)
+    assert torch.equal(weights(whole), weights(resumed))
+    assert [row["valid_loss"] for row in whole.history_] == [row["valid_loss"] for row in resumed.history_]
+    with pytest.raises(ModelFileError, match="lr differ"):
+        small(augmentation=Interrupting(0), **settings, lr=1e-4).fit(*data)
+    with pytest.raises(ModelFileError, match="data differ"):
+        small(augmentation=Interrupting(0), **settings).fit(data[0][::-1], data[1])
+    with pytest.raises(ValueError, match="random_state=None: expected an integer beside checkpoint="):
+        small(**settings, random_state=None).fit(*data)
+
+
+def test_ctrl_c_keeps_the_best_weights_so_far(data):
+    encoder = small(augmentation=Interrupting(13), max_steps=30)
+    with pytest.raises(KeyboardInterrupt):
+        encoder.fit(*data)
+    assert [row["step"] for row in encoder.history_] == [5, 10]
+    assert torch.equal(weights(encoder), weights(small(max_steps=10).fit(*data)))
+    assert encoder.predict(data[0][:3]).shape == (3, 2)
 
 
 WRONG = {

@@ -23,7 +23,21 @@ def textures(n, size, seed=0):
     return (colour + 20 * waves[..., None]).clip(0, 255).astype(np.uint8)
 
 
-SMALL = {"code_size": 8, "batch_size": 16, "max_epochs": 2, "augmentation": None, "device": "cpu", "random_state": 0}
+SMALL = {
+    "code_size": 8,
+    "batch_size": 16,
+    "max_steps": 6,
+    "eval_every": 3,
+    "augmentation": None,
+    "device": "cpu",
+    "random_state": 0,
+}
+# What each shows of its learning, and between which numbers that is.
+EVIDENCE = {
+    BiGANEncoder: {"discriminator_accuracy_": (0, 1), "diversity_": (0, 10)},
+    ContrastiveEncoder: {"pair_accuracy_": (0, 1)},
+    VAEEncoder: {"explained_variance_": (-10, 1)},
+}
 KINDS = [(BiGANEncoder, 31), (ContrastiveEncoder, 31), (VAEEncoder, 63)]
 
 
@@ -45,9 +59,10 @@ def test_embeddings_have_the_contracts_shape_and_show_some_evidence(fitted):
     embeddings = encoder.transform(X)
     assert embeddings.shape == (10, 8) and embeddings.dtype == np.float32
     assert (encoder.patch_size, encoder.input_size, encoder.mpp) == (X.shape[1], X.shape[1], 0.5)
-    assert len(encoder.history_) == 2
-    for name in encoder._evidence:
-        assert getattr(encoder, name) is not None
+    assert [row["step"] for row in encoder.history_] == [3, 6]
+    assert 0 < encoder.effective_dimension_ <= 8
+    for name, (low, high) in EVIDENCE[type(encoder)].items():
+        assert low <= getattr(encoder, name) <= high
 
 
 def test_a_saved_encoder_and_its_evidence_come_back(fitted, tmp_path):
@@ -64,7 +79,7 @@ def test_a_saved_encoder_and_its_evidence_come_back(fitted, tmp_path):
 @pytest.mark.parametrize("kind, size", KINDS)
 def test_the_same_seed_gives_the_same_weights_and_the_callers_state_stays(kind, size):
     X, state = textures(24, size), torch.get_rng_state()
-    settings = {**SMALL, "max_epochs": 1, "augmentation": "light"}
+    settings = {**SMALL, "max_steps": 1, "augmentation": "light"}
     first, same = (fit_quietly(kind(**settings), X).fingerprint() for _ in range(2))
     assert first == same
     assert fit_quietly(kind(**settings).set_params(random_state=1), X).fingerprint() != first
@@ -72,9 +87,22 @@ def test_the_same_seed_gives_the_same_weights_and_the_callers_state_stays(kind, 
 
 
 @pytest.mark.parametrize("kind, size", KINDS)
-def test_a_source_is_held_out_whole_and_wrong_patches_are_refused(kind, size):
+def test_a_source_is_held_out_whole(kind, size, monkeypatch):
+    groups, seen = np.arange(24) // 6, {}
+
+    def spy(self, X, train_rows, valid_rows, *rest):
+        seen.update(train=set(groups[train_rows]), valid=set(groups[valid_rows]))
+        return learn(self, X, train_rows, valid_rows, *rest)
+
+    learn = kind._learn
+    monkeypatch.setattr(kind, "_learn", spy)
+    fit_quietly(kind(**SMALL), textures(24, size), groups=groups)
+    assert len(seen["valid"]) == 1 and seen["train"] == set(range(4)) - seen["valid"]
+
+
+@pytest.mark.parametrize("kind, size", KINDS)
+def test_wrong_patches_and_groups_are_refused(kind, size):
     X = textures(24, size)
-    fit_quietly(kind(**{**SMALL, "max_epochs": 1}), X, groups=np.arange(24) // 6)
     with pytest.raises(ValueError, match="groups has shape"):
         kind(**SMALL).fit(X, groups=[1, 2])
     with pytest.raises(PatchSizeError):
@@ -82,7 +110,7 @@ def test_a_source_is_held_out_whole_and_wrong_patches_are_refused(kind, size):
 
 
 def test_the_autoencoder_learns_to_draw_its_patches():
-    encoder = VAEEncoder(**{**SMALL, "max_epochs": 8}).fit(textures(64, 63))
+    encoder = VAEEncoder(**{**SMALL, "max_steps": 40, "eval_every": 4}).fit(textures(64, 63))
     rows = encoder.history_
     assert rows[-1]["valid_reconstruction"] < 0.7 * rows[0]["valid_reconstruction"]
     assert encoder.explained_variance_ > 0.3
@@ -93,7 +121,7 @@ def test_the_autoencoder_learns_to_draw_its_patches():
 
 
 def test_the_siamese_encoder_learns_to_tell_pairs():
-    encoder = ContrastiveEncoder(**{**SMALL, "max_epochs": 8}).fit(textures(120, 31))
+    encoder = ContrastiveEncoder(**{**SMALL, "max_steps": 60, "eval_every": 6}).fit(textures(120, 31))
     assert encoder.pair_accuracy_ > 0.75
     assert encoder.effective_dimension_ > 1.5
 
@@ -109,18 +137,18 @@ def test_the_discriminator_and_the_drawn_patches_of_a_bigan_are_shown():
 def test_equal_patches_teach_nothing_and_that_warns(kind, size):
     X = np.full((24, size, size, 3), 120, np.uint8)
     with pytest.warns(CollapseWarning, match=f"{kind.__name__} collapsed: the embeddings use 0.0 dimensions"):
-        kind(**{**SMALL, "max_epochs": 1}).fit(X)
+        kind(**{**SMALL, "max_steps": 1}).fit(X)
 
 
 def test_an_autoencoder_that_draws_the_mean_warns():
     with pytest.warns(CollapseWarning, match="explain"):
-        VAEEncoder(**{**SMALL, "max_epochs": 1, "lr": 1e-9, "min_lr": 1e-9}).fit(textures(24, 63))
+        VAEEncoder(**{**SMALL, "max_steps": 1, "lr": 1e-9, "min_lr": 1e-9}).fit(textures(24, 63))
 
 
 def test_a_siamese_encoder_that_guesses_warns():
     noise = np.random.default_rng(0).integers(0, 256, (40, 31, 31, 3)).astype(np.uint8)
     with pytest.warns(CollapseWarning, match="pairs are judged right"):
-        ContrastiveEncoder(**{**SMALL, "max_epochs": 1, "lr": 1e-9, "min_lr": 1e-9}).fit(noise)
+        ContrastiveEncoder(**{**SMALL, "max_steps": 1, "lr": 1e-9, "min_lr": 1e-9}).fit(noise)
 
 
 def test_patches_too_small_for_the_autoencoder_are_refused():

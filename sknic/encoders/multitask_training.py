@@ -1,0 +1,150 @@
+"""How a MultitaskEncoder is trained: its parameters checked, its module built, its schedule and checkpoint chosen."""
+
+import os
+from collections.abc import Mapping
+from functools import partial
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from sknic.encoders.augmentation import PRESETS, resolve_augmentation
+from sknic.encoders.files import load_encoder
+from sknic.encoders.inference import check_patches
+from sknic.encoders.labels import only
+from sknic.encoders.learning import no_loss
+from sknic.encoders.multitask_net import MultitaskModule, MultitaskNet, Throughput, Validation, WeightHistory
+from sknic.encoders.sampling import EvenTasks, Patches, as_it_is
+from sknic.learning.checkpoint import Checkpoint
+from sknic.learning.device import DEVICE, PRECISION
+from sknic.learning.net import train
+from sknic.learning.params import Rule, check_params, choice, function, instance, integer, level, nothing, real, seed
+from sknic.learning.schedule import Cosine, Plateau
+
+_PATH = instance(str, os.PathLike, name="a path")
+RULES: dict[str, Rule] = {
+    "code_size": integer(1),
+    "tasks": instance(str, list, tuple, np.ndarray, name="the name of a task, a list of them") | nothing,
+    "init": _PATH | Rule(lambda value: hasattr(value, "transform"), "a fitted encoder") | nothing,
+    "mpp": real(above=0),
+    "augmentation": choice(*PRESETS) | function | nothing,
+    "max_steps": integer(1),
+    "eval_every": integer(1),
+    "batch_size": integer(2),
+    "schedule": choice("plateau", "cosine"),
+    "lr": real(above=0),
+    "min_lr": real(above=0),
+    "init_lr": real(0) | nothing,
+    "patience": integer(1) | nothing,
+    "weight_decay": real(0),
+    "validation_fraction": real(above=0, below=1) | nothing,
+    "monitor": choice("loss", "accuracy"),
+    "task_weights": choice("uncertainty", "gradnorm") | instance(Mapping, name="a mapping of task to weight") | nothing,
+    "unlabelled_weight": real(0),
+    "precision": PRECISION,
+    "checkpoint": _PATH | nothing,
+    "device": DEVICE,
+    "n_threads": integer(1) | nothing,
+    "random_state": seed,
+    "verbose": level,
+}
+
+
+def check_encoder(encoder):
+    check_params(encoder, RULES)
+    if encoder.min_lr > encoder.lr:
+        raise ValueError(f"min_lr={encoder.min_lr}: expected at most lr={encoder.lr}")
+    if encoder.checkpoint is not None and not isinstance(encoder.random_state, int | np.integer):
+        raise ValueError(
+            f"random_state={encoder.random_state}: expected an integer beside checkpoint=, for a training that is "
+            "resumed has to begin alike"
+        )
+
+
+def build_module(encoder, patch_size, tasks):
+    """What builds the module, from fresh weights or those of `init`."""
+    start = load_encoder(encoder.init, "cpu") if isinstance(encoder.init, str | os.PathLike) else encoder.init
+    build = partial(
+        MultitaskModule,
+        [task.name for task in tasks],
+        [len(task.classes) for task in tasks],
+        encoder.code_size,
+        augment=resolve_augmentation(encoder.augmentation),
+        task_weights=encoder.task_weights,
+        unlabelled_weight=encoder.unlabelled_weight,
+        network_lr=None if start is None else encoder.init_lr,
+    )
+    if start is None:
+        return partial(build, input_size=patch_size)
+    check_is_fitted(start)
+    if not hasattr(start, "network_"):
+        raise ValueError(f"init={start!r}: expected an encoder whose network is a chain of layers that sknic knows")
+    if start.network_.out_features != encoder.code_size:
+        raise ValueError(
+            f"code_size={encoder.code_size}, but the encoder of init has {start.network_.out_features}; set that"
+        )
+    check_patches(np.empty((0, patch_size, patch_size, 3), np.uint8), (start.input_size, 2 * start.input_size))
+    known = start.heads_.known(tasks) if hasattr(start, "heads_") else {}
+    return partial(build, input_size=start.input_size, network=start.network_, heads=known)
+
+
+def train_tasks(encoder, module, data, rows, random):
+    train_rows, valid_rows, unlabelled = rows
+    blocks = data.blocks(train_rows)
+    n_labels = sum(len(stratum) for strata in blocks for stratum in strata)
+    if encoder.unlabelled_weight:
+        blocks.append([np.concatenate([train_rows, unlabelled])])
+    block_size = encoder.batch_size // len(blocks)
+    if block_size < 2:
+        raise ValueError(
+            f"batch_size={encoder.batch_size}: expected at least {2 * len(blocks)}, two patches for each of "
+            f"{len(blocks)} blocks"
+        )
+    patches = Patches(data.X, data.codes.T.copy())
+    return train(
+        module,
+        patches,
+        loss=no_loss,
+        net_class=MultitaskNet,
+        batch_sampler=EvenTasks(blocks, block_size, max(1, n_labels // encoder.batch_size)),
+        collate=as_it_is,
+        callbacks=_callbacks(encoder, patches, data, valid_rows),
+        monitor="train_loss" if len(valid_rows) == 0 else f"valid_{encoder.monitor}",
+        lower_is_better=len(valid_rows) == 0 or encoder.monitor == "loss",
+        lr=encoder.lr,
+        weight_decay=encoder.weight_decay,
+        schedule=_schedule(encoder),
+        max_steps=encoder.max_steps,
+        eval_every=encoder.eval_every,
+        device=encoder.device,
+        precision=encoder.precision,
+        n_threads=encoder.n_threads,
+        random_state=random,
+        verbose=encoder.verbose,
+        checkpoint=_checkpoint(encoder, data),
+    )
+
+
+def _callbacks(encoder, patches, data, valid_rows):
+    callbacks: list = [Throughput()]
+    if len(valid_rows):
+        callbacks.append(Validation(patches, [only(task, valid_rows) for task in data.tasks], data.centers))
+    if isinstance(encoder.task_weights, str):
+        callbacks.append(WeightHistory())
+    return callbacks
+
+
+def _schedule(encoder):
+    if encoder.schedule == "cosine":
+        return Cosine(final=encoder.min_lr / encoder.lr)
+    return Plateau(encoder.patience, encoder.min_lr)
+
+
+def _checkpoint(encoder, data):
+    """The checkpoint, whose key is all that the weights depend on: one with another key is refused."""
+    if encoder.checkpoint is None:
+        return None
+    free = ("device", "verbose", "checkpoint", "init", "augmentation")
+    key = {name: value for name, value in encoder.get_params(deep=False).items() if name not in free}
+    start = encoder.init.fingerprint() if hasattr(encoder.init, "fingerprint") else encoder.init
+    words = {"data": data.digest(), "init": start, "augmentation": encoder.augmentation, "tasks": encoder.tasks}
+    return Checkpoint(encoder.checkpoint, key | {name: str(value) for name, value in words.items()})

@@ -1,0 +1,56 @@
+"""The classes whose objects are kept in files: each enters itself when it is defined, and is found by its name."""
+
+from inspect import isabstract, signature
+
+from sknic import __version__
+
+
+class Registry:
+    """Classes by the names that files know them by.
+
+    Parameters
+    ----------
+    kind : str
+        What the objects are called in messages, such as "encoder".
+    error : type
+        Exception for a file whose class or parameters are not known.
+    """
+
+    def __init__(self, kind, error):
+        self.kind, self.error = kind, error
+        self._classes = {}
+
+    def enter(self, cls):
+        """Add a class; a later one of the same name and module replaces it."""
+        self._classes[name_of(cls)] = cls
+
+    def find(self, path, header):
+        """Return the class of a file whose header says its "class" and "params".
+
+        Raises
+        ------
+        Exception
+            The registry's error: the class is not known here, or it has no such parameter in this version.
+        """
+        name, params = str(header["class"]), header["params"]
+        if not isinstance(params, dict):
+            raise self.error(f"{path} has no parameters of an {self.kind}")
+        cls = self._classes.get(name)
+        if cls is None or isabstract(cls):
+            hint = f"; import {name.rpartition('.')[0]} first" if "." in name else ""
+            raise self.error(f"{path} holds an {self.kind} of the unknown class {name!r}{hint}")
+        unknown = sorted(set(params) - set(signature(cls).parameters))
+        if unknown:
+            # No guess is made what they meant.
+            raise self.error(
+                f"{path} was written by sknic {header.get('sknic', 'of an unknown version')}, where {name} has the "
+                f"parameter {', '.join(unknown)}; this is sknic {__version__}, which does not know it. Read it with "
+                f"the version that wrote it, or train the {self.kind} anew"
+            )
+        return cls
+
+
+def name_of(cls):
+    """Name of a class in files: sknic's own are short, others have their module before it."""
+    own = cls.__module__.partition(".")[0] == "sknic"
+    return cls.__name__ if own else f"{cls.__module__}.{cls.__qualname__}"
