@@ -13,6 +13,7 @@ from sknic.cli.common import write_run_record
 from sknic.cli.evaluate import overlays_of, run_of
 
 # For a few dozen slides; see "How many slides?" in the documentation.
+MAX_STEPS = 256
 SETTINGS = {"n_filters": 32, "dropout": 0.0, "lr": 3e-3, "validation_fraction": None}
 
 
@@ -113,7 +114,7 @@ def _cross_validate(out, cohort, compressor, task, device, random_state):
 
     columns, _ = _learnt()[task]
     y = kind_named(task).read(cohort.table[columns].squeeze("columns"))
-    model = make_estimator(task, 8, random_state, device).set_params(**SETTINGS)
+    model = make_estimator(task, MAX_STEPS, random_state, device).set_params(**SETTINGS)
     pipe = make_pipeline(compressor, model)
     ensemble = CrossValEnsemble(pipe, cv=4, n_jobs=os.cpu_count(), random_state=random_state)
     ensemble.fit(cohort.paths, y, groups=cohort.patients)
