@@ -69,11 +69,8 @@ def predictions_table(paths, estimator, X):
     """One row per slide: its path and what the estimator says of it."""
     import pandas as pd
 
-    columns = {"slide": paths}
-    if hasattr(estimator, "classes_"):
-        probabilities = estimator.predict_proba(X)
-        columns["prediction"] = estimator.classes_[probabilities.argmax(axis=1)]
-        columns |= {f"probability {name}": column for name, column in zip(estimator.classes_, probabilities.T)}
-    else:
-        columns["prediction"] = estimator.predict(X)
-    return pd.DataFrame(columns)
+    from sknic.targets import kind_named
+
+    kind = kind_named(estimator.target_kind)
+    prediction = getattr(estimator, kind.prediction_method)(X)
+    return pd.DataFrame({"slide": paths, **kind.predicted(prediction, getattr(estimator, "classes_", None))})

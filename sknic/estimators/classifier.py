@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import torch
 from sklearn.base import ClassifierMixin
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 from torch.nn import functional
 
 from sknic.estimators.base import RULES, GridEstimator
 from sknic.estimators.cohort_loss import CohortLoss
 from sknic.exceptions import DegenerateDataError
-from sknic.learning.columns import check_names
 from sknic.learning.params import flag
 from sknic.targets import Classification
 
@@ -217,12 +215,8 @@ class GridCNNClassifier(ClassifierMixin, GridEstimator):
         return self
 
     def _read_labels(self, grids, y):
-        if (isinstance(y, list | tuple) or getattr(y, "dtype", None) == np.dtype(object)) and np.ndim(y) == 1:
-            # Before numpy makes text of everything.
-            check_names("y", y)
-        y = column_or_1d(y, warn=True)
+        y = column_or_1d(Classification().read(y))
         check_consistent_length(grids, y)
-        check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise DegenerateDataError(f"y holds one class, {self.classes_[0]!r}; a classifier needs two or more")

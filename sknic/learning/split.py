@@ -3,8 +3,8 @@
 import numpy as np
 
 from sknic.exceptions import DegenerateDataError
-from sknic.learning.columns import check_names
 from sknic.learning.randomness import make_random
+from sknic.targets.names import check_names
 
 
 def quantile_bins(values, n_bins=4):

@@ -4,10 +4,21 @@ import re
 
 import numpy as np
 
+from sknic.targets.names import check_names
+
 # What tables of clinical data write where nothing is known.
-MISSING = {"", "'--", "--", "-", ".", "?", "n/a", "na", "nan", "null", "<na>", "nat", "unknown", "missing"}
-MISSING |= {"[not available]", "[not applicable]", "[unknown]", "[discrepancy]", "[completed]", "[not evaluated]"}
-MISSING |= {"not available", "not applicable", "not reported", "not evaluated", "not known", "#n/a", "#value!", "#ref!"}
+_MISSING = {"", "'--", "--", "-", ".", "?", "n/a", "na", "nan", "null", "<na>", "nat", "unknown", "missing"}
+_MISSING |= {"[not available]", "[not applicable]", "[unknown]", "[discrepancy]", "[completed]", "[not evaluated]"}
+_MISSING |= {
+    "not available",
+    "not applicable",
+    "not reported",
+    "not evaluated",
+    "not known",
+    "#n/a",
+    "#value!",
+    "#ref!",
+}
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T]\d.*)?$")
 _COMMA = re.compile(r"[+-]?\d{1,3}([.\s]\d{3})*,\d+$|[+-]?\d+,\d+$")
 
@@ -21,7 +32,7 @@ def text_of(table, column):
     """
     values = np.array([_text(value) for value in table[column]], object)
     for row, value in zip(table.index, values):
-        if value.lower() in MISSING:
+        if value.lower() in _MISSING:
             raise ValueError(
                 f"column {column!r}, row {row}: {value!r} stands for a missing value; fill it in or leave the row out"
             )
@@ -73,17 +84,10 @@ def as_array(y, name="y"):
     if array.dtype.kind in "mM":
         what = "durations" if array.dtype.kind == "m" else "dates"
         raise ValueError(f"{name} holds {what} ({array.dtype}); give numbers, in a unit of your choice such as days")
+    if isinstance(y, list | tuple) and array.dtype.kind in "US" and array.ndim == 1:
+        check_names(name, y)  # numpy has made text of everything, so look at what was given
     if array.dtype.kind == "O":
-        import pandas as pd
-
-        flat = array.ravel()
-        missing = np.flatnonzero(pd.isna(flat))
-        if len(missing):
-            raise ValueError(f"{name}[{missing[0]}] is {flat[missing[0]]}: {len(missing)} values are missing")
-        kinds = {type(value) for value in flat}
-        if any(issubclass(kind, str) for kind in kinds) and not all(issubclass(kind, str) for kind in kinds):
-            names = ", ".join(sorted(kind.__name__ for kind in kinds))
-            raise ValueError(f"{name} mixes values of several types ({names}); give all of them as text or as numbers")
+        flat = check_names(name, array.ravel())
         if any(hasattr(value, "total_seconds") or hasattr(value, "isoformat") for value in flat[:1]):
             raise ValueError(f"{name} holds dates or durations; give numbers, in a unit of your choice such as days")
     return array

@@ -44,11 +44,11 @@ class Classification(Target):
         """Read the column "target" as text, exactly as it is written: "01" and "1" are two classes."""
         return text_of(table, columns["target"]).astype(str), ""
 
-    def check(self, y, where="y"):
+    def check(self, y):
         """A classifier needs two classes."""
         if np.unique(y).size < 2:
             raise DegenerateDataError(
-                f"{where} of {len(y)} slides holds one class only: there is no second class to tell it from"
+                f"y of {len(y)} slides holds one class only: there is no second class to tell it from"
             )
 
     def check_training_part(self, y, train):
@@ -72,12 +72,16 @@ class Classification(Target):
         """Labels for accuracies, probabilities for all else."""
         return self.labels(prediction, classes) if metric in _OF_LABELS and prediction.ndim == 2 else prediction
 
-    def columns(self, y, prediction, classes):
-        """Target, prediction, and the probability of each class where there are probabilities."""
+    def truth(self, y):
+        """Target."""
+        return {"target": y}
+
+    def predicted(self, prediction, classes):
+        """Prediction, and the probability of each class where there are probabilities."""
         if prediction.ndim == 1:
-            return {"target": y, "prediction": prediction}
+            return {"prediction": prediction}
         probabilities = {f"probability {name}": column for name, column in zip(classes, prediction.T)}
-        return {"target": y, "prediction": self.labels(prediction, classes), **probabilities}
+        return {"prediction": self.labels(prediction, classes), **probabilities}
 
     @property
     def required_columns(self):

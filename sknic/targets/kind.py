@@ -95,7 +95,7 @@ class Target(ABC):
         """
 
     @abstractmethod
-    def check(self, y: np.ndarray, where: str = "y") -> None:
+    def check(self, y: np.ndarray) -> None:
         """Raise DegenerateDataError when there is nothing to learn from `y`."""
 
     @abstractmethod
@@ -115,8 +115,16 @@ class Target(ABC):
         return prediction
 
     @abstractmethod
+    def truth(self, y: np.ndarray) -> dict[str, np.ndarray]:
+        """Columns of predictions.csv that hold the target."""
+
+    @abstractmethod
+    def predicted(self, prediction: np.ndarray, classes: np.ndarray | None) -> dict[str, np.ndarray]:
+        """Columns of a table of predictions that hold a result of `prediction_method`."""
+
     def columns(self, y: np.ndarray, prediction: np.ndarray, classes: np.ndarray | None) -> dict[str, np.ndarray]:
         """Columns of predictions.csv: the truth, then the prediction."""
+        return {**self.truth(y), **self.predicted(prediction, classes)}
 
     @property
     @abstractmethod

@@ -6,6 +6,10 @@ from sknic.targets.cells import as_array, numbers_of
 from sknic.targets.kind import Target, register
 
 
+def _numbered(name, values):
+    return {name: values} if values.ndim == 1 else {f"{name} {k}": column for k, column in enumerate(values.T)}
+
+
 @register
 class Regression(Target):
     """A score: finite numbers, shape (n_slides,) or (n_slides, n_outputs)."""
@@ -39,18 +43,19 @@ class Regression(Target):
         """Read the numbers of the column "target"."""
         return numbers_of(table, columns["target"]), ""
 
-    def check(self, y, where="y"):
+    def check(self, y):
         """Any number can be learnt from."""
 
     def check_training_part(self, y, train):
         """Any number can be learnt from."""
 
-    def columns(self, y, prediction, classes):
-        """Target and prediction; numbered where there are several outputs."""
-        if y.ndim == 1:
-            return {"target": y, "prediction": prediction}
-        outputs = range(y.shape[1])
-        return {f"target {k}": y[:, k] for k in outputs} | {f"prediction {k}": prediction[:, k] for k in outputs}
+    def truth(self, y):
+        """Target; numbered where there are several outputs."""
+        return _numbered("target", y)
+
+    def predicted(self, prediction, classes):
+        """Prediction; numbered where there are several outputs."""
+        return _numbered("prediction", prediction)
 
     @property
     def required_columns(self):

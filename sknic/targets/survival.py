@@ -113,11 +113,11 @@ class Survival(Target):
             raise ValueError(f"{where}: {times[row]:g} is negative; expected a time")
         return survival_array(events, times), note
 
-    def check(self, y, where="y"):
+    def check(self, y):
         """There has to be an event."""
         if not y["event"].any():
             raise DegenerateDataError(
-                f"{where} of {len(y)} slides holds no event, so there is nothing to learn; check what marks an event"
+                f"y of {len(y)} slides holds no event, so there is nothing to learn; check what marks an event"
             )
 
     def check_training_part(self, y, train):
@@ -129,9 +129,13 @@ class Survival(Target):
         """The events."""
         return y["event"]
 
-    def columns(self, y, prediction, classes):
-        """Event (0 or 1), time and predicted risk."""
-        return {"event": y["event"].astype(int), "time": y["time"], "prediction": prediction}
+    def truth(self, y):
+        """Event (0 or 1) and time."""
+        return {"event": y["event"].astype(int), "time": y["time"]}
+
+    def predicted(self, prediction, classes):
+        """Predicted risk."""
+        return {"prediction": prediction}
 
     @property
     def required_columns(self):

@@ -1,7 +1,6 @@
 """A column of names, such as classes or patients: each is there, and all are of one type."""
 
 import numpy as np
-import pandas as pd
 
 
 def check_names(name, values):
@@ -24,6 +23,8 @@ def check_names(name, values):
     ValueError
         When one is missing (None, NaN, NaT, pandas.NA), or when text is mixed with something else.
     """
+    import pandas as pd
+
     column = np.empty(len(values), dtype=object)
     column[:] = list(values)
     missing = np.flatnonzero(pd.isna(column))
