@@ -11,7 +11,6 @@ import typer
 
 from sknic.files.whole import whole_file
 
-SLIDE_SUFFIXES = {".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".scn", ".bif", ".vms", ".vmu", ".svslide", ".dcm", ".czi"}
 _PACKAGES = ("sknic", "numpy", "scikit-learn", "skorch", "torch", "openslide-python", "scikit-survival", "pandas")
 
 
@@ -45,7 +44,7 @@ def _expand(source, column):
     if path.suffix.lower() in TABLE_SUFFIXES:
         return slide_paths(table_of(path, [column]), column, path)
     if path.is_dir():
-        return walk(path, tuple(SLIDE_SUFFIXES))
+        return walk(path)
     if not path.exists() and any(sign in source for sign in "*?["):
         import glob
 

@@ -54,7 +54,7 @@ def evaluate(
     ensemble = CrossValEnsemble(model, cv=cv, n_jobs=n_jobs, random_state=random_state, verbose=1)
     ensemble.fit(X, targets.y, groups=targets.patients)
     settings = {
-        "task": str(task),
+        "task": task,
         "target": target or f"{event}, {time}",
         "cv": cv,
         "tissue": tissue,
@@ -64,11 +64,11 @@ def evaluate(
         **model.get_params(deep=False),
     }
     record = write_run_record(out, "evaluate", settings, n_slides=len(X))
-    run = run_of(ensemble, targets, str(task), record)
+    run = run_of(ensemble, targets, task, record)
     # First what took hours; pictures and report can be made again.
     run.write(out)
     run.overlays.update(overlays_of(run, ensemble, X))
-    run.write(out)
+    run.write_overlays(out)
     report_of_run(run).write(out / "report.html")
     for name, estimate in run.metrics.items():
         typer.echo(f"{name:18s} {estimate}   (n={estimate.n})")

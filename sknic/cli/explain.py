@@ -24,7 +24,7 @@ class Method(StrEnum):
 def explain(
     slides: Annotated[list[str], typer.Argument(help="Slides, grid files, folders, glob patterns or CSV files.")],
     model: Annotated[Path, typer.Option(help="Folder that `sknic fit` wrote.")],
-    out: Annotated[Path, typer.Option(help="Folder for one overlay (.png) and one QuPath file (.geojson) a slide.")],
+    out: Annotated[Path, typer.Option(help="Folder for one overlay (.png) and one QuPath file (.geojson) per slide.")],
     path: options.PathColumn = "path",
     method: Annotated[
         Method,

@@ -7,6 +7,7 @@ import typer
 
 from sknic.cli import options
 from sknic.cli.cohort import tissue_option
+from sknic.files.names import unique_names
 
 
 def info(
@@ -23,6 +24,7 @@ def info(
 
     from sknic.slides import Slide, tissue_mask
 
+    names = unique_names(slides)
     for path in slides:
         with Slide(path, mpp=mpp) as slide:
             mask = tissue_mask(slide, tissue_option(tissue, classes, exclude))
@@ -36,10 +38,12 @@ def info(
             table.add_row("tissue", f"{mask.mask.mean():.1%} of the slide" if mask else "no mask")
             Console().print(table)
             if thumbnail is not None and mask:
-                _write_thumbnail(slide, mask, thumbnail, len(slides) > 1)
+                several = len(slides) > 1
+                target = thumbnail.with_name(f"{names[str(path)]}-{thumbnail.name}") if several else thumbnail
+                _write_thumbnail(slide, mask, target)
 
 
-def _write_thumbnail(slide, mask, path, several):
+def _write_thumbnail(slide, mask, target):
     import numpy as np
     from PIL import Image
     from skimage.segmentation import find_boundaries
@@ -47,6 +51,5 @@ def _write_thumbnail(slide, mask, path, several):
 
     image, _ = slide.thumbnail(1024)
     outline = find_boundaries(resize(mask.mask.astype(float), image.shape[:2]) > 0.5)
-    target = path.with_name(f"{Path(slide.path).stem}-{path.name}") if several else path
     Image.fromarray(np.where(outline[..., None], (0, 160, 80), image).astype(np.uint8)).save(target)
     typer.echo(f"wrote {target}")

@@ -50,6 +50,7 @@ RULES: dict[str, Rule] = {
 
 
 def check_encoder(encoder):
+    """Check every parameter of a MultitaskEncoder, and those that depend on each other."""
     check_params(encoder, RULES)
     if encoder.min_lr > encoder.lr:
         raise ValueError(f"min_lr={encoder.min_lr}: expected at most lr={encoder.lr}")
@@ -88,6 +89,7 @@ def build_module(encoder, patch_size, tasks):
 
 
 def train_tasks(encoder, module, data, rows, random):
+    """Train the module on the rows (training, validation, unlabelled) of the data, as the encoder's parameters say."""
     train_rows, valid_rows, unlabelled = rows
     blocks = data.blocks(train_rows)
     n_labels = sum(len(stratum) for strata in blocks for stratum in strata)

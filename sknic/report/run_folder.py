@@ -103,8 +103,18 @@ class RunFolder:
         if self.history is not None:
             with whole_file(folder / "history.csv") as temporary:
                 self.history.to_csv(temporary, index=False)
-        for stem, image in self.overlays.items():
-            with whole_file(folder / "overlays" / f"{stem}.png") as temporary:
+        self.write_overlays(folder)
+
+    def write_overlays(self, folder: str | Path) -> None:
+        """Write the pictures alone, where they are drawn after everything else was written.
+
+        Parameters
+        ----------
+        folder : str or Path
+            Folder of the evaluation.
+        """
+        for name, image in self.overlays.items():
+            with whole_file(Path(folder) / "overlays" / f"{name}.png") as temporary:
                 Image.fromarray(image).save(temporary, format="PNG")
 
     @property

@@ -296,3 +296,13 @@ def test_two_positives_of_twelve_keep_their_predictions(folder, tmp_path):
     assert len(pd.read_csv(tmp_path / "result" / "predictions.csv")) == 12
     assert json.loads((tmp_path / "result" / "metrics.json").read_text())["auc"]["low"] is None
     assert "n/a" in (tmp_path / "result" / "report.html").read_text()
+
+
+def test_two_slides_of_one_file_name_get_a_thumbnail_each(folder, tmp_path):
+    slide = sorted((folder / "slides").glob("*.tiff"))[0]
+    for case in ("P1", "P2"):
+        (tmp_path / case).mkdir()
+        (tmp_path / case / "HE.tiff").write_bytes(slide.read_bytes())
+    slides = [tmp_path / case / "HE.tiff" for case in ("P1", "P2")]
+    assert run("info", *slides, "--thumbnail", tmp_path / "tissue.png").exit_code == 0
+    assert sorted(path.name for path in tmp_path.glob("*.png")) == ["P1-HE-tissue.png", "P2-HE-tissue.png"]
