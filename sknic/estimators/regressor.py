@@ -151,9 +151,7 @@ class GridCNNRegressor(RegressorMixin, GridEstimator):
         return self
 
     def _read_numbers(self, grids: list, y: Any) -> np.ndarray:
-        if np.asarray(y).dtype.kind in "mM":
-            raise ValueError("y: expected numbers; found dates or durations, whose unit is not known here")
-        y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+        y = check_array(Regression().read(y), ensure_2d=False, dtype=np.float64, input_name="y")
         check_consistent_length(grids, y)
         self.y_ndim_ = y.ndim
         y = y.reshape(len(y), -1)

@@ -9,33 +9,46 @@ from sknic.targets.names import check_names
 # What tables of clinical data write where nothing is known.
 _MISSING = {"", "'--", "--", "-", ".", "?", "n/a", "na", "nan", "null", "<na>", "nat", "unknown", "missing"}
 _MISSING |= {"[not available]", "[not applicable]", "[unknown]", "[discrepancy]", "[completed]", "[not evaluated]"}
-_MISSING |= {
-    "not available",
-    "not applicable",
-    "not reported",
-    "not evaluated",
-    "not known",
-    "#n/a",
-    "#value!",
-    "#ref!",
-}
+_MISSING |= {"not available", "not applicable", "not reported", "not evaluated", "not known", "not done"}
+_ERRORS = {"", "nan", "na", "n/a", "<na>", "nat", "null", "'--", "#n/a", "#na", "#value!", "#ref!", "#null!", "#div/0!"}
+_ERRORS |= {"#name?", "#num!"}
+_MISSING |= _ERRORS
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T]\d.*)?$")
+# What float32, in which networks compute, can hold.
+LARGEST = float(np.finfo(np.float32).max)
+_MOMENTS = "{}: expected numbers; found dates or durations. Give numbers, in a unit of your choice such as days"
 _COMMA = re.compile(r"[+-]?\d{1,3}([.\s]\d{3})*,\d+$|[+-]?\d+,\d+$")
 
 
 def text_of(table, column):
-    """The cells of a column as stripped text, object array (n,); a missing cell is refused with its row.
+    """The cells of a column as stripped text, object array (n,); codes for missing values are refused with their row.
 
     Raises
     ------
     ValueError
     """
+    return _filled(table, column, _MISSING)
+
+
+def names_of(table, column):
+    """The cells of a column of names, object array (n,), and the names that elsewhere stand for a missing value.
+
+    "unknown", "-" and "+/-" are names like any other; only empty cells, NA and the errors of spreadsheets are refused.
+
+    Raises
+    ------
+    ValueError
+    """
+    values = _filled(table, column, _ERRORS)
+    return values, sorted({value for value in values if value.lower() in _MISSING})
+
+
+def _filled(table, column, missing):
     values = np.array([_text(value) for value in table[column]], object)
     for row, value in zip(table.index, values):
-        if value.lower() in _MISSING:
-            raise ValueError(
-                f"column {column!r}, row {row}: {value!r} stands for a missing value; fill it in or leave the row out"
-            )
+        if value.lower() in missing:
+            stands = f"{value!r} stands for a missing value" if value else "the cell is empty"
+            raise ValueError(f"column {column!r}, row {row}: {stands}; fill it in or leave the row out")
     return values
 
 
@@ -47,7 +60,8 @@ def numbers_of(table, column):
     ValueError
         With column, row, value and what is wrong with it.
     """
-    return np.array([_number(value, column, row) for row, value in zip(table.index, text_of(table, column))])
+    cells = zip(table.index, text_of(table, column))
+    return np.array([_number(text, f"column {column!r}, row {row}: {text!r}") for row, text in cells])
 
 
 def _text(value):
@@ -56,8 +70,7 @@ def _text(value):
     return str(value).strip()
 
 
-def _number(text, column, row):
-    where = f"column {column!r}, row {row}: {text!r}"
+def _number(text, where):
     try:
         number = float(text)
     except ValueError:
@@ -65,10 +78,78 @@ def _number(text, column, row):
             raise ValueError(f"{where} is a date; expected a number") from None
         if _COMMA.match(text):
             raise ValueError(f"{where} has a decimal comma; write numbers with a decimal point") from None
-        raise ValueError(f"{where} is not a number") from None
+        raise ValueError(f"{where} is not a number; expected numbers") from None
     if "_" in text or not np.isfinite(number):
         raise ValueError(f"{where} is not a finite number")
+    if abs(number) > LARGEST:
+        raise ValueError(f"{where} is beyond {LARGEST:g}, which float32 cannot hold; choose another unit")
     return number
+
+
+def as_numbers(y, name="y"):
+    """An array of finite numbers of what a user passed: text is read as in a table, all else is refused by value.
+
+    Parameters
+    ----------
+    y : array-like of numbers, bools (all of them) or text, shape (n,) or (n, k)
+    name : str, default="y"
+        What the values are called in messages.
+
+    Returns
+    -------
+    ndarray of float or int, shape (n,) or (n, k)
+
+    Raises
+    ------
+    ValueError
+        With the first value that is not a finite number: missing, masked, a date, complex, or beyond float32; or when
+        bools are mixed with numbers.
+    """
+    _refuse_bools_among_numbers(y, name)
+    array = as_array(y, name)
+    if array.dtype.kind in "OSU":
+        flat = [_one_number(value, f"{name}[{_place(i, array)}]") for i, value in enumerate(array.ravel())]
+        array = np.array(flat, float).reshape(array.shape)
+    if array.dtype.kind == "b":
+        array = array.astype(float)
+    wrong = np.flatnonzero(~np.isfinite(array) | (np.abs(array.astype(float)) > LARGEST))
+    if len(wrong):
+        value, where = array.ravel()[wrong[0]], f"{name}[{_place(wrong[0], array)}]"
+        if np.isfinite(value):
+            raise ValueError(f"{where}={value:g}: expected numbers that float32 can hold; choose another unit")
+        raise ValueError(f"{name}: expected finite numbers; {where} contains NaN or infinity")
+    return array
+
+
+def _place(position, array):
+    """Row of a flat position; with several columns, row and column."""
+    if array.ndim <= 1:
+        return str(position)
+    return ", ".join(map(str, np.unravel_index(position, array.shape)))
+
+
+def _one_number(value, where):
+    if isinstance(value, bytes):
+        value = value.decode(errors="replace")
+    if isinstance(value, str):
+        return _number(value.strip(), f"{where}={str(value)!r}")
+    if isinstance(value, complex | np.complexfloating):
+        raise ValueError(f"{where}={value!r}: expected a real number")
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"{where}={repr(value)[:40]} ({type(value).__name__}): expected a number") from None
+
+
+def _refuse_bools_among_numbers(y, name):
+    """Raise ValueError for True beside 2.5: numpy would make 1.0 of it."""
+    values = np.asarray(y, object if isinstance(y, list | tuple) else None).ravel()
+    if values.dtype.kind != "O":
+        return
+    is_bool = [isinstance(value, bool | np.bool_) for value in values]
+    if any(is_bool) and not all(is_bool):
+        row = is_bool.index(True)
+        raise ValueError(f"{name}[{row}]={values[row]!r} is a bool among numbers; expected numbers only")
 
 
 def as_array(y, name="y"):
@@ -78,19 +159,35 @@ def as_array(y, name="y"):
     ------
     ValueError
     """
+    _refuse_masked(y, name)
     array = np.asarray(y)
     if array.dtype.kind == "c":
         raise ValueError(f"Complex data not supported: {name} holds {array.dtype}")
     if array.dtype.kind in "mM":
-        what = "durations" if array.dtype.kind == "m" else "dates"
-        raise ValueError(f"{name} holds {what} ({array.dtype}); give numbers, in a unit of your choice such as days")
+        raise ValueError(_MOMENTS.format(name))
     if isinstance(y, list | tuple) and array.dtype.kind in "US" and array.ndim == 1:
         check_names(name, y)  # numpy has made text of everything, so look at what was given
     if array.dtype.kind == "O":
         flat = check_names(name, array.ravel())
-        if any(hasattr(value, "total_seconds") or hasattr(value, "isoformat") for value in flat[:1]):
-            raise ValueError(f"{name} holds dates or durations; give numbers, in a unit of your choice such as days")
+        if any(map(_is_moment, flat)):
+            raise ValueError(_MOMENTS.format(name))
     return array
+
+
+def _is_moment(value):
+    is_numpys = isinstance(value, np.timedelta64 | np.datetime64)
+    return is_numpys or any(hasattr(value, method) for method in ("total_seconds", "isoformat", "to_timestamp"))
+
+
+def _refuse_masked(y, name):
+    """Raise ValueError for a masked value, whose number numpy would bring to light."""
+    if isinstance(y, list | tuple):
+        masked = [value is np.ma.masked for value in y]
+    else:
+        masked = np.ma.getmaskarray(y).ravel() if isinstance(y, np.ma.MaskedArray) else ()
+        masked = [any(value) if isinstance(value, np.void) else value for value in masked]
+    if any(masked):
+        raise ValueError(f"{name}[{masked.index(True)}] is masked; expected a value for each sample")
 
 
 def few(values, limit=5):

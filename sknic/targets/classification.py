@@ -1,10 +1,13 @@
 """A class: one label per slide."""
 
+import re
+
 import numpy as np
 
 from sknic.exceptions import DegenerateDataError
-from sknic.targets.cells import as_array, text_of
+from sknic.targets.cells import as_array, names_of
 from sknic.targets.kind import Target, register
+from sknic.targets.names import refuse_alike
 
 # These metrics take labels; the others take probabilities.
 _OF_LABELS = ("accuracy", "balanced_accuracy")
@@ -38,11 +41,16 @@ class Classification(Target):
         if array.ndim == 2 and array.shape[1] == 1:
             array = column_or_1d(array, warn=True)
         check_classification_targets(array)
+        if array.dtype.kind in "OU":
+            refuse_alike("y", array.ravel(), case=True)
         return array
 
     def from_table(self, table, columns, event_value=None):
         """Read the column "target" as text, exactly as it is written: "01" and "1" are two classes."""
-        return text_of(table, columns["target"]).astype(str), ""
+        column = columns["target"]
+        labels, doubtful = names_of(table, column)
+        refuse_alike(f"column {column!r}", labels, case=True)
+        return labels.astype(str), _note(column, labels, doubtful)
 
     def check(self, y):
         """A classifier needs two classes."""
@@ -103,3 +111,21 @@ class Classification(Target):
         """Number of slides of each class."""
         counts = zip(*np.unique(y, return_counts=True))
         return "classes: " + ", ".join(f"{label} ({count})" for label, count in counts)
+
+
+def _note(column, labels, doubtful):
+    """What is to be said of names that may be something else: a missing value, or one class in two spellings."""
+    notes = [f"{name!r} ({(labels == name).sum()})" for name in doubtful]
+    said = (
+        [f"{column}: {', '.join(notes)} counts as a class; leave these rows out if it means missing"] if notes else []
+    )
+    numbers: dict[float, list[str]] = {}
+    for name in dict.fromkeys(labels):
+        if re.fullmatch(r"[+-]?\d+(\.\d+)?", name):
+            numbers.setdefault(float(name), []).append(name)
+    said += [
+        f"{column}: {', '.join(map(repr, names))} are different classes, though one number"
+        for names in numbers.values()
+        if len(names) > 1
+    ]
+    return "; ".join(said)

@@ -1,5 +1,7 @@
 """A column of names, such as classes or patients: each is there, and all are of one type."""
 
+import unicodedata
+
 import numpy as np
 
 
@@ -21,7 +23,8 @@ def check_names(name, values):
     Raises
     ------
     ValueError
-        When one is missing (None, NaN, NaT, pandas.NA), or when text is mixed with something else.
+        When one is missing (None, NaN, NaT, pandas.NA), when text is mixed with something else, or when two names
+        differ only in what is not seen.
     """
     import pandas as pd
 
@@ -37,4 +40,33 @@ def check_names(name, values):
     if len({isinstance(value, str) for value in column}) > 1:
         types = ", ".join(sorted({type(value).__name__ for value in column}))
         raise ValueError(f"{name}: expected all text or all numbers; found {types}")
+    refuse_alike(name, column)
     return column
+
+
+def refuse_alike(name, values, *, case=False):
+    """Raise ValueError when two names look alike: by their spaces, the way their accents are composed, or their case.
+
+    Parameters
+    ----------
+    name : str
+        What the column is called in messages.
+    values : array-like (n,)
+        Names; what is not text is left alone.
+    case : bool, default=False
+        Whether names that differ only in case are refused, too.
+    """
+    spellings: dict[str, str] = {}
+    for value in dict.fromkeys(str(value) for value in values if isinstance(value, str)):
+        plain = " ".join(unicodedata.normalize("NFKC", value).split())
+        first = spellings.setdefault(plain.casefold() if case else plain, value)
+        if first != value:
+            raise ValueError(f"{name}: {first!a} and {value!a} {_difference(first, value)}; write them alike")
+
+
+def _difference(first, second):
+    if first.casefold() == second.casefold():
+        return "differ only in case"
+    if "".join(first.split()) == "".join(second.split()):
+        return "differ only in spaces"
+    return "look alike, but are composed of different characters"

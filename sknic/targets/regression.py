@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sknic.targets.cells import as_array, numbers_of
+from sknic.targets.cells import as_numbers, numbers_of
 from sknic.targets.kind import Target, register
 
 
@@ -28,16 +28,7 @@ class Regression(Target):
 
     def read(self, y):
         """Check that y holds finite numbers."""
-        array = as_array(y)
-        if array.dtype.kind not in "biuf":
-            try:
-                array = array.astype(float)
-            except (TypeError, ValueError):
-                raise ValueError(f"y holds {array.dtype} values such as {array.flat[0]!r}; expected numbers") from None
-        if not np.isfinite(array).all():
-            row = np.flatnonzero(~np.isfinite(array.reshape(len(array), -1)).all(axis=1))[0]
-            raise ValueError(f"y[{row}] contains NaN or infinity; expected finite numbers")
-        return array
+        return as_numbers(y)
 
     def from_table(self, table, columns, event_value=None):
         """Read the numbers of the column "target"."""

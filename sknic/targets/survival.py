@@ -7,16 +7,11 @@ from typing import Any
 import numpy as np
 
 from sknic.exceptions import DegenerateDataError
-from sknic.targets.cells import as_array, few, numbers_of, text_of
+from sknic.targets.cells import as_array, as_numbers, few, numbers_of, text_of
+from sknic.targets.events import event_and_time, read_events
 from sknic.targets.kind import Target, register
 
 SURVIVAL_DTYPE = np.dtype([("event", bool), ("time", np.float64)])
-_EVENT = "1, 1.0, true, t, yes, y, dead, deceased, died, death, event, occurred, relapse, relapsed, recurrence"
-_EVENT += ", recurred, progression, progressed, recurred/progressed, metastasis, failure"
-_NO_EVENT = "0, 0.0, false, f, no, n, alive, living, censored, no event, event free, event-free, disease free"
-_NO_EVENT += ", disease-free, diseasefree, progression free, progression-free, relapse free, relapse-free"
-_NO_EVENT += ", recurrence free, recurrence-free, no recurrence, no relapse, no progression"
-_WORDS = dict.fromkeys(_EVENT.split(", "), True) | dict.fromkeys(_NO_EVENT.split(", "), False)
 
 
 def survival_array(event: Any, time: Any) -> np.ndarray:
@@ -38,19 +33,17 @@ def survival_array(event: Any, time: Any) -> np.ndarray:
     ValueError
         When an event is neither true nor false, or a time is not a number, negative or not finite.
     """
-    event, time = as_array(event, "event"), as_array(time, "time")
+    event, time = as_array(event, "event"), as_array(time, "time")  # refuses what is missing, masked or a duration
     if event.ndim != 1 or event.shape != time.shape:
         raise ValueError(f"y: expected one event and one time per sample; found shapes {event.shape} and {time.shape}")
     if event.dtype.kind not in "biufO" or not np.isin(event, [0, 1]).all():
         raise ValueError(f"event: expected True or False (1 or 0), found {few(np.unique(event.astype(str)).tolist())}")
-    if time.dtype.kind not in "iufO":
-        raise ValueError(f"time holds {time.dtype} values such as {time[0]!r}; expected numbers")
-    try:
-        time = time.astype(float)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"time: expected numbers; {error}") from None
-    if not np.isfinite(time).all() or (time < 0).any():
-        raise ValueError("time: expected finite numbers that are not negative")
+    if time.dtype.kind == "b" or (time.dtype.kind == "O" and isinstance(time[0], bool | np.bool_)):
+        raise ValueError(f"time holds bools such as {time[0]!r}; expected numbers")
+    time = as_numbers(time, "time").astype(float)
+    if (time < 0).any():
+        row = int(np.flatnonzero(time < 0)[0])
+        raise ValueError(f"time: expected finite numbers that are not negative; time[{row}] is {time[row]:g}")
     target = np.empty(len(event), dtype=SURVIVAL_DTYPE)
     target["event"], target["time"] = event.astype(bool), time
     return target
@@ -62,6 +55,7 @@ def read_survival(y: Any) -> np.ndarray:
     Parameters
     ----------
     y : structured array or DataFrame, shape (n_slides,)
+        The field of bools is the event, wherever it stands; without one, the names tell ("status", "dead", "days").
 
     Returns
     -------
@@ -71,7 +65,8 @@ def read_survival(y: Any) -> np.ndarray:
     Raises
     ------
     ValueError
-        When y is neither, an event is neither true nor false, or a time is not a number, negative or not finite.
+        When y is neither, its fields do not tell which is the event, an event is neither true nor false, or a time is
+        not a number, negative or not finite.
     """
     return survival_array(*_event_and_time(y))
 
@@ -105,7 +100,7 @@ class Survival(Target):
 
     def from_table(self, table, columns, event_value=None):
         """Read the columns "event" and "time"; known words for events are understood, all else is refused."""
-        events, note = _events(text_of(table, columns["event"]), columns["event"], event_value, table.index)
+        events, note = read_events(text_of(table, columns["event"]), columns["event"], event_value, table.index)
         times = numbers_of(table, columns["time"])
         if (times < 0).any():
             row = np.flatnonzero(times < 0)[0]
@@ -163,45 +158,13 @@ class Survival(Target):
 
 
 def _event_and_time(y):
-    names = getattr(getattr(y, "dtype", None), "names", None)
-    if names is not None and len(names) == 2:
-        event, time = y[names[0]], y[names[1]]
-        if time.dtype.kind == "b" and event.dtype.kind != "b":
-            raise ValueError(f"y has the fields {names}: expected the event first, then the time")
-        return event, time
-    if hasattr(y, "columns") and {"event", "time"} <= set(y.columns):
+    columns = list(getattr(y, "columns", ()))
+    if {"event", "time"} <= set(columns):
         return y["event"], y["time"]
+    names = getattr(getattr(y, "dtype", None), "names", None) or columns
+    if len(names) == 2 and names[0] != names[1]:
+        return event_and_time(y, names)
     raise ValueError(
         f"y of type {type(y).__name__}: expected a structured array of event and time, such as "
         "sksurv.util.Surv.from_arrays(event, time), or a DataFrame with the columns 'event' and 'time'"
     )
-
-
-def _events(cells, column, event_value, rows):
-    """Which cells stand for an event, and a sentence that says how they were understood."""
-    values, index, counts = np.unique(cells.astype(str), return_inverse=True, return_counts=True)
-    if event_value is None:
-        understood = [_meaning(value) for value in values]
-        unknown = [str(value) for value, meaning in zip(values, understood) if meaning is None]
-        if unknown:
-            row = int(np.flatnonzero(cells == unknown[0])[0])
-            raise ValueError(
-                f"column {column!r}, row {rows[row]}: {unknown[0]!r} is not a known word for an event or for none; "
-                f"the column holds {few(values.tolist(), 8)}. Name the event: --event-value, event_value="
-            )
-    else:
-        if event_value not in values:
-            raise ValueError(
-                f"event_value={event_value!r} is not in column {column!r}, which holds {few(values.tolist(), 8)}"
-            )
-        understood = [str(value) == event_value for value in values]
-    words = ("no event", "event")
-    said = ", ".join(f"{value} = {words[is_event]} ({n})" for value, is_event, n in zip(values, understood, counts))
-    return np.array(understood, bool)[index], f"{column}: {said}"
-
-
-def _meaning(value):
-    """True for an event, False for none, None where the value is not known; "1:DECEASED" means what its word does."""
-    words = [word.strip() for word in value.lower().split(":")]
-    meanings = {_WORDS.get(word) for word in words}
-    return meanings.pop() if len(meanings) == 1 else None

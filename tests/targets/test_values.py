@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sknic.targets import Classification, Regression, Survival
+from sknic.targets import Classification, Regression, Survival, survival_array
 
 TIMES = ["10", "20.5", "3", "7"]
 
@@ -92,10 +92,197 @@ def test_classes_are_text_as_it_is_written():
         (Classification(), ["a", np.nan], r"y\[1\]=nan"),
         (Survival(), (np.array([True]), np.array([1.0])), "structured array"),
         (Survival(), pd.DataFrame({"event": ["Dead"], "time": [1.0]}), "True or False"),
-        (Survival(), pd.DataFrame({"event": [1], "time": np.array([1], "timedelta64[D]")}), "time holds durations"),
-        (Survival(), np.array([(3.0, True)], [("t", float), ("e", bool)]), "the event first"),
+        (
+            Survival(),
+            pd.DataFrame({"event": [1], "time": np.array([1], "timedelta64[D]")}),
+            "time: expected numbers; found dates or durations",
+        ),
+        (Survival(), np.array([(3.0, True)], [("t", bool), ("e", bool)]), "'t' and 'e', which do not tell"),
     ],
 )
 def test_a_y_of_other_values_is_refused(kind, y, message):
     with pytest.raises(ValueError, match=message):
         kind.read(y)
+
+
+@pytest.mark.parametrize(
+    ("names", "types"),
+    [
+        (("event", "time"), (bool, float)),
+        (("time", "event"), (float, bool)),
+        (("time", "event"), (int, int)),
+        (("days", "dead"), (float, int)),
+        (("OS.time", "OS"), (float, float)),
+        (("cens", "time"), (bool, float)),  # as scikit-survival's own data sets
+        (("Status", "Survival_in_days"), (bool, float)),
+        (("t", "e"), (float, bool)),
+    ],
+)
+def test_the_event_is_told_by_type_and_name_wherever_it_stands(names, types):
+    # Times of 0 and 1 look like events, and the reverse of events.
+    is_time = [name in ("time", "days", "OS.time", "Survival_in_days", "t") for name in names]
+    rows = [tuple(1 - event if time else event for time in is_time) for event in (0, 1, 1)]
+    y = Survival().read(np.array(rows, list(zip(names, types))))
+    assert y["event"].tolist() == [False, True, True]
+    assert y["time"].tolist() == [1, 0, 0]
+    frame = pd.DataFrame({name: [row[i] for row in rows] for i, name in enumerate(names)}).astype(
+        dict(zip(names, types))
+    )
+    assert (Survival().read(frame) == y).all()
+
+
+@pytest.mark.parametrize(
+    ("names", "types", "message"),
+    [
+        (("a", "b"), (int, int), "'a' and 'b', which do not tell"),
+        (("time", "event"), (bool, float), "'time' and 'event', which do not tell"),
+        (("event", "status"), (int, int), "'event' and 'status', which do not tell"),
+        (("alive", "time"), (bool, float), "True in 'alive' would not be an event"),
+        (("censored", "days"), (int, float), "True in 'censored' would not be an event"),
+        (("cens", "days"), (int, float), "True in 'cens' would not be an event"),
+    ],
+)
+def test_fields_that_do_not_tell_the_event_are_refused(names, types, message):
+    with pytest.raises(ValueError, match=message):
+        Survival().read(np.array([(1, 0), (0, 1)], list(zip(names, types))))
+
+
+@pytest.mark.parametrize(
+    ("times", "value"),
+    [(["1", " 2.5 "], 2.5), (np.array([1, 2], object), 2), (np.array([1, 2], np.float16), 2), ([b"1", b"2"], 2)],
+)
+def test_times_are_read_by_value(times, value):
+    assert survival_array([True, False], times)["time"].tolist() == [1, value]
+
+
+@pytest.mark.parametrize(
+    ("times", "message"),
+    [
+        (np.array([True, 1.5], object), "bool"),
+        ([True, False], "bools"),
+        (np.array([1, 2], "timedelta64"), "durations"),
+        (np.array([np.timedelta64(1, "D"), 2], object), "durations"),
+        ([pd.Timedelta(1, "D"), pd.Timedelta(2, "D")], "durations"),
+        ([1, pd.Timedelta(2, "D")], "durations"),
+        (["1", "1,5"], r"time\[1\]='1,5' has a decimal comma"),
+        (["1", "2020-01-31"], "is a date"),
+        (np.ma.array([1.0, 2.0], mask=[False, True]), r"time\[1\] is masked"),
+        ([1, 1e39], "float32 can hold"),
+        (np.array([1, 2j], object), "real number"),
+        ([1, -1], r"not negative; time\[1\] is -1"),
+    ],
+)
+def test_times_that_are_not_numbers_are_refused(times, message):
+    with pytest.raises(ValueError, match=message):
+        survival_array([True, False], times)
+
+
+def test_masked_events_are_refused():
+    with pytest.raises(ValueError, match=r"event\[0\] is masked"):
+        survival_array(np.ma.array([1, 0], mask=[True, False]), [1, 2])
+
+
+@pytest.mark.parametrize(
+    ("y", "read"),
+    [
+        (["1", "2.5"], [1, 2.5]),
+        ([True, False], [1, 0]),
+        (np.ma.array([1, 2], mask=[False, False]), [1, 2]),
+        (pd.Series([1, 2], dtype="Int64"), [1, 2]),
+        (np.array([1, 2], np.uint64), [1, 2]),
+    ],
+)
+def test_numbers_are_read_by_value(y, read):
+    assert Regression().read(y).tolist() == read
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        ([True, 2.5], r"y\[0\]=True is a bool among numbers"),
+        (np.array([0.5, True], object), r"y\[1\]=True is a bool among numbers"),
+        ([[1, True], [2, 3]], "is a bool among numbers"),
+        (np.array(["1", "x"], object), r"y\[1\]='x' is not a number"),
+        (["1", "1_000"], "not a finite number"),
+        ([1, 1e39], r"y\[1\]=1e\+39: expected numbers that float32 can hold"),
+        (["1", "1e39"], "float32 cannot hold"),
+        ([1, 10**400], r"y\[1\]=1000.*\(int\): expected a number"),
+        (np.array([1, 2j], object), "real number"),
+        (np.ma.array([1, 2], mask=[False, True]), r"y\[1\] is masked"),
+        ([np.ma.masked, 1], r"y\[0\] is masked"),
+        (pd.Series([1, None], dtype="Int64"), r"y\[1\]"),
+        ([[1, 2], [3, np.nan]], r"y\[1, 1\] contains NaN"),
+    ],
+)
+def test_what_is_not_a_number_is_refused(y, message):
+    with pytest.raises(ValueError, match=message):
+        Regression().read(y)
+
+
+@pytest.mark.parametrize(
+    "column", ["censored", "Alive", "survived", "censoring", "event_free", "isAlive", "vital_status"]
+)
+@pytest.mark.parametrize("cells", [["1", "0"], ["yes", "no"], ["TRUE", "FALSE"]])
+def test_a_column_whose_name_says_the_opposite_of_an_event_needs_the_value(column, cells):
+    table = _table(**{column: cells, "days": ["1", "2"]})
+    with pytest.raises(ValueError, match=f"column '{column}': by its name.*not an event.*--event-value"):
+        Survival().from_table(table, {"event": column, "time": "days"})
+    y, note = Survival().from_table(table, {"event": column, "time": "days"}, cells[1])
+    assert y["event"].tolist() == [False, True] and f"{cells[1]} = event (1)" in note
+
+
+def test_words_are_clear_whatever_the_name_of_the_column():
+    table = _table(vital_status=["Dead", "Alive"], days=["1", "2"])
+    y, _ = Survival().from_table(table, {"event": "vital_status", "time": "days"})
+    assert y["event"].tolist() == [True, False]
+
+
+@pytest.mark.parametrize("column", ["days", "event_time", "Follow-up"])
+def test_a_column_of_times_is_not_taken_for_events(column):
+    with pytest.raises(ValueError, match="named like a time"):
+        Survival().from_table(_table(**{column: ["1", "0"], "t": ["1", "2"]}), {"event": column, "time": "t"})
+
+
+@pytest.mark.parametrize("value", ["dead", " DEAD ", "Dead"])
+def test_the_value_of_an_event_is_compared_without_case(value):
+    y, note = _survival(["Dead", "dead", "lost", "Alive"], value)
+    assert y["event"].tolist() == [True, True, False, False]
+    assert note == "status: Alive = no event (1), Dead = event (1), dead = event (1), lost = no event (1)"
+    assert _survival(["1.0", "2.0", "2.0", "1.0"], "2")[0]["event"].tolist() == [False, True, True, False]
+
+
+def test_signs_and_unknown_are_names_of_classes():
+    y, note = Classification().from_table(_table(er=["+", "-", "+/-", "unknown"]), {"target": "er"})
+    assert y.tolist() == ["+", "-", "+/-", "unknown"]
+    assert note.startswith("er: '-' (1), 'unknown' (1) counts as a class")
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"), [("", "the cell is empty"), ("NA", "'NA' stands for"), ("#N/A", "stands")]
+)
+def test_a_missing_class_is_named_with_its_row(cell, message):
+    with pytest.raises(ValueError, match=f"column 'grade', row 3: .*{message}"):
+        Classification().from_table(_table(grade=["a", cell, "b"]), {"target": "grade"})
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (["Yes", "no", "yes"], "'Yes' and 'yes' differ only in case"),
+        (["Grad\u00a02", "Grad 2"], "differ only in spaces"),
+        (["b\u00f6s", "bo\u0308s"], "composed of different characters"),
+    ],
+)
+def test_classes_that_look_alike_are_refused_with_both_spellings(labels, message):
+    with pytest.raises(ValueError, match=message):
+        Classification().from_table(_table(grade=labels), {"target": "grade"})
+    for y in (labels, np.array(labels), np.array(labels, object), pd.Series(labels)):
+        with pytest.raises(ValueError, match=f"y: .*{message}"):
+            Classification().read(y)
+    with pytest.raises(ValueError, match="differ only in spaces"):
+        Classification().read(["a", "a ", "b"])
+
+
+def test_classes_that_are_one_number_stay_apart_and_that_is_said():
+    y, note = Classification().from_table(_table(grade=["01", "1"]), {"target": "grade"})
+    assert y.tolist() == ["01", "1"] and "'01', '1' are different classes, though one number" in note
