@@ -33,6 +33,10 @@ class GridFileError(SknicError):
     """A file is not a grid, is damaged or incomplete."""
 
 
+class SlideMismatchError(SknicError, ValueError):
+    """A grid was made from another slide than the one it is laid over."""
+
+
 class WorkerDiedError(SknicError):
     """Workers died, one after the other, while they compressed the same slide."""
 

@@ -86,7 +86,7 @@ def _embedder(encoder, device, recipe):
     embed = _checked(encoder, device, recipe.precision) if recipe.precision != "float32" else _full(encoder, device)
 
     def embed_orientations(patches):
-        versions = (np.ascontiguousarray(_orient_patches(patches, k)) for k in range(recipe.orientations))
+        versions = (np.ascontiguousarray(orient(patches, k, axes=(1, 2))) for k in range(recipe.orientations))
         embeddings = np.stack([np.asarray(embed(version)) for version in versions])
         if not np.isfinite(embeddings).all():
             raise SknicError("the encoder gave embeddings that are not finite")
@@ -119,11 +119,6 @@ def _check_precision(embeddings, exact, precision):
     if not error <= LARGEST_ERROR:
         raise SknicError(f"precision={precision!r} changes the embeddings by {error:.2%}; take 'float32'")
     return error
-
-
-def _orient_patches(patches, k):
-    """Orientation k of patches (n, height, width, 3)."""
-    return orient(patches.transpose(0, 3, 1, 2), k).transpose(0, 2, 3, 1) if k else patches
 
 
 def _read_and_encode(bands, read, embed, n_threads):
@@ -210,6 +205,8 @@ def _grid(path, slide, lattice, parts, recipe, encoder):
         stride=recipe.stride,
         slide=os.path.abspath(path),  # a relative path means nothing from another folder
         slide_mpp=slide.mpp,
+        slide_size=slide.level_dimensions[0],
+        slide_digest=slide.digest,
         origin=slide.origin,
         fingerprint=encoder.fingerprint(),
         tissue_fraction=len(cells) / n_lattice if n_lattice else 0.0,

@@ -299,7 +299,7 @@ class GridEstimator(BaseEstimator):
         return int(self.crop_size)
 
     def _canvas(self, grids, device):
-        dtype = np.result_type(*{grid.embeddings.dtype for grid in grids})
+        dtype = np.result_type(*{grid.dtype for grid in grids})
         return Canvas(self.canvas_, self.n_features_in_, dtype, device)
 
     def _module(self, n_outputs):

@@ -7,7 +7,7 @@ import torch
 from scipy import ndimage
 from torch.utils.data import Dataset, Sampler
 
-from sknic.grids.grid import orient_cells
+from sknic.grids import orient_cells
 
 MAX_CANVAS = 400
 
@@ -23,6 +23,10 @@ class ArrayGrid:
     @property
     def code_size(self):
         return self.embeddings.shape[1]
+
+    @property
+    def dtype(self):
+        return self.embeddings.dtype
 
     @property
     def orientations(self):

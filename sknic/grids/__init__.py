@@ -1,6 +1,9 @@
 """The compressed slide: a sparse image of embeddings, its file, and the cache that keeps it."""
 
 from sknic.grids.cache import GridCache
-from sknic.grids.grid import Grid, orient
+from sknic.grids.grid import Grid
+from sknic.grids.header import GridHeader
+from sknic.grids.orientation import orient, orient_back, orient_cells
+from sknic.grids.placement import Placement
 
-__all__ = ["Grid", "GridCache", "orient"]
+__all__ = ["Grid", "GridCache", "GridHeader", "Placement", "orient", "orient_back", "orient_cells"]

@@ -16,6 +16,7 @@ from filelock import FileLock
 from sknic.exceptions import CacheError, GridFileError
 from sknic.grids import hdf5
 from sknic.grids.grid import Grid
+from sknic.grids.header import GridHeader
 
 _SAMPLES, _SAMPLE_BYTES = 16, 16384
 
@@ -72,7 +73,7 @@ class CacheEntry:
     path: Path
     n_bytes: int
     status: str
-    header: hdf5.GridHeader | None
+    header: GridHeader | None
     error: str | None
 
 
@@ -112,9 +113,9 @@ class GridCache:
         path = self.path(slide_path, key)
         try:
             _, stored_key, _ = hdf5.read_header(path)
+            return Grid.read(path) if stored_key == key else None
         except GridFileError:
             return None
-        return Grid.read(path) if stored_key == key else None
 
     def put(self, slide_path: str | Path, key: str, grid: Grid) -> Any:
         """Keep a grid; returns the grid that lives in the file.
@@ -126,7 +127,7 @@ class GridCache:
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            return grid.write(self.path(slide_path, key), key)
+            return grid.write(self.path(slide_path, key), key=key)
         except OSError as error:
             raise CacheError(f"cannot write to cache_dir {self.folder}: {error}") from error
 

@@ -2,35 +2,56 @@
 
 import numpy as np
 
+from sknic.grids.placement import Placement
 
-def geojson(header, cells, columns):
+
+def geojson(grid, values=None):
     """Cells as QuPath's tiles with measurements: a FeatureCollection.
 
     Parameters
     ----------
-    header : GridHeader
-    cells : int32 array (n, 2)
-    columns : dict of str to array (n,)
-        Measurements.
+    grid : Grid
+        The grid.
+    values : dict of str to array, default=None
+        Measurements, as in `Grid.to_geojson`.
     """
+    if values is None:
+        values = {f"embedding {i}": column for i, column in enumerate(grid.embeddings.T)}
+    columns = {name: _per_cell(grid, name, value) for name, value in values.items()}
+    place = Placement.of(grid.header)
     # QuPath counts from the corner of the slide's bounds, as it does in the masks that are read.
-    corners = header.coords(cells) - np.asarray(header.origin, np.int64)
+    corners = place.corners(grid.cells) - np.asarray(place.bounds, np.int64)
     features = [
-        _tile(corner, header.patch_size_level0, {name: float(column[i]) for name, column in columns.items()})
+        _tile(corner, round(place.patch), {name: float(column[i]) for name, column in columns.items()})
         for i, corner in enumerate(corners.tolist())
     ]
     return {"type": "FeatureCollection", "features": features}
 
 
+def _per_cell(grid, name, value):
+    value = np.asarray(value)
+    if value.shape == tuple(grid.shape):
+        return value[tuple(grid.cells.T)]
+    if value.shape != (grid.n_cells,):
+        raise ValueError(f"values[{name!r}] has shape {value.shape}; expected {(grid.n_cells,)} or {grid.shape}")
+    return value
+
+
 def anndata(header, cells, embeddings):
-    """Cells as the observations of an AnnData, with the centers of their patches in level-0 px of the file."""
+    """Cells as the observations of an AnnData, with the centers of their patches."""
     import pandas as pd
     from anndata import AnnData
 
+    if header.stride_level0 is None:
+        centers, unit = np.asarray(cells)[:, ::-1] + 0.5, "cells"
+    else:
+        place = Placement.of(header)
+        centers, unit = place.corners(cells) + round(place.patch) / 2, "level-0 px"
     return AnnData(
         X=embeddings.astype(np.float32),
         obs=pd.DataFrame(cells, columns=["row", "column"], index=[f"{row}-{column}" for row, column in cells]),
-        obsm={"spatial": header.coords(cells) + header.patch_size_level0 / 2},
+        obsm={"spatial": centers},
+        uns={"spatial_unit": unit},
     )
 
 

@@ -5,7 +5,8 @@ import warnings
 import numpy as np
 
 from sknic.exceptions import GridFileError, SknicWarning
-from sknic.grids.hdf5 import GridHeader, finite_embeddings
+from sknic.grids.embeddings import finite_embeddings
+from sknic.grids.header import GridHeader
 
 
 def read_foreign(path, file, mpp=None):
@@ -45,15 +46,21 @@ def read_foreign(path, file, mpp=None):
             SknicWarning,
             stacklevel=3,
         )
+    mpp = mpp or _mpp(attributes)
     header = GridHeader(
         shape=(1, 1) if known_size is None else _shape(attributes, cells, stride_level0),
-        mpp=mpp or _mpp(attributes),
+        mpp=mpp,
         patch_size=known_size and (patch_size or round(known_size)),
         stride=known_size and round(stride_level0 * (patch_size or known_size) / known_size),
         slide=str(attributes["name"]) if "name" in attributes else None,
-        slide_mpp=_slide_mpp(attributes, mpp or _mpp(attributes), patch_size, patch_size_level0),
+        slide_mpp=_slide_mpp(attributes, mpp, patch_size, patch_size_level0),
         origin=origin,
         fingerprint=str(file["features"].attrs.get("encoder", "")) or None,
+        # What the file says in level-0 px is the truth of a place; its um/px is what the scanner's power suggests.
+        patch_size_level0=known_size,
+        stride_level0=known_size and stride_level0,
+        bounds=(0, 0),
+        slide_size=_slide_size(attributes),
     )
     try:
         return header, finite_embeddings(path, features[kept]), cells
@@ -138,10 +145,16 @@ def _common_phase(values, stride):
 
 def _shape(attributes, cells, stride):
     extent = cells.max(0) + 1 if len(cells) else np.zeros(2, int)
-    if "level0_height" in attributes and "level0_width" in attributes:
-        slide = np.array([attributes["level0_height"], attributes["level0_width"]], float) // stride
-        extent = np.maximum(extent, slide.astype(int))
+    size = _slide_size(attributes)
+    if size:
+        extent = np.maximum(extent, np.array(size[::-1]) // stride).astype(int)
     return int(extent[0]), int(extent[1])
+
+
+def _slide_size(attributes):
+    if "level0_height" not in attributes or "level0_width" not in attributes:
+        return None
+    return int(attributes["level0_width"]), int(attributes["level0_height"])
 
 
 def _mpp(attributes):

@@ -13,35 +13,13 @@ from sknic.exceptions import GridFileError
 from sknic.files.whole import whole_file
 from sknic.grids import export, hdf5
 from sknic.grids.foreign import read_foreign
+from sknic.grids.header import GridHeader
+from sknic.grids.orientation import orient, orient_cells
+from sknic.grids.storage import InFile, InMemory
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import ArrayLike, DTypeLike
-
-
-def orient(array: np.ndarray, k: int) -> np.ndarray:
-    """Turn and mirror the last two axes of an array.
-
-    Parameters
-    ----------
-    array : array (..., rows, columns)
-    k : int, 0 to 7
-        `k % 4` counter-clockwise quarter turns, after a left-right mirror when `k >= 4`.
-    """
-    mirrored = array[..., ::-1] if k >= 4 else array
-    return np.rot90(mirrored, k % 4, axes=(-2, -1))
-
-
-def orient_cells(cells, shape, k):
-    """Where `orient` takes each cell: cells int32 (n, 2) and shape of the oriented grid."""
-    rows, columns = shape
-    r, c = np.asarray(cells, np.int32).T
-    if k >= 4:
-        c = columns - 1 - c
-    for _ in range(k % 4):
-        r, c = columns - 1 - c, r
-        rows, columns = columns, rows
-    return np.stack([r, c], axis=1).astype(np.int32), (rows, columns)
 
 
 class Grid:
@@ -51,93 +29,135 @@ class Grid:
     ----------
     embeddings : array (n_cells, C)
         One row per tissue cell; stored as float16, or as float32 where float16 overflows.
-    cells : int32 array (n_cells, 2)
+    cells : int array (n_cells, 2)
         Row and column of each embedding.
     shape : (rows, columns)
         Size of the grid in cells.
-    mpp : float, optional
+    mpp : float, default=None
         um per px of the patches.
-    patch_size, stride : int, optional
+    patch_size, stride : int, default=None
         Width of a patch and distance between patches, px at `mpp`; `stride` is `patch_size` by default.
-    slide : str, optional
+    slide : str, default=None
         Path of the slide.
-    slide_mpp : float, optional
+    slide_mpp : float, default=None
         um per px of the slide's level 0.
-    origin : (x, y)
-        Level-0 pixel at which cell (0, 0) starts.
-    fingerprint : str, optional
+    origin : (x, y), default=(0, 0)
+        Level-0 px, from the corner of the file, at which cell (0, 0) starts.
+    fingerprint : str, default=None
         Fingerprint of the encoder that made it.
-    tissue_fraction : float, optional
+    tissue_fraction : float, default=None
         Share of the lattice's cells that hold tissue.
-    oriented_embeddings : float16 array (7, n_cells, C), optional
+    slide_size : (width, height), default=None
+        Size of the slide's level 0 in px; a slide of another size is then refused.
+    slide_digest : str, default=None
+        `Slide.digest`; a slide of another content is then refused.
+    oriented_embeddings : array (7, n_cells, C), default=None
         The embeddings of the same patches after orientations 1 to 7 of their pixels (see `orient`).
+
+    Attributes
+    ----------
+    header : GridHeader
+        All of the above but the numbers.
 
     Notes
     -----
-    A grid read from a file keeps the path, pickles as the path and maps the numbers when they are touched.
+    A grid read from a file keeps the path, pickles as the path, holds no open file, and reads the numbers when they are
+    asked for: keep `grid.embeddings` in a variable instead of asking for it in a loop.
     """
 
     def __init__(
         self,
-        embeddings: np.ndarray,
-        cells: np.ndarray,
+        embeddings: ArrayLike,
+        cells: ArrayLike,
         shape: tuple[int, int],
+        *,
         mpp: float | None = None,
         patch_size: int | None = None,
         stride: int | None = None,
-        slide: str | None = None,
+        slide: str | Path | None = None,
         slide_mpp: float | None = None,
         origin: tuple[int, int] = (0, 0),
         fingerprint: str | None = None,
         tissue_fraction: float | None = None,
+        slide_size: tuple[int, int] | None = None,
+        slide_digest: str | None = None,
         oriented_embeddings: np.ndarray | None = None,
     ) -> None:
-        self._embeddings = hdf5.finite_embeddings("embeddings", embeddings)
-        self._cells = np.asarray(cells, dtype=np.int32).reshape(-1, 2)
-        self._oriented = oriented_embeddings
-        self._path = self._layout = None
-        self._header = hdf5.GridHeader(
-            shape=(int(shape[0]), int(shape[1])),
-            mpp=None if mpp is None else float(mpp),
-            patch_size=None if patch_size is None else int(patch_size),
-            stride=patch_size if stride is None else int(stride),
+        header = GridHeader(
+            shape=shape,
+            mpp=mpp,
+            patch_size=patch_size,
+            stride=stride,
             slide=None if slide is None else str(slide),
-            slide_mpp=None if slide_mpp is None else float(slide_mpp),
-            origin=(int(origin[0]), int(origin[1])),
+            slide_mpp=slide_mpp,
+            origin=origin,
             fingerprint=fingerprint,
-            tissue_fraction=None if tissue_fraction is None else float(tissue_fraction),
+            tissue_fraction=tissue_fraction,
+            slide_size=slide_size,
+            slide_digest=slide_digest,
         )
-        self._check()
+        self._storage: InMemory | InFile = InMemory(header, embeddings, cells, oriented_embeddings)
 
-    def _check(self):
-        if self._embeddings.ndim != 2 or len(self._embeddings) != len(self._cells):
-            raise ValueError(
-                f"embeddings {self._embeddings.shape} and cells {self._cells.shape}: expected (n, C) and (n, 2)"
-            )
-        inside = (self._cells >= 0) & (self._cells < np.array(self.shape, np.int64))
-        if not inside.all():
-            raise ValueError(f"cells must lie inside shape {self.shape}")
+    @classmethod
+    def _of(cls, storage):
+        grid = cls.__new__(cls)
+        grid._storage = storage
+        return grid
 
     @classmethod
     def from_dense(
-        cls, array: ArrayLike, mpp: float | None = None, patch_size: int | None = None, slide: str | None = None
+        cls,
+        array: ArrayLike,
+        *,
+        mpp: float | None = None,
+        patch_size: int | None = None,
+        slide: str | Path | None = None,
     ) -> Self:
-        """Grid of an array (C, rows, columns); cells whose embedding is zero throughout are background."""
+        """Make a grid of a dense array; cells whose embedding is zero throughout are background.
+
+        Parameters
+        ----------
+        array : array (C, rows, columns)
+            The embeddings.
+        mpp : float, default=None
+            um per px of the patches.
+        patch_size : int, default=None
+            Width of a patch, px at `mpp`.
+        slide : str or Path, default=None
+            Path of the slide.
+
+        Returns
+        -------
+        Grid
+            The grid, in memory.
+
+        Raises
+        ------
+        ValueError
+            If the array has not three dimensions.
+        """
         array = np.asarray(array)
         if array.ndim != 3:
             raise ValueError(f"array has shape {array.shape}; expected (C, rows, columns)")
         cells = np.argwhere((array != 0).any(axis=0))
-        return cls(array[:, cells[:, 0], cells[:, 1]].T, cells, array.shape[1:], mpp, patch_size, slide=slide)
+        embeddings, shape = array[:, cells[:, 0], cells[:, 1]].T, (array.shape[1], array.shape[2])
+        return cls(embeddings, cells, shape, mpp=mpp, patch_size=patch_size, slide=slide)
 
     @classmethod
-    def read(cls, path: str | Path, mpp: float | None = None) -> Self:
-        """Grid of a file that sknic, TRIDENT or CLAM wrote.
+    def read(cls, path: str | Path, *, mpp: float | None = None) -> Self:
+        """Open a file that sknic, TRIDENT or CLAM wrote.
 
         Parameters
         ----------
         path : str or Path
-        mpp : float, optional
+            The file.
+        mpp : float, default=None
             um per px of the patches, for foreign files that do not say it.
+
+        Returns
+        -------
+        Grid
+            The grid; it stays in its file where sknic wrote that.
 
         Raises
         ------
@@ -145,94 +165,107 @@ class Grid:
             If the file is missing, damaged or holds no features.
         """
         path = os.path.abspath(path)
-        if not hdf5.is_own(path):
-            with hdf5.open_grid_file(path) as file:
-                header, features, cells = read_foreign(path, file, mpp)
-            grid = cls(features, cells, header.shape)
-            grid._header = header
-            return grid
-        grid = cls.__new__(cls)
-        grid.__setstate__({"path": path})
-        grid._open()
-        return grid
+        if hdf5.is_own(path):
+            hdf5.read_header(path)  # a damaged file is refused here, not in the middle of a training
+            return cls._of(InFile(path))
+        with hdf5.open_grid_file(path) as file:
+            header, features, cells = read_foreign(path, file, mpp)
+        return cls._of(InMemory(header, features, cells))
 
-    def write(self, path: str | Path, key: str | None = None) -> Grid:
-        """Write the grid to an HDF5 file, atomically; returns the grid of that file."""
-        oriented = self._oriented_embeddings()
-        hdf5.write_grid_file(path, self._open(), self.embeddings, self.cells, oriented, key)
+    def write(self, path: str | Path, *, key: str | None = None) -> Grid:
+        """Write the grid to an HDF5 file, which appears whole or not at all.
+
+        Parameters
+        ----------
+        path : str or Path
+            File to write.
+        key : str, default=None
+            What the grid was computed from, for a cache.
+
+        Returns
+        -------
+        Grid
+            The grid of that file.
+        """
+        stored = self._storage
+        hdf5.write_grid_file(path, stored.header, stored.embeddings, stored.cells, stored.oriented, key)
         return Grid.read(path)
-
-    def _open(self):
-        """The header, read from the file on first use."""
-        if self._header is None:
-            self._header, _, self._layout = hdf5.read_header(self._path)
-        return self._header
-
-    def _map(self, name):
-        self._open()
-        return hdf5.map_dataset(self._path, self._layout[name])
 
     @property
     def path(self) -> str | None:
         """File of the grid, or None while it lives in memory."""
-        return self._path
+        return self._storage.path
+
+    @property
+    def header(self) -> GridHeader:
+        """What the grid knows of its slide, encoder and scale."""
+        return self._storage.header
 
     @property
     def embeddings(self) -> np.ndarray:
-        """float16 array (n_cells, C)."""
-        return self._map("features") if self._path else self._embeddings
+        """Embeddings, float16 or float32 array (n_cells, C)."""
+        return self._storage.embeddings
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Type of the embeddings."""
+        return self._storage.dtype
 
     @property
     def cells(self) -> np.ndarray:
-        """int32 array (n_cells, 2): row and column of each embedding."""
-        if self._cells is None:
-            self._cells = np.array(self._map("cells"))
-        return self._cells
-
-    def _oriented_embeddings(self):
-        self._open()
-        if self._path:
-            return self._map("oriented_features") if "oriented_features" in self._layout else None
-        return self._oriented
+        """Row and column of each embedding, int32 array (n_cells, 2)."""
+        return self._storage.cells
 
     @property
     def orientations(self) -> tuple[Grid, ...]:
         """The slide's grids, one per orientation of its pixels: (self,) or eight of them."""
-        oriented = self._oriented_embeddings()
+        oriented = self._storage.oriented
         return (self,) if oriented is None else (self, *(self._oriented_grid(oriented, k) for k in range(1, 8)))
 
     def _oriented_grid(self, oriented, k):
         cells, shape = orient_cells(self.cells, self.shape, k)
-        return Grid(oriented[k - 1], cells, shape, self.mpp, self.patch_size, self.stride, self.slide)
+        scale = {"mpp": self.mpp, "patch_size": self.patch_size, "stride": self.stride}
+        return Grid(oriented[k - 1], cells, shape, slide=self.slide, **scale)
 
-    shape = property(lambda self: self._open().shape, doc="(rows, columns) in cells.")
-    mpp = property(lambda self: self._open().mpp, doc="um per px of the patches.")
-    patch_size = property(lambda self: self._open().patch_size, doc="Width of a patch, px at `mpp`.")
-    stride = property(lambda self: self._open().stride, doc="Distance between patches, px at `mpp`.")
-    slide = property(lambda self: self._open().slide, doc="Path of the slide, or None.")
-    slide_mpp = property(lambda self: self._open().slide_mpp, doc="um per px of the slide's level 0.")
-    origin = property(lambda self: self._open().origin, doc="Level-0 pixel (x, y) of cell (0, 0).")
-    fingerprint = property(lambda self: self._open().fingerprint, doc="Fingerprint of the encoder.")
-    tissue_fraction = property(lambda self: self._open().tissue_fraction, doc="Tissue cells per lattice cell.")
+    shape = property(lambda self: self.header.shape, doc="(rows, columns) in cells.")
+    mpp = property(lambda self: self.header.mpp, doc="um per px of the patches.")
+    patch_size = property(lambda self: self.header.patch_size, doc="Width of a patch, px at `mpp`.")
+    stride = property(lambda self: self.header.stride, doc="Distance between patches, px at `mpp`.")
+    slide = property(lambda self: self.header.slide, doc="Path of the slide, or None.")
+    slide_mpp = property(lambda self: self.header.slide_mpp, doc="um per px of the slide's level 0.")
+    origin = property(lambda self: self.header.origin, doc="Level-0 pixel (x, y) of cell (0, 0).")
+    fingerprint = property(lambda self: self.header.fingerprint, doc="Fingerprint of the encoder.")
+    tissue_fraction = property(lambda self: self.header.tissue_fraction, doc="Tissue cells per lattice cell.")
 
     @property
     def n_cells(self) -> int:
         """Number of cells that hold tissue."""
-        return self._layout["cells"][1][0] if self._path and self._open() else len(self._cells)
+        return self._storage.n_cells
 
     @property
     def code_size(self) -> int:
         """C, the length of an embedding."""
-        return self._layout["features"][1][1] if self._path and self._open() else self._embeddings.shape[1]
+        return self._storage.code_size
 
-    def to_dense(self, dtype: DTypeLike = np.float16) -> np.ndarray:
-        """The whole grid as an array (C, rows, columns), zero on background."""
-        return np.ascontiguousarray(self.crop(0, 0, self.shape[0], self.shape[1], dtype=dtype))
+    def to_dense(self, dtype: DTypeLike | None = None) -> np.ndarray:
+        """Make an array of the whole grid.
+
+        Parameters
+        ----------
+        dtype : dtype, default=None
+            Type of the array; that of the embeddings by default.
+
+        Returns
+        -------
+        ndarray (C, rows, columns)
+            Embeddings, zero on background.
+        """
+        return np.ascontiguousarray(self.crop(0, 0, self.shape[0], self.shape[1], dtype=dtype or self.dtype))
 
     def crop(
         self, row: int, column: int, height: int, width: int, orientation: int = 0, dtype: DTypeLike = np.float32
     ) -> np.ndarray:
-        """A window of the grid, then turned by `orient`; zero on background and outside the grid.
+        """Cut a window out of the grid, then turn it by `orient`; zero on background and outside the grid.
 
         Parameters
         ----------
@@ -240,11 +273,14 @@ class Grid:
             First row and column of the window; may be negative.
         height, width : int
             Size of the window in cells, before it is turned.
-        orientation : int, 0 to 7
+        orientation : int, default=0
+            Number of the orientation, 0 to 7.
+        dtype : dtype, default=np.float32
+            Type of the array.
 
         Returns
         -------
-        array (C, height, width) of `dtype`
+        ndarray (C, height, width)
             A view on channels-last memory, so that a channels-last network takes it without a copy.
         """
         r, c = self.cells.T
@@ -259,71 +295,56 @@ class Grid:
         return orient(out.reshape(height, width, -1).transpose(2, 0, 1), orientation)
 
     def to_geojson(self, values: dict[str, Any] | None = None, path: str | Path | None = None) -> dict:
-        """Cells as a GeoJSON FeatureCollection that QuPath imports as tiles with measurements.
+        """Make a GeoJSON FeatureCollection that QuPath imports as tiles with measurements.
 
         Corners are level-0 px from the corner of the slide's bounds (`openslide.bounds-x`, `-y`), where QuPath starts
-        counting; `coords` of a grid file, which TRIDENT and CLAM read, count from the corner of the file.
+        counting; `coords` of a grid file, which TRIDENT and CLAM read, count from the corner of the file. Their files
+        do not say where the bounds are: the corner of the file is taken for them.
 
         Parameters
         ----------
-        values : dict of str to array, optional
+        values : dict of str to array, default=None
             Numbers to attach: `(n_cells,)` in the order of `cells`, or `(rows, columns)`. The embeddings by default.
-        path : str or Path, optional
+        path : str or Path, default=None
             Also write the JSON there.
 
         Returns
         -------
         dict
+            The collection.
+
+        Raises
+        ------
+        MissingMppError
+            If the size of a cell in level-0 px is not known.
         """
-        if values is None:
-            values = {f"embedding {i}": column for i, column in enumerate(self.embeddings.T)}
-        columns = {name: self._per_cell(name, value) for name, value in values.items()}
-        collection = export.geojson(self._open(), self.cells, columns)
+        collection = export.geojson(self, values)
         if path is not None:
             with whole_file(path) as temporary:
                 temporary.write_text(json.dumps(collection))
         return collection
 
     def to_anndata(self) -> AnnData:
-        """Cells as the observations of an AnnData, for scanpy, squidpy and what else reads one.
+        """Make an AnnData whose observations are the cells, for scanpy, squidpy and what else reads one.
 
         Returns
         -------
         anndata.AnnData
             `X` float32 (n_cells, C), the embeddings; `obs["row"]`, `obs["column"]`; `obsm["spatial"]` float64
-            (n_cells, 2), center of each patch in level-0 px from the corner of the file, x before y.
+            (n_cells, 2), center of each patch in level-0 px from the corner of the file, x before y. Where the size of
+            a cell in level-0 px is not known, the unit is a cell; `uns["spatial_unit"]` says which.
 
         Raises
         ------
         ImportError
             Without the package `anndata` (``pip install "sknic[anndata]"``).
         """
-        return export.anndata(self._open(), self.cells, self.embeddings)
-
-    def _per_cell(self, name, value):
-        value = np.asarray(value)
-        if value.shape == tuple(self.shape):
-            return value[tuple(self.cells.T)]
-        if value.shape != (self.n_cells,):
-            raise ValueError(f"values[{name!r}] has shape {value.shape}; expected {(self.n_cells,)} or {self.shape}")
-        return value
-
-    def __getstate__(self):
-        if self._path:
-            return {"path": self._path}
-        return self.__dict__
-
-    def __setstate__(self, state):
-        if "path" in state:
-            self._path = state["path"]
-            self._header = self._layout = self._cells = self._embeddings = self._oriented = None
-        else:
-            self.__dict__.update(state)
+        return export.anndata(self.header, self.cells, self.embeddings)
 
     def __repr__(self):
         try:
             rows, columns = self.shape
             text = f"{rows} x {columns} cells, {self.n_cells} with tissue, C={self.code_size}, mpp={self.mpp}"
         except GridFileError as error:
-            text = str(error)
-        return f"<Grid {Path(self.slide).name + ': ' if self._header and self.slide else ''}{text}>"
+            return f"<Grid {error}>"
+        return f"<Grid {Path(self.slide).name + ': ' if self.slide else ''}{text}>"

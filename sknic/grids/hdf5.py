@@ -2,87 +2,36 @@
 
 Layout: `features (n, C)` float16, `coords (n, 2)` int64 (level-0 x and y of each patch), `cells (n, 2)` int32 (row and
 column) and, with eight orientations, `oriented_features (7, n, C)` float16. Datasets are contiguous, so that they can
-be memory-mapped: a cohort larger than memory streams from its files through the page cache. The first 512 bytes are an
+be read or memory-mapped without libhdf5: a cohort larger than memory streams from its files through the page cache.
+The first 512 bytes are an
 HDF5 user block, which readers skip, with a checksum of all that follows: libhdf5 may crash on a damaged file, so it is
 opened only when the checksum holds.
 """
 
 import hashlib
 import json
+import mmap
 import os
-from dataclasses import asdict, dataclass
-from pathlib import Path
+import sys
+from dataclasses import asdict, fields
+from functools import lru_cache
 
 import h5py
 import numpy as np
 
 from sknic.exceptions import GridFileError
 from sknic.files.whole import whole_file
+from sknic.grids.embeddings import finite_embeddings
+from sknic.grids.header import GridHeader
+from sknic.grids.placement import Placement, name_of
 
 FORMAT = 1
 _SEAL = b"sknic grid, checksum of what follows the first 512 bytes: "
 _SEAL_BYTES = 512
 _DATASETS = ("features", "oriented_features", "coords", "cells")
-
-
-@dataclass(frozen=True)
-class GridHeader:
-    """What a grid knows besides its numbers; lengths in cells or px, `mpp` in um per px."""
-
-    shape: tuple[int, int]
-    mpp: float | None
-    patch_size: int | None
-    stride: int | None
-    slide: str | None = None
-    slide_mpp: float | None = None
-    origin: tuple[int, int] = (0, 0)
-    fingerprint: str | None = None
-    tissue_fraction: float | None = None
-
-    def coords(self, cells):
-        """Level-0 pixel (x, y) of the patch of each cell, int64 (n, 2)."""
-        scale = self.stride or self.patch_size or 1
-        if self.mpp and self.slide_mpp:
-            scale = scale * self.mpp / self.slide_mpp
-        return np.rint(np.asarray(cells)[:, ::-1] * scale).astype(np.int64) + np.asarray(self.origin, np.int64)
-
-    @property
-    def patch_size_level0(self):
-        """Width of a patch in level-0 px."""
-        size = self.patch_size or self.stride or 1
-        return round(size * self.mpp / self.slide_mpp) if self.mpp and self.slide_mpp else size
-
-
-def finite_embeddings(where, embeddings):
-    """Embeddings as float16, or as float32 where float16 overflows.
-
-    Parameters
-    ----------
-    where : str
-        Name of the file or argument, for the error.
-    embeddings : array (..., n, C)
-        Numbers of any type.
-
-    Returns
-    -------
-    float16 or float32 array (..., n, C)
-
-    Raises
-    ------
-    ValueError
-        If a number is NaN or infinite, or beyond float32.
-    """
-    embeddings = np.asarray(embeddings)
-    for dtype in (np.float16, np.float32):
-        with np.errstate(over="ignore"):
-            cast = embeddings.astype(dtype, copy=False)
-        if np.isfinite(cast).all():
-            return cast
-    bad = np.argwhere(~np.isfinite(cast))
-    raise ValueError(
-        f"{where}: {len(bad)} of {cast.size} numbers are NaN or infinite, the first of them in row {bad[0][-2]}, "
-        f"column {bad[0][-1]}: expected finite numbers"
-    )
+# Larger arrays are mapped, smaller ones read: a map keeps a file descriptor where Python cannot do without (3.12 and
+# earlier), and a cohort has thousands of small grids.
+_MAPPED_BYTES = 8 << 20
 
 
 def write_grid_file(path, header, features, cells, oriented_features=None, key=None):
@@ -91,14 +40,19 @@ def write_grid_file(path, header, features, cells, oriented_features=None, key=N
     Parameters
     ----------
     path : str or Path
+        File to write.
     header : GridHeader
-    features : float16 array (n, C)
-    cells : int32 array (n, 2), row and column
-    oriented_features : float16 array (7, n, C), optional
-    key : str, optional
+        What the grid knows.
+    features : array (n, C)
+        Embeddings.
+    cells : int array (n, 2)
+        Row and column of each embedding.
+    oriented_features : array (7, n, C), default=None
+        Embeddings after orientations 1 to 7.
+    key : str, default=None
         What the content was computed from; a cache compares it before it trusts the file.
     """
-    arrays = {"features": finite_embeddings("embeddings", features), "coords": header.coords(cells)}
+    arrays = {"features": finite_embeddings("embeddings", features), "coords": _coords(header, cells)}
     arrays["cells"] = np.asarray(cells, np.int32)
     if oriented_features is not None:
         arrays["oriented_features"] = finite_embeddings("oriented embeddings", oriented_features)
@@ -121,20 +75,27 @@ def _write_datasets(path, arrays, header, meta):
         file["coords"].attrs.update(_peer_attributes(header))
 
 
+def _coords(header, cells):
+    """Level-0 px (x, y) of each patch; cells, where the header does not know how large they are."""
+    if header.stride_level0 is None:
+        return np.asarray(cells, np.int64)[:, ::-1] + np.asarray(header.origin, np.int64)
+    return Placement.of(header).corners(cells)
+
+
 def _peer_attributes(header):
-    """The attributes on `coords` that TRIDENT's and CLAM's loaders look for."""
-    magnification = 10.0 / header.mpp if header.mpp else 0.0
-    level0 = 10.0 / header.slide_mpp if header.slide_mpp else magnification
-    return {
-        "name": Path(header.slide).stem if header.slide else "",
-        "patch_size": header.patch_size or 0,
-        "patch_size_level0": header.patch_size_level0,
-        "level0_magnification": level0,
-        "target_magnification": magnification,
-        "overlap": (header.patch_size or 0) - (header.stride or header.patch_size or 0),
-        "patch_level": 0,
-        "downsample": (1.0, 1.0),
-    }
+    """The attributes on `coords` that TRIDENT's and CLAM's loaders look for; what is not known is left out."""
+    patch = header.patch_size or 0
+    found = {"name": name_of(header), "patch_size": patch, "overlap": patch - (header.stride or patch)}
+    if header.patch_size_level0:
+        downsample = header.patch_size_level0 / patch if patch else 1.0
+        found |= {"patch_size_level0": round(header.patch_size_level0), "downsample": (downsample, downsample)}
+        if downsample == 1:
+            # CLAM reads `patch_size` px of this level, so that no level is right where they have another size.
+            found["patch_level"] = 0
+    for name, mpp in (("level0_magnification", header.slide_mpp), ("target_magnification", header.mpp)):
+        if mpp:
+            found[name] = 10.0 / mpp
+    return found
 
 
 def _flush_to_disk(path):
@@ -208,6 +169,13 @@ def open_grid_file(path):
 def read_header(path):
     """Header, key, array layout of a file that sknic wrote, after its checksum.
 
+    A process reads and hashes a file once, for as long as size, time and inode of the file stay the same.
+
+    Parameters
+    ----------
+    path : str or Path
+        File of a grid.
+
     Returns
     -------
     header : GridHeader
@@ -220,6 +188,15 @@ def read_header(path):
     GridFileError
         If the file is missing, damaged, foreign or of another format.
     """
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        raise GridFileError(f"{path} cannot be read as a grid file: {error}") from error
+    return _read_header(os.fspath(path), status.st_size, status.st_mtime_ns, status.st_ino)
+
+
+@lru_cache(maxsize=1 << 16)
+def _read_header(path, size, mtime_ns, inode):
     verify(path)
     with open_grid_file(path) as file:
         try:
@@ -227,13 +204,24 @@ def read_header(path):
             if meta.pop("format") != FORMAT:
                 raise GridFileError(f"{path} was written in another format of sknic; compress the slide again")
             key = meta.pop("key")
-            meta["shape"], meta["origin"] = tuple(meta["shape"]), tuple(meta["origin"])
+            _check_names(path, meta, file.attrs.get("sknic_version"))
             layout = {name: _place(file[name]) for name in _DATASETS if name in file}
             header = GridHeader(**meta)
             _check_layout(path, layout)
         except (KeyError, TypeError, ValueError, OSError, RuntimeError) as error:
             raise GridFileError(f"{path} is damaged or no grid: {error}") from error
     return header, key, layout
+
+
+def _check_names(path, meta, version):
+    from sknic import __version__
+
+    unknown = sorted(set(meta) - {field.name for field in fields(GridHeader)})
+    if unknown:
+        raise GridFileError(
+            f"{path} was written by sknic {version}; this is {__version__}, which does not know {', '.join(unknown)}: "
+            "install that version, or compress the slide again"
+        )
 
 
 def _place(dataset):
@@ -251,12 +239,37 @@ def _check_layout(path, layout):
             raise GridFileError(f"{path} is damaged: {name} has {shape[-2]} rows, cells {n_cells}")
 
 
-def map_dataset(path, place):
-    """Memory-map one dataset; nothing is read before it is touched, and no file stays open."""
+def read_dataset(path, place):
+    """Read one dataset, or memory-map a large one.
+
+    Parameters
+    ----------
+    path : str
+        File of a grid.
+    place : (offset, shape, dtype)
+        Where the dataset lies, from `read_header`.
+
+    Returns
+    -------
+    ndarray
+        In memory, or a map whose pixels are read when they are touched.
+    """
     offset, shape, dtype = place
     if 0 in shape:
         return np.empty(shape, dtype)
     try:
-        return np.memmap(path, dtype, "r", offset, shape)
+        if np.prod(shape, dtype=np.int64) * np.dtype(dtype).itemsize >= _MAPPED_BYTES:
+            return _map(path, offset, shape, dtype)
+        array = np.fromfile(path, dtype, int(np.prod(shape)), offset=offset)
     except (OSError, ValueError) as error:
         raise GridFileError(f"{path} cannot be read: {error}") from error
+    if array.size != np.prod(shape):
+        raise GridFileError(f"{path} is truncated: it was cut after it had been opened")
+    return array.reshape(shape)
+
+
+def _map(path, offset, shape, dtype):
+    with open(path, "rb") as file:
+        untracked = {"trackfd": False} if sys.version_info >= (3, 13) else {}
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ, **untracked)
+    return np.ndarray(shape, dtype, mapped, offset)

@@ -9,7 +9,8 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 from sknic.exceptions import DegenerateDataError
-from sknic.plotting.style import INK, axes_for, cell_extent, cell_size_um, tidy_image
+from sknic.grids.placement import cell_um
+from sknic.plotting.style import INK, axes_for, cell_extent, tidy_image
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -87,7 +88,7 @@ class GridDisplay:
         -------
         GridDisplay
         """
-        return cls(pca_rgb(grid), cell_um=cell_size_um(grid)).plot(ax, title=title)
+        return cls(pca_rgb(grid), cell_um=cell_um(grid)).plot(ax, title=title)
 
     def plot(self, ax: Axes | None = None, *, title: str | None = None) -> Self:
         """Draw on `ax`, or on new axes; returns self."""

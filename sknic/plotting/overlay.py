@@ -11,6 +11,7 @@ import matplotlib as mpl
 import numpy as np
 
 from sknic.exceptions import MissingMppError
+from sknic.grids.placement import Placement, cell_um
 from sknic.slides import Slide
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ def overlay(
     ------
     MissingMppError
         When the grid does not say how large its cells are.
+    SlideMismatchError
+        When the grid was made from another slide.
     """
     with opened(slide) as open_slide:
         thumbnail, mpp = open_slide.thumbnail(max_size)
@@ -66,12 +69,14 @@ def opened(slide):
 
 def extent_um(grid, slide=None):
     """Where a grid lies on its slide's thumbnail: left, right, bottom, top in um, as imshow's `extent` wants it."""
-    if grid.mpp is None or grid.stride is None:
-        raise MissingMppError("the grid has no mpp or no stride; its place on the slide is not known")
+    if slide is not None:
+        x, y, width, height = np.array(Placement.on(grid.header, slide).rectangle(grid.shape)) * slide.mpp
+        return x, x + width, y + height, y
+    size = cell_um(grid)
+    if size is None:
+        raise MissingMppError("the grid has no mpp or no stride; the size of its cells is not known")
     rows, columns = grid.shape
-    size = grid.mpp * grid.stride
-    left, top = (0, 0) if slide is None else (np.asarray(grid.origin) - slide.origin) * slide.mpp
-    return left, left + columns * size, top + rows * size, top
+    return 0, columns * size, rows * size, 0
 
 
 def colourise(saliency: Any, alpha: float = 0.75) -> Any:

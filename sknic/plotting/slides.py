@@ -10,8 +10,9 @@ import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 
+from sknic.grids.placement import cell_um
 from sknic.plotting.overlay import COLOUR_MAPS, colourise, extent_um, opened
-from sknic.plotting.style import COLOURS, axes_for, cell_size_um, tidy_image
+from sknic.plotting.style import COLOURS, axes_for, tidy_image
 from sknic.slides import Annotations, tissue_mask
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ class SaliencyDisplay:
         SaliencyDisplay
         """
         if slide is None:
-            extent = None if cell_size_um(grid) is None else _in_mm(extent_um(grid))
+            extent = None if cell_um(grid) is None else _in_mm(extent_um(grid))
             return cls(saliency, extent=extent).plot(ax, title=title)
         with opened(slide) as open_slide:
             thumbnail, mpp = open_slide.thumbnail(max_size)

@@ -39,13 +39,6 @@ def cell_extent(shape, cell_um):
     return (0, columns * size, rows * size, 0), unit
 
 
-def cell_size_um(grid):
-    """Distance between two cells of a grid in um, or None."""
-    if getattr(grid, "mpp", None) is None or getattr(grid, "stride", None) is None:
-        return None
-    return grid.mpp * grid.stride
-
-
 def _label(ax, title, xlabel, ylabel):
     if title:
         ax.set_title(title, color=INK, fontsize="medium", loc="left")

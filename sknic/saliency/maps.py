@@ -15,7 +15,7 @@ from sknic.estimators import GridCNN
 from sknic.estimators.base import GridEstimator
 from sknic.estimators.crops import Canvas, spread_windows
 from sknic.estimators.reading import read_grids
-from sknic.grids import orient
+from sknic.grids import orient_back
 
 if TYPE_CHECKING:
     from sknic.grids import Grid
@@ -159,12 +159,6 @@ def _map_of_version(model, grid, column, of_crop):
         total[r, c] += values[r - row, c - column_]
         count[r, c] += 1
     return total / np.maximum(count, 1)
-
-
-def orient_back(array, k):
-    """Undo `orient`."""
-    turned = orient(array, (4 - k % 4) % 4)
-    return turned[..., ::-1] if k >= 4 else turned
 
 
 def _output(model, crop, column):

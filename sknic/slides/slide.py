@@ -93,6 +93,11 @@ class Slide:
         """um per px of each pyramid level, finest first."""
         return tuple(self.mpp * downsample for downsample in self.level_downsamples)
 
+    @property
+    def digest(self) -> str | None:
+        """OpenSlide's quick hash of the content, the same under any name; None where there is none."""
+        return self.properties.get("openslide.quickhash-1")
+
     def size(self, mpp: float) -> tuple[int, int]:
         """Return the size of the slide at a scale.
 

@@ -4,7 +4,7 @@ from functools import cached_property
 
 import numpy as np
 
-from sknic.exceptions import MissingMppError
+from sknic.grids import Placement
 from sknic.viewer.layers import Picture
 
 
@@ -22,29 +22,31 @@ class GridFrame:
     ------
     MissingMppError
         If the grid does not say how large its cells are.
+    SlideMismatchError
+        If the grid was made from another slide.
     """
 
     def __init__(self, grid, slide, number):
-        if grid.mpp is None or grid.stride is None:
-            raise MissingMppError(f"{grid} has no mpp or no stride; its place on {slide.path} is not known")
+        place = Placement.on(grid.header, slide)
         self.grid = grid
         self.id = f"grid{number}"
-        size = f"{grid.stride} px at {grid.mpp:.4g} µm/px"
+        size = f"{grid.stride} px at {grid.mpp:.4g} µm/px" if grid.mpp else f"{place.cell:.4g} level-0 px"
         self.name = f"Grid {number + 1}: {size}, {grid.code_size} features"
-        self.cell_size = grid.stride * grid.mpp / slide.mpp
-        self.corner = tuple(int(a) - int(b) for a, b in zip(grid.origin, slide.origin))
+        self.cell_size = place.cell
+        self._rectangle = place.rectangle(grid.shape)
+        self.corner = self._rectangle[:2]
 
     cells = property(lambda self: np.asarray(self.grid.cells), doc="int32 (n_cells, 2).")
     embeddings = property(lambda self: np.asarray(self.grid.embeddings), doc="float16 (n_cells, C).")
 
-    def picture(self, colours, legend=None):
-        """Picture of one colour a tissue cell, float (n_cells, 3 or 4) between 0 and 1."""
+    def picture(self, colors, legend=None):
+        """Picture of one color a tissue cell, float (n_cells, 3 or 4) between 0 and 1."""
         rows, columns = self.grid.shape
         pixels = np.zeros((rows, columns, 4), np.uint8)
-        rgba = np.ones((len(colours), 4))
-        rgba[:, : colours.shape[1]] = colours
+        rgba = np.ones((len(colors), 4))
+        rgba[:, : colors.shape[1]] = colors
         pixels[tuple(self.cells.T)] = np.rint(rgba * 255)
-        return Picture(pixels, (*self.corner, columns * self.cell_size, rows * self.cell_size), legend)
+        return Picture(pixels, self._rectangle, legend)
 
     @cached_property
     def _index(self):

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from sknic.exceptions import GridFileError
 from sknic.slides import Annotations, Slide
 from sknic.viewer.grid_frame import GridFrame
 from sknic.viewer.layers import ColourLayer, FeatureLayer, Layer, SaliencyLayer, TissueLayer
+from sknic.viewer.owners import grids_of_slides
 from sknic.viewer.palette import Palette
 from sknic.viewer.tiles import Tiles
 
@@ -33,7 +33,7 @@ def open_views(
     ----------
     slides : sequence of str or Path
     grids : sequence of Grid
-        Each belongs to the slide whose file name it carries; a single slide takes them all.
+        Each belongs to the slide at its path, of its digest, or else of its name, if only one slide has that name.
     model : callable () -> fitted estimator, optional
         Called when its saliency is first looked at.
     slide_mpp : float, optional
@@ -47,29 +47,18 @@ def open_views(
 
     Raises
     ------
-    GridFileError
-        If a grid belongs to none of the slides.
+    SlideMismatchError
+        If a grid belongs to none of the slides, or may belong to several.
     UnreadableSlideError, MissingMppError
         As in :class:`sknic.slides.Slide`.
     """
     paths = [str(path) for path in slides]
-    owned = _grids_of_slides(paths, grids)
+    owned = grids_of_slides(paths, grids)
     palettes = {id(grid): palette for grid, palette in zip(grids, Palette.of_encoders(grids))}
     model = model and cache(model)
     return [
         SlideView(_open_slide(path, own, slide_mpp), own, palettes, model, tissue) for path, own in zip(paths, owned)
     ]
-
-
-def _grids_of_slides(paths, grids):
-    stems = [Path(path).stem for path in paths]
-    owned = [[] for _ in paths]
-    for grid in grids:
-        stem = Path(grid.slide or grid.path or "").stem
-        if len(paths) > 1 and stem not in stems:
-            raise GridFileError(f"{grid} belongs to slide {stem!r}, which is none of {', '.join(stems)}")
-        owned[stems.index(stem) if stem in stems else 0].append(grid)
-    return owned
 
 
 def _open_slide(path, grids, slide_mpp):

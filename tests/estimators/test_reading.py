@@ -22,7 +22,9 @@ CELLS = np.argwhere(np.ones((3, 3), bool))
 
 def grid(number=1.0, *, fingerprint="encoder a", mpp=0.5, patch_size=128, stride=128, slide=None):
     embeddings = number + np.arange(18, dtype=float).reshape(9, 2)
-    return Grid(embeddings, CELLS, (3, 3), mpp, patch_size, stride, slide, fingerprint=fingerprint)
+    return Grid(
+        embeddings, CELLS, (3, 3), mpp=mpp, patch_size=patch_size, stride=stride, slide=slide, fingerprint=fingerprint
+    )
 
 
 def six(**header):

@@ -27,4 +27,4 @@ def grid():
 @pytest.fixture
 def oriented_grid(grid):
     oriented = np.stack([grid.embeddings + k for k in range(1, 8)])
-    return Grid(grid.embeddings, grid.cells, grid.shape, 0.5, 128, oriented_embeddings=oriented)
+    return Grid(grid.embeddings, grid.cells, grid.shape, mpp=0.5, patch_size=128, oriented_embeddings=oriented)

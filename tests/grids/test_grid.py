@@ -6,8 +6,7 @@ import pytest
 
 from sknic import Grid
 from sknic.exceptions import GridFileError
-from sknic.grids import orient
-from sknic.grids.grid import orient_cells
+from sknic.grids import orient, orient_cells
 
 
 def test_dense_holds_each_embedding_at_its_cell_and_zero_elsewhere(grid):

@@ -12,10 +12,10 @@ from torch import nn
 
 from sknic.estimators import AttentionMIL, GridCNNClassifier, GridCNNRegressor, GridCoxSurvival
 from sknic.evaluation import CrossValEnsemble
-from sknic.grids import Grid, orient
+from sknic.grids import Grid, orient, orient_back
 from sknic.plotting.overlay import extent_um, overlay
 from sknic.saliency import grad_cam, input_gradients, integrated_gradients
-from sknic.saliency.maps import orient_back, to_cells
+from sknic.saliency.maps import to_cells
 
 SHAPE, N_BACKGROUND = (14, 20), 3
 METHODS = [grad_cam, input_gradients, integrated_gradients]
@@ -212,7 +212,7 @@ def test_explaining_leaves_the_model_as_it_was(barely_trained):
 class FlatSlide:
     """A grey slide of 20 x 14 cells of 64 um and a bit more, scanned from level-0 pixel (1000, 0)."""
 
-    origin, mpp = (1000, 0), 0.5
+    path, digest, origin, mpp, level_dimensions = "flat.svs", None, (1000, 0), 0.5, [(3624, 1856)]
 
     def thumbnail(self, max_size):
         return np.full((29, 41, 3), 200, np.uint8), 32.0

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-TOKEN, ROWS, COLUMNS, CELL = "letmein", 12, 16, 64  # as conftest.py has them
+from .helpers import CELL, COLUMNS, ROWS, TOKEN
+
 ARGUMENTS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage"),

@@ -9,13 +9,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sknic.exceptions import GridFileError, MissingDependencyError, MissingMppError, UnreadableSlideError
+from sknic.exceptions import (
+    MissingDependencyError,
+    MissingMppError,
+    SknicWarning,
+    SlideMismatchError,
+    UnreadableSlideError,
+)
 from sknic.grids import Grid
 from sknic.slides import Slide
 from sknic.viewer import create_app, open_views
 from sknic.viewer.tiles import Tiles
 
-TOKEN, ROWS, COLUMNS, CELL, N_FEATURES = "letmein", 12, 16, 64, 6  # as conftest.py has them
+from .helpers import CELL, COLUMNS, N_FEATURES, ROWS, TOKEN, draw_slide, make_grid
 
 
 @pytest.fixture
@@ -165,7 +171,9 @@ def test_a_look_at_a_cell_starts_no_model(slides, grids):
 
 def test_colours_mean_the_same_on_two_slides_of_one_encoder(slides, grids):
     alone = open_views(slides[:1], grids[:1])[0].layers["grid0-colours"].picture(0).pixels
-    twins = [Grid(grids[0].embeddings, grids[0].cells, grids[0].shape, 0.5, CELL, slide=s) for s in slides]
+    twins = [
+        Grid(grids[0].embeddings, grids[0].cells, grids[0].shape, mpp=0.5, patch_size=CELL, slide=s) for s in slides
+    ]
     left, right = (view.layers["grid0-colours"].picture(0).pixels for view in open_views(slides, twins))
     np.testing.assert_array_equal(left, right)
     assert left.shape == alone.shape
@@ -177,7 +185,7 @@ def test_a_feature_has_one_scale_on_all_slides_of_one_encoder(client):
 
 
 def test_a_layer_that_cannot_be_drawn_says_why(slides):
-    flat = Grid(np.ones((4, 5)), [[0, 0], [0, 1], [1, 0], [1, 1]], (2, 2), 0.5, CELL, slide=slides[0])
+    flat = Grid(np.ones((4, 5)), [[0, 0], [0, 1], [1, 0], [1, 1]], (2, 2), mpp=0.5, patch_size=CELL, slide=slides[0])
     client = create_app(open_views(slides[:1], [flat]), TOKEN).test_client()
     answer = client.get(f"/{TOKEN}/slides/0/layers/grid0-colours")
     assert answer.status_code == 422
@@ -185,8 +193,8 @@ def test_a_layer_that_cannot_be_drawn_says_why(slides):
 
 
 def test_a_grid_of_another_slide_is_refused_by_name(slides, grids):
-    stranger = Grid(np.ones((1, 2)), [[0, 0]], (1, 1), 0.5, 64, slide="elsewhere.svs")
-    with pytest.raises(GridFileError, match="elsewhere"):
+    stranger = Grid(np.ones((1, 2)), [[0, 0]], (1, 1), mpp=0.5, patch_size=64, slide="elsewhere.svs")
+    with pytest.raises(SlideMismatchError, match="elsewhere"):
         open_views(slides, [*grids, stranger])
 
 
@@ -222,3 +230,42 @@ def test_a_damaged_tile_does_not_take_the_others_with_it(slides, monkeypatch):
     with pytest.raises(UnreadableSlideError, match="broken"):
         tiles.jpeg(8, 0, 0)
     assert tiles.jpeg(8, 0, 0) == good
+
+
+def test_slides_of_one_name_in_two_folders_have_a_grid_each(tmp_path):
+    paths = []
+    for number, folder in enumerate(("P1", "P2")):
+        (tmp_path / folder).mkdir()
+        paths.append(draw_slide(tmp_path / folder / "HE.tiff", number))
+    made = [make_grid(path, seed) for seed, path in enumerate(paths)]
+    views = open_views(paths, made[::-1])
+    assert [[frame.grid for frame in view.frames] for view in views] == [[made[0]], [made[1]]]
+
+
+def test_a_grid_that_knows_the_name_only_is_refused_where_two_slides_have_it(tmp_path):
+    paths = []
+    for number, folder in enumerate(("P1", "P2")):
+        (tmp_path / folder).mkdir()
+        paths.append(draw_slide(tmp_path / folder / "HE.tiff", number))
+    with pytest.raises(SlideMismatchError, match=r"P1.*P2"):
+        open_views(paths, [make_grid("HE", 0)])
+
+
+def test_a_renamed_slide_keeps_its_grid_by_digest(tmp_path, slides):
+    path = draw_slide(tmp_path / "new name.tiff", 0)
+    with Slide(path) as slide:
+        header = {"slide": "/gone/old name.tiff", "slide_digest": slide.digest, "mpp": 0.5, "patch_size": CELL}
+    grid = Grid(np.ones((1, 2)), [[0, 0]], (1, 1), **header)
+    assert [len(view.frames) for view in open_views([slides[0], path, slides[1]], [grid])] == [0, 1, 0]
+
+
+def test_a_grid_of_another_digest_is_refused_though_the_name_is_the_same(slides):
+    grid = Grid(np.ones((1, 2)), [[0, 0]], (1, 1), mpp=0.5, patch_size=CELL, slide=slides[0], slide_digest="other")
+    with pytest.raises(SlideMismatchError, match="digest"):
+        open_views(slides[:1], [grid])
+
+
+def test_one_slide_takes_a_grid_of_another_name_with_a_warning(slides):
+    grid = Grid(np.ones((1, 2)), [[0, 0]], (1, 1), mpp=0.5, patch_size=CELL, slide="elsewhere.svs")
+    with pytest.warns(SknicWarning, match="elsewhere"):
+        open_views(slides[:1], [grid])

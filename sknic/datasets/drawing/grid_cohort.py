@@ -10,10 +10,10 @@ import numpy as np
 from sksurv.metrics import concordance_index_censored
 
 from sknic.datasets.cohort import Cohort
-from sknic.datasets.drawing.sources import ROLES, plan_cohort, turned
+from sknic.datasets.drawing.sources import ROLES, plan_cohort
 from sknic.datasets.patch_folder import read_patch
 from sknic.exceptions import DatasetError
-from sknic.grids import Grid
+from sknic.grids import Grid, orient
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -184,7 +184,8 @@ def _cell(patch_dir, names, cell_size, rng):
         raise DatasetError(f"cell_size={cell_size}: expected a multiple of the patches' {side} px")
     per_cell = cell_size // side
     tiles = [
-        turned(read_patch(patch_dir, name), rng.randint(8)) for name in np.resize(rng.permutation(names), per_cell**2)
+        orient(read_patch(patch_dir, name), rng.randint(8), axes=(0, 1))
+        for name in np.resize(rng.permutation(names), per_cell**2)
     ]
     rows = [np.concatenate(tiles[row * per_cell : (row + 1) * per_cell], axis=1) for row in range(per_cell)]
     return np.concatenate(rows)

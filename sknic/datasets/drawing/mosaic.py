@@ -11,10 +11,11 @@ import numpy as np
 
 from sknic.datasets.cohort import Cohort, write_slides, write_table
 from sknic.datasets.drawing.histology import SUFFIXES
-from sknic.datasets.drawing.sources import ROLES, plan_cohort, turned
+from sknic.datasets.drawing.sources import ROLES, plan_cohort
 from sknic.datasets.patch_folder import PACKED, TABLE, read_patch
 from sknic.datasets.pyramid import write_pyramid
 from sknic.exceptions import DatasetError
+from sknic.grids import orient
 
 _GLASS = (248, 247, 249)
 _MOSAIC_VERSION = 1
@@ -163,7 +164,7 @@ def _write_slide(patch_dir, recipe, path, digest):
         for row, column in np.ndindex(last - first, choice.shape[1]):
             patch = choice[first + row, column]
             tile = glass if patch < 0 else patches[patch]
-            band[row, :, column] = turned(tile, turns[first + row, column])
+            band[row, :, column] = orient(tile, turns[first + row, column], axes=(0, 1))
         band = band.reshape(-1, width, 3)
         return band[y - first * side : y - first * side + n_rows]
 

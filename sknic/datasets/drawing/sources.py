@@ -144,8 +144,3 @@ def _parts_of_patients(table, parts, rng):
         places = (np.arange(len(patients)) + 0.5) / len(patients)
         part_of |= dict(zip(patients, np.array(list(parts))[np.searchsorted(ends, places)]))
     return table["patient"].map(part_of)
-
-
-def turned(tile, turn):
-    """One of the eight orientations of a patch (height, width, 3): `turn` from 0 to 7."""
-    return np.rot90(tile[:, ::-1] if turn >= 4 else tile, turn % 4)

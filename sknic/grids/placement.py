@@ -1,0 +1,187 @@
+"""Placement: where the cells of a grid lie on their slide, in level-0 px."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from sknic.exceptions import MissingMppError, SlideMismatchError
+from sknic.grids.header import GridHeader
+
+if TYPE_CHECKING:
+    from sknic.grids.grid import Grid
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where the cells of a grid lie on their slide; lengths in level-0 px, x before y.
+
+    Attributes
+    ----------
+    corner : (float, float)
+        Place in the file at which cell (0, 0) starts.
+    cell, patch : float
+        Distance between two cells, and width of a patch.
+    bounds : (float, float)
+        Corner of the slide's bounds in the file: QuPath, thumbnails and the viewer count from there.
+    """
+
+    corner: tuple[float, float]
+    cell: float
+    patch: float
+    bounds: tuple[float, float]
+
+    @classmethod
+    def of(cls, header: GridHeader) -> Placement:
+        """Place a grid by what its header knows.
+
+        Parameters
+        ----------
+        header : GridHeader
+            Header of the grid.
+
+        Returns
+        -------
+        Placement
+            Place of its cells.
+
+        Raises
+        ------
+        MissingMppError
+            If the header does not know the size of a cell in level-0 px.
+        """
+        if header.stride_level0 is None:
+            raise MissingMppError(
+                f"the grid of {header.slide or 'an unnamed slide'} does not know the size of a cell in level-0 px; "
+                "make it with mpp, patch_size and slide_mpp"
+            )
+        patch = header.patch_size_level0 or header.stride_level0
+        return cls(header.origin, header.stride_level0, patch, header.bounds or header.origin)
+
+    @classmethod
+    def on(cls, header: GridHeader, slide: Any) -> Placement:
+        """Place a grid on an open slide.
+
+        Parameters
+        ----------
+        header : GridHeader
+            Header of the grid.
+        slide : Slide
+            The slide; its um/px serves where the header does not know level-0 px.
+
+        Returns
+        -------
+        Placement
+            Place of the cells on this slide.
+
+        Raises
+        ------
+        SlideMismatchError
+            If the grid was made from another slide, by its size or digest.
+        MissingMppError
+            If neither of them knows how large a cell is.
+        """
+        check_same_slide(header, slide)
+        cell, patch = header.stride_level0, header.patch_size_level0
+        if cell is None:
+            if header.mpp is None or header.stride is None:
+                raise MissingMppError(
+                    f"the grid of {header.slide or 'an unnamed slide'} has no mpp or no stride; "
+                    f"its place on {slide.path} is not known"
+                )
+            cell = header.stride * header.mpp / slide.mpp
+            patch = (header.patch_size or header.stride) * header.mpp / slide.mpp
+        return cls(header.origin, cell, patch or cell, tuple(slide.origin))
+
+    def corners(self, cells: ArrayLike) -> np.ndarray:
+        """Say where patches start in the file.
+
+        Parameters
+        ----------
+        cells : int array (n, 2)
+            Row and column of each cell.
+
+        Returns
+        -------
+        int64 ndarray (n, 2)
+            x and y.
+        """
+        return np.rint(np.asarray(cells)[:, ::-1] * self.cell + np.asarray(self.corner)).astype(np.int64)
+
+    def rectangle(self, shape: tuple[int, int]) -> tuple[float, float, float, float]:
+        """Say which part of the slide a grid covers.
+
+        Parameters
+        ----------
+        shape : (rows, columns)
+            Size of the grid.
+
+        Returns
+        -------
+        tuple of float
+            x, y, width and height, from the corner of the slide's bounds.
+        """
+        x, y = (float(a) - float(b) for a, b in zip(self.corner, self.bounds))
+        return x, y, shape[1] * self.cell, shape[0] * self.cell
+
+
+def check_same_slide(header: GridHeader, slide: Any) -> None:
+    """Refuse a slide that a grid was not made from.
+
+    Parameters
+    ----------
+    header : GridHeader
+        Header of the grid; what it does not record is not compared.
+    slide : Slide
+        An open slide.
+
+    Raises
+    ------
+    SlideMismatchError
+        If size or digest differ; the message names both slides.
+    """
+    size = tuple(slide.level_dimensions[0])
+    if header.slide_size not in (None, size):
+        made, here = ("{} x {} px".format(*each) for each in (header.slide_size, size))
+        raise SlideMismatchError(f"the grid was made from {header.slide} ({made}), not from {slide.path} ({here})")
+    if header.slide_digest and slide.digest and header.slide_digest != slide.digest:
+        raise SlideMismatchError(
+            f"the grid was made from {header.slide}, whose content is not that of {slide.path}: the digests differ"
+        )
+
+
+def cell_um(grid: Grid | Any) -> float | None:
+    """Say how far apart two cells are.
+
+    Parameters
+    ----------
+    grid : Grid or array
+        A grid; an array says nothing of its scale.
+
+    Returns
+    -------
+    float or None
+        Distance in um; None where it is not known.
+    """
+    mpp, stride = getattr(grid, "mpp", None), getattr(grid, "stride", None)
+    return None if mpp is None or stride is None else mpp * stride
+
+
+def name_of(header: GridHeader) -> str:
+    """Name the slide of a grid without its folder and suffix.
+
+    Parameters
+    ----------
+    header : GridHeader
+        Header of the grid.
+
+    Returns
+    -------
+    str
+        "" where the header names no slide.
+    """
+    return Path(header.slide).stem if header.slide else ""

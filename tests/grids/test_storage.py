@@ -1,0 +1,71 @@
+import os
+import pickle
+import resource
+
+import numpy as np
+import pytest
+
+from sknic import Grid
+from sknic.grids import GridCache, hdf5
+
+
+@pytest.fixture
+def few_files():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 256), hard))
+    yield 256
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_more_grids_than_file_handles_may_be_in_use(tmp_path, few_files):
+    grids = [Grid([[i, 1.0]], [[0, 0]], (1, 1)).write(tmp_path / f"{i}.h5") for i in range(few_files + 50)]
+    held = [grid.embeddings for grid in grids]
+    assert [int(embeddings[0, 0]) for embeddings in held] == list(range(few_files + 50))
+
+
+@pytest.fixture
+def hashed(monkeypatch):
+    calls = []
+    checksum = hdf5._checksum
+    monkeypatch.setattr(hdf5, "_checksum", lambda path: calls.append(os.fspath(path)) or checksum(path))
+    return calls
+
+
+def test_a_cached_grid_is_hashed_once_in_a_process(grid, tmp_path, hashed):
+    cache, slide = GridCache(tmp_path), tmp_path / "slide.svs"
+    path = cache.put(slide, "k" * 32, grid).path
+    hashed.clear()
+    hdf5._read_header.cache_clear()
+    for _ in range(3):
+        kept = cache.get(slide, "k" * 32)
+        again = pickle.loads(pickle.dumps(kept))
+        np.testing.assert_array_equal(again.embeddings, grid.embeddings)
+    assert hashed == [path]
+
+
+def test_a_file_that_changed_is_hashed_again(grid, tmp_path, hashed):
+    path = tmp_path / "slide.h5"
+    grid.write(path)
+    Grid([[1.0]], [[0, 0]], (1, 1)).write(path)
+    hashed.clear()
+    assert Grid.read(path).n_cells == 1
+
+
+def test_a_pickled_grid_is_a_path(grid, tmp_path):
+    stored = grid.write(tmp_path / "slide.h5")
+    assert len(pickle.dumps(stored)) < 300
+    stored.embeddings, stored.cells  # noqa: B018
+    assert len(pickle.dumps(stored)) < 300
+
+
+@pytest.mark.parametrize("limit", [1, 1 << 30])
+def test_mapped_and_read_numbers_are_the_same(limit, oriented_grid, tmp_path, monkeypatch):
+    monkeypatch.setattr(hdf5, "_MAPPED_BYTES", limit)
+    stored = oriented_grid.write(tmp_path / "slide.h5")
+    np.testing.assert_array_equal(stored.embeddings, oriented_grid.embeddings)
+    for a, b in zip(stored.orientations, oriented_grid.orientations, strict=True):
+        np.testing.assert_array_equal(a.to_dense(), b.to_dense())
+
+
+def test_a_dense_grid_keeps_what_overflows_float16():
+    assert Grid([[70000.0, 1.0]], [[0, 0]], (1, 1)).to_dense().max() == 70000
