@@ -9,7 +9,7 @@ from sklearn.metrics import roc_curve
 
 from sknic.evaluation import auc, estimate
 from sknic.evaluation.bootstrap import bootstrap, independent_units
-from sknic.plotting.style import COLOURS, FAINT, INK, axes_for, next_colour, tidy
+from sknic.plotting.style import COLORS, FAINT, INK, axes_for, next_color, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,12 +24,14 @@ class ScatterDisplay:
     Parameters
     ----------
     y_true, y_pred : ndarray of float, shape (n_slides,)
+        True and predicted values.
     spearman : Estimate
+        Correlation with its interval.
 
     Attributes
     ----------
-    ax_, figure_, points_
-        Set by `plot`.
+    ax_, figure_, points_ : matplotlib artists
+        Axes, figure and points, set by `plot`.
     """
 
     def __init__(self, y_true: np.ndarray, y_pred: np.ndarray, spearman: Estimate) -> None:
@@ -53,16 +55,20 @@ class ScatterDisplay:
         Parameters
         ----------
         y_true, y_pred : array-like of float, shape (n_slides,)
-        groups : array-like, shape (n_slides,), optional
+            True and predicted values.
+        groups : array-like, shape (n_slides,), default=None
             Patient of each slide, for the interval.
-        ax : matplotlib Axes, optional
-        title : str, optional
-        unit : str, optional
+        ax : matplotlib Axes, default=None
+            Axes to draw on; new ones by default.
+        title : str, default=None
+            Title of the picture; what is drawn, by default.
+        unit : str, default=None
             Unit of the target, for the axes.
 
         Returns
         -------
         ScatterDisplay
+            The display, drawn.
         """
         y_true, y_pred = np.asarray(y_true, dtype=float), np.asarray(y_pred, dtype=float)
         return cls(y_true, y_pred, estimate("spearman", y_true, y_pred, groups=groups)).plot(ax, title=title, unit=unit)
@@ -79,14 +85,52 @@ class ScatterDisplay:
         title: str | None = None,
         unit: str | None = None,
     ) -> Self:
-        """Predict with a fitted regressor and draw; see `from_predictions`."""
+        """Predict with a fitted regressor and draw.
+
+        Parameters
+        ----------
+        estimator : fitted regressor
+            Model to predict with.
+        X : sequence of n_slides grids
+            Grids, or whatever the model takes.
+        y : array-like, shape (n_slides,)
+            True values.
+        groups : array-like, shape (n_slides,), default=None
+            Patient of each slide, for the interval.
+        ax : matplotlib Axes, default=None
+            Axes to draw on; new ones by default.
+        title : str, default=None
+            Title of the picture; what is drawn, by default.
+        unit : str, default=None
+            Unit of the target, for the axes.
+
+        Returns
+        -------
+        ScatterDisplay
+            The display, drawn.
+        """
         return cls.from_predictions(y, estimator.predict(X), groups=groups, ax=ax, title=title, unit=unit)
 
     def plot(self, ax: Axes | None = None, *, title: str | None = None, unit: str | None = None) -> Self:
-        """Draw on `ax`, or on new axes; returns self."""
+        """Draw the display.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw on; new ones by default.
+        title : str, default=None
+            Title of the picture; what is drawn, by default.
+        unit : str, default=None
+            Unit of the target, for the axes.
+
+        Returns
+        -------
+        self : ScatterDisplay
+            The display, with what was drawn.
+        """
         self.ax_ = axes_for(ax, (4.2, 4))
         self.figure_ = self.ax_.figure
-        self.points_ = self.ax_.scatter(self.y_true, self.y_pred, s=16, color=COLOURS[0], alpha=0.6, linewidths=0)
+        self.points_ = self.ax_.scatter(self.y_true, self.y_pred, s=16, color=COLORS[0], alpha=0.6, linewidths=0)
         both = np.r_[self.y_true, self.y_pred]
         self.ax_.plot([both.min(), both.max()], [both.min(), both.max()], color=FAINT, linewidth=0.8, linestyle="--")
         unit = f" ({unit})" if unit else ""
@@ -105,12 +149,14 @@ class RocDisplay:
     low, high : ndarray of float, shape (n_band,)
         Pointwise interval of the true positive rate at `np.linspace(0, 1, n_band)`.
     area : Estimate
-    name : str or None
+        Area under the curve with its interval.
+    name : str, default=None
+        Name of the model, for the legend.
 
     Attributes
     ----------
-    ax_, figure_, line_
-        Set by `plot`.
+    ax_, figure_, line_ : matplotlib artists
+        Axes, figure and curve, set by `plot`.
     """
 
     def __init__(
@@ -148,16 +194,19 @@ class RocDisplay:
             Labels of two classes; the one that sorts last is positive.
         y_score : array-like of float, shape (n_slides,)
             Score of the positive class.
-        groups : array-like, shape (n_slides,), optional
+        groups : array-like, shape (n_slides,), default=None
             Patient of each slide, for the interval.
-        name : str, optional
+        name : str, default=None
             Name of the model, for the legend.
-        ax : matplotlib Axes, optional
-        title : str, optional
+        ax : matplotlib Axes, default=None
+            Axes to draw on; new ones by default.
+        title : str, default=None
+            Title of the picture; what is drawn, by default.
 
         Returns
         -------
         RocDisplay
+            The display, drawn.
         """
         y_true, y_score = np.asarray(y_true), np.asarray(y_score, dtype=float)
         area = estimate("auc", y_true, y_score, groups=groups)
@@ -178,20 +227,58 @@ class RocDisplay:
         ax: Axes | None = None,
         title: str | None = None,
     ) -> Self:
-        """Predict with a fitted classifier of two classes and draw; see `from_predictions`."""
+        """Predict with a fitted classifier of two classes and draw.
+
+        Parameters
+        ----------
+        estimator : fitted classifier
+            Model to predict with.
+        X : sequence of n_slides grids
+            Grids, or whatever the model takes.
+        y : array-like, shape (n_slides,)
+            Labels of two classes.
+        groups : array-like, shape (n_slides,), default=None
+            Patient of each slide, for the interval.
+        name : str, default=None
+            Name of the model, for the legend.
+        ax : matplotlib Axes, default=None
+            Axes to draw on; new ones by default.
+        title : str, default=None
+            Title of the picture; what is drawn, by default.
+
+        Returns
+        -------
+        RocDisplay
+            The display, drawn.
+        """
         score = estimator.predict_proba(X)[:, 1]
         return cls.from_predictions(y, score, groups=groups, name=name, ax=ax, title=title)
 
     def plot(self, ax: Axes | None = None, *, title: str | None = None, band: bool = True) -> Self:
-        """Draw on `ax`, or on new axes; returns self."""
+        """Draw the display.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw on; new ones by default.
+        title : str, default=None
+            Title of the picture; what is drawn, by default.
+        band : bool, default=True
+            Shade the interval of the curve.
+
+        Returns
+        -------
+        self : RocDisplay
+            The display, with what was drawn.
+        """
         self.ax_ = axes_for(ax, (4.2, 4))
         self.figure_ = self.ax_.figure
-        colour = next_colour(self.ax_)
+        color = next_color(self.ax_)
         label = f"{self.name}: AUC {self.area}" if self.name else f"AUC {self.area}, n = {self.area.n}"
         if band:
             grid = np.linspace(0, 1, len(self.low))
-            self.ax_.fill_between(grid, self.low, self.high, color=colour, alpha=0.15, linewidth=0)
-        (self.line_,) = self.ax_.plot(self.fpr, self.tpr, color=colour, linewidth=1.8, label=label)
+            self.ax_.fill_between(grid, self.low, self.high, color=color, alpha=0.15, linewidth=0)
+        (self.line_,) = self.ax_.plot(self.fpr, self.tpr, color=color, linewidth=1.8, label=label)
         self.ax_.plot([0, 1], [0, 1], color=FAINT, linewidth=0.8, linestyle="--")
         self.ax_.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
         self.ax_.legend(frameon=False, fontsize="small", loc="lower right", labelcolor=INK)
@@ -209,8 +296,8 @@ class LearningCurveDisplay:
 
     Attributes
     ----------
-    ax_, figure_, lines_
-        Set by `plot`.
+    ax_, figure_, lines_ : matplotlib artists
+        Axes, figure and curves, set by `plot`.
     """
 
     def __init__(self, histories: list) -> None:
@@ -224,17 +311,33 @@ class LearningCurveDisplay:
         ----------
         estimator : fitted estimator
             With ``history_``, or a Pipeline or CrossValEnsemble of such.
-        ax : matplotlib Axes, optional
-        title : str, optional
+        ax : matplotlib Axes, default=None
+            Axes to draw on; new ones by default.
+        title : str, default=None
+            Title of the picture; what is drawn, by default.
 
         Returns
         -------
         LearningCurveDisplay
+            The display, drawn.
         """
         return cls([_history(model) for model in getattr(estimator, "estimators_", [estimator])]).plot(ax, title=title)
 
     def plot(self, ax: Axes | None = None, *, title: str | None = None) -> Self:
-        """Draw on `ax`, or on new axes; returns self."""
+        """Draw the display.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw on; new ones by default.
+        title : str, default=None
+            Title of the picture; what is drawn, by default.
+
+        Returns
+        -------
+        self : LearningCurveDisplay
+            The display, with what was drawn.
+        """
         self.ax_ = axes_for(ax, (5, 3.4))
         self.figure_ = self.ax_.figure
         self.lines_: list = []
@@ -249,11 +352,11 @@ class LearningCurveDisplay:
 
     def _draw(self, history, labelled):
         alpha = 1 if len(self.histories) == 1 else 0.6
-        for key, colour, name in (("train_loss", COLOURS[0], "training"), ("valid_loss", COLOURS[1], "validation")):
+        for key, color, name in (("train_loss", COLORS[0], "training"), ("valid_loss", COLORS[1], "validation")):
             rows = [(_at(row), row[key]) for row in history if key in row]
             if rows:
                 label = name if labelled else None
-                self.lines_ += self.ax_.plot(*zip(*rows), color=colour, linewidth=1.5, alpha=alpha, label=label)
+                self.lines_ += self.ax_.plot(*zip(*rows), color=color, linewidth=1.5, alpha=alpha, label=label)
         best = [row for row in history if row.get("event_best")]
         if best and "valid_loss" in best[-1]:
             label = "weights kept" if labelled else None

@@ -1,4 +1,4 @@
-"""Grids as pictures: principal components as colours, and maps of single features."""
+"""Grids as pictures: principal components as colors, and maps of single features."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 def pca_rgb(grid: Grid, *others: Grid) -> Any:
-    """Colour the cells of one or more grids by their first three principal components.
+    """Color the cells of one or more grids by their first three principal components.
 
     Parameters
     ----------
     grid, *others : Grid
-        The components are those of all grids together, so that a colour means the same in each.
+        The components are those of all grids together, so that a color means the same in each.
 
     Returns
     -------
@@ -41,7 +41,7 @@ def pca_rgb(grid: Grid, *others: Grid) -> Any:
     table = np.concatenate(embeddings)
     if min(table.shape) < 3 or not np.ptp(table, axis=0).any():
         raise DegenerateDataError(
-            f"{table.shape[0]} cells of {table.shape[1]} features; colours want 3 of each that vary"
+            f"{table.shape[0]} cells of {table.shape[1]} features; colors want 3 of each that vary"
         )
     pca = PCA(3, random_state=0).fit(table)
     low, high = np.percentile(pca.transform(table), [1, 99], axis=0)
@@ -55,19 +55,19 @@ def pca_rgb(grid: Grid, *others: Grid) -> Any:
 
 
 class GridDisplay:
-    """A grid in the colours of its principal components.
+    """A grid in the colors of its principal components.
 
     Parameters
     ----------
     image : ndarray, shape (rows, columns, 3)
-        Colours, 0 to 1.
+        Colors, 0 to 1.
     cell_um : float or None
         Distance between cells in um.
 
     Attributes
     ----------
-    ax_, figure_, image_
-        Set by `plot`.
+    ax_, figure_, image_ : matplotlib artists
+        Axes, figure and image, set by `plot`.
     """
 
     def __init__(self, image: np.ndarray, *, cell_um: float | None = None) -> None:
@@ -81,17 +81,34 @@ class GridDisplay:
         Parameters
         ----------
         grid : Grid
-        ax : matplotlib Axes, optional
-        title : str, optional
+            Grid to draw.
+        ax : matplotlib Axes, default=None
+            Axes to draw on; new ones by default.
+        title : str, default=None
+            Title of the picture; what is drawn, by default.
 
         Returns
         -------
         GridDisplay
+            The display, drawn.
         """
         return cls(pca_rgb(grid), cell_um=cell_um(grid)).plot(ax, title=title)
 
     def plot(self, ax: Axes | None = None, *, title: str | None = None) -> Self:
-        """Draw on `ax`, or on new axes; returns self."""
+        """Draw the display.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw on; new ones by default.
+        title : str, default=None
+            Title of the picture; what is drawn, by default.
+
+        Returns
+        -------
+        self : GridDisplay
+            The display, with what was drawn.
+        """
         self.ax_ = axes_for(ax, (5, 4))
         self.figure_ = self.ax_.figure
         extent, unit = cell_extent(self.image.shape[:2], self.cell_um)
@@ -113,8 +130,8 @@ class FeatureMapsDisplay:
 
     Attributes
     ----------
-    ax_, figure_, image_, colorbar_
-        Set by `plot`.
+    ax_, figure_, image_, colorbar_ : matplotlib artists
+        Axes, figure, image and color bar, set by `plot`.
     """
 
     def __init__(self, maps: np.ndarray, names: list[str]) -> None:
@@ -130,14 +147,18 @@ class FeatureMapsDisplay:
         Parameters
         ----------
         grid : Grid
-        features : int or sequence of int
+            Grid to draw.
+        features : int or sequence of int, default=6
             Which, or how many of those that vary most.
-        ax : matplotlib Axes, optional
-        title : str, optional
+        ax : matplotlib Axes, default=None
+            Axes to draw on; new ones by default.
+        title : str, default=None
+            Title of the picture; what is drawn, by default.
 
         Returns
         -------
         FeatureMapsDisplay
+            The display, drawn.
         """
         embeddings = np.asarray(grid.embeddings, dtype=np.float32)
         if len(embeddings) == 0:
@@ -151,14 +172,21 @@ class FeatureMapsDisplay:
         return cls(maps, [f"feature {index}" for index in chosen]).plot(ax, title=title)
 
     def plot(self, ax: Axes | None = None, *, title: str | None = None, limit: float = 2.5) -> Self:
-        """Draw on `ax`, or on new axes; returns self.
+        """Draw the display.
 
         Parameters
         ----------
-        ax : matplotlib Axes, optional
-        title : str, optional
-        limit : float
-            Standard deviations at which the colours saturate.
+        ax : matplotlib Axes, default=None
+            Axes to draw on; new ones by default.
+        title : str, default=None
+            Title of the picture; what is drawn, by default.
+        limit : float, default=2.5
+            Standard deviations at which the colors saturate.
+
+        Returns
+        -------
+        self : FeatureMapsDisplay
+            The display, with what was drawn.
         """
         n, rows, columns = self.maps.shape
         across = int(np.ceil(np.sqrt(n * rows / columns)))

@@ -1,4 +1,4 @@
-"""A saliency map as colours, laid over the thumbnail of its slide."""
+"""A saliency map as colors, laid over the thumbnail of its slide."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sknic.slides import Slide
 if TYPE_CHECKING:
     from sknic.grids import Grid
 
-COLOUR_MAPS = {"signed": "RdBu_r", "positive": "viridis"}
+COLOR_MAPS = {"signed": "RdBu_r", "positive": "viridis"}
 
 
 def overlay(
@@ -55,10 +55,10 @@ def overlay(
     y = ((np.arange(thumbnail.shape[0]) + 0.5) * mpp - top) / (bottom - top) * saliency.shape[0]
     inside_x, inside_y = (x >= 0) & (x < saliency.shape[1]), (y >= 0) & (y < saliency.shape[0])
     cells = np.ix_(y[inside_y].astype(int), x[inside_x].astype(int))
-    colours, opacity = colourise(saliency, alpha)
+    colors, opacity = colorize(saliency, alpha)
     out, area = thumbnail.copy(), np.ix_(inside_y, inside_x)
     blend = opacity[cells][..., None]
-    out[area] = np.rint((1 - blend) * thumbnail[area] + blend * colours[cells] * 255).astype(np.uint8)
+    out[area] = np.rint((1 - blend) * thumbnail[area] + blend * colors[cells] * 255).astype(np.uint8)
     return out
 
 
@@ -79,10 +79,10 @@ def extent_um(grid, slide=None):
     return 0, columns * size, rows * size, 0
 
 
-def colourise(saliency: Any, alpha: float = 0.75) -> Any:
-    """Colours (rows, columns, 3) and opacity (rows, columns) of a saliency map, both 0 to 1."""
+def colorize(saliency: Any, alpha: float = 0.75) -> Any:
+    """Colors (rows, columns, 3) and opacity (rows, columns) of a saliency map, both 0 to 1."""
     limit = np.abs(saliency).max() or 1.0
     signed = saliency.min() < 0
     scaled = saliency / limit
-    colours = mpl.colormaps[COLOUR_MAPS["signed" if signed else "positive"]]
-    return colours((scaled + 1) / 2 if signed else scaled)[..., :3], np.abs(scaled) ** 0.75 * alpha
+    colors = mpl.colormaps[COLOR_MAPS["signed" if signed else "positive"]]
+    return colors((scaled + 1) / 2 if signed else scaled)[..., :3], np.abs(scaled) ** 0.75 * alpha

@@ -11,8 +11,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 
 from sknic.grids.placement import cell_um
-from sknic.plotting.overlay import COLOUR_MAPS, colourise, extent_um, opened
-from sknic.plotting.style import COLOURS, axes_for, tidy_image
+from sknic.plotting.overlay import COLOR_MAPS, colorize, extent_um, opened
+from sknic.plotting.style import COLORS, axes_for, tidy_image
 from sknic.slides import Annotations, tissue_mask
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ class TissueDisplay:
 
     Attributes
     ----------
-    ax_, figure_, image_
-        Set by `plot`.
+    ax_, figure_, image_ : matplotlib artists
+        Axes, figure and image, set by `plot`.
     """
 
     def __init__(self, thumbnail: np.ndarray, mpp: float, mask: np.ndarray) -> None:
@@ -63,12 +63,15 @@ class TissueDisplay:
             Method of the mask, as the `tissue` of SlideCompressor.
         max_size : int
             Longer side of the thumbnail in px.
-        ax : matplotlib Axes, optional
-        title : str, optional
+        ax : matplotlib Axes, default=None
+            Axes to draw on; new ones by default.
+        title : str, default=None
+            Title of the picture; what is drawn, by default.
 
         Returns
         -------
         TissueDisplay
+            The display, drawn.
         """
         if tissue is None:
             raise ValueError("tissue=None has no mask to draw; give 'density', a function or a pattern of mask files")
@@ -78,7 +81,20 @@ class TissueDisplay:
         return cls(thumbnail, mpp, mask.mask).plot(ax, title=title)
 
     def plot(self, ax: Axes | None = None, *, title: str | None = None) -> Self:
-        """Draw on `ax`, or on new axes; returns self."""
+        """Draw the display.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw on; new ones by default.
+        title : str, default=None
+            Title of the picture; what is drawn, by default.
+
+        Returns
+        -------
+        self : TissueDisplay
+            The display, with what was drawn.
+        """
         self.ax_ = axes_for(ax, (5, 4))
         self.figure_ = self.ax_.figure
         self.image_ = _draw_thumbnail(self.ax_, self.thumbnail, self.mpp)
@@ -86,7 +102,7 @@ class TissueDisplay:
         ends = np.array(self.thumbnail.shape[:2]) * self.mpp / 1000
         rows, columns = (np.linspace(0, end, n + 1) for end, n in zip(ends, self.mask.shape))
         centers = [np.r_[side[0], (side[1:] + side[:-1]) / 2, side[-1]] for side in (columns, rows)]
-        self.ax_.contour(*centers, np.pad(self.mask, 1).astype(float), [0.5], colors=COLOURS[2], linewidths=1.2)
+        self.ax_.contour(*centers, np.pad(self.mask, 1).astype(float), [0.5], colors=COLORS[2], linewidths=1.2)
         tidy_image(self.ax_, title=title or f"Tissue: {self.mask.mean():.0%} of the slide", unit="mm")
         return self
 
@@ -98,16 +114,16 @@ class SaliencyDisplay:
     ----------
     saliency : float ndarray, shape (rows, columns)
         As :mod:`sknic.saliency` makes it; over a slide, 0 leaves the slide as it is.
-    extent : tuple of float, optional
+    extent : tuple of float, default=None
         Left, right, bottom and top of the map in mm.
-    thumbnail : uint8 ndarray, shape (height, width, 3), optional
-    mpp : float, optional
+    thumbnail : uint8 ndarray, shape (height, width, 3), default=None
+    mpp : float, default=None
         um per px of the thumbnail.
 
     Attributes
     ----------
-    ax_, figure_, image_, colorbar_
-        Set by `plot`.
+    ax_, figure_, image_, colorbar_ : matplotlib artists
+        Axes, figure, image and color bar, set by `plot`.
     """
 
     def __init__(
@@ -141,16 +157,19 @@ class SaliencyDisplay:
         grid : Grid
             Says where the cells lie and how large they are.
         saliency : float ndarray, shape (rows, columns)
-        slide : Slide or path, optional
+        slide : Slide or path, default=None
             Drawn beneath.
         max_size : int
             Longer side of the thumbnail in px.
-        ax : matplotlib Axes, optional
-        title : str, optional
+        ax : matplotlib Axes, default=None
+            Axes to draw on; new ones by default.
+        title : str, default=None
+            Title of the picture; what is drawn, by default.
 
         Returns
         -------
         SaliencyDisplay
+            The display, drawn.
         """
         if slide is None:
             extent = None if cell_um(grid) is None else _in_mm(extent_um(grid))
@@ -161,32 +180,39 @@ class SaliencyDisplay:
         return cls(saliency, extent=extent, thumbnail=thumbnail, mpp=mpp).plot(ax, title=title)
 
     def plot(self, ax: Axes | None = None, *, title: str | None = None, alpha: float = 0.75) -> Self:
-        """Draw on `ax`, or on new axes; returns self.
+        """Draw the display.
 
         Parameters
         ----------
-        ax : matplotlib Axes, optional
-        title : str, optional
-        alpha : float
+        ax : matplotlib Axes, default=None
+            Axes to draw on; new ones by default.
+        title : str, default=None
+            Title of the picture; what is drawn, by default.
+        alpha : float, default=0.75
             Opacity of the strongest cell over a slide; weaker ones let the slide through.
+
+        Returns
+        -------
+        self : SaliencyDisplay
+            The display, with what was drawn.
         """
         self.ax_ = axes_for(ax, (5, 4))
         self.figure_ = self.ax_.figure
         opacity = None
         if self.thumbnail is not None:
-            opacity = colourise(self.saliency, alpha)[1]
+            opacity = colorize(self.saliency, alpha)[1]
             _draw_thumbnail(self.ax_, self.thumbnail, self.mpp)
         limit, signed = np.abs(self.saliency).max() or 1.0, self.saliency.min() < 0
-        colours: dict[str, Any] = {
-            "cmap": COLOUR_MAPS["signed" if signed else "positive"],
+        colors: dict[str, Any] = {
+            "cmap": COLOR_MAPS["signed" if signed else "positive"],
             "vmin": -limit if signed else 0,
         }
         place = {"extent": self.extent, "interpolation": "nearest", "alpha": opacity}
-        self.image_ = self.ax_.imshow(self.saliency, vmax=limit, **colours, **place)
+        self.image_ = self.ax_.imshow(self.saliency, vmax=limit, **colors, **place)
         if self.thumbnail is not None:
             height, width = np.array(self.thumbnail.shape[:2]) * self.mpp / 1000
             self.ax_.set(xlim=(0, width), ylim=(height, 0))
-        scale = ScalarMappable(Normalize(colours["vmin"], limit), colours["cmap"])
+        scale = ScalarMappable(Normalize(colors["vmin"], limit), colors["cmap"])
         self.colorbar_ = self.figure_.colorbar(scale, ax=self.ax_, shrink=0.6, label="saliency per cell")
         tidy_image(self.ax_, title=title or "Saliency", unit="mm" if self.extent else "cells")
         return self

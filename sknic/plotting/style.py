@@ -1,9 +1,9 @@
-"""What all displays share: colours that colour-blind readers tell apart, quiet axes, lengths in mm."""
+"""What all displays share: colors that color-blind readers tell apart, quiet axes, lengths in mm."""
 
 import matplotlib.pyplot as plt
 
 # Okabe and Ito's palette, without its yellow, which is faint on white.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 INK, FAINT = "#333333", "#6b6b6b"
 
 
@@ -12,9 +12,9 @@ def axes_for(ax, size):
     return ax if ax is not None else plt.subplots(figsize=size, layout="constrained")[1]
 
 
-def next_colour(ax):
-    """A colour for what is drawn next, by the number of labelled things already on the axes."""
-    return COLOURS[len(ax.get_legend_handles_labels()[1]) % len(COLOURS)]
+def next_color(ax):
+    """A color for what is drawn next, by the number of labelled things already on the axes."""
+    return COLORS[len(ax.get_legend_handles_labels()[1]) % len(COLORS)]
 
 
 def tidy(ax, *, title=None, xlabel=None, ylabel=None):

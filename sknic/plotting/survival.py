@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from sknic.evaluation import format_p, split_by_risk
-from sknic.plotting.style import COLOURS, INK, axes_for, tidy
+from sknic.plotting.style import COLORS, INK, axes_for, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,8 +26,8 @@ class KaplanMeierDisplay:
 
     Attributes
     ----------
-    ax_, figure_, lines_
-        Set by `plot`.
+    ax_, figure_, lines_ : matplotlib artists
+        Axes, figure and curves, set by `plot`.
     """
 
     def __init__(self, groups: RiskGroups) -> None:
@@ -55,14 +55,17 @@ class KaplanMeierDisplay:
         risk : array-like of float, shape (n_slides,)
         groups, how, threshold
             As in :func:`sknic.evaluation.split_by_risk`.
-        ax : matplotlib Axes, optional
-        time_unit : str, optional
+        ax : matplotlib Axes, default=None
+            Axes to draw on; new ones by default.
+        time_unit : str, default=None
             Such as "months", for the axis.
-        title : str, optional
+        title : str, default=None
+            Title of the picture; what is drawn, by default.
 
         Returns
         -------
         KaplanMeierDisplay
+            The display, drawn.
         """
         split = split_by_risk(y, risk, groups=groups, how=how, threshold=threshold)
         return cls(split).plot(ax, time_unit=time_unit, title=title)
@@ -81,7 +84,30 @@ class KaplanMeierDisplay:
         time_unit: str | None = None,
         title: str | None = None,
     ) -> Self:
-        """Predict risks with a fitted survival estimator, split at their median and draw; see `from_predictions`."""
+        """Predict risks with a fitted survival estimator, split at their median and draw.
+
+        Parameters
+        ----------
+        estimator : fitted survival estimator
+            Model to predict with.
+        X : sequence of n_slides grids
+            Grids, or whatever the model takes.
+        y : array-like, shape (n_slides,)
+            Structured array of event (bool) and time.
+        groups, how, threshold
+            As in :func:`sknic.evaluation.split_by_risk`.
+        ax : matplotlib Axes, default=None
+            Axes to draw on; new ones by default.
+        time_unit : str, default=None
+            Such as "months", for the axis.
+        title : str, default=None
+            Title of the picture; what is drawn, by default.
+
+        Returns
+        -------
+        KaplanMeierDisplay
+            The display, drawn.
+        """
         options: dict[str, Any] = {"groups": groups, "how": how, "threshold": threshold}
         return cls.from_predictions(y, estimator.predict(X), **options, ax=ax, time_unit=time_unit, title=title)
 
@@ -94,25 +120,33 @@ class KaplanMeierDisplay:
         interval: bool = True,
         at_risk: bool = True,
     ) -> Self:
-        """Draw on `ax`, or on new axes; returns self.
+        """Draw the display.
 
         Parameters
         ----------
-        ax : matplotlib Axes, optional
-        time_unit : str, optional
-        title : str, optional
-        interval : bool
+        ax : matplotlib Axes, default=None
+            Axes to draw on; new ones by default.
+        time_unit : str, default=None
+            Such as "months", for the axis.
+        title : str, default=None
+            Title of the picture; what is drawn, by default.
+        interval : bool, default=True
             Shade the pointwise intervals.
-        at_risk : bool
+        at_risk : bool, default=True
             Write the numbers at risk beneath.
+
+        Returns
+        -------
+        self : KaplanMeierDisplay
+            The display, with what was drawn.
         """
         self.ax_ = axes_for(ax, (5.2, 4.4 if at_risk else 3.8))
         self.figure_ = self.ax_.figure
         curves = {"low risk": self.groups.low, "high risk": self.groups.high}
         end = max(curve.durations.max() for curve in curves.values())
         self.lines_ = [
-            _draw_curve(self.ax_, curve, colour, f"{name} ({curve.n_events} events of {curve.n})", interval, end)
-            for (name, curve), colour in zip(curves.items(), COLOURS)
+            _draw_curve(self.ax_, curve, color, f"{name} ({curve.n_events} events of {curve.n})", interval, end)
+            for (name, curve), color in zip(curves.items(), COLORS)
         ]
         self.ax_.set(xlim=(0, end * 1.02), ylim=(0, 1.02))
         legend = self.ax_.legend(
@@ -143,15 +177,15 @@ class KaplanMeierDisplay:
                 self.ax_.annotate(str(count), (time, 0), (0, down), ha="center", color=INK, **place)
 
 
-def _draw_curve(ax, curve, colour, label, interval, end):
+def _draw_curve(ax, curve, color, label, interval, end):
     stop = min(curve.durations.max(), end)
     time = np.r_[0, curve.time, stop]
     steps = {name: np.r_[1, values, values[-1]] for name, values in vars(curve).items() if name in _STEPS}
-    (line,) = ax.step(time, steps["survival"], where="post", color=colour, linewidth=1.8, label=label)
+    (line,) = ax.step(time, steps["survival"], where="post", color=color, linewidth=1.8, label=label)
     if interval:
-        ax.fill_between(time, steps["low"], steps["high"], step="post", color=colour, alpha=0.15, linewidth=0)
+        ax.fill_between(time, steps["low"], steps["high"], step="post", color=color, alpha=0.15, linewidth=0)
     at = np.searchsorted(time, curve.censored, side="right") - 1
-    ax.plot(curve.censored, steps["survival"][at], "|", color=colour, markersize=5, markeredgewidth=0.8)
+    ax.plot(curve.censored, steps["survival"][at], "|", color=color, markersize=5, markeredgewidth=0.8)
     return line
 
 

@@ -17,17 +17,17 @@ _GREEN = (0, 158, 115, 255)
 
 @dataclass(frozen=True)
 class Legend:
-    """Colours from low to high, as hexadecimal strings, and what stands at both ends."""
+    """Colors from low to high, as hexadecimal strings, and what stands at both ends."""
 
-    colours: list
+    colors: list
     low: str
     high: str
 
     @classmethod
-    def of(cls, colour_map, low, high):
-        """Nine colours of a matplotlib colour map between two numbers."""
-        colours = mpl.colormaps[colour_map](np.linspace(0, 1, 9))
-        return cls([mpl.colors.to_hex(colour) for colour in colours], f"{low:.3g}", f"{high:.3g}")
+    def of(cls, color_map, low, high):
+        """Nine colors of a matplotlib color map between two numbers."""
+        colors = mpl.colormaps[color_map](np.linspace(0, 1, 9))
+        return cls([mpl.colors.to_hex(color) for color in colors], f"{low:.3g}", f"{high:.3g}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,17 +97,17 @@ class TissueLayer(Layer):
         return self._picture
 
 
-class ColourLayer(Layer):
-    """A grid in the colours of its principal components."""
+class ColorLayer(Layer):
+    """A grid in the colors of its principal components."""
 
     def __init__(self, frame, palette):
-        super().__init__("colours", "Embedding as colours", frame)
+        super().__init__("colors", "Embedding as colors", frame)
         self._palette = palette
 
     def picture(self, feature):
-        """Similar cells in similar colours; background is transparent."""
-        colours = self._palette.colours(self.frame.grid)
-        return self.frame.picture(colours[tuple(self.frame.cells.T)])
+        """Similar cells in similar colors; background is transparent."""
+        colors = self._palette.colors(self.frame.grid)
+        return self.frame.picture(colors[tuple(self.frame.cells.T)])
 
 
 class FeatureLayer(Layer):
@@ -122,8 +122,8 @@ class FeatureLayer(Layer):
         """Blue below the mean, red above."""
         low, high = self._palette.range(feature)
         values = self.frame.embeddings[:, feature].astype(np.float64)
-        colours = mpl.colormaps["RdBu_r"](np.clip((values - low) / (high - low), 0, 1))
-        return self.frame.picture(colours, Legend.of("RdBu_r", low, high))
+        colors = mpl.colormaps["RdBu_r"](np.clip((values - low) / (high - low), 0, 1))
+        return self.frame.picture(colors, Legend.of("RdBu_r", low, high))
 
     def value(self, row, column, feature):
         """The feature's value."""
@@ -155,14 +155,14 @@ class SaliencyLayer(Layer):
 
     def picture(self, feature):
         """The stronger, the more opaque."""
-        from sknic.plotting.overlay import COLOUR_MAPS, colourise
+        from sknic.plotting.overlay import COLOR_MAPS, colorize
 
         values = self._saliency
-        colours, opacity = colourise(values, alpha=1)
+        colors, opacity = colorize(values, alpha=1)
         limit, signed = np.abs(values).max(), values.min() < 0
-        legend = Legend.of(COLOUR_MAPS["signed" if signed else "positive"], -limit if signed else 0, limit)
+        legend = Legend.of(COLOR_MAPS["signed" if signed else "positive"], -limit if signed else 0, limit)
         cells = tuple(self.frame.cells.T)
-        return self.frame.picture(np.dstack([colours, opacity])[cells], legend)
+        return self.frame.picture(np.dstack([colors, opacity])[cells], legend)
 
     def value(self, row, column, feature):
         """The cell's saliency, once the layer has been drawn: a look at a cell shall not start a model."""

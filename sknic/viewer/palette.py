@@ -1,4 +1,4 @@
-"""Palette: colours that mean the same on all slides of one encoder."""
+"""Palette: colors that mean the same on all slides of one encoder."""
 
 from functools import cached_property
 
@@ -10,7 +10,7 @@ _SD_LIMIT = 2.5
 
 
 class Palette:
-    """What turns embeddings into colours, fitted to all the grids of one encoder that are shown.
+    """What turns embeddings into colors, fitted to all the grids of one encoder that are shown.
 
     Parameters
     ----------
@@ -30,16 +30,16 @@ class Palette:
         return [palettes[grid.fingerprint, grid.code_size] for grid in grids]
 
     @cached_property
-    def _colours(self):
+    def _colors(self):
         from sknic.plotting import pca_rgb
 
         self._check_cells()
-        colours = pca_rgb(*self._grids)
-        return colours if len(self._grids) > 1 else [colours]
+        colors = pca_rgb(*self._grids)
+        return colors if len(self._grids) > 1 else [colors]
 
-    def colours(self, grid):
-        """Principal components as colours, float (rows, columns, 3) between 0 and 1."""
-        return next(colours for own, colours in zip(self._grids, self._colours) if own is grid)
+    def colors(self, grid):
+        """Principal components as colors, float (rows, columns, 3) between 0 and 1."""
+        return next(colors for own, colors in zip(self._grids, self._colors) if own is grid)
 
     @cached_property
     def _ranges(self):
@@ -54,5 +54,5 @@ class Palette:
             raise DegenerateDataError("the grid has no tissue cell; there is nothing to show")
 
     def range(self, feature):
-        """Values of a feature at which its colours begin and end: 2.5 standard deviations either side of the mean."""
+        """Values of a feature at which its colors begin and end: 2.5 standard deviations either side of the mean."""
         return tuple(self._ranges[:, feature].tolist())

@@ -11,7 +11,7 @@ import numpy as np
 
 from sknic.slides import Annotations, Slide
 from sknic.viewer.grid_frame import GridFrame
-from sknic.viewer.layers import ColourLayer, FeatureLayer, Layer, SaliencyLayer, TissueLayer
+from sknic.viewer.layers import ColorLayer, FeatureLayer, Layer, SaliencyLayer, TissueLayer
 from sknic.viewer.owners import grids_of_slides
 from sknic.viewer.palette import Palette
 from sknic.viewer.tiles import Tiles
@@ -99,7 +99,7 @@ class SlideView:
         layers: list[Layer] = [TissueLayer(slide, tissue)] if tissue is not None else []
         for frame in self.frames:
             palette = palettes[id(frame.grid)]
-            layers += [ColourLayer(frame, palette), FeatureLayer(frame, palette)]
+            layers += [ColorLayer(frame, palette), FeatureLayer(frame, palette)]
             if model is not None:
                 layers += [SaliencyLayer(frame, method, title, model) for method, title in _SALIENCY.items()]
         self.layers = {layer.id: layer for layer in layers}

@@ -114,7 +114,7 @@ def test_a_colour_means_the_same_in_grids_that_are_coloured_together():
 
 
 @pytest.mark.parametrize("embeddings, n", [(np.ones((5, 8)), 5), (np.zeros((0, 8)), 0), (np.eye(5, 2), 5)])
-def test_a_grid_without_three_components_has_no_colours(embeddings, n):
+def test_a_grid_without_three_components_has_no_colors(embeddings, n):
     with pytest.raises(DegenerateDataError, match=f"{n} cells of"):
         pca_rgb(Grid(embeddings, CELLS[:n], (9, 14)))
 
@@ -159,7 +159,7 @@ def test_scatter_and_roc_state_the_estimate_and_its_interval():
     assert np.mean((roc.low - 1e-9 <= at) & (at <= roc.high + 1e-9)) > 0.9
 
 
-def test_models_on_the_same_roc_axes_get_their_own_colours():
+def test_models_on_the_same_roc_axes_get_their_own_colors():
     first = RocDisplay.from_predictions(LABEL, X[:, 0], name="a")
     second = RocDisplay.from_predictions(LABEL, X[:, 1], name="b", ax=first.ax_)
     assert first.line_.get_color() != second.line_.get_color()

@@ -144,8 +144,8 @@ def test_a_layer_comes_and_goes_and_lies_on_its_cells(browser, url):
 
 
 def test_the_opacity_of_layers_follows_the_slider(browser, url):
-    page = Page(browser, url, "layers=grid0-colours&opacity=30")
-    page.layer("grid0-colours")
+    page = Page(browser, url, "layers=grid0-colors&opacity=30")
+    page.layer("grid0-colors")
     assert page.run("return document.querySelector('img.layer').style.opacity") == "0.3"
 
 
@@ -241,7 +241,7 @@ def test_the_page_fits_a_phone(browser, url):
     metrics = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     try:
-        page = Page(browser, url, "layers=grid0-colours&cell=3,4")
+        page = Page(browser, url, "layers=grid0-colors&cell=3,4")
         assert page.run("return document.documentElement.scrollWidth") <= 390
         _, top, width, height = page.box("#panes")
         assert width == 390 and height > 400

@@ -93,7 +93,7 @@ def test_slides_are_described_without_their_folders(client, slides):
     name = "Grid 1: 64 px at 0.5 µm/px, 6 features"
     assert first["grids"] == [{"name": name, "rows": ROWS, "columns": COLUMNS, "x": 0, "y": 0, "cell": CELL}]
     assert [layer["id"] for layer in first["layers"]] == [
-        "tissue", "grid0-colours", "grid0-feature", "grid0-grad-cam", "grid0-integrated-gradients"
+        "tissue", "grid0-colors", "grid0-feature", "grid0-grad-cam", "grid0-integrated-gradients"
     ]  # fmt: skip
 
 
@@ -113,7 +113,7 @@ def test_many_threads_get_the_tiles_of_one(app):
         assert list(pool.map(lambda path: app.test_client().get(path).data, paths)) == alone
 
 
-@pytest.mark.parametrize("layer", ["grid0-colours", "grid0-feature", "grid0-grad-cam", "grid0-integrated-gradients"])
+@pytest.mark.parametrize("layer", ["grid0-colors", "grid0-feature", "grid0-grad-cam", "grid0-integrated-gradients"])
 def test_a_layer_of_a_grid_has_a_pixel_a_cell_and_lies_where_the_cells_lie(client, layer):
     answer = client.get(f"/{TOKEN}/slides/0/layers/{layer}")
     picture = picture_of(answer)
@@ -170,11 +170,11 @@ def test_a_look_at_a_cell_starts_no_model(slides, grids):
 
 
 def test_colours_mean_the_same_on_two_slides_of_one_encoder(slides, grids):
-    alone = open_views(slides[:1], grids[:1])[0].layers["grid0-colours"].picture(0).pixels
+    alone = open_views(slides[:1], grids[:1])[0].layers["grid0-colors"].picture(0).pixels
     twins = [
         Grid(grids[0].embeddings, grids[0].cells, grids[0].shape, mpp=0.5, patch_size=CELL, slide=s) for s in slides
     ]
-    left, right = (view.layers["grid0-colours"].picture(0).pixels for view in open_views(slides, twins))
+    left, right = (view.layers["grid0-colors"].picture(0).pixels for view in open_views(slides, twins))
     np.testing.assert_array_equal(left, right)
     assert left.shape == alone.shape
 
@@ -187,7 +187,7 @@ def test_a_feature_has_one_scale_on_all_slides_of_one_encoder(client):
 def test_a_layer_that_cannot_be_drawn_says_why(slides):
     flat = Grid(np.ones((4, 5)), [[0, 0], [0, 1], [1, 0], [1, 1]], (2, 2), mpp=0.5, patch_size=CELL, slide=slides[0])
     client = create_app(open_views(slides[:1], [flat]), TOKEN).test_client()
-    answer = client.get(f"/{TOKEN}/slides/0/layers/grid0-colours")
+    answer = client.get(f"/{TOKEN}/slides/0/layers/grid0-colors")
     assert answer.status_code == 422
     assert "vary" in answer.json["error"]
 
@@ -252,7 +252,7 @@ def test_a_grid_that_knows_the_name_only_is_refused_where_two_slides_have_it(tmp
 
 
 def test_a_renamed_slide_keeps_its_grid_by_digest(tmp_path, slides):
-    path = draw_slide(tmp_path / "new name.tiff", 0)
+    path = draw_slide(tmp_path / "new name.tiff", 5)
     with Slide(path) as slide:
         header = {"slide": "/gone/old name.tiff", "slide_digest": slide.digest, "mpp": 0.5, "patch_size": CELL}
     grid = Grid(np.ones((1, 2)), [[0, 0]], (1, 1), **header)

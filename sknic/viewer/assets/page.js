@@ -106,7 +106,7 @@ async function drawLayers() {
 function drawnLegend(legend) {
   const line = Object.assign(document.createElement("div"), { className: "legend" });
   const bar = Object.assign(document.createElement("span"), { className: "bar" });
-  bar.style.background = `linear-gradient(to right, ${legend.colours.join(",")})`;
+  bar.style.background = `linear-gradient(to right, ${legend.colors.join(",")})`;
   line.append(legend.low, bar, legend.high);
   return line;
 }
