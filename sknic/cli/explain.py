@@ -1,5 +1,6 @@
 """`sknic explain`: where did a model look?"""
 
+from contextlib import nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -45,7 +46,9 @@ def explain(
     from PIL import Image
 
     from sknic import saliency
+    from sknic.exceptions import MissingMppError
     from sknic.plotting import overlay
+    from sknic.slides import Slide
 
     paths = find_slides(slides, path)
     estimator, record = load_model(model)
@@ -57,10 +60,16 @@ def explain(
     for slide, grid in zip(paths, X):
         heat = make_map(estimator, grid)
         stem = out / names[slide]
-        grid.to_geojson({method: heat}, f"{stem}.geojson")
-        if grid.slide and Path(grid.slide).exists():
-            Image.fromarray(overlay(grid.slide, heat, grid)).save(f"{stem}.png")
-            typer.echo(f"wrote {stem}.png")
-        typer.echo(f"wrote {stem}.geojson")
+        here = grid.slide and Path(grid.slide).exists()
+        with Slide(grid.slide, mpp=grid.slide_mpp) if here else nullcontext() as open_slide:
+            if here:
+                Image.fromarray(overlay(open_slide, heat, grid)).save(f"{stem}.png")
+                typer.echo(f"wrote {stem}.png")
+            try:
+                grid.to_geojson({method: heat}, f"{stem}.geojson", slide=open_slide)
+            except MissingMppError as error:
+                typer.echo(f"no GeoJSON for {slide}: {error}")
+            else:
+                typer.echo(f"wrote {stem}.geojson")
     settings = {"model": model.resolve(), "method": method, "slide_mpp": slide_mpp, "fitted": record}
     write_run_record(out, "explain", settings, n_slides=len(paths))

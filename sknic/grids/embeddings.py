@@ -1,13 +1,16 @@
-"""Embeddings stay finite: float16 where it is large enough, float32 where it overflows."""
+"""Embeddings stay what they are: float16 where that is enough, float32 where it overflows or loses small numbers."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+# Below 2**-14 float16 loses digits: where the largest number is less, all that is a hundredth of it has lost some.
+_SMALL = 2.0**-8
+
 
 def finite_embeddings(where: str, embeddings: ArrayLike) -> np.ndarray:
-    """Cast embeddings to float16, or to float32 where float16 overflows.
+    """Cast embeddings to float16, or to float32 where float16 overflows or loses small numbers.
 
     Parameters
     ----------
@@ -27,7 +30,7 @@ def finite_embeddings(where: str, embeddings: ArrayLike) -> np.ndarray:
         If a number is NaN or infinite, or beyond float32.
     """
     embeddings = np.asarray(embeddings)
-    for dtype in (np.float16, np.float32):
+    for dtype in (np.float32,) if _are_small(embeddings) else (np.float16, np.float32):
         with np.errstate(over="ignore"):
             cast = embeddings.astype(dtype, copy=False)
         if np.isfinite(cast).all():
@@ -37,3 +40,10 @@ def finite_embeddings(where: str, embeddings: ArrayLike) -> np.ndarray:
         f"{where}: {len(bad)} of {cast.size} numbers are NaN or infinite, the first of them in row {bad[0][-2]}, "
         f"column {bad[0][-1]}: expected finite numbers"
     )
+
+
+def _are_small(embeddings):
+    if embeddings.dtype == np.float16 or embeddings.size == 0:
+        return False
+    largest = max(abs(float(embeddings.min())), abs(float(embeddings.max())))
+    return 0 < largest < _SMALL

@@ -5,7 +5,7 @@ import numpy as np
 from sknic.grids.placement import Placement
 
 
-def geojson(grid, values=None):
+def geojson(grid, values=None, slide=None):
     """Cells as QuPath's tiles with measurements: a FeatureCollection.
 
     Parameters
@@ -14,11 +14,13 @@ def geojson(grid, values=None):
         The grid.
     values : dict of str to array, default=None
         Measurements, as in `Grid.to_geojson`.
+    slide : Slide, default=None
+        The open slide.
     """
     if values is None:
         values = {f"embedding {i}": column for i, column in enumerate(grid.embeddings.T)}
     columns = {name: _per_cell(grid, name, value) for name, value in values.items()}
-    place = Placement.of(grid.header)
+    place = Placement.of(grid.header) if slide is None else Placement.on(grid.header, slide)
     # QuPath counts from the corner of the slide's bounds, as it does in the masks that are read.
     corners = place.corners(grid.cells) - np.asarray(place.bounds, np.int64)
     features = [

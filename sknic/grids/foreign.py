@@ -38,6 +38,7 @@ def read_foreign(path, file, mpp=None):
     if known_size is None:
         cells, kept, origin = np.zeros((1, 2), np.int32), np.array([0]), tuple(coords[0].tolist())
     else:
+        stride_level0 = _true_stride(coords, stride_level0)
         cells, kept, origin = _snap(coords, stride_level0)
     if len(kept) < len(coords):
         warnings.warn(
@@ -80,13 +81,26 @@ def _read_datasets(path, file):
             f"{path}: features of dtype {features.dtype}: expected float16 or float32; "
             "these may be the bits of bfloat16"
         )
-    if features.ndim == 3 and features.shape[0] == 1:
-        features = features[0]
+    features, coords = (each[0] if each.ndim == 3 and each.shape[0] == 1 else each for each in (features, coords))
     if features.ndim != 2 or coords.shape != (len(features), 2) or features.dtype.kind not in "fiu":
         raise GridFileError(
             f"{path}: features {features.shape} and coords {coords.shape} should be (n, C) and (n, 2) numbers"
         )
-    return features, coords.astype(np.int64), _attributes(file)
+    attributes = _attributes(file)
+    _check_inside(path, coords, _slide_size(attributes))
+    return features, np.rint(coords).astype(np.int64), attributes
+
+
+def _check_inside(path, coords, size):
+    if size is None or not len(coords):
+        return
+    (x, y), (width, height) = coords.max(0), size
+    if x >= width or y >= height or coords.min() < 0:
+        hint = "; they look like row before column" if x < height and y < width and coords.min() >= 0 else ""
+        raise GridFileError(
+            f"{path}: coords reach x={x:.0f}, y={y:.0f} on a slide of {width} x {height} level-0 px{hint}: "
+            "expected x before y in level-0 px"
+        )
 
 
 def _attributes(file):
@@ -136,6 +150,21 @@ def _snap(coords, stride):
     shift = np.minimum(cells[kept].min(0), 0)
     origin = tuple(int(round(o + s * stride)) for o, s in zip(origin, shift))
     return np.ascontiguousarray((cells[kept] - shift)[:, ::-1]), kept, origin
+
+
+def _true_stride(coords, stride):
+    """The stride without its rounding: a scanner at 0.2528 um/px has 517.36 px where the file says 517."""
+    if not len(coords):
+        return stride
+    best = stride
+    for _ in range(2):  # a better stride finds better cells
+        cells = [np.rint((coords[:, axis] - coords[:, axis].min()) / best) for axis in (0, 1)]
+        fits = [np.polyfit(c, coords[:, axis], 1) for axis, c in enumerate(cells) if np.ptp(c) > 1]
+        if not fits:
+            return stride
+        best = float(np.mean([slope for slope, _ in fits]))
+    residual = max(np.ptp(coords[:, axis] - cells[axis] * best) for axis in (0, 1))
+    return best if abs(best - stride) < 0.5 and abs(best - stride) > 1e-3 and residual <= 2 else stride
 
 
 def _common_phase(values, stride):

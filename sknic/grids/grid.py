@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import ArrayLike, DTypeLike
 
+    from sknic.slides import Slide
+
 
 class Grid:
     """One compressed slide (paper, Fig. 1): embeddings at the cells that hold tissue, zero elsewhere.
@@ -294,12 +296,14 @@ class Grid:
             out[(r[kept] - row) * width + (c[kept] - column)] = embeddings[kept]
         return orient(out.reshape(height, width, -1).transpose(2, 0, 1), orientation)
 
-    def to_geojson(self, values: dict[str, Any] | None = None, path: str | Path | None = None) -> dict:
+    def to_geojson(
+        self, values: dict[str, Any] | None = None, path: str | Path | None = None, *, slide: Slide | None = None
+    ) -> dict:
         """Make a GeoJSON FeatureCollection that QuPath imports as tiles with measurements.
 
         Corners are level-0 px from the corner of the slide's bounds (`openslide.bounds-x`, `-y`), where QuPath starts
         counting; `coords` of a grid file, which TRIDENT and CLAM read, count from the corner of the file. Their files
-        do not say where the bounds are: the corner of the file is taken for them.
+        do not say where the bounds are: without `slide`, the corner of the file is taken for them.
 
         Parameters
         ----------
@@ -307,6 +311,8 @@ class Grid:
             Numbers to attach: `(n_cells,)` in the order of `cells`, or `(rows, columns)`. The embeddings by default.
         path : str or Path, default=None
             Also write the JSON there.
+        slide : Slide, default=None
+            The open slide, which knows its bounds, and the um/px of level 0 where the grid does not.
 
         Returns
         -------
@@ -317,8 +323,10 @@ class Grid:
         ------
         MissingMppError
             If the size of a cell in level-0 px is not known.
+        SlideMismatchError
+            If the grid was made from another slide.
         """
-        collection = export.geojson(self, values)
+        collection = export.geojson(self, values, slide)
         if path is not None:
             with whole_file(path) as temporary:
                 temporary.write_text(json.dumps(collection))

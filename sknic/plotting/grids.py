@@ -49,7 +49,8 @@ def pca_rgb(grid: Grid, *others: Grid) -> Any:
     images = []
     for each, values in zip(grids, embeddings):
         image = np.ones((*each.shape, 3))
-        image[tuple(np.asarray(each.cells).T)] = np.clip((pca.transform(values) - low) / scale, 0, 1)
+        if len(values):
+            image[tuple(np.asarray(each.cells).T)] = np.clip((pca.transform(values) - low) / scale, 0, 1)
         images.append(image)
     return images if others else images[0]
 

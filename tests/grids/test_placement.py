@@ -150,3 +150,35 @@ def test_a_file_of_a_later_version_says_so(tmp_path, monkeypatch):
     hdf5.write_grid_file(tmp_path / "later.h5", later((1, 1)), np.ones((1, 2)), np.zeros((1, 2), int))
     with pytest.raises(GridFileError, match=r"written by sknic .*; this is .*stain"):
         Grid.read(tmp_path / "later.h5")
+
+
+def _trident(path, coords, **attributes):
+    with h5py.File(path, "w") as file:
+        file["features"] = np.arange(len(coords), dtype=np.float32)[:, None] + [0.5, 0.25]
+        file["coords"] = coords
+        file["coords"].attrs.update({"patch_size": 256, "overlap": 0, "name": "s", **attributes})
+    return Grid.read(path)
+
+
+def test_a_patch_size_rounded_to_whole_pixels_does_not_drift_over_the_slide(tmp_path):
+    """40x at 0.2528 um/px: 256 px at 20x are 517.36 level-0 px, and the file says 517."""
+    corners = np.rint(np.argwhere(np.ones((3, 400)))[:, ::-1] * 517.36).astype(int)
+    grid = _trident(tmp_path / "s.h5", corners, patch_size_level0=517)
+    assert grid.shape == (3, 400) and grid.n_cells == 1200
+    assert np.abs(_corners(grid) - corners).max() <= 1
+
+
+def test_a_file_that_has_row_before_column_is_refused(tmp_path):
+    corners = np.argwhere(np.ones((4, 8))) * 512  # y before x, on a slide of 4096 x 2048 px
+    with pytest.raises(GridFileError, match="row before column"):
+        _trident(tmp_path / "s.h5", corners, patch_size_level0=512, level0_width=4096, level0_height=2048)
+
+
+def test_bounds_of_a_foreign_grid_are_those_of_the_slide(tmp_path):
+    class Bounded:
+        path, digest, mpp, origin, level_dimensions = "s.mrxs", None, 0.25, (1000, 3000), [(9000, 9000)]
+
+    grid = _trident(tmp_path / "s.h5", np.array([[1512, 3512], [2024, 3512]]), patch_size_level0=512)
+    first = grid.to_geojson({"n": [1, 2]}, slide=Bounded)["features"][0]
+    assert first["geometry"]["coordinates"][0][0] == [512, 512]
+    assert grid.to_geojson({"n": [1, 2]})["features"][0]["geometry"]["coordinates"][0][0] == [1512, 3512]

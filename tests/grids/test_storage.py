@@ -69,3 +69,9 @@ def test_mapped_and_read_numbers_are_the_same(limit, oriented_grid, tmp_path, mo
 
 def test_a_dense_grid_keeps_what_overflows_float16():
     assert Grid([[70000.0, 1.0]], [[0, 0]], (1, 1)).to_dense().max() == 70000
+
+
+def test_small_numbers_keep_their_digits(tmp_path):
+    small = np.random.default_rng(0).normal(size=(20, 3)) * 1e-6
+    stored = Grid(small, np.argwhere(np.ones((4, 5))), (4, 5)).write(tmp_path / "small.h5")
+    np.testing.assert_allclose(stored.embeddings, small, rtol=1e-6)

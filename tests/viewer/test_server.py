@@ -192,6 +192,12 @@ def test_a_layer_that_cannot_be_drawn_says_why(slides):
     assert "vary" in answer.json["error"]
 
 
+def test_a_slide_without_tissue_beside_others_is_drawn_without_colors(slides, grids):
+    blank = Grid(np.ones((0, N_FEATURES)), np.ones((0, 2)), (ROWS, COLUMNS), mpp=0.5, patch_size=CELL, slide=slides[1])
+    view = open_views(slides, [grids[0], blank])[1]
+    assert not view.layers["grid0-colors"].picture(0).pixels.any()
+
+
 def test_a_grid_of_another_slide_is_refused_by_name(slides, grids):
     stranger = Grid(np.ones((1, 2)), [[0, 0]], (1, 1), mpp=0.5, patch_size=64, slide="elsewhere.svs")
     with pytest.raises(SlideMismatchError, match="elsewhere"):
