@@ -62,7 +62,7 @@ def explain(
         stem = out / names[slide]
         here = grid.slide and Path(grid.slide).exists()
         with Slide(grid.slide, mpp=grid.slide_mpp) if here else nullcontext() as open_slide:
-            if here:
+            if open_slide is not None:
                 Image.fromarray(overlay(open_slide, heat, grid)).save(f"{stem}.png")
                 typer.echo(f"wrote {stem}.png")
             try:

@@ -158,13 +158,13 @@ def _true_stride(coords, stride):
         return stride
     best = stride
     for _ in range(2):  # a better stride finds better cells
-        cells = [np.rint((coords[:, axis] - coords[:, axis].min()) / best) for axis in (0, 1)]
-        fits = [np.polyfit(c, coords[:, axis], 1) for axis, c in enumerate(cells) if np.ptp(c) > 1]
-        if not fits:
+        cells = np.rint((coords - coords.min(0)) / best)
+        centered = cells - cells.mean(0)
+        if not centered.any():
             return stride
-        best = float(np.mean([slope for slope, _ in fits]))
-    residual = max(np.ptp(coords[:, axis] - cells[axis] * best) for axis in (0, 1))
-    return best if abs(best - stride) < 0.5 and abs(best - stride) > 1e-3 and residual <= 2 else stride
+        best = float((centered * coords).sum() / (centered**2).sum())  # one slope for both axes
+    residual = np.ptp(coords - cells * best, axis=0).max()
+    return best if 1e-3 < abs(best - stride) < 0.5 and residual <= 2 else stride
 
 
 def _common_phase(values, stride):

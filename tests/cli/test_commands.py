@@ -24,7 +24,9 @@ def folder(tmp_path_factory):
     rows = []
     for i in range(12):
         dense = rng.normal(size=(4, 6, 6)).astype(np.float16) + i % 2
-        Grid.from_dense(dense, mpp=0.5, patch_size=64).write(folder / f"grid{i}.h5")
+        plain = Grid.from_dense(dense)
+        scale = {"mpp": 0.5, "patch_size": 64, "slide_mpp": 0.25}
+        Grid(plain.embeddings, plain.cells, plain.shape, **scale).write(folder / f"grid{i}.h5")
         row = {"path": f"grid{i}.h5", "patient": f"p{i // 2}", "score": i / 12, "label": "ab"[i % 2]}
         rows.append({**row, "event": int(i // 2 % 3 > 0), "time": 1.0 + i // 2})
     pd.DataFrame(rows).to_csv(folder / "grids.csv", index=False)
@@ -265,6 +267,15 @@ def test_a_slide_in_two_rows_is_refused(label, words, folder, tmp_path):
     arguments = ("--task", "classification", "--target", "label", "--out", str(tmp_path / "model"))
     result = program("fit", str(table), *arguments)
     assert result.returncode == 1 and words in result.stderr and "rows 2, 14" in result.stderr
+
+
+def test_a_grid_that_does_not_know_its_level0_pixels_gets_no_tiles_and_the_reason(folder, tmp_path):
+    table = _table_with(folder, tmp_path, lambda t: t)
+    run("fit", table, "--task", "classification", "--target", "label", "--out", tmp_path / "model", *QUICK_FIT)
+    grid = Grid.read(folder / "grid0.h5")
+    Grid(grid.embeddings, grid.cells, grid.shape, mpp=0.5, patch_size=64).write(tmp_path / "unplaced.h5")
+    said = run("explain", tmp_path / "unplaced.h5", "--model", tmp_path / "model", "--out", tmp_path / "maps").output
+    assert "unplaced.h5" in said and "level-0 px" in said and not list((tmp_path / "maps").glob("*.geojson"))
 
 
 def test_two_slides_of_one_file_name_get_a_map_each(folder, tmp_path):

@@ -193,7 +193,8 @@ def test_a_layer_that_cannot_be_drawn_says_why(slides):
 
 
 def test_a_slide_without_tissue_beside_others_is_drawn_without_colors(slides, grids):
-    blank = Grid(np.ones((0, N_FEATURES)), np.ones((0, 2)), (ROWS, COLUMNS), mpp=0.5, patch_size=CELL, slide=slides[1])
+    scale = {"mpp": 0.5, "patch_size": CELL, "fingerprint": "f"}
+    blank = Grid(np.ones((0, N_FEATURES)), np.ones((0, 2)), (ROWS, COLUMNS), slide=slides[1], **scale)
     view = open_views(slides, [grids[0], blank])[1]
     assert not view.layers["grid0-colors"].picture(0).pixels.any()
 
