@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import ArrayLike, DTypeLike
 
-    from sknic.slides import Slide
-
 
 class Grid:
     """One compressed slide (paper, Fig. 1): embeddings at the cells that hold tissue, zero elsewhere.
@@ -297,7 +295,7 @@ class Grid:
         return orient(out.reshape(height, width, -1).transpose(2, 0, 1), orientation)
 
     def to_geojson(
-        self, values: dict[str, Any] | None = None, path: str | Path | None = None, *, slide: Slide | None = None
+        self, values: dict[str, Any] | None = None, path: str | Path | None = None, *, slide: Any = None
     ) -> dict:
         """Make a GeoJSON FeatureCollection that QuPath imports as tiles with measurements.
 
