@@ -1,5 +1,6 @@
 """The viewer in a real browser, headless."""
 
+import os
 import shutil
 import threading
 import time
@@ -39,7 +40,10 @@ def browser(tmp_path_factory):
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     driver = shutil.which("chromedriver")
     if not (chromium and driver):
-        pytest.skip("no chromium with chromedriver on this machine (Debian: chromium and chromium-driver)")
+        missing = "no chromium with chromedriver on this machine (Debian: chromium and chromium-driver)"
+        if os.environ.get("SKNIC_TEST_BROWSER") == "required":
+            pytest.fail(missing)
+        pytest.skip(missing)
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
     for argument in [*ARGUMENTS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"]:
