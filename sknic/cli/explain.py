@@ -5,6 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 
 from sknic.cli import options
@@ -34,6 +35,9 @@ def explain(
             "what each cell adds to it or takes from it (integrated_gradients, slower)."
         ),
     ] = Method.grad_cam,
+    target: Annotated[
+        str | None, typer.Option("--class", help="Class to explain; the one that is predicted, by default.")
+    ] = None,
     grids: options.Grids = None,
     slide_mpp: options.SlideMpp = None,
     device: options.Device = "auto",
@@ -43,33 +47,79 @@ def explain(
 
     Example: `sknic explain slides/case1.svs --model model --out maps`
     """
-    from PIL import Image
-
     from sknic import saliency
-    from sknic.exceptions import MissingMppError
-    from sknic.plotting import overlay
-    from sknic.slides import Slide
 
     paths = find_slides(slides, path)
     estimator, record = load_model(model)
+    explained = _class_of(estimator, target)
     mpp = slide_mpp_option(slide_mpp, [s for s in slides if s.lower().endswith(".csv")], path)
     X = load_grids(paths, compressor_of(model, record, grids, mpp, device, n_jobs))
     make_map = getattr(saliency, method)
     out.mkdir(parents=True, exist_ok=True)
     names = unique_names(paths)
     for slide, grid in zip(paths, X):
-        heat = make_map(estimator, grid)
-        stem = out / names[slide]
-        here = grid.slide and Path(grid.slide).exists()
-        with Slide(grid.slide, mpp=grid.slide_mpp) if here else nullcontext() as open_slide:
-            if open_slide is not None:
-                Image.fromarray(overlay(open_slide, heat, grid)).save(f"{stem}.png")
-                typer.echo(f"wrote {stem}.png")
-            try:
-                grid.to_geojson({method: heat}, f"{stem}.geojson", slide=open_slide)
-            except MissingMppError as error:
-                typer.echo(f"no GeoJSON for {slide}: {error}")
-            else:
-                typer.echo(f"wrote {stem}.geojson")
-    settings = {"model": model.resolve(), "method": method, "slide_mpp": slide_mpp, "fitted": record}
+        heat = make_map(estimator, grid, explained)
+        _write(out / names[slide], slide, grid, heat, method, _words(estimator, grid, explained))
+    settings = {"model": model.resolve(), "method": method, "class": target, "slide_mpp": slide_mpp, "fitted": record}
     write_run_record(out, "explain", settings, n_slides=len(paths))
+
+
+def _class_of(estimator, text):
+    """The label that the user spelt."""
+    if text is None:
+        return None
+    classes = getattr(estimator, "classes_", None)
+    if classes is None:
+        raise typer.BadParameter("the model predicts no classes", param_hint="--class")
+    found = [label for label in classes if str(label) == text.strip()]
+    if not found:
+        raise typer.BadParameter(f"{text!r}: expected one of {', '.join(map(str, classes))}", param_hint="--class")
+    return found[0]
+
+
+def _words(estimator, grid, explained):
+    """What the model says of a slide, in a line."""
+    from sknic.targets import kind_named
+
+    kind, classes = kind_named(estimator.target_kind), getattr(estimator, "classes_", None)
+    said = kind.predicted(getattr(estimator, kind.prediction_method)([grid]), classes)
+    shown = said["prediction"][0] if explained is None and "prediction" in said else explained
+    words = {name: column[0] for name, column in said.items() if shown is None or name.startswith("prediction")}
+    if (probability := f"probability {shown}") in said:
+        words[probability] = said[probability][0]
+    if explained is not None:
+        words["explained"] = explained
+    return ", ".join(f"{name} {_short(value)}" for name, value in words.items())
+
+
+def _short(value):
+    return f"{value:.3g}" if isinstance(value, (float, np.floating)) else str(value)
+
+
+def _write(stem, slide, grid, heat, method, words):
+    """Picture and tiles of one slide."""
+    from sknic.exceptions import MissingMppError
+    from sknic.slides import Slide
+
+    here = grid.slide and Path(grid.slide).exists()
+    with Slide(grid.slide, mpp=grid.slide_mpp) if here else nullcontext() as open_slide:
+        _draw(f"{stem}.png", grid, heat, open_slide, f"{Path(slide).name}: {words}")
+        try:
+            grid.to_geojson({method: heat}, f"{stem}.geojson", slide=open_slide)
+        except MissingMppError as error:
+            typer.echo(f"no GeoJSON for {slide}: {error}")
+        else:
+            typer.echo(f"wrote {stem}.geojson")
+
+
+def _draw(path, grid, heat, open_slide, title):
+    import matplotlib.pyplot as plt
+
+    from sknic.plotting import SaliencyDisplay
+
+    with plt.rc_context({"backend": "agg"}):
+        figure, ax = plt.subplots(figsize=(8, 6), layout="constrained")
+        SaliencyDisplay.from_grid(grid, heat, slide=open_slide, ax=ax, title=title, max_size=2048)
+        figure.savefig(path, dpi=200)
+        plt.close(figure)
+    typer.echo(f"wrote {path}")

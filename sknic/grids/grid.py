@@ -54,15 +54,10 @@ class Grid:
     oriented_embeddings : array (7, n_cells, C), default=None
         The embeddings of the same patches after orientations 1 to 7 of their pixels (see `orient`).
 
-    Attributes
-    ----------
-    header : GridHeader
-        All of the above but the numbers.
-
     Notes
     -----
-    A grid read from a file keeps the path, pickles as the path, holds no open file, and reads the numbers when they are
-    asked for: keep `grid.embeddings` in a variable instead of asking for it in a loop.
+    A grid of a file pickles as its path, holds no open file, and reads the numbers when they are asked for: keep
+    `grid.embeddings` in a variable instead of asking for it in a loop.
     """
 
     def __init__(

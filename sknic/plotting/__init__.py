@@ -1,8 +1,9 @@
 """Pictures of slides, grids and results; every display takes `ax` and none shows itself."""
 
-from sknic.plotting.curves import LearningCurveDisplay, RocDisplay, ScatterDisplay
 from sknic.plotting.grids import FeatureMapsDisplay, GridDisplay, pca_rgb
+from sknic.plotting.learning_curve import LearningCurveDisplay
 from sknic.plotting.overlay import overlay
+from sknic.plotting.results import RocDisplay, ScatterDisplay
 from sknic.plotting.slides import SaliencyDisplay, TissueDisplay
 from sknic.plotting.survival import KaplanMeierDisplay
 

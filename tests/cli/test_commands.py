@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from sknic import Grid, MeanRGBEncoder, saliency
@@ -276,6 +277,22 @@ def test_a_grid_that_does_not_know_its_level0_pixels_gets_no_tiles_and_the_reaso
     Grid(grid.embeddings, grid.cells, grid.shape, mpp=0.5, patch_size=64).write(tmp_path / "unplaced.h5")
     said = run("explain", tmp_path / "unplaced.h5", "--model", tmp_path / "model", "--out", tmp_path / "maps").output
     assert "unplaced.h5" in said and "level-0 px" in said and not list((tmp_path / "maps").glob("*.geojson"))
+
+
+def test_explain_takes_the_class_to_explain_and_names_those_there_are(folder, tmp_path):
+    table = _table_with(folder, tmp_path, lambda t: t)
+    run("fit", table, "--task", "classification", "--target", "label", "--out", tmp_path / "model", *QUICK_FIT)
+    maps = {}
+    for label in ("a", "b"):
+        out = tmp_path / label
+        run("explain", folder / "grid0.h5", "--model", tmp_path / "model", "--out", out, "--class", label)
+        tiles = json.loads((out / "grid0.geojson").read_text())["features"]
+        maps[label] = [tile["properties"]["measurements"]["grad_cam"] for tile in tiles]
+        with Image.open(out / "grid0.png") as picture:
+            assert picture.width > 1000
+    assert maps["a"] != maps["b"]
+    refused = run("explain", folder / "grid0.h5", "--model", tmp_path / "model", "--out", tmp_path, "--class", "c")
+    assert refused.exit_code == 2 and "a, b" in refused.output
 
 
 def test_two_slides_of_one_file_name_get_a_map_each(folder, tmp_path):
