@@ -1,5 +1,11 @@
 """Every error and warning that sknic raises, one class per cause."""
 
+import os
+import sys
+import warnings
+
+_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+
 
 class SknicError(Exception):
     """Base of all errors of sknic; catch it to catch them all."""
@@ -138,9 +144,32 @@ class ProvenanceWarning(SknicWarning):
     """Grids of a known encoder are mixed with grids that do not say theirs."""
 
 
+class CacheWarning(SknicWarning):
+    """A folder of compressed slides works, but not as it should."""
+
+
 class CacheError(SknicError):
     """A folder of compressed slides cannot be written or read."""
 
 
 class RunFolderError(SknicError):
     """A folder is not one that an evaluation left, or is damaged."""
+
+
+def warn(message, category):
+    """Warn at the line of the caller that is outside of sknic, however deep inside the warning arises.
+
+    Parameters
+    ----------
+    message : str
+        Text of the warning.
+    category : type
+        Class of the warning.
+    """
+    if sys.version_info >= (3, 12):
+        warnings.warn(message, category, skip_file_prefixes=(_PACKAGE,))
+        return
+    frame, level = sys._getframe(1), 2
+    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level - 1)

@@ -1,6 +1,7 @@
 """The `sknic` program: its commands, and the one readable line that every failure ends in."""
 
 import sys
+import warnings
 from typing import Annotated
 
 import typer
@@ -66,6 +67,7 @@ def main():
     Codes are 0, 1 for a failure, 2 for options that make no sense, 130 for an interruption.
     """
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    _print_anything()
     try:
         code = app(arguments, prog_name="sknic", standalone_mode=False)
     except _UsageError as error:
@@ -81,6 +83,14 @@ def main():
         _fail(error, f"sknic: {type(error).__name__}: {error} (--debug shows where)", 1)
     else:
         sys.exit(code)
+
+
+def _print_anything():
+    """Names that the terminal cannot show are shown escaped; warnings are one line, without the place in our code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    warnings.showwarning = lambda message, *_: typer.secho(f"warning: {message}", err=True, fg="yellow")
 
 
 def _fail(error, line, code):

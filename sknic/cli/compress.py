@@ -37,6 +37,7 @@ def compress(
     Example: `sknic compress slides/ --encoder encoder_multitask-4.h5 --out grids`
     """
     from sknic.compression import SlideCompressor
+    from sknic.compression.outcomes import counts, speak_up
 
     paths = find_slides(slides, column)
     compressor = SlideCompressor(
@@ -58,20 +59,26 @@ def compress(
     if dry_run:
         _show_plan(compressor.plan(paths))
         return
+    compressor.fit(paths)
     write_run_record(out, "compress", compressor.get_params(deep=False), n_slides=len(paths))
-    grids = compressor.fit(paths).transform(paths)
-    typer.echo(f"{len(grids)} slides, {sum(grid.n_cells for grid in grids):,} tissue cells, in {out}")
+    outcomes = compressor.compress(paths)
+    typer.echo(f"{counts(outcomes)}; {sum(outcome.n_cells for outcome in outcomes):,} tissue cells, in {out}")
+    speak_up(outcomes, on_error)
+    if not any(outcome.is_usable for outcome in outcomes):
+        raise typer.Exit(1)
 
 
 def _show_plan(plan):
     from rich.console import Console
     from rich.table import Column, Table
+    from rich.text import Text
 
     columns = (Column(name, overflow="fold") for name in ("slide", "status", "um/px", "cells", "reason"))
     table = Table(*columns)
     for row in plan.itertuples():
         mpp = "" if row.mpp is None or row.mpp != row.mpp else f"{row.mpp:.4g}"
-        table.add_row(row.slide, row.status, mpp, f"{row.n_cells:,}", row.reason)
+        # Text, for square brackets in a name are not markup.
+        table.add_row(Text(row.slide), row.status, mpp, f"{row.n_cells:,}", Text(row.reason))
     Console().print(table)
     n_bad = (plan.status == "cannot").sum()
     typer.echo(f"{len(plan)} slides: {plan.status.value_counts().to_dict()}, {plan.n_cells.sum():,} cells")

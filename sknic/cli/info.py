@@ -1,5 +1,6 @@
 """`sknic info`: what a slide is."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -19,28 +20,51 @@ def info(
     thumbnail: Annotated[Path | None, typer.Option(help="Also write a picture with the tissue outlined.")] = None,
 ):
     """Show size, um/px, levels and tissue of slides."""
+    from sknic.exceptions import SknicError
+
+    names, tally = unique_names(slides), Counter()
+    for path in slides:
+        try:
+            target = thumbnail and _beside(thumbnail, path, names)
+            found = _describe(path, mpp, tissue_option(tissue, classes, exclude), target)
+        except (SknicError, OSError) as error:
+            typer.secho(f"sknic: {error}", err=True, fg="red")
+            found = "cannot be read"
+        tally[found] += 1
+    if len(slides) > 1:
+        typer.echo(f"{len(slides)} slides: {', '.join(f'{n} {found}' for found, n in tally.items())}")
+    if tally["cannot be read"]:
+        raise typer.Exit(1)
+
+
+def _describe(path, mpp, tissue, thumbnail):
+    """Print what a slide is; returns "with tissue", "no tissue" or "no mask"."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from sknic.slides import Slide, tissue_mask
 
-    names = unique_names(slides)
-    for path in slides:
-        with Slide(path, mpp=mpp) as slide:
-            mask = tissue_mask(slide, tissue_option(tissue, classes, exclude))
-            width, height = slide.dimensions
-            table = Table(show_header=False, title=str(path))
-            table.add_row("size", f"{width:,} x {height:,} px, {width * height / 1e9:.3f} gigapixels")
-            table.add_row("um/px", f"{slide.mpp:.4g} ({slide.mpp_source})")
-            table.add_row("objective", f"{slide.objective_power:g}x" if slide.objective_power else "not stated")
-            table.add_row("levels, um/px", ", ".join(f"{level:.4g}" for level in slide.level_mpps))
-            table.add_row("format", slide.properties.get("openslide.vendor", "unknown"))
-            table.add_row("tissue", f"{mask.mask.mean():.1%} of the slide" if mask else "no mask")
-            Console().print(table)
-            if thumbnail is not None and mask:
-                several = len(slides) > 1
-                target = thumbnail.with_name(f"{names[str(path)]}-{thumbnail.name}") if several else thumbnail
-                _write_thumbnail(slide, mask, target)
+    with Slide(path, mpp=mpp) as slide:
+        mask = tissue_mask(slide, tissue)
+        width, height = slide.dimensions
+        table = Table(show_header=False, title=Text(str(path)))
+        table.add_row("size", f"{width:,} x {height:,} px, {width * height / 1e9:.3f} gigapixels")
+        table.add_row("um/px", f"{slide.mpp:.4g} ({slide.mpp_source})")
+        table.add_row("objective", f"{slide.objective_power:g}x" if slide.objective_power else "not stated")
+        table.add_row("levels, um/px", ", ".join(f"{level:.4g}" for level in slide.level_mpps))
+        table.add_row("format", slide.properties.get("openslide.vendor", "unknown"))
+        found = "no mask" if mask is None else "with tissue" if mask.mask.any() else "no tissue"
+        table.add_row("tissue", f"{mask.mask.mean():.1%} of the slide" if found == "with tissue" else found)
+        Console().print(table)
+        if thumbnail is not None and mask:
+            _write_thumbnail(slide, mask, thumbnail)
+    return found
+
+
+def _beside(thumbnail, path, names):
+    """File of a slide's picture: the one that was named, or one per slide beside it."""
+    return thumbnail.with_name(f"{names[str(path)]}-{thumbnail.name}") if len(names) > 1 else thumbnail
 
 
 def _write_thumbnail(slide, mask, target):

@@ -1,6 +1,6 @@
 """Slides and an encoder make grids."""
 
-from sknic.compression.cohort import Plan, compress_cohort, plan_cohort
 from sknic.compression.compressor import SlideCompressor
+from sknic.compression.job import Outcome, Plan
 
-__all__ = ["Plan", "SlideCompressor", "compress_cohort", "plan_cohort"]
+__all__ = ["Outcome", "Plan", "SlideCompressor"]

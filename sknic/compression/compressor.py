@@ -2,67 +2,83 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
-from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
+from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator, TransformerMixin, clone
-from sklearn.frozen import FrozenEstimator
-from sklearn.utils.validation import check_is_fitted
+from tqdm.auto import tqdm
 
-from sknic.compression.cohort import compress_cohort, plan_cohort
+from sknic.compression.inputs import RULES, check_paths, resolve_encoder
+from sknic.compression.job import Job, Outcome
+from sknic.compression.outcomes import Manifest, speak_up
 from sknic.compression.recipe import Recipe
+from sknic.compression.restartable import run
+from sknic.grids import Grid, GridCache
 from sknic.learning.device import resolve_device
+from sknic.learning.params import check, check_params
 from sknic.slides import Annotations
 
 
-class SlideCompressor(TransformerMixin, BaseEstimator):
+class SlideCompressor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     """Compress whole-slide images to grids of embeddings (neural image compression, paper Fig. 1).
 
     Parameters
     ----------
     encoder : fitted encoder, str or Path
-        Anything with `transform(patches)` and `fingerprint()`, plain or inside a `FrozenEstimator`; a path is read by
-        `load_encoder`. It is never fitted here, and `clone` keeps it as it is.
-    mpp : float, optional
+        Anything with `transform(patches)` and `fingerprint()`, plain or inside a `FrozenEstimator`; a name or a path is
+        read by `load_encoder`. It is never fitted here, and `clone` keeps it as it is.
+    mpp : float, default=None
         um per px at which patches are read; the encoder's by default.
-    patch_size : int, optional
+    patch_size : int, default=None
         Width of a patch in px at `mpp`; the encoder's by default.
-    stride : int, optional
+    stride : int, default=None
         Distance between patches in px at `mpp`; `patch_size` by default.
     tissue : {"density", "otsu"}, None, str, Annotations or callable, default="density"
         Where the tissue is: by the optical density of the thumbnail relative to the slide's glass; by Otsu's threshold
         on its saturation; None to drop patches whose mean pixel is at least 245; the pattern of mask files, such as
         "masks/{stem}.png" or "{stem}.geojson", or `sknic.slides.Annotations` to choose among classes of polygons; or
         a function from `Slide` to a bool array over the whole slide.
-    min_tissue : float
-        A cell counts when more than this share of its patch is tissue.
-    slide_mpp : float or mapping, optional
-        um per px of the slides' level 0 where their metadata lack it or lie: one number, or a mapping or Series from
-        path, file name or stem to a number.
-    orientations : 1 or 8
-        8 also encodes the turned and mirrored pixels, for training and test-time augmentation.
-    precision : "float32", "bfloat16" or "float16"
-        What the encoder computes in. The halves are for GPUs; a slide whose embeddings they change by more than 1 %
+    min_tissue : float, default=0.6
+        Share of a patch that tissue must exceed for its cell to count.
+    slide_mpp : float or mapping, default=None
+        um per px of the slides' level 0 where their metadata lack it or are wrong: one number, or a mapping or Series
+        from path, file name or stem to a number.
+    orientations : {1, 8}, default=1
+        Number of orientations of the pixels that are encoded; 8 serve training and test-time augmentation.
+    precision : {"float32", "bfloat16", "float16"}, default="float32"
+        Type the encoder computes in. The halves are for GPUs; a slide whose embeddings they change by more than 1 %
         fails.
-    cache_dir : str, Path, "auto" or None
+    cache_dir : str, Path, "auto" or None, default=None
         Folder that keeps the grids, so that a slide is compressed once for the same encoder and settings; "auto" is the
         platform's cache folder, None keeps nothing.
-    on_error : "raise" or "skip"
-        At the end, raise an error that names every slide that failed, or warn and leave an empty grid in its row.
-    batch_size : int or "auto"
-        Patches encoded at once on a GPU.
-    device : str
-        "auto", "cpu", "cuda" or "cuda:1".
-    n_jobs : int, optional
-        Slides compressed at once. The cores of one slide's worker are shared out by joblib.
-    verbose : int
-        1 shows a progress bar.
+    on_error : {"raise", "skip"}, default="raise"
+        Answer to slides that fail, after all were tried: one error that names them, or a warning and an empty grid in
+        the row of each.
+    batch_size : int or "auto", default="auto"
+        Number of patches encoded at once on a GPU.
+    device : str, default="auto"
+        Device of the encoder: "auto", "cpu", "cuda" or "cuda:1".
+    n_jobs : int, default=None
+        Number of slides compressed at once. The cores of one slide's worker are shared out by joblib.
+    verbose : int, default=0
+        Level of messages; 1 shows a progress bar.
+
+    See Also
+    --------
+    sknic.GridCNNClassifier : Learns from the grids.
+
+    Notes
+    -----
+    The output is a one-dimensional object array, for grids differ in size. It has the one feature name "grid"; there is
+    no `set_output`, since a column of grids in a table serves no later step.
+
+    References
+    ----------
+    Tellez et al., Neural image compression for gigapixel histopathology image analysis, IEEE TPAMI 43(2), 2021.
 
     Examples
     --------
@@ -74,6 +90,7 @@ class SlideCompressor(TransformerMixin, BaseEstimator):
     def __init__(
         self,
         encoder: Any,
+        *,
         mpp: float | None = None,
         patch_size: int | None = None,
         stride: int | None = None,
@@ -111,14 +128,22 @@ class SlideCompressor(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : sequence of str or Path
-        y : ignored
+            Paths of slides.
+        y : object, default=None
+            Ignored.
 
         Returns
         -------
-        self
+        SlideCompressor
+            The compressor itself.
+
+        Raises
+        ------
+        ValueError
+            If a setting has a value that it may not have.
         """
         check_paths(X)
-        self._recipe(resolve_encoder(self.encoder))
+        self._job()
         return self
 
     def transform(self, X: Sequence[str | Path] | np.ndarray) -> np.ndarray:
@@ -127,6 +152,7 @@ class SlideCompressor(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : sequence of str or Path, length n
+            Paths of slides.
 
         Returns
         -------
@@ -137,77 +163,114 @@ class SlideCompressor(TransformerMixin, BaseEstimator):
         ------
         CompressionError
             With `on_error="raise"`, after all slides were tried, when some failed.
+
+        Warns
+        -----
+        TissueWarning
+            If no tissue was found on a slide; its grid has no cell, and estimators refuse it.
+        SlideFailureWarning
+            With `on_error="skip"`, when slides failed.
         """
-        encoder = resolve_encoder(self.encoder)
-        grids, _ = compress_cohort(
-            check_paths(X),
-            encoder,
-            self._recipe(encoder),
-            cache_dir=self.cache_dir,
-            on_error=self.on_error,
-            n_jobs=self.n_jobs,
-            device=str(resolve_device(self.device)),
-            batch_size=None if self.batch_size == "auto" else self.batch_size,
-            verbose=self.verbose,
-        )
-        array = np.empty(len(grids), dtype=object)
-        array[:] = grids
-        return array
+        outcomes = self.compress(X)
+        speak_up(outcomes, self.on_error)
+        code_size = self._code_size(outcomes)
+        grids = np.empty(len(outcomes), dtype=object)
+        grids[:] = [outcome.grid or _empty_grid(outcome.slide, code_size) for outcome in outcomes]
+        return grids
+
+    def compress(self, X: Sequence[str | Path] | np.ndarray) -> list[Outcome]:
+        """Compress slides and say what came of each; `transform` without its error and its warnings.
+
+        Parameters
+        ----------
+        X : sequence of str or Path, length n
+            Paths of slides.
+
+        Returns
+        -------
+        list of Outcome, length n
+            One per path, in their order: `status` ("done", "cached", "no tissue" or "failed"), `grid`, `error` and
+            more.
+        """
+        paths, job = check_paths(X), self._job()
+        manifest = Manifest(job.cache.folder) if job.cache is not None else None
+        outcomes = {}
+        try:
+            with tqdm(total=len(set(paths)), unit="slide", disable=not self.verbose, smoothing=0.05) as bar:
+                for outcome in run(job, paths, n_jobs=self.n_jobs):
+                    outcomes[outcome.slide] = outcome
+                    if manifest is not None:
+                        manifest.add(outcome)
+                    _advance(bar, outcomes.values())
+        finally:
+            if manifest is not None:
+                manifest.tidy()
+        return [outcomes[path] for path in paths]
 
     def plan(self, X: Sequence[str | Path] | np.ndarray) -> pd.DataFrame:
-        """What `transform` would do, without doing it.
+        """Say what `transform` would do, without doing it.
 
         Parameters
         ----------
         X : sequence of str or Path
+            Paths of slides.
 
         Returns
         -------
         pandas.DataFrame
-            One row per slide: status ("cached", "to do" or "cannot"), mpp, estimated n_cells, reason.
+            One row per slide: status ("cached", "to do", "no tissue" or "cannot"), mpp, estimated n_cells, reason.
         """
+        paths, job = check_paths(X), self._job()
+        plans = Parallel(n_jobs=self.n_jobs, return_as="generator")(delayed(job.plan)(path) for path in paths)
+        return pd.DataFrame(list(tqdm(plans, total=len(paths), unit="slide", disable=not self.verbose)))
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Return the name of the only column of the output.
+
+        Parameters
+        ----------
+        input_features : object, default=None
+            Ignored.
+
+        Returns
+        -------
+        ndarray of object, shape (1,)
+            The name "grid".
+        """
+        return np.array(["grid"], dtype=object)
+
+    def _job(self):
+        """What is done with each slide; the settings are checked where the user's input enters."""
+        check_params(self, RULES)
         encoder = resolve_encoder(self.encoder)
-        plans = plan_cohort(
-            check_paths(X),
-            encoder,
-            self._recipe(encoder),
-            cache_dir=self.cache_dir,
-            n_jobs=self.n_jobs,
-            verbose=self.verbose,
-        )
-        return pd.DataFrame(plans)
+        device = str(resolve_device(self.device))
+        cache = None if self.cache_dir is None else GridCache(self.cache_dir)
+        batch_size = None if self.batch_size == "auto" else int(self.batch_size)
+        return Job(encoder, self._recipe(encoder), cache, device, batch_size)
 
     def _recipe(self, encoder):
-        """The settings, checked where the user's input enters."""
-        patch_size = encoder.patch_size if self.patch_size is None else self.patch_size
-        stride = patch_size if self.stride is None else self.stride
-        mpp = encoder.mpp if self.mpp is None else self.mpp
-        for name, value in (("patch_size", patch_size), ("stride", stride)):
-            if not isinstance(value, Integral) or value < 1:
-                raise ValueError(f"{name}={value!r} must be a whole number of px, at least 1")
-        if not isinstance(mpp, Real) or not 0.05 <= mpp <= 10:
-            raise ValueError(f"mpp={mpp!r} must be um per px between 0.05 and 10; set SlideCompressor(mpp=...)")
-        if not isinstance(self.min_tissue, Real) or not 0 <= self.min_tissue < 1:
-            raise ValueError(f"min_tissue={self.min_tissue!r} must be a share in [0, 1)")
-        if self.orientations not in (1, 8):
-            raise ValueError(f"orientations={self.orientations!r} must be 1 or 8")
-        if self.precision not in ("float32", "bfloat16", "float16"):
-            raise ValueError(f"precision={self.precision!r} must be 'float32', 'bfloat16' or 'float16'")
-        if self.on_error not in ("raise", "skip"):
-            raise ValueError(f"on_error={self.on_error!r} must be 'raise' or 'skip'")
-        slide_mpp = self.slide_mpp.to_dict() if isinstance(self.slide_mpp, pd.Series) else self.slide_mpp
-        if slide_mpp is not None and not isinstance(slide_mpp, (Real, Mapping)):
-            raise ValueError(f"slide_mpp={slide_mpp!r} must be a number, a mapping or None")
+        sizes = {name: getattr(encoder, name, None) for name in ("mpp", "patch_size")}
+        sizes |= {name: getattr(self, name) for name in sizes if getattr(self, name) is not None}
+        for name, value in sizes.items():
+            if value is None:
+                raise ValueError(f"{name}=None: expected a number, for this encoder does not say its own")
+            check(name, value, RULES[name])
+        stride = sizes["patch_size"] if self.stride is None else self.stride
         return Recipe(
-            float(mpp),
-            int(patch_size),
-            int(stride),
-            self.tissue,
-            self.min_tissue,
-            slide_mpp,
-            self.orientations,
-            self.precision,
+            mpp=float(sizes["mpp"]),
+            patch_size=int(sizes["patch_size"]),
+            stride=int(stride),
+            tissue=self.tissue,
+            min_tissue=self.min_tissue,
+            slide_mpp=self.slide_mpp.to_dict() if isinstance(self.slide_mpp, pd.Series) else self.slide_mpp,
+            orientations=self.orientations,
+            precision=self.precision,
         )
+
+    def _code_size(self, outcomes):
+        """C of the grids, for the empty ones of slides that failed."""
+        sizes = [outcome.grid.code_size for outcome in outcomes if outcome.grid is not None]
+        return sizes[0] if sizes else getattr(resolve_encoder(self.encoder), "code_size", 1)
 
     def __sklearn_is_fitted__(self):
         return True
@@ -226,54 +289,13 @@ class SlideCompressor(TransformerMixin, BaseEstimator):
         return tags
 
 
-def check_paths(X):
-    """List of paths as strings, from a list, array, Series or one-column frame.
-
-    Raises
-    ------
-    ValueError
-        If `X` is a single path or not a list of paths.
-    """
-    if isinstance(X, (str, os.PathLike)):
-        raise ValueError(f"X={X!r} is one path; pass a list of paths")
-    values = np.asarray(X, dtype=object)
-    if values.ndim == 2 and values.shape[1] == 1:
-        values = values[:, 0]
-    if values.ndim != 1:
-        raise ValueError(f"X has shape {values.shape}; expected a list of paths to slides")
-    wrong = [value for value in values if not isinstance(value, (str, os.PathLike))]
-    if wrong:
-        raise ValueError(f"X holds {wrong[0]!r} ({type(wrong[0]).__name__}); expected paths to slides")
-    return [os.fspath(value) for value in values]
+def _advance(bar, outcomes):
+    n_patches = sum(outcome.n_cells for outcome in outcomes if outcome.status == "done")
+    n_failed = sum(outcome.status == "failed" for outcome in outcomes)
+    elapsed = bar.format_dict["elapsed"] or 1e-9
+    bar.set_postfix_str(f"{n_patches / elapsed:,.0f} patches/s, {n_failed} failed", refresh=False)
+    bar.update()
 
 
-def resolve_encoder(encoder):
-    """The fitted encoder that a user gave as an object, a frozen one or a path.
-
-    Raises
-    ------
-    sklearn.exceptions.NotFittedError
-        If the encoder was not fitted.
-    TypeError
-        If it is not an encoder.
-    """
-    if isinstance(encoder, FrozenEstimator):
-        encoder = encoder.estimator
-    if isinstance(encoder, (str, os.PathLike)):
-        return _load_once(os.path.abspath(encoder), _modified(encoder))
-    if not hasattr(encoder, "transform") or not hasattr(encoder, "fingerprint"):
-        raise TypeError(f"encoder={encoder!r} must have transform(patches) and fingerprint(), or be a path")
-    if hasattr(encoder, "fit"):
-        check_is_fitted(encoder)
-    return encoder
-
-
-def _modified(path):
-    return os.stat(path).st_mtime_ns if Path(path).is_file() else None
-
-
-@lru_cache(maxsize=4)
-def _load_once(path, modified):
-    from sknic.encoders import load_encoder
-
-    return load_encoder(path)
+def _empty_grid(path, code_size):
+    return Grid(np.empty((0, code_size)), np.empty((0, 2)), (1, 1), slide=path, tissue_fraction=0.0)

@@ -10,6 +10,7 @@ import torch
 
 from sknic.exceptions import SknicError
 from sknic.grids import Grid, orient
+from sknic.grids.embeddings import finite_embeddings
 from sknic.slides import Lattice, PatchReader, Slide, is_background, tissue_mask
 
 # Cells of one band: large enough that every tile is decoded about once, small enough for a few MB of pixels a thread.
@@ -42,7 +43,7 @@ def compress_slide(path, encoder, recipe, *, device="cpu", batch_size=None, n_th
         In memory.
     """
     with Slide(path, mpp=recipe.mpp_of(path)) as slide:
-        lattice = Lattice.of(slide, mpp=recipe.mpp, patch_size=recipe.patch_size, stride=recipe.stride)
+        lattice = lattice_of(slide, recipe)
         cells = tissue_cells(slide, lattice, recipe)
         reader = PatchReader(slide, lattice)
         drop_background = recipe.tissue is None
@@ -55,6 +56,11 @@ def compress_slide(path, encoder, recipe, *, device="cpu", batch_size=None, n_th
         else:
             parts = _read_then_encode(bands, read, embed, n_threads, batch_size or 1024)
         return _grid(path, slide, lattice, parts, recipe, encoder)
+
+
+def lattice_of(slide, recipe):
+    """The patches of a slide."""
+    return Lattice.of(slide, mpp=recipe.mpp, patch_size=recipe.patch_size, stride=recipe.stride)
 
 
 def tissue_cells(slide, lattice, recipe):
@@ -82,15 +88,16 @@ def _reader(reader, drop_background):
 
 
 def _embedder(encoder, device, recipe):
-    """Function from patches to embeddings float16 (orientations, n, C)."""
+    """Function from patches to embeddings (orientations, n, C), float16, or float32 where that overflows."""
     embed = _checked(encoder, device, recipe.precision) if recipe.precision != "float32" else _full(encoder, device)
 
     def embed_orientations(patches):
         versions = (np.ascontiguousarray(orient(patches, k, axes=(1, 2))) for k in range(recipe.orientations))
         embeddings = np.stack([np.asarray(embed(version)) for version in versions])
-        if not np.isfinite(embeddings).all():
-            raise SknicError("the encoder gave embeddings that are not finite")
-        return embeddings.astype(np.float16)
+        try:
+            return finite_embeddings("the encoder's output", embeddings)
+        except ValueError as error:
+            raise SknicError(str(error)) from error
 
     return embed_orientations
 

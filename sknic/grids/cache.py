@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import time
+import warnings
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
-from sknic.exceptions import CacheError, GridFileError
+from sknic.exceptions import CacheError, CacheWarning, GridFileError
 from sknic.grids import hdf5
 from sknic.grids.grid import Grid
 from sknic.grids.header import GridHeader
+from sknic.grids.storage import InFile
 
 _SAMPLES, _SAMPLE_BYTES = 16, 16384
+# How file systems say that they have no locks.
+_NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL}
 
 
 def file_identity(path):
     """What tells one file from another without reading gigabytes.
 
-    Size, time of modification and sixteen samples of the content; not the name, so that a moved slide is the same
-    slide. A format that keeps its pixels in a folder of the same name beside the file (MIRAX) has the folder's listing
-    in it too.
+    Size, time of modification in whole seconds, for copies lose the fraction, and sixteen samples of the content; not
+    the name, so that a moved slide is the same slide. A format that keeps its pixels in a folder of the same name
+    beside the file (MIRAX) has the folder's listing in it too.
 
     Parameters
     ----------
@@ -39,7 +44,7 @@ def file_identity(path):
     """
     path = Path(path)
     status = path.stat()
-    digest = hashlib.blake2b(f"{status.st_size}:{status.st_mtime_ns}".encode(), digest_size=16)
+    digest = hashlib.blake2b(f"{status.st_size}:{int(status.st_mtime)}".encode(), digest_size=16)
     with open(path, "rb") as file:
         for i in range(_SAMPLES):
             file.seek(max(0, status.st_size - _SAMPLE_BYTES) * i // (_SAMPLES - 1))
@@ -47,8 +52,42 @@ def file_identity(path):
     folder = path.with_suffix("")
     if path.suffix and folder.is_dir():
         for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-            digest.update(f"{entry.name}:{entry.stat().st_size}:{entry.stat().st_mtime_ns}".encode())
+            status = entry.stat()
+            digest.update(os.fsencode(entry.name) + f":{status.st_size}:{int(status.st_mtime)}".encode())
     return digest.hexdigest()
+
+
+@contextmanager
+def file_lock(path):
+    """Hold a lock that processes share; on a file system without locks nothing is held, with a warning.
+
+    Parameters
+    ----------
+    path : str or Path
+        File of the lock.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written.
+    """
+    lock = FileLock(path)
+    try:
+        lock.acquire()
+    except (OSError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
+            raise
+        warnings.warn(
+            f"the file system of {Path(path).parent} has no locks: two runs on it may compress one slide twice",
+            CacheWarning,
+            stacklevel=2,
+        )
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @dataclass(frozen=True)
@@ -131,6 +170,23 @@ class GridCache:
         except OSError as error:
             raise CacheError(f"cannot write to cache_dir {self.folder}: {error}") from error
 
+    def refresh(self, slide_path: str | Path, key: str) -> Any:
+        """Record where the slide of a kept grid is now; returns the grid of the file.
+
+        Raises
+        ------
+        CacheError
+            If the folder cannot be written.
+        """
+        path = self.path(slide_path, key)
+        stored = InFile(str(path))
+        header = replace(stored.header, slide=os.path.abspath(slide_path))
+        try:
+            hdf5.write_grid_file(path, header, stored.embeddings, stored.cells, stored.oriented, key)
+        except OSError as error:
+            raise CacheError(f"cannot write to cache_dir {self.folder}: {error}") from error
+        return Grid.read(path)
+
     @contextmanager
     def lock(self, slide_path: str | Path, key: str) -> Any:
         """Hold the slide's lock, so that two processes never compute the same grid at once.
@@ -140,14 +196,14 @@ class GridCache:
         locks = self.folder / ".locks"
         try:
             locks.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(locks / f"{self.path(slide_path, key).name}.lock")
-            lock.acquire()
+            lock = file_lock(locks / f"{self.path(slide_path, key).name}.lock")
+            lock.__enter__()
         except OSError as error:
             raise CacheError(f"cannot write to cache_dir {self.folder}: {error}") from error
         try:
             yield
         finally:
-            lock.release()
+            lock.__exit__(None, None, None)
 
     def entries(self) -> list[CacheEntry]:
         """Every `.h5` file of the folder as a `CacheEntry`; checksums of sknic's own files are compared."""

@@ -25,7 +25,12 @@ def resolve_device(device="auto"):
     check("device", device, DEVICE)
     if isinstance(device, str) and device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(device)
+    found = torch.device(device)
+    n_gpus = torch.cuda.device_count() if found.type == "cuda" else 0
+    if found.type == "cuda" and (found.index or 0) >= n_gpus:
+        there = f"'cuda:0' to 'cuda:{n_gpus - 1}'" if n_gpus else "'auto' or 'cpu', for torch finds no CUDA GPU"
+        raise ValueError(f"device={str(device)!r}: expected {there} on this machine")
+    return found
 
 
 PRECISION = choice("auto", "float32", "bfloat16")

@@ -1,5 +1,7 @@
 """Every parameter of an estimator is checked against a rule: one table per class, one grammar of message."""
 
+import difflib
+import re
 import reprlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -45,7 +47,10 @@ def check(name, value, rule):
         What the value may be.
     """
     if not rule.accepts(value):
-        raise ValueError(f"{name}={_SHORT.repr(value)}: expected {rule.expected}")
+        words = re.findall(r"'([^'{]+)'", rule.expected) if isinstance(value, str) else []
+        meant = difflib.get_close_matches(str(value).lower(), words, 1)
+        hint = f"; did you mean {meant[0]!r}?" if meant else ""
+        raise ValueError(f"{name}={_SHORT.repr(value)}: expected {rule.expected}{hint}")
 
 
 def check_params(estimator, rules):

@@ -39,7 +39,7 @@ def mask_path(pattern: str | Path, slide_path: str | Path) -> str:
         If the pattern is not one of files.
     """
     pattern, slide_path = str(pattern), Path(slide_path)
-    if "{stem}" not in pattern and not Path(pattern).suffix:
+    if not is_pattern(pattern):
         raise TissueMaskError(
             f"tissue={pattern!r}: expected 'density', 'otsu', or a pattern of mask files such as '{{stem}}.png'"
         )
@@ -49,6 +49,22 @@ def mask_path(pattern: str | Path, slide_path: str | Path) -> str:
     if re.search(r"\{\w*\}", pattern.replace("{stem}", "")) and not Path(path).exists():
         raise TissueMaskError(f"tissue={pattern!r}: expected no other name in braces than {{stem}}")
     return path
+
+
+def is_pattern(value: object) -> bool:
+    """Tell whether a value can be the pattern of mask files.
+
+    Parameters
+    ----------
+    value : object
+        What a user gave.
+
+    Returns
+    -------
+    bool
+        True for a string or path that has `{stem}` or a suffix.
+    """
+    return isinstance(value, (str, Path)) and ("{stem}" in str(value) or bool(Path(value).suffix))
 
 
 def read_mask_image(path, slide):

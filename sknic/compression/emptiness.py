@@ -1,0 +1,43 @@
+"""Why a slide has no cell: in words that say what to do about it."""
+
+import numpy as np
+
+# Brightness, of 255, that glass of bright-field slides exceeds by far and the ground of fluorescence never reaches.
+DARK = 40
+_LOOK = 256
+
+
+def why_empty(slide, lattice, recipe):
+    """Return the reason why no patch of a slide counts as tissue.
+
+    Parameters
+    ----------
+    slide : Slide
+        Open slide.
+    lattice : Lattice
+        Patches of the slide.
+    recipe : Recipe
+        Settings of the compression.
+
+    Returns
+    -------
+    str
+        Half a sentence.
+    """
+    if 0 in lattice.shape:
+        width, height = slide.size(recipe.mpp)
+        return f"the slide is smaller than a patch, {width} x {height} px at {recipe.mpp:g} um/px"
+    if recipe.tissue is not None and recipe.tissue not in ("density", "otsu"):
+        return f"the given mask covers no patch by more than {recipe.min_tissue:.0%}"
+    image, _ = slide.thumbnail(_LOOK)
+    if np.median(image) < DARK:
+        return (
+            "most of the slide is nearly black, as in fluorescence or where nothing was scanned; only "
+            "stained tissue on bright glass is found, anything else needs a mask (tissue='{stem}.png')"
+        )
+    if recipe.tissue is None:
+        return "the mean pixel of every patch is at least 245, which is blank glass"
+    return (
+        f"no patch is more than {recipe.min_tissue:.0%} stained tissue; if there is some, lower min_tissue "
+        "or state where it is with a mask (tissue='{stem}.png')"
+    )

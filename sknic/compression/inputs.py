@@ -1,0 +1,92 @@
+"""What a user gives to a compressor: paths of slides and an encoder, in any of their forms."""
+
+import os
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from sknic.learning.device import DEVICE
+from sknic.learning.params import Rule, choice, function, instance, integer, level, nothing, real
+from sknic.slides import Annotations
+from sknic.slides.mask_files import is_pattern
+
+RULES: dict[str, Rule] = {
+    "mpp": real(0.05, 10) | nothing,
+    "patch_size": integer(1) | nothing,
+    "stride": integer(1) | nothing,
+    "tissue": choice("density", "otsu")
+    | nothing
+    | function
+    | instance(Annotations, name="sknic.slides.Annotations")
+    | Rule(is_pattern, "a pattern of mask files such as '{stem}.png'"),
+    "min_tissue": real(0, below=1),
+    "slide_mpp": real(above=0) | instance(Mapping, pd.Series, name="a mapping from path to a number") | nothing,
+    "orientations": Rule(lambda value: integer().accepts(value) and value in (1, 8), "1 or 8"),
+    "precision": choice("float32", "bfloat16", "float16"),
+    "cache_dir": instance(str, os.PathLike, name="a folder") | nothing,
+    "on_error": choice("raise", "skip"),
+    "batch_size": choice("auto") | integer(1),
+    "device": DEVICE,
+    "n_jobs": Rule(lambda value: integer().accepts(value) and value != 0, "an integer other than 0") | nothing,
+    "verbose": level,
+}
+
+
+def check_paths(X):
+    """Return paths as strings, from a list, array, Series or one-column frame.
+
+    Raises
+    ------
+    ValueError
+        If `X` is a single path or not a list of paths.
+    """
+    if isinstance(X, (str, os.PathLike)):
+        raise ValueError(f"X={X!r} is one path; pass a list of paths")
+    values = np.asarray(X, dtype=object)
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    if values.ndim != 1:
+        raise ValueError(f"X has shape {values.shape}; expected a list of paths to slides")
+    wrong = [(i, value) for i, value in enumerate(values) if not isinstance(value, (str, os.PathLike)) or not value]
+    if wrong:
+        row, value = wrong[0]
+        raise ValueError(f"X[{row}]={value!r}: expected the path of a slide, found {type(value).__name__}")
+    return [os.fspath(value) for value in values]
+
+
+def resolve_encoder(encoder):
+    """Return the fitted encoder that a user gave as an object, a frozen one, a name or a path.
+
+    Raises
+    ------
+    sklearn.exceptions.NotFittedError
+        If the encoder was not fitted.
+    TypeError
+        If it is not an encoder.
+    """
+    if isinstance(encoder, FrozenEstimator):
+        encoder = encoder.estimator
+    if isinstance(encoder, (str, os.PathLike)):
+        return _load_once(os.fspath(encoder), os.getcwd(), _modified(encoder))
+    if not hasattr(encoder, "transform") or not hasattr(encoder, "fingerprint"):
+        raise TypeError(f"encoder={encoder!r}: expected transform(patches) and fingerprint(), or a name or path")
+    if hasattr(encoder, "fit"):
+        check_is_fitted(encoder)
+    return encoder
+
+
+def _modified(path):
+    return os.stat(path).st_mtime_ns if Path(path).is_file() else None
+
+
+@lru_cache(maxsize=4)
+def _load_once(name, folder, modified):
+    """Keyed by the working folder, which a relative path counts from, and by the time of modification."""
+    from sknic.encoders import load_encoder
+
+    return load_encoder(name)

@@ -1,0 +1,206 @@
+"""Job: what is done with one slide, and what came of it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import torch
+
+from sknic.compression.emptiness import why_empty
+from sknic.compression.engine import compress_slide, lattice_of, tissue_cells
+from sknic.compression.recipe import Recipe
+from sknic.exceptions import InvalidMppError, MissingMppError, SknicError
+from sknic.grids import Grid, GridCache
+from sknic.slides import Slide
+
+MPP_HINT = "; SlideCompressor(slide_mpp=...) or --slide-mpp states it"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one slide.
+
+    Attributes
+    ----------
+    slide : str
+        Path as it was given.
+    status : str
+        "done"; "cached", where the grid was there already; "no tissue", where the grid has no cell; or "failed".
+    n_cells : int
+        Number of cells of the grid.
+    tissue_fraction : float
+        Share of the slide's cells that the grid has.
+    seconds : float
+        Time of the work, in s.
+    error : str
+        Reason of "no tissue" and "failed"; empty otherwise.
+    grid : Grid or None
+        The grid, without cells where there is no tissue; None where the slide failed.
+    """
+
+    slide: str
+    status: str
+    n_cells: int = 0
+    tissue_fraction: float = 0.0
+    seconds: float = 0.0
+    error: str = ""
+    grid: Grid | None = None
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether there is a grid with at least one cell."""
+        return self.n_cells > 0
+
+    def row(self) -> dict[str, Any]:
+        """Return the line of the manifest.
+
+        Returns
+        -------
+        dict of str to object
+            Every field but the grid, and "file", the file of the grid.
+        """
+        row = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "grid"}
+        row["file"] = self.grid.path if self.grid is not None and self.grid.path else ""
+        return row
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What would be done with one slide.
+
+    Attributes
+    ----------
+    slide : str
+        Path as it was given.
+    status : str
+        "cached", "to do", "no tissue" or "cannot".
+    mpp : float or None
+        um per px of level 0; None where it is not known.
+    n_cells : int
+        Number of cells that the mask has.
+    reason : str
+        Reason of "no tissue" and "cannot"; empty otherwise.
+    """
+
+    slide: str
+    status: str
+    mpp: float | None = None
+    n_cells: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Job:
+    """The compression of any one slide: called with a path, it gives an `Outcome` and never raises an Exception.
+
+    Attributes
+    ----------
+    encoder : object
+        Fitted encoder.
+    recipe : Recipe
+        Settings of the compression.
+    cache : GridCache or None
+        Folder that keeps the grids.
+    device : str
+        Name of the torch device.
+    batch_size : int or None
+        Patches encoded at once on a GPU.
+    """
+
+    encoder: Any
+    recipe: Recipe
+    cache: GridCache | None = None
+    device: str = "cpu"
+    batch_size: int | None = None
+
+    def __call__(self, path: str) -> Outcome:
+        """Compress one slide, or find its grid in the cache."""
+        started = time.perf_counter()
+        try:
+            status, grid = self._cached_or_compressed(path)
+            reason = "" if grid.n_cells else self._why_empty(path)
+        except Exception as error:  # the one place where a bad slide, whatever its fault, is kept from ending the run
+            return Outcome(path, "failed", seconds=time.perf_counter() - started, error=reason_of(error, path))
+        status = status if grid.n_cells else "no tissue"
+        seconds = time.perf_counter() - started
+        return Outcome(path, status, grid.n_cells, grid.tissue_fraction or 0.0, seconds, reason, grid)
+
+    def plan(self, path: str) -> Plan:
+        """Say what a call would do with a slide, without reading any patches."""
+        try:
+            grid = self.cache.get(path, self._key(path)) if self.cache is not None else None
+            if grid is not None and grid.n_cells:
+                return Plan(path, "cached", grid.slide_mpp, grid.n_cells)
+            with Slide(path, mpp=self.recipe.mpp_of(path)) as slide:
+                lattice = lattice_of(slide, self.recipe)
+                n_cells = len(tissue_cells(slide, lattice, self.recipe))
+                reason = "" if n_cells else why_empty(slide, lattice, self.recipe)
+                return Plan(path, "to do" if n_cells else "no tissue", slide.mpp, n_cells, reason)
+        except Exception as error:  # as above: one slide, one line
+            return Plan(path, "cannot", reason=reason_of(error, path))
+
+    def on_each_device(self) -> Iterator[Job]:
+        """Yield this job for the devices that slides take turns on: every GPU, unless one is named."""
+        n_gpus = torch.cuda.device_count() if self.device == "cuda" else 0
+        jobs = [replace(self, device=f"cuda:{i}") for i in range(n_gpus)] if n_gpus > 1 else [self]
+        while True:
+            yield from jobs
+
+    def _key(self, path):
+        return self.cache.key(path, self.encoder.fingerprint(), self.recipe.settings(path))
+
+    def _cached_or_compressed(self, path):
+        if self.cache is None:
+            return "done", self._compress(path)
+        key = self._key(path)
+        grid = self.cache.get(path, key)
+        if grid is not None:
+            return "cached", self._at(path, grid, key)
+        with self.cache.lock(path, key):
+            grid = self.cache.get(path, key)  # another process may have computed it while this one waited
+            return ("cached", grid) if grid is not None else ("done", self.cache.put(path, key, self._compress(path)))
+
+    def _compress(self, path):
+        return compress_slide(path, self.encoder, self.recipe, device=self.device, batch_size=self.batch_size)
+
+    def _at(self, path, grid, key):
+        """The grid with the path of its slide refreshed, where the slide has moved since."""
+        path = os.path.abspath(path)
+        if grid.slide == path or (grid.slide is not None and os.path.exists(grid.slide)):
+            return grid
+        try:
+            return self.cache.refresh(path, key)
+        except SknicError:  # a read-only cache still serves what it has
+            return grid
+
+    def _why_empty(self, path):
+        with Slide(path, mpp=self.recipe.mpp_of(path)) as slide:
+            return why_empty(slide, lattice_of(slide, self.recipe), self.recipe)
+
+
+def reason_of(error: BaseException, path: str) -> str:
+    """Return one line on what went wrong; the path of the slide stands beside it already.
+
+    Parameters
+    ----------
+    error : BaseException
+        What was raised.
+    path : str
+        Path of the slide.
+
+    Returns
+    -------
+    str
+        The message, with the class before it where it is not one of sknic's.
+    """
+    if isinstance(error, OSError) and error.strerror:
+        where = error.filename if error.filename and os.fspath(error.filename) != path else None
+        return f"{error.strerror}: {where}" if where else error.strerror
+    text = (" ".join(str(error).split()) or "no message").removeprefix(f"{path}: ")
+    if isinstance(error, MissingMppError | InvalidMppError):
+        text += MPP_HINT
+    return text if isinstance(error, SknicError) else f"{type(error).__name__}: {text}"

@@ -1,0 +1,86 @@
+"""Many slides at once, and again when a worker dies: one slide that kills its process costs one slide."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+
+import joblib
+from joblib.parallel import get_active_backend
+
+from sknic.compression.job import Job, Outcome, reason_of
+from sknic.compression.orphans import leave_with
+from sknic.compression.tries import Tries
+from sknic.exceptions import WorkerDiedError
+
+RESTARTS = 2
+# How joblib's own engine, Dask and Ray call the death of a worker; by name, for they need not be installed.
+WORKER_DEATHS = {"TerminatedWorkerError", "KilledWorker", "WorkerCrashedError"}
+
+
+def run(job: Job, paths: Iterable[str], *, n_jobs: int | None = None) -> Iterator[Outcome]:
+    """Do a job for each slide: all at once; after a dead worker the rest again; at last one by one.
+
+    Parameters
+    ----------
+    job : Job
+        What is done.
+    paths : iterable of str
+        Paths of slides; one that is named twice is done once.
+    n_jobs : int, default=None
+        Slides at once, as joblib counts; `joblib.parallel_config` moves them to another engine.
+
+    Yields
+    ------
+    Outcome
+        One per slide, as they are ready.
+    """
+    left = dict.fromkeys(paths)
+    for _ in range(1 + RESTARTS):
+        try:
+            for outcome in _at_once(job, list(left), n_jobs):
+                del left[outcome.slide]
+                yield outcome
+        except Exception as error:
+            if type(error).__name__ not in WORKER_DEATHS:
+                raise
+        if not left:
+            return
+    yield from (_alone(job, path) for path in left)
+
+
+def _alone(job, path):
+    """One slide in a process of its own, so that a killer is known by name and takes nothing with it."""
+    try:
+        (outcome,) = _at_once(job, [path], 2)
+    except Exception as error:
+        if type(error).__name__ not in WORKER_DEATHS:
+            raise
+        return Outcome(path, "failed", error=f"the worker process died: {reason_of(error, path)}")
+    return outcome
+
+
+def _at_once(job, paths, n_jobs):
+    """Outcomes as they come where the engine can, so that the progress bar moves and a death loses little."""
+    tries = Tries(job.cache.folder, uuid.uuid4().hex) if job.cache is not None else None
+    task, parent = joblib.delayed(_work), os.getpid()
+    calls = [task(of_device, path, tries, parent) for path, of_device in zip(paths, job.on_each_device())]
+    kind = "generator_unordered" if _gives_results_early() else "list"
+    return joblib.Parallel(n_jobs=n_jobs, return_as=kind, batch_size=1)(calls)
+
+
+def _gives_results_early():
+    """Whether joblib's engine in use can give results one by one; Ray's could not when this was written."""
+    backend, _ = get_active_backend()
+    return bool(getattr(backend, "supports_return_generator", False))
+
+
+def _work(job, path, tries, parent):
+    leave_with(parent)
+    try:
+        with nullcontext() if tries is None else tries.counted(path):
+            return job(path)
+    except WorkerDiedError as error:
+        return Outcome(path, "failed", error=reason_of(error, path))
