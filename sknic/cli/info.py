@@ -22,12 +22,15 @@ def info(
     """Show size, um/px, levels and tissue of slides."""
     from sknic.exceptions import SknicError
 
-    names, tally = unique_names(slides), Counter()
+    names = unique_names(slides)
+    tally: Counter[str] = Counter()
     for path in slides:
         try:
             target = thumbnail and _beside(thumbnail, path, names)
             found = _describe(path, mpp, tissue_option(tissue, classes, exclude), target)
         except (SknicError, OSError) as error:
+            if len(slides) == 1:
+                raise
             typer.secho(f"sknic: {error}", err=True, fg="red")
             found = "cannot be read"
         tally[found] += 1

@@ -23,7 +23,7 @@ from sknic.learning.params import check, check_params
 from sknic.slides import Annotations
 
 
-class SlideCompressor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class SlideCompressor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
     """Compress whole-slide images to grids of embeddings (neural image compression, paper Fig. 1).
 
     Parameters

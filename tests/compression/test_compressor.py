@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -13,7 +14,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from sknic import Slide, SlideCompressor
-from sknic.exceptions import CompressionError, SlideFailureWarning
+from sknic.compression.inputs import RULES
+from sknic.exceptions import CompressionError, SlideFailureWarning, TissueWarning
 from sknic.grids import orient
 
 from .conftest import MeanEncoder, tissue, write_slide
@@ -95,14 +97,79 @@ def test_what_is_no_list_of_paths_is_refused(X, encoder):
         SlideCompressor(encoder).fit(X)
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("mpp", 50), ("mpp", "0.5"), ("patch_size", 0), ("stride", 1.5), ("min_tissue", 1.0), ("orientations", 4),
-     ("on_error", "ignore"), ("slide_mpp", "0.5")],
-)  # fmt: skip
-def test_a_bad_setting_is_named(name, value, encoder):
-    with pytest.raises(ValueError, match=name):
-        SlideCompressor(encoder, **{name: value}).fit(["a.svs"])
+WRONG = [
+    ("mpp", 50), ("mpp", "0.5"), ("mpp", float("nan")), ("patch_size", 0), ("patch_size", True), ("stride", 1.5),
+    ("min_tissue", 1.0), ("min_tissue", -0.1), ("min_tissue", None), ("orientations", 4), ("orientations", "8"),
+    ("on_error", "ignore"), ("slide_mpp", "0.5"), ("slide_mpp", 0), ("batch_size", 0), ("batch_size", 2.5),
+    ("n_jobs", "a"), ("n_jobs", 0), ("device", "gpu"), ("device", 3), ("precision", "half"), ("cache_dir", 7),
+    ("verbose", "loud"), ("tissue", "otus"), ("tissue", 5),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG)
+def test_a_wrong_value_is_refused_with_its_name_before_any_slide_is_opened(name, value, encoder):
+    compressor = SlideCompressor(encoder, **{name: value})
+    for use in (compressor.fit, compressor.transform, compressor.plan):
+        with pytest.raises(ValueError, match=rf"^{name}=.*: expected "):
+            use(["a.svs"])
+
+
+def test_a_typing_error_is_answered_with_what_was_meant(encoder):
+    with pytest.raises(ValueError, match=r"did you mean 'otsu'\?"):
+        SlideCompressor(encoder, tissue="otus").fit(["a.svs"])
+
+
+def test_a_gpu_that_is_not_there_is_one_error_before_any_slide_is_opened(encoder, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(ValueError, match=r"^device='cuda': expected 'auto' or 'cpu'"):
+        SlideCompressor(encoder, device="cuda").transform(["a.svs", "b.svs"])
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(ValueError, match=r"^device='cuda:2': expected 'cuda:0' to 'cuda:1'"):
+        SlideCompressor(encoder, device="cuda:2").transform(["a.svs"])
+
+
+def test_all_arguments_but_the_encoder_are_given_by_name(encoder):
+    with pytest.raises(TypeError):
+        SlideCompressor(encoder, 0.5)
+
+
+def test_every_parameter_has_a_rule(encoder):
+    assert {*RULES, "encoder"} == set(SlideCompressor(encoder).get_params(deep=False))
+
+
+def test_the_output_has_one_name_and_no_table(encoder):
+    assert SlideCompressor(encoder).get_feature_names_out().tolist() == ["grid"]
+    assert not hasattr(SlideCompressor(encoder), "set_output")
+
+
+def test_an_encoder_without_um_per_px_needs_them_as_a_setting(slides):
+    class Plain(MeanEncoder):
+        mpp = None
+
+    with pytest.raises(ValueError, match=r"^mpp=None: expected"):
+        SlideCompressor(Plain()).fit(slides)
+    assert SlideCompressor(Plain(), mpp=0.5).transform(slides[:1])[0].n_cells
+
+
+@pytest.mark.parametrize("value, dtype", [(7e4, "float32"), (100.0, "float16")])
+def test_embeddings_that_float16_cannot_hold_stay_numbers(value, dtype, slides):
+    class Scaled(MeanEncoder):
+        def transform(self, patches):
+            return np.full((len(patches), 3), value, np.float32)
+
+    (grid,) = SlideCompressor(Scaled()).transform(slides[:1])
+    assert grid.embeddings.dtype == dtype
+    assert (grid.embeddings == value).all()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e39])
+def test_embeddings_that_are_not_finite_fail_the_slide(value, slides):
+    class Broken(MeanEncoder):
+        def transform(self, patches):
+            return np.full((len(patches), 3), value)
+
+    with pytest.raises(CompressionError, match=r"the encoder's output: \d+ of \d+ numbers are NaN or infinite"):
+        SlideCompressor(Broken()).transform(slides[:1])
 
 
 def test_a_fitted_encoder_survives_clone_and_pickle(encoder):
@@ -150,9 +217,10 @@ def test_the_representations_name_the_encoder(encoder):
     assert "MeanEncoder" in compressor._repr_html_()
 
 
-def test_an_all_white_slide_is_an_empty_grid(tmp_path, encoder):
+def test_an_all_white_slide_is_an_empty_grid_and_a_warning(tmp_path, encoder):
     path = write_slide(tmp_path / "white.tiff", np.full((640, 640, 3), 255, np.uint8))
-    (grid,) = SlideCompressor(encoder).transform([path])
+    with pytest.warns(TissueWarning, match=r"1 of 1 slide without tissue:\n.*white\.tiff: no patch is more than 60%"):
+        (grid,) = SlideCompressor(encoder).transform([path])
     assert (grid.n_cells, grid.shape, grid.code_size) == (0, (20, 20), 3)
 
 

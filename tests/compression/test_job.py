@@ -1,5 +1,3 @@
-import os
-import signal
 from pathlib import Path
 
 import numpy as np
@@ -124,24 +122,3 @@ def test_a_read_only_cache_serves_what_it_has(slides, encoder, cache_dir, monkey
     assert len(compressor.transform(slides[:2])) == 2
     with pytest.raises(CompressionError, match="read-only"):
         compressor.transform(slides)
-
-
-class KillerEncoder(MeanEncoder):
-    """Kills its process when it meets the slide whose patches are marked; for the test of dying workers."""
-
-    def transform(self, patches):
-        if (patches.mean(axis=(1, 2, 3)) < 20).any():
-            os.kill(os.getpid(), signal.SIGKILL)
-        return super().transform(patches)
-
-
-def test_a_worker_that_dies_costs_its_slide_only(slides, tmp_path, cache_dir):
-    from .conftest import write_slide
-
-    killer = write_slide(tmp_path / "killer.tiff", np.zeros((640, 640, 3), np.uint8))
-    paths = [slides[0], killer, slides[1], slides[2]]
-    compressor = SlideCompressor(KillerEncoder(), n_jobs=2, cache_dir=cache_dir, tissue=None)
-    with pytest.raises(CompressionError, match=r"killer\.tiff.*died") as caught:
-        compressor.transform(paths)
-    assert list(caught.value.failures) == [killer]
-    assert [grid is None for grid in caught.value.grids] == [False, True, False, False]
