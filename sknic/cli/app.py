@@ -76,7 +76,7 @@ def main():
         where = error.ctx.command_path if error.ctx else "sknic"
         _fail(error, f"{where}: {error.format_message().rstrip('.')}. See {where} --help.", 2)
     except (KeyboardInterrupt, typer.Abort) as error:
-        _fail(error, "sknic: interrupted", 130)
+        _fail(error, f"sknic: {str(error) or 'interrupted'}", 130)
     except (SknicError, ValueError, TypeError, OSError) as error:
         _fail(error, f"sknic: {error}", 1)
     except Exception as error:  # noqa: BLE001  what nobody foresaw is one line too

@@ -1,20 +1,31 @@
-"""From a CSV to grids and targets: what `fit`, `evaluate` and `predict` begin with."""
+"""From a table to slides, targets and patients, and to what a model learns: how `fit` and `evaluate` begin."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 import typer
 
-from sknic.cli.common import table_of
+from sknic.cli.inputs import table_of
 
 
 @dataclass(frozen=True)
 class Targets:
-    """The rows of a CSV: paths, y as the estimator of the task takes it, and patients or None."""
+    """The rows of a table: paths, y as the estimator of the task takes it, and patients or None."""
 
     paths: list[str]
     y: Any
     patients: Any
+
+    def select(self, rows):
+        """The same of some rows."""
+        patients = None if self.patients is None else self.patients[rows]
+        return Targets([self.paths[row] for row in rows], self.y[rows], patients)
+
+    def describe(self, kind):
+        """Slides, patients, and how the target is spread, in one line."""
+        n_patients = len(self.paths) if self.patients is None else len(set(self.patients))
+        return f"{len(self.paths)} slides of {n_patients} patients; {kind.describe(self.y)}"
 
 
 def read_targets(table, task, columns, *, path, patient=None, no_patient=False, event_value=None):
@@ -45,110 +56,63 @@ def read_targets(table, task, columns, *, path, patient=None, no_patient=False, 
     for role, column in used.items():
         if column is None:
             raise typer.BadParameter(f"--task {task} needs --{role}, the column to learn")
+    _refuse_one_column_twice({"path": path, **({"patient": patient} if patient else {}), **used})
     frame = table_of(table, [path, *used.values(), *([patient] if patient else [])])
     paths = slide_paths(frame, path, table)
     if patient is None and not no_patient:
         patient = _found_patient(frame, [path, *used.values()])
     if patient:
         need_cells(frame, [patient], table)
+        _warn_of_similar(frame[patient], patient)
     try:
         y, note = kind.from_table(frame, used, event_value)
     except ValueError as error:
         raise DatasetError(f"{table}: {error}") from error
     refuse_repeated_slides(paths, list(frame.index), [str(value) for value in y], table)
-    patients = frame[patient].to_numpy(object) if patient else None
-    n_patients = len(paths) if patients is None else len(set(patients))
-    typer.echo(f"{len(paths)} slides of {n_patients} patients; {kind.describe(y)}")
+    targets = Targets(paths, y, frame[patient].to_numpy(object) if patient else None)
+    typer.echo(targets.describe(kind))
     if note:
         typer.echo(note)
-    return Targets(paths, y, patients)
+    return targets
+
+
+def _refuse_one_column_twice(used):
+    counts = Counter(used.values())
+    twice = [role for role, column in used.items() if counts[column] > 1]
+    if twice:
+        options = " and ".join(f"--{role}" for role in twice)
+        raise typer.BadParameter(f"{options} name the same column, {used[twice[0]]!r}")
 
 
 def _found_patient(frame, used):
-    from sknic.datasets.rows import find_patient_column, similar_ids
+    from sknic.datasets.rows import find_patient_column
 
     found = find_patient_column(frame, used)
     if found is None:
         typer.echo("no column looks like the patient: every slide counts as a patient of its own")
-        return None
-    typer.echo(f"slides of one {found!r} stay together; --no-patient if it is not the patient")
-    for ids in similar_ids(frame[found].unique()):
-        typer.secho(f"warning: {', '.join(map(repr, ids))} in {found!r} are taken for different patients", err=True)
+    else:
+        typer.echo(f"slides of one {found!r} stay together; --no-patient if it is not the patient")
     return found
 
 
-def make_compressor(encoder, grids, tissue, slide_mpp, device, n_jobs):
-    """The SlideCompressor that the options describe."""
-    from sknic import SlideCompressor
+def _warn_of_similar(patients, column):
+    from sknic.datasets.rows import similar_ids
 
-    return SlideCompressor(
-        str(encoder),
-        tissue=tissue,
-        slide_mpp=slide_mpp,
-        cache_dir=grids,
-        device=device,
-        n_jobs=n_jobs,
-        verbose=1,
-    )
+    for ids in similar_ids(patients.unique()):
+        typer.secho(f"warning: {', '.join(map(repr, ids))} in {column!r} are taken for different patients", err=True)
 
 
-def tissue_option(tissue, classes=None, exclude=None):
-    """--tissue, --classes and --exclude as SlideCompressor takes them."""
-    from sknic.slides import Annotations
+def usable(targets, task, loaded, on_error):
+    """Targets and grids of the slides that can be used; what is left is said where others are left out."""
+    from sknic.cli.grids import refuse_or_skip
+    from sknic.targets import kind_named
 
-    if not classes and not exclude:
-        return None if tissue == "none" else tissue
-    return Annotations(tissue, classes or None, exclude or ())
-
-
-def slide_mpp_option(value, tables, path_column):
-    """--slide-mpp as SlideCompressor takes it: None, a number, or the column of that name of the CSV files."""
-    from sknic.datasets.table import MISSING, slide_paths
-    from sknic.targets.cells import numbers_of
-
-    if value is None:
-        return None
-    try:
-        return float(value)
-    except ValueError:
-        pass
-    if not tables:
-        raise typer.BadParameter(f"--slide-mpp {value} is neither a number nor a column: no CSV was given")
-    mpp_of = {}
-    for table in tables:
-        frame = table_of(table, [path_column, value])
-        # An empty cell leaves the um/px to the slide's own metadata.
-        stated = frame[~frame[value].isin(MISSING)]
-        mpp_of |= dict(zip(slide_paths(stated, path_column, table), numbers_of(stated, value)))
-    return mpp_of
-
-
-def are_grid_files(paths):
-    """Whether the paths name grids or feature files rather than slides; a mixture is refused."""
-    named = [path.lower().endswith((".h5", ".hdf5")) for path in paths]
-    if any(named) and not all(named):
-        raise typer.BadParameter(f"some files are grids (.h5), some are not: {paths[named.index(False)]}")
-    return all(named)
-
-
-def load_grids(paths, compressor):
-    """Grids of the files: read where they are grids, compressed where they are slides.
-
-    Returns
-    -------
-    ndarray of object, shape (n,)
-    """
-    import numpy as np
-
-    from sknic import Grid
-
-    if are_grid_files(paths):
-        grids = np.empty(len(paths), object)
-        grids[:] = [Grid.read(path) for path in paths]
-        return grids
-    if compressor is None:
-        raise typer.BadParameter("slides need --encoder, the file of the encoder that compresses them")
-    return compressor.transform(paths)
+    rows = refuse_or_skip(targets.paths, loaded, on_error)
+    if len(rows) == len(targets.paths):
+        return targets, loaded.grids
+    left = targets.select(rows)
+    typer.echo(f"left are {left.describe(kind_named(task))}")
+    return left, loaded.grids[rows]
 
 
 def make_estimator(task, max_steps, random_state, device, verbose=0):
@@ -156,3 +120,11 @@ def make_estimator(task, max_steps, random_state, device, verbose=0):
     from sknic.estimators import estimator_for
 
     return estimator_for(task)(max_steps=max_steps, random_state=random_state, device=device, verbose=verbose)
+
+
+def steps_of(max_steps, max_epochs):
+    """Maximum number of steps; --max-epochs, of older scripts, counted epochs of 32 batches."""
+    if max_epochs is None:
+        return max_steps
+    typer.secho(f"--max-epochs is now --max-steps; an epoch was 32 batches: --max-steps {32 * max_epochs}", err=True)
+    return 32 * max_epochs

@@ -1,66 +1,34 @@
-"""What the commands share: lists of slides, and the record of a run."""
+"""What the commands share: the record of a run, and what an interruption leaves."""
 
 import json
 import os
 import platform
 import sys
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-
-import typer
 
 from sknic.files.whole import whole_file
 
 _PACKAGES = ("sknic", "numpy", "scikit-learn", "skorch", "torch", "openslide-python", "scikit-survival", "pandas")
 
 
-def find_slides(sources, column="path"):
-    """Paths of slides from files, folders, glob patterns and CSV files.
+@contextmanager
+def saying_what_is_kept(grids, rest):
+    """Let Ctrl-C end in a sentence on what is kept.
 
     Parameters
     ----------
-    sources : list of str
-    column : str
-        Column of a CSV file that holds the paths; relative ones start at the CSV's folder.
-
-    Returns
-    -------
-    list of str
+    grids : Path
+        Folder of grids.
+    rest : str
+        What else there is to say.
     """
-    slides = []
-    for source in sources:
-        found = list(_expand(source, column))
-        if not found:
-            raise typer.BadParameter(f"no slides at {source}")
-        slides += found
-    return list(dict.fromkeys(slides))
-
-
-def _expand(source, column):
-    from sknic.datasets.slide_files import walk
-    from sknic.datasets.table import TABLE_SUFFIXES, slide_paths
-
-    path = Path(source)
-    if path.suffix.lower() in TABLE_SUFFIXES:
-        return slide_paths(table_of(path, [column]), column, path)
-    if path.is_dir():
-        return walk(path)
-    if not path.exists() and any(sign in source for sign in "*?["):
-        import glob
-
-        return sorted(glob.glob(source, recursive=True))
-    return [source]
-
-
-def table_of(path, columns):
-    """A table of text with these columns; a file that is not one, or lacks a column, is a wrong option."""
-    from sknic.datasets.table import read_table
-    from sknic.exceptions import DatasetError
-
     try:
-        return read_table(path, columns)
-    except DatasetError as error:
-        raise typer.BadParameter(str(error)) from error
+        yield
+    except KeyboardInterrupt as error:
+        kept = f"compressed slides are kept in {grids}; " if Path(grids).is_dir() else ""
+        raise KeyboardInterrupt(f"interrupted: {kept}{rest}") from error
 
 
 def write_run_record(folder, command, settings, name="run.json", **results):

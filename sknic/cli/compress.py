@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from sknic.cli import options
-from sknic.cli.cohort import slide_mpp_option, tissue_option
-from sknic.cli.common import find_slides, write_run_record
+from sknic.cli.common import write_run_record
+from sknic.cli.inputs import find_slides, tables_of
+from sknic.cli.settings import absolute, slide_mpp_option, tissue_option
 
 
 def compress(
@@ -47,7 +48,7 @@ def compress(
         stride=stride,
         tissue=tissue_option(tissue, classes, exclude),
         min_tissue=min_tissue,
-        slide_mpp=slide_mpp_option(slide_mpp, [s for s in slides if s.lower().endswith(".csv")], column),
+        slide_mpp=slide_mpp_option(slide_mpp, tables_of(slides), column),
         orientations=orientations,
         precision=precision,
         cache_dir=out,
@@ -60,7 +61,10 @@ def compress(
         _show_plan(compressor.plan(paths))
         return
     compressor.fit(paths)
-    write_run_record(out, "compress", compressor.get_params(deep=False), n_slides=len(paths))
+    # As `fit` and `evaluate` read them again.
+    masks = {"tissue": tissue, "classes": classes, "exclude": exclude}
+    settings = {**compressor.get_params(deep=False), **masks, "encoder": absolute(encoder)}
+    write_run_record(out, "compress", settings, n_slides=len(paths))
     outcomes = compressor.compress(paths)
     typer.echo(f"{counts(outcomes)}; {sum(outcome.n_cells for outcome in outcomes):,} tissue cells, in {out}")
     speak_up(outcomes, on_error)

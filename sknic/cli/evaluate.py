@@ -6,8 +6,10 @@ from typing import Annotated
 import typer
 
 from sknic.cli import options
-from sknic.cli.cohort import load_grids, make_compressor, make_estimator, read_targets, slide_mpp_option, tissue_option
-from sknic.cli.common import write_run_record
+from sknic.cli.cohort import make_estimator, read_targets, steps_of, usable
+from sknic.cli.common import saying_what_is_kept, write_run_record
+from sknic.cli.grids import load_grids
+from sknic.cli.settings import choose, keep_record, slide_mpp_option
 from sknic.files.names import unique_names
 
 
@@ -25,11 +27,13 @@ def evaluate(
     encoder: options.Encoder = None,
     grids: options.Grids = None,
     slide_mpp: options.SlideMpp = None,
-    tissue: options.Tissue = "density",
+    tissue: options.TissueOfGrids = None,
     classes: options.Classes = None,
     exclude: options.Exclude = None,
+    on_error: options.OnError = "raise",
     cv: Annotated[int, typer.Option(help="Folds.")] = 4,
     max_steps: options.MaxSteps = 3200,
+    max_epochs: options.MaxEpochs = None,
     device: options.Device = "auto",
     n_jobs: options.Jobs = 1,
     random_state: options.Seed = 0,
@@ -46,25 +50,31 @@ def evaluate(
         table, task, columns, path=path, patient=patient, no_patient=no_patient, event_value=event_value
     )
     mpp = slide_mpp_option(slide_mpp, [table], path)
-    where = tissue_option(tissue, classes, exclude)
-    compressor = make_compressor(encoder, grids or out / "grids", where, mpp, device, n_jobs) if encoder else None
-    X = load_grids(targets.paths, compressor)
-    model = make_estimator(task, max_steps, random_state, device)
-    typer.echo(f"{cv}-fold cross-validation of {type(model).__name__} on {len(X)} slides ...")
-    ensemble = CrossValEnsemble(model, cv=cv, n_jobs=n_jobs, random_state=random_state, verbose=1)
-    ensemble.fit(X, targets.y, groups=targets.patients)
+    folder = grids or out / "grids"
+    masks = {"tissue": tissue, "classes": classes, "exclude": exclude}
+    compression = choose(targets.paths, encoder, masks, folder, mpp)
+    compressor = compression.compressor(folder, device, n_jobs) if compression else None
+    model = make_estimator(task, steps_of(max_steps, max_epochs), random_state, device)
+    with saying_what_is_kept(folder, f"nothing new is in {out}"):
+        loaded = load_grids(targets.paths, compressor)
+        keep_record(folder, "evaluate", compression)
+        used, X = usable(targets, task, loaded, on_error)
+        typer.echo(f"{cv}-fold cross-validation of {type(model).__name__} on {len(X)} slides ...")
+        ensemble = CrossValEnsemble(model, cv=cv, n_jobs=n_jobs, random_state=random_state, verbose=1)
+        ensemble.fit(X, used.y, groups=used.patients)
+    record = compression.record() if compression else {"encoder": None, **masks}
     settings = {
         "task": task,
         "target": target or f"{event}, {time}",
         "cv": cv,
-        "tissue": tissue,
-        "classes": classes,
-        "exclude": exclude,
-        "encoder": encoder,
+        **record,
+        "compression": record if compression else None,
         **model.get_params(deep=False),
     }
-    record = write_run_record(out, "evaluate", settings, n_slides=len(X))
-    run = run_of(ensemble, targets, task, record)
+    errors = loaded.failures(targets.paths)
+    record = write_run_record(out, "evaluate", settings, n_slides=len(X), skipped=errors)
+    run = run_of(ensemble, used, task, record)
+    run.errors.update(errors)
     # First what took hours; pictures and report can be made again.
     run.write(out)
     run.overlays.update(overlays_of(run, ensemble, X))

@@ -9,9 +9,13 @@ import numpy as np
 import typer
 
 from sknic.cli import options
-from sknic.cli.cohort import load_grids, slide_mpp_option
-from sknic.cli.common import find_slides, write_run_record
-from sknic.cli.predict import compressor_of, load_model
+from sknic.cli.common import write_run_record
+from sknic.cli.grids import grouped, load_grids
+from sknic.cli.inputs import find_slides, tables_of
+from sknic.cli.model_folder import load_model
+from sknic.cli.predict import compressor_of
+from sknic.cli.settings import slide_mpp_option
+from sknic.exceptions import SknicError
 from sknic.files.names import unique_names
 
 
@@ -40,6 +44,7 @@ def explain(
     ] = None,
     grids: options.Grids = None,
     slide_mpp: options.SlideMpp = None,
+    on_error: options.OnError = "raise",
     device: options.Device = "auto",
     n_jobs: options.Jobs = 1,
 ):
@@ -52,16 +57,24 @@ def explain(
     paths = find_slides(slides, path)
     estimator, record = load_model(model)
     explained = _class_of(estimator, target)
-    mpp = slide_mpp_option(slide_mpp, [s for s in slides if s.lower().endswith(".csv")], path)
-    X = load_grids(paths, compressor_of(model, record, grids, mpp, device, n_jobs))
+    mpp = slide_mpp_option(slide_mpp, tables_of(slides), path)
+    loaded = load_grids(paths, compressor_of(paths, model, record, grids or model / "grids", mpp, device, n_jobs))
     make_map = getattr(saliency, method)
     out.mkdir(parents=True, exist_ok=True)
-    names = unique_names(paths)
-    for slide, grid in zip(paths, X):
-        heat = make_map(estimator, grid, explained)
-        _write(out / names[slide], slide, grid, heat, method, _words(estimator, grid, explained))
+    names, errors = unique_names(paths), list(loaded.errors)
+    for row in loaded.good:
+        grid, slide = loaded.grids[row], paths[row]
+        try:
+            heat = make_map(estimator, grid, explained)
+            _write(out / names[slide], slide, grid, heat, method, _words(estimator, grid, explained))
+        except (SknicError, ValueError) as error:
+            errors[row] = " ".join(str(error).replace("X[0] ", "").split())
     settings = {"model": model.resolve(), "method": method, "class": target, "slide_mpp": slide_mpp, "fitted": record}
     write_run_record(out, "explain", settings, n_slides=len(paths))
+    for line in grouped(paths, errors):
+        typer.secho(f"no map of {line}", err=True)
+    if any(errors) and (on_error == "raise" or all(errors)):
+        raise typer.Exit(1)
 
 
 def _class_of(estimator, text):

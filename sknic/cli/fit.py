@@ -7,8 +7,11 @@ from typing import Annotated
 import typer
 
 from sknic.cli import options
-from sknic.cli.cohort import load_grids, make_compressor, make_estimator, read_targets, slide_mpp_option, tissue_option
-from sknic.cli.common import write_run_record
+from sknic.cli.cohort import make_estimator, read_targets, steps_of, usable
+from sknic.cli.common import saying_what_is_kept, write_run_record
+from sknic.cli.grids import load_grids
+from sknic.cli.model_folder import replaced_folder
+from sknic.cli.settings import choose, keep_record, slide_mpp_option
 
 
 def fit(
@@ -25,10 +28,12 @@ def fit(
     encoder: options.Encoder = None,
     grids: options.Grids = None,
     slide_mpp: options.SlideMpp = None,
-    tissue: options.Tissue = "density",
+    tissue: options.TissueOfGrids = None,
     classes: options.Classes = None,
     exclude: options.Exclude = None,
+    on_error: options.OnError = "raise",
     max_steps: options.MaxSteps = 3200,
+    max_epochs: options.MaxEpochs = None,
     device: options.Device = "auto",
     n_jobs: options.Jobs = 1,
     random_state: options.Seed = 0,
@@ -37,26 +42,39 @@ def fit(
 
     Example: `sknic fit slides.csv --task regression --target score --patient patient --encoder E --out model`
     """
-    import pandas as pd
-
     columns = {"target": target, "event": event, "time": time}
     targets = read_targets(
         table, task, columns, path=path, patient=patient, no_patient=no_patient, event_value=event_value
     )
     mpp = slide_mpp_option(slide_mpp, [table], path)
-    where = tissue_option(tissue, classes, exclude)
-    compressor = make_compressor(encoder, grids or out / "grids", where, mpp, device, n_jobs) if encoder else None
-    X = load_grids(targets.paths, compressor)
-    model = make_estimator(task, max_steps, random_state, device, verbose=1)
-    model.fit(X, targets.y, groups=targets.patients)
-    out.mkdir(parents=True, exist_ok=True)
-    model.save(out / "model.safetensors")
-    pd.DataFrame(model.history_).to_csv(out / "history.csv", index=False)
-    if encoder:
-        kept = out / f"encoder{encoder.suffix}"
-        if kept.resolve() != encoder.resolve():
-            shutil.copyfile(encoder, kept)
+    folder = grids or out / "grids"
     masks = {"tissue": tissue, "classes": classes, "exclude": exclude}
-    settings = {"task": task, **masks, "encoder": f"encoder{encoder.suffix}" if encoder else None}
-    write_run_record(out, "fit", {**settings, **model.get_params(deep=False)}, n_slides=len(X))
+    compression = choose(targets.paths, encoder, masks, folder, mpp)
+    compressor = compression.compressor(folder, device, n_jobs) if compression else None
+    model = make_estimator(task, steps_of(max_steps, max_epochs), random_state, device, verbose=1)
+    with saying_what_is_kept(folder, f"there is no new model in {out}"):
+        loaded = load_grids(targets.paths, compressor)
+        keep_record(folder, "fit", compression)
+        used, X = usable(targets, task, loaded, on_error)
+        model.fit(X, used.y, groups=used.patients)
+        with replaced_folder(out) as new:
+            kept = _write_model(new, model, compression)
+            record = compression.record() if compression else {}
+            settings = {"task": task, **record, "encoder": kept, "compression": record or None}
+            results = {"n_slides": len(X), "skipped": loaded.failures(targets.paths)}
+            write_run_record(new, "fit", {**settings, **model.get_params(deep=False)}, **results)
     typer.echo(f"wrote {out / 'model.safetensors'}, trained on {len(X)} slides in {model.history_[-1]['step']} steps")
+
+
+def _write_model(folder, model, compression):
+    """Write the model and its encoder; returns the name of the encoder's file, None where it was fitted on grids."""
+    import pandas as pd
+
+    model.save(folder / "model.safetensors")
+    pd.DataFrame(model.history_).to_csv(folder / "history.csv", index=False)
+    if compression is None:
+        return None
+    encoder = Path(compression.encoder)
+    kept = folder / f"encoder{encoder.suffix}"
+    shutil.copyfile(encoder, kept)
+    return kept.name

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from sknic.cli import options
-from sknic.cli.cohort import tissue_option
+from sknic.cli.settings import tissue_option
 from sknic.files.names import unique_names
 
 

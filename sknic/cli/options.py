@@ -45,12 +45,36 @@ Grids = Annotated[Path | None, typer.Option(help="Folder that keeps compressed s
 SlideMpp = Annotated[
     str | None, typer.Option(help="um/px of the slides: a number, or the name of a column of the CSV.")
 ]
+TissueOfGrids = Annotated[
+    str | None,
+    typer.Option(
+        help="density, otsu, none, or a mask pattern such as 'masks/{stem}.png'; that of the grids in --grids if not "
+        "given, or density."
+    ),
+]
 Tissue = Annotated[str, typer.Option(help="density, otsu, none, or a mask pattern such as 'masks/{stem}.png'.")]
 Classes = Annotated[
     list[str] | None, typer.Option(help="Class of GeoJSON polygons that counts as tissue; may be repeated.")
 ]
 Exclude = Annotated[list[str] | None, typer.Option(help="Class of GeoJSON polygons that is cut out; may be repeated.")]
 MaxSteps = Annotated[int, typer.Option(help="Maximum number of training batches; training usually stops earlier.")]
+MaxEpochs = Annotated[int | None, typer.Option("--max-epochs", hidden=True, min=1)]
+
+
+def _known_on_error(value):
+    if value not in ("raise", "skip"):
+        raise typer.BadParameter(f"{value!r}: expected raise or skip")
+    return value
+
+
+OnError = Annotated[
+    str,
+    typer.Option(
+        metavar="raise|skip",
+        callback=_known_on_error,
+        help="What to do about slides that cannot be used: raise, or skip and go on without them.",
+    ),
+]
 Seed = Annotated[int, typer.Option("--random-state", help="Seed; the same seed gives the same result on one CPU.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")]
 Jobs = Annotated[int, typer.Option("--n-jobs", help="Slides, or folds, at once.")]

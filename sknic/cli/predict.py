@@ -1,16 +1,20 @@
-"""`sknic predict`: new slides and a model folder to a table of predictions."""
+"""`sknic predict`: new slides and a model folder to a table of predictions, one row for each that was asked for."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from sknic.cli import options
-from sknic.cli.cohort import load_grids, make_compressor, slide_mpp_option, tissue_option
-from sknic.cli.common import find_slides, write_run_record
-from sknic.exceptions import ModelFileError
+from sknic.cli.common import saying_what_is_kept, write_run_record
+from sknic.cli.grids import are_grid_files, grouped, load_grids
+from sknic.cli.inputs import find_rows, tables_of
+from sknic.cli.model_folder import compression_of, load_model
+from sknic.cli.settings import choose, kept_settings, say, slide_mpp_option
 from sknic.files.whole import whole_file
+
+_FILE = "slide"
+_ERROR = "error"
 
 
 def predict(
@@ -20,57 +24,117 @@ def predict(
     path: options.PathColumn = "path",
     grids: options.Grids = None,
     slide_mpp: options.SlideMpp = None,
+    on_error: options.OnError = "raise",
     device: options.Device = "auto",
     n_jobs: options.Jobs = 1,
 ):
     """Predict slides with a model of `sknic fit`: scores, class probabilities or risks.
 
+    One row for each row of a CSV, in its order and with its columns; slides that cannot be used have an error instead
+    of a prediction, and the exit code is 1 unless they are to be skipped.
+
     Example: `sknic predict new-slides/ --model model --out predictions.csv`
     """
-    paths = find_slides(slides, path)
+    rows = find_rows(slides, path)
     estimator, record = load_model(model)
-    mpp = slide_mpp_option(slide_mpp, [s for s in slides if s.lower().endswith(".csv")], path)
-    X = load_grids(paths, compressor_of(model, record, grids, mpp, device, n_jobs))
-    table = predictions_table(paths, estimator, X)
+    mpp = slide_mpp_option(slide_mpp, tables_of(slides), path)
+    folder = grids or model / "grids"
+    compressor = compressor_of(rows.paths, model, record, folder, mpp, device, n_jobs)
+    with saying_what_is_kept(folder, f"{out} is not written"):
+        predicted, errors = predict_rows(estimator, load_grids(rows.paths, compressor))
+    table = predictions_table(rows, predicted, errors, always_error=on_error == "skip")
     with whole_file(out) as temporary:
-        table.to_csv(temporary, index=False)
+        table.to_csv(temporary, index=False, errors="surrogateescape")
     settings = {"model": model.resolve(), "slide_mpp": slide_mpp, "fitted": record}
-    write_run_record(out.parent, "predict", settings, f"{out.stem}.run.json", n_slides=len(table))
-    typer.echo(f"wrote {len(table)} predictions to {out}")
+    n_failed = sum(map(bool, errors))
+    write_run_record(out.parent, "predict", settings, f"{out.stem}.run.json", n_slides=len(table), n_failed=n_failed)
+    typer.echo(f"wrote {len(table) - n_failed} predictions to {out}")
+    if n_failed:
+        typer.secho(f"{n_failed} of {len(table)} slides have no prediction; column {_ERROR!r} says why:", err=True)
+        for line in grouped(rows.paths, errors):
+            typer.secho(f"  {line}", err=True)
+        if on_error == "raise" or n_failed == len(table):
+            raise typer.Exit(1)
 
 
-def load_model(folder):
-    """Estimator and settings of a model folder.
+def compressor_of(paths, model, record, folder, slide_mpp, device, n_jobs):
+    """The compressor that the model was trained behind; None for grid files.
 
-    Raises
-    ------
-    ModelFileError
-        If the folder is not one that `sknic fit` wrote.
+    A model that was fitted on grid files does not say how slides are compressed; grids in the folder do.
     """
-    from sknic.estimators import load_estimator
+    from dataclasses import replace
 
-    try:
-        record = json.loads((folder / "run.json").read_text())["settings"]
-    except (OSError, ValueError, KeyError) as error:
-        raise ModelFileError(f"{folder} is not a folder that `sknic fit` wrote: {error}") from error
-    return load_estimator(folder / "model.safetensors"), record
-
-
-def compressor_of(folder, record, grids, slide_mpp, device, n_jobs):
-    """The compressor the model was trained behind, or None where it was trained on grid files."""
-    if not record.get("encoder"):
+    if are_grid_files(paths):
         return None
-    encoder = folder / record["encoder"]
-    tissue = tissue_option(*(record.get(name) for name in ("tissue", "classes", "exclude")))
-    return make_compressor(encoder, grids or folder / "grids", tissue, slide_mpp, device, n_jobs)
+    compression = compression_of(model, record)
+    if compression is None:
+        compression = choose(paths, None, {}, folder, slide_mpp)
+        if compression is None:
+            raise typer.BadParameter(
+                "the model was fitted on grid files and does not say how to compress slides; compress them first with "
+                "the same encoder and settings, and give the grids, or their folder as --grids"
+            )
+    else:
+        compression = replace(compression, slide_mpp=slide_mpp)
+        say(compression, kept_settings(folder), folder)
+    return compression.compressor(folder, device, n_jobs)
 
 
-def predictions_table(paths, estimator, X):
-    """One row per slide: its path and what the estimator says of it."""
-    import pandas as pd
+def predict_rows(estimator, loaded):
+    """Predict the grids that can be predicted, each alone where they cannot be together.
 
+    Returns
+    -------
+    dict of str to list
+        Columns of the predictions; None where there is none.
+    list of str
+        Why there is no prediction, empty where there is one.
+    """
+    from sknic.exceptions import SknicError
     from sknic.targets import kind_named
 
     kind = kind_named(estimator.target_kind)
-    prediction = getattr(estimator, kind.prediction_method)(X)
-    return pd.DataFrame({"slide": paths, **kind.predicted(prediction, getattr(estimator, "classes_", None))})
+    method, errors = getattr(estimator, kind.prediction_method), list(loaded.errors)
+    results = []
+    try:
+        results += [(loaded.good, method(loaded.grids[loaded.good]))] if loaded.good else []
+    except (SknicError, ValueError):
+        for row in loaded.good:
+            try:
+                results.append(([row], method(loaded.grids[[row]])))
+            except (SknicError, ValueError) as error:
+                errors[row] = " ".join(str(error).replace("X[0] ", "").split())
+    columns: dict[str, list] = {}
+    for rows, result in results:
+        for name, values in kind.predicted(result, getattr(estimator, "classes_", None)).items():
+            column = columns.setdefault(name, [None] * len(errors))
+            for row, value in zip(rows, values):
+                column[row] = value
+    _drop_what_is_not_finite(columns, errors)
+    return columns, errors
+
+
+def _drop_what_is_not_finite(columns, errors):
+    import numpy as np
+
+    for row in range(len(errors)):
+        values = [column[row] for column in columns.values()]
+        if not all(np.isfinite(value) for value in values if isinstance(value, float | np.floating)):
+            errors[row] = "the prediction is not a finite number"
+            for column in columns.values():
+                column[row] = None
+
+
+def predictions_table(rows, predicted, errors, *, always_error=False):
+    """One row for each that was asked for: its file, the columns of its table, the prediction, and what went wrong.
+
+    A column of the table that is called like one of ours gets "(table)" behind its name, except "slide", which is
+    perhaps the user's key: there the file is in a column "file".
+    """
+    import pandas as pd
+
+    ours = {*predicted, _ERROR, "file"}
+    own = {f"{name} (table)" if name in ours else name: values for name, values in rows.columns.items()}
+    file = "file" if _FILE in own else _FILE
+    shown = {_ERROR: errors} if always_error or any(errors) else {}
+    return pd.DataFrame({file: rows.paths, **own, **predicted, **shown})

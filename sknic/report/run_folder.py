@@ -6,6 +6,8 @@ predictions.csv      one row per slide: ``slide`` and optionally ``patient`` and
                      - regression: ``target``, ``prediction``
                      - classification: ``target``, ``prediction`` and ``probability <class>`` for each class
                      - survival: ``event`` (0 or 1), ``time``, ``prediction`` (a risk)
+
+                     and optionally ``error``: why a slide was left out, whose row has nothing else
 metrics.json         ``{name: {"value", "low", "high", "level", "n"}}``: one :class:`sknic.evaluation.Estimate` each
 history.csv          one row per evaluation: optionally ``fold``, then ``epoch``, ``step``, ``train_loss``,
                      ``valid_loss``, ``lr``, ``event_best``; may be missing
@@ -25,8 +27,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from sknic.datasets.table import read_table, typed
 from sknic.evaluation import Estimate
-from sknic.exceptions import RunFolderError
+from sknic.exceptions import DatasetError, RunFolderError
 from sknic.files.whole import whole_file
 from sknic.targets import Target, kind_named
 
@@ -47,6 +50,8 @@ class RunFolder:
         The content of run.json.
     overlays : dict of str to uint8 ndarray (height, width, 3)
         By the name of the slide: :func:`sknic.files.names.unique_names`.
+    errors : dict of str to str
+        Slides that were left out, and why; in predictions.csv they are rows with an ``error`` and without prediction.
     """
 
     task: str
@@ -55,6 +60,7 @@ class RunFolder:
     history: pd.DataFrame | None = None
     record: dict = field(default_factory=dict)
     overlays: dict = field(default_factory=dict)
+    errors: dict = field(default_factory=dict)
 
     def __post_init__(self):
         try:
@@ -83,21 +89,21 @@ class RunFolder:
         try:
             record = json.loads((folder / "run.json").read_text())
             task = record["settings"]["task"]
-            predictions = pd.read_csv(folder / "predictions.csv", dtype={"slide": str, "patient": str})
+            predictions, errors = _read_predictions(folder / "predictions.csv", task)
             metrics = json.loads((folder / "metrics.json").read_text())
             metrics = {name: Estimate(**_with_nan(values)) for name, values in metrics.items()}
             history = pd.read_csv(folder / "history.csv") if (folder / "history.csv").exists() else None
             overlays = {path.stem: _read_image(path) for path in sorted((folder / "overlays").glob("*.png"))}
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, DatasetError) as error:
             raise RunFolderError(f"{folder} is not a folder that `sknic evaluate` wrote: {error}") from error
-        return cls(task, predictions, metrics, history, record, overlays)
+        return cls(task, predictions, metrics, history, record, overlays, errors)
 
     def write(self, folder: str | Path) -> None:
         """Write everything but run.json, which the command writes; each file at once or not at all."""
         folder = Path(folder)
         metrics = {name: _without_nan(asdict(estimate)) for name, estimate in self.metrics.items()}
         with whole_file(folder / "predictions.csv") as temporary:
-            self.predictions.to_csv(temporary, index=False)
+            _with_errors(self.predictions, self.errors).to_csv(temporary, index=False, errors="surrogateescape")
         with whole_file(folder / "metrics.json") as temporary:
             temporary.write_text(json.dumps(metrics, indent=2))
         if self.history is not None:
@@ -126,6 +132,28 @@ class RunFolder:
     def patients(self) -> np.ndarray | None:
         """Patient of each slide, or None."""
         return self.predictions["patient"].to_numpy() if "patient" in self.predictions else None
+
+
+def _with_errors(predictions, errors):
+    """The predictions, and below them a row for each slide that was left out."""
+    if not errors:
+        return predictions
+    left_out = pd.DataFrame({"slide": list(errors), "error": list(errors.values())})
+    # Int64, for a fold of a row without one is missing, and 1 does not become 1.0.
+    whole = {name: "Int64" for name in predictions if predictions[name].dtype.kind == "i"}
+    return pd.concat([predictions.astype(whole).assign(error=""), left_out], ignore_index=True)
+
+
+def _read_predictions(path, task):
+    """The predictions of a file, and the errors of the slides that were left out."""
+    table = read_table(path, ["slide"]).reset_index(drop=True)
+    errors = {}
+    if "error" in table:
+        bad = table["error"] != ""
+        errors = dict(zip(table["slide"][bad], table["error"][bad]))
+        table = table[~bad].drop(columns="error").reset_index(drop=True)
+    texts = ("slide", "patient", *kind_named(task).text_columns)
+    return table.apply(lambda column: column if column.name in texts else typed(column)), errors
 
 
 def _without_nan(values):

@@ -42,9 +42,11 @@ def report_of_run(run: RunFolder, title: str | None = None) -> Report:
     Report
     """
     report = Report(title or _title(run), subtitle=_subtitle(run))
-    report.add_section("Cohort").add_table(
-        cohort_table(run), caption="What was learnt from, and tested on in each fold"
-    )
+    cohort = report.add_section("Cohort")
+    cohort.add_table(cohort_table(run), caption="What was learnt from, and tested on in each fold")
+    if run.errors:
+        reasons = "; ".join(f"{slide}: {reason}" for slide, reason in run.errors.items())
+        cohort.add_text(f"{len(run.errors)} slides could not be used and were left out: {reasons}.")
     results = report.add_section("Results")
     results.add_table(metrics_table(run), caption="Predictions of slides that the model had not seen")
     for reason in dict.fromkeys(estimate.reason for estimate in run.metrics.values() if estimate.reason):

@@ -23,6 +23,7 @@ class Classification(Target):
     score_metric = "accuracy"
     prediction_method = "predict_proba"
     quality = ("confidence", "the probability of the true class")
+    text_columns = ("target", "prediction")
 
     def fits(self, estimator, y):
         """Whether scikit-learn calls the estimator a classifier."""

@@ -34,6 +34,8 @@ class Target(ABC):
         Method of a fitted estimator whose result is averaged over models.
     quality : tuple of str
         What `quality_of` measures: a word for tables, and its meaning.
+    text_columns : tuple of str
+        Columns of predictions.csv whose cells are names, even if they look like numbers.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Target(ABC):
     score_metric: str
     prediction_method: str = "predict"
     quality: tuple[str, str]
+    text_columns: tuple[str, ...] = ()
 
     @abstractmethod
     def fits(self, estimator: Any, y: np.ndarray) -> bool:

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from sknic import Grid, MeanRGBEncoder, saliency
 from sknic.cli import app
-from sknic.cli.common import find_slides
+from sknic.cli.inputs import find_slides
 from sknic.datasets import make_histology_cohort
 from sknic.estimators import load_estimator
 

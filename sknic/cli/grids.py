@@ -1,0 +1,154 @@
+"""From paths to grids, and what became of each slide: one bad slide costs one slide."""
+
+import os
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+import typer
+
+from sknic.cli.inputs import no_such_file
+
+NO_TISSUE = "no tissue: the grid has no cell"
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Grids of the slides that were asked for.
+
+    Attributes
+    ----------
+    grids : object array (n,)
+        A Grid for each row; None where there is none.
+    errors : list of str
+        Why a row cannot be used; empty where it can.
+    """
+
+    grids: Any
+    errors: list[str]
+
+    @property
+    def good(self):
+        """Positions of the rows that can be used."""
+        return [row for row, error in enumerate(self.errors) if not error]
+
+    def failures(self, paths):
+        """Path of each row that cannot be used, and the reason."""
+        return {path: error for path, error in zip(paths, self.errors) if error}
+
+
+def are_grid_files(paths):
+    """Whether the paths name grids or feature files rather than slides; a mixture is refused."""
+    named = [path.lower().endswith((".h5", ".hdf5")) for path in paths]
+    if any(named) and not all(named):
+        raise typer.BadParameter(f"some files are grids (.h5), some are not: {paths[named.index(False)]}")
+    return all(named)
+
+
+def load_grids(paths, compressor):
+    """Read the files where they are grids, compress them where they are slides; every one is tried.
+
+    Parameters
+    ----------
+    paths : list of str
+    compressor : SlideCompressor or None
+        None where nothing says how slides are compressed.
+
+    Returns
+    -------
+    Loaded
+    """
+    import numpy as np
+
+    if are_grid_files(paths):
+        found, errors = _read(paths)
+    elif compressor is None:
+        raise typer.BadParameter("slides need --encoder, the encoder that compresses them")
+    else:
+        found, errors = _compressed(paths, compressor)
+    grids = np.empty(len(paths), object)
+    for row, (path, grid) in enumerate(zip(paths, found)):
+        grids[row] = grid
+        if not errors[row] and (grid is None or grid.n_cells == 0):
+            errors[row] = NO_TISSUE
+        elif errors[row] and not os.path.exists(path):
+            errors[row] = no_such_file(path)
+    return Loaded(grids, errors)
+
+
+def _read(paths):
+    from sknic import Grid
+    from sknic.exceptions import SknicError
+
+    grids: list[Any] = []
+    errors = []
+    for path in paths:
+        try:
+            grids.append(Grid.read(path))
+            errors.append("")
+        except (SknicError, OSError, ValueError) as error:
+            grids.append(None)
+            errors.append(" ".join(str(error).split()).removeprefix(f"{path}: ") or type(error).__name__)
+    return grids, errors
+
+
+def _compressed(paths, compressor):
+    outcomes = compressor.fit(paths).compress(paths)
+    return [outcome.grid for outcome in outcomes], [_why_not(outcome) for outcome in outcomes]
+
+
+def _why_not(outcome):
+    """Why a slide cannot be used; empty where it can."""
+    if outcome.is_usable:
+        return ""
+    says_it = outcome.status == "failed" or outcome.error.startswith(outcome.status)
+    return outcome.error if says_it else f"{outcome.status}: {outcome.error}"
+
+
+def grouped(paths, errors):
+    """One line for each cause, with the number of its slides and the first of them."""
+    causes = defaultdict(list)
+    for path, error in zip(paths, errors):
+        if error:
+            causes[error].append(path)
+    lines = []
+    for cause, slides in causes.items():
+        names = dict.fromkeys(slides)
+        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        lines.append(f"{', '.join(list(names)[:_SHOWN])}{more}: {cause}")
+    return lines
+
+
+def refuse_or_skip(paths, loaded, on_error):
+    """Rows that can be used; without `on_error="skip"` an error where there are others.
+
+    Parameters
+    ----------
+    paths : list of str
+    loaded : Loaded
+    on_error : str
+
+    Returns
+    -------
+    list of int
+
+    Raises
+    ------
+    CompressionError
+        With every cause, when slides cannot be used and are not to be skipped, or when none is left.
+    """
+    from sknic.exceptions import CompressionError
+
+    good, bad = loaded.good, loaded.failures(paths)
+    if not bad:
+        return good
+    lines = grouped(paths, loaded.errors)
+    head = f"{len(paths) - len(good)} of {len(paths)} slides cannot be used"
+    if on_error == "raise" or not good:
+        remedy = "; --on-error skip leaves them out" if good else ""
+        raise CompressionError(f"{head}: {'; '.join(lines)}{remedy}", bad, list(loaded.grids))
+    typer.secho(f"warning: {head} and are left out", err=True)
+    for line in lines:
+        typer.secho(f"  {line}", err=True)
+    return good

@@ -1,0 +1,116 @@
+"""What a command is given: slides as files, folders, patterns and tables, one row for each that was asked for."""
+
+import difflib
+import glob
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The slides that were asked for, in that order.
+
+    Attributes
+    ----------
+    paths : list of str
+        File of each row. A slide that stands in two rows of a table is there twice.
+    columns : dict of str to list
+        What the tables say of each row, by the name of the column; None for rows of no table.
+    """
+
+    paths: list[str]
+    columns: dict[str, list]
+
+
+def find_rows(sources, column="path"):
+    """Read files, folders, glob patterns and tables.
+
+    Parameters
+    ----------
+    sources : list of str
+        Files, folders, patterns, or tables, whose rows are kept as they are, in their order.
+    column : str, default="path"
+        Column of a table that holds the paths; relative ones start at the table's folder.
+
+    Returns
+    -------
+    Rows
+    """
+    paths: list[str] = []
+    columns: dict[str, list] = {}
+    for source in sources:
+        found, said = _expand(source, column)
+        if not said:
+            found = [path for path in dict.fromkeys(found) if path not in paths]
+        elif not found:
+            raise typer.BadParameter(f"no slides at {source}")
+        for name in dict.fromkeys([*columns, *said]):
+            values = columns.setdefault(name, [None] * len(paths))
+            values += said.get(name, [None] * len(found))
+        paths += found
+    if not paths:
+        raise typer.BadParameter(f"no slides at {', '.join(sources)}")
+    return Rows(paths, columns)
+
+
+def find_slides(sources, column="path"):
+    """Paths of slides from files, folders, glob patterns and tables, each once."""
+    return list(dict.fromkeys(find_rows(sources, column).paths))
+
+
+def tables_of(sources):
+    """The sources that are tables."""
+    from sknic.datasets.table import TABLE_SUFFIXES
+
+    return [source for source in sources if Path(source).suffix.lower() in TABLE_SUFFIXES]
+
+
+def table_of(path, columns):
+    """A table of text with these columns; a file that is not one, or lacks a column, is a wrong option."""
+    from sknic.datasets.table import read_table
+    from sknic.exceptions import DatasetError
+
+    try:
+        return read_table(path, columns)
+    except DatasetError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def no_such_file(path):
+    """The words for a path that does not exist, with the name in its folder that is nearest to it."""
+    folder, name = os.path.split(path)
+    if not os.path.isdir(folder or "."):
+        return f"no such file, and no folder {folder}"
+    close = difflib.get_close_matches(name, os.listdir(folder or "."), n=1, cutoff=0.75)
+    return "no such file" + (f". Did you mean {os.path.join(folder, close[0])}?" if close else "")
+
+
+def _expand(source, column) -> tuple[list[str], dict[str, Any]]:
+    """Paths of a source, and the columns of its table."""
+    from sknic.datasets.slide_files import walk
+    from sknic.datasets.table import slide_paths
+
+    path = Path(source)
+    if tables_of([source]):
+        table = table_of(path, [column])
+        return slide_paths(table, column, path), {name: list(table[name]) for name in table if _is_single(table, name)}
+    if path.is_dir():
+        # A folder of grids is as good as one of slides.
+        found = walk(path) or walk(path, (".h5", ".hdf5"))
+        if not found:
+            raise typer.BadParameter(f"no slides and no grids in the folder {source}")
+        return found, {}
+    if not path.exists() and any(sign in source for sign in "*?["):
+        found = sorted(glob.glob(source, recursive=True))
+        if not found:
+            raise typer.BadParameter(f"no slides at {source}")
+        return found, {}
+    return [source], {}
+
+
+def _is_single(table, name):
+    return bool(name) and list(table.columns).count(name) == 1

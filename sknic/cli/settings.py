@@ -1,0 +1,250 @@
+"""How slides are compressed: as the grids that are there were, or as the options say, and never anew without a word."""
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from sknic.cli.common import write_run_record
+from sknic.cli.grids import are_grid_files
+from sknic.cli.inputs import table_of
+
+# What SlideCompressor takes besides the encoder and where the tissue is.
+NUMBERS = ("mpp", "patch_size", "stride", "min_tissue", "orientations", "precision")
+MASKS = ("tissue", "classes", "exclude")
+DEFAULTS: dict[str, Any] = {"tissue": "density"}
+
+
+@dataclass(frozen=True)
+class Compression:
+    """Everything that decides a grid: what SlideCompressor takes, as JSON can hold it.
+
+    Attributes
+    ----------
+    encoder : str
+        Path or name of the encoder.
+    given : dict
+        The settings of the options, of a model, or of the grids that are there; the others are SlideCompressor's own.
+    slide_mpp : float, dict of str to float, or None
+        um/px of the slides, or of each of them by its path; None leaves it to their metadata.
+    """
+
+    encoder: str
+    given: dict[str, Any] = field(default_factory=dict)
+    slide_mpp: Any = None
+
+    def record(self):
+        """What run.json keeps, and `kept_settings` reads."""
+        settings = {**dict.fromkeys((*NUMBERS, *MASKS)), **DEFAULTS, **self.given}
+        return {**settings, "encoder": absolute(self.encoder), "slide_mpp": self.slide_mpp}
+
+    def compressor(self, grids, device="auto", n_jobs=1):
+        """The SlideCompressor of these settings."""
+        from sknic import SlideCompressor
+
+        tissue = tissue_option(*(self.given.get(name, DEFAULTS.get(name)) for name in MASKS))
+        numbers = {name: self.given[name] for name in NUMBERS if self.given.get(name) is not None}
+        return SlideCompressor(
+            self.encoder,
+            tissue=tissue,
+            slide_mpp=self.slide_mpp,
+            cache_dir=grids,
+            device=device,
+            n_jobs=n_jobs,
+            verbose=1,
+            **numbers,
+        )
+
+
+def tissue_option(tissue, classes=None, exclude=None):
+    """--tissue, --classes and --exclude as SlideCompressor takes them."""
+    from sknic.slides import Annotations
+
+    if not classes and not exclude:
+        return None if tissue == "none" else tissue
+    return Annotations(tissue, tuple(classes) if classes else None, tuple(exclude or ()))
+
+
+def slide_mpp_option(value, tables, path_column):
+    """--slide-mpp as SlideCompressor takes it: None, a number, or the column of that name of the tables."""
+    from sknic.datasets.table import MISSING, slide_paths
+    from sknic.targets.cells import numbers_of
+
+    if value is None:
+        return None
+    try:
+        return float(value)
+    except ValueError:
+        pass
+    if not tables:
+        raise typer.BadParameter(f"--slide-mpp {value} is neither a number nor a column: no table was given")
+    mpp_of = {}
+    for table in tables:
+        frame = table_of(table, [path_column, value])
+        # An empty cell leaves the um/px to the slide's own metadata.
+        stated = frame[~frame[value].isin(MISSING)]
+        mpp_of |= dict(zip(slide_paths(stated, path_column, table), numbers_of(stated, value)))
+    return mpp_of
+
+
+def kept_settings(folder):
+    """Settings of the grids in a folder: of its run record, or else what their headers agree on.
+
+    Returns
+    -------
+    dict
+        Empty where there are no grids; without "tissue" where only headers tell.
+    """
+    headers = _headers(folder)
+    if not headers:
+        return {}
+    record = _record(folder)
+    if record is not None:
+        return record
+    agreed = {name: {header[name] for header in headers} for name in headers[0]}
+    return {name: values.pop() for name, values in agreed.items() if len(values) == 1}
+
+
+def choose(paths, encoder, options, folder, slide_mpp=None):
+    """Options that were given go first, then the settings of the grids in the folder; what is decided is said.
+
+    Parameters
+    ----------
+    paths : list of str
+        Slides, or grid files.
+    encoder : str or None
+        --encoder.
+    options : dict
+        --tissue, --classes and --exclude; None for those that were not given.
+    folder : Path
+        Folder of grids, which need not exist.
+    slide_mpp : float or dict of str to float, optional
+        --slide-mpp.
+
+    Returns
+    -------
+    Compression or None
+        None where the paths are grid files, or nothing says by which encoder.
+    """
+    if are_grid_files(paths):
+        return None
+    kept = kept_settings(folder)
+    given = {name: value for name, value in options.items() if value not in (None, [], ())}
+    # Where the tissue is, is one decision of up to three options.
+    settings = {name: value for name, value in kept.items() if not (given and name in MASKS)} | given
+    known = settings.pop("encoder", None)
+    settings.pop("fingerprint", None)
+    slide_mpp = _of_paths(settings.pop("slide_mpp", None), paths) if slide_mpp is None else slide_mpp
+    encoder = str(encoder) if encoder else _encoder_of_grids(known, folder)
+    if encoder is None:
+        return None
+    compression = Compression(encoder, settings, slide_mpp)
+    say(compression, kept, folder)
+    return compression
+
+
+def keep_record(folder, command, compression):
+    """Record in a folder of grids how they were made, unless a record of compression is there."""
+    if compression is not None and Path(folder).is_dir() and not (Path(folder) / "run.json").exists():
+        write_run_record(folder, command, compression.record())
+
+
+def _encoder_of_grids(known, folder):
+    """The encoder that a run record names, where it is still there."""
+    if known is None or _there(known):
+        return known
+    raise typer.BadParameter(f"the grids in {folder} are of the encoder {known}, which is not there; give --encoder")
+
+
+def say(compression, kept, folder):
+    """Say whether the grids that are there are used, or why slides are compressed anew; nothing where there are none.
+
+    Parameters
+    ----------
+    compression : Compression
+        How slides are compressed now.
+    kept : dict
+        `kept_settings` of the folder.
+    folder : Path
+        Folder of grids.
+    """
+    if not kept:
+        return
+    wanted = {**DEFAULTS, **compression.given}
+    changed = [
+        f"{name}={kept[name]}, not {wanted[name]}"
+        for name in (*NUMBERS, *MASKS)
+        if wanted.get(name) and kept.get(name) and kept[name] != wanted[name]
+    ]
+    if kept.get("fingerprint") and _fingerprint(compression.encoder) != kept["fingerprint"]:
+        changed.append(f"another encoder than {compression.encoder}")
+    if changed:
+        typer.echo(f"{folder}: its grids have {'; '.join(changed)}: the slides are compressed anew")
+        return
+    shown = [f"{name}={kept[name]}" for name in (*NUMBERS, *MASKS) if kept.get(name) is not None]
+    unknown = "" if "tissue" in kept else f"; their tissue is not recorded, tissue={wanted['tissue']} is taken"
+    typer.echo(f"{folder}: settings of the grids that are there: {', '.join(shown)}{unknown}")
+
+
+def _fingerprint(encoder):
+    from sknic.compression.compressor import resolve_encoder
+
+    return resolve_encoder(encoder).fingerprint()
+
+
+def _there(encoder):
+    try:
+        from sknic.encoders.catalog import encoder_path
+    except ImportError:
+        return Path(encoder).is_file()
+    from sknic.exceptions import SknicError
+
+    try:
+        return encoder_path(encoder).is_file()
+    except SknicError:
+        return False
+
+
+def absolute(encoder):
+    """The encoder as a record names it: the whole path of a file, or the name of a bundled one."""
+    return str(Path(encoder).resolve()) if Path(encoder).is_file() else str(encoder)
+
+
+def _record(folder):
+    """The settings of compression in a folder's run.json; None where it has none."""
+    try:
+        settings = json.loads((folder / "run.json").read_text())["settings"]
+        settings = settings.get("compression", settings)
+        known = {name: settings[name] for name in (*NUMBERS, *MASKS, "encoder")}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    headers = _headers(folder, 1)
+    return {**known, "slide_mpp": settings.get("slide_mpp"), "fingerprint": headers[0]["fingerprint"]}
+
+
+def _of_paths(slide_mpp, paths):
+    """The um/px that a record states, for paths that may be written in another way."""
+    if not isinstance(slide_mpp, dict):
+        return slide_mpp
+    stated = {os.path.realpath(path): mpp for path, mpp in slide_mpp.items()}
+    return {path: stated[os.path.realpath(path)] for path in paths if os.path.realpath(path) in stated} or None
+
+
+def _headers(folder, most=20):
+    """What some grids of a folder say of themselves."""
+    from sknic import Grid
+    from sknic.exceptions import GridFileError
+
+    found = []
+    for path in sorted(Path(folder).glob("*.h5")):
+        try:
+            grid = Grid.read(path)
+        except GridFileError:
+            continue
+        found.append({name: getattr(grid, name) for name in ("mpp", "patch_size", "stride", "fingerprint")})
+        if len(found) == most:
+            break
+    return found

@@ -1,0 +1,74 @@
+"""Predictions have one row for each row of the table, with its own columns."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sknic import Grid
+
+from .helpers import run
+
+
+@pytest.fixture(scope="module")
+def model(grids, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model")
+    options = ("--task", "classification", "--target", "label", "--max-steps", 1, "--out", folder)
+    assert run("fit", grids / "grids.csv", *options).exit_code == 0
+    return folder
+
+
+def predicted(table, model, tmp_path, *options):
+    result = run("predict", table, "--model", model, "--out", tmp_path / "p.csv", *options)
+    return result, pd.read_csv(tmp_path / "p.csv", dtype=str)
+
+
+def test_rows_keep_their_order_their_keys_and_their_number(grids, model, tmp_path):
+    paths = [str(grids / f"grid{i}.h5") for i in (7, 3, 7, 0)]
+    table = pd.DataFrame({"case": ["007", "7", "7", "0"], "path": paths, "prediction": list("wxyz")})
+    table.to_csv(tmp_path / "t.csv", index=False)
+    _, rows = predicted(tmp_path / "t.csv", model, tmp_path)
+    assert rows["case"].tolist() == ["007", "7", "7", "0"]
+    assert rows["slide"].tolist() == rows["path"].tolist() == paths
+    assert rows["prediction (table)"].tolist() == list("wxyz")
+    assert rows["probability a"][0] == rows["probability a"][2] != rows["probability a"][1]
+    assert "error" not in rows
+
+
+def test_a_slide_of_the_table_is_the_users_name_of_it(grids, model, tmp_path):
+    table = pd.DataFrame({"slide": ["one", "two"], "path": [str(grids / f"grid{i}.h5") for i in (0, 1)]})
+    table.to_csv(tmp_path / "t.csv", index=False)
+    _, rows = predicted(tmp_path / "t.csv", model, tmp_path)
+    assert rows["slide"].tolist() == ["one", "two"] and rows["file"].tolist() == table["path"].tolist()
+
+
+def test_a_grid_that_cannot_be_predicted_costs_itself(grids, model, tmp_path):
+    good = Grid.read(grids / "grid0.h5")
+    Grid(good.embeddings, good.cells, good.shape, mpp=1.0, patch_size=64).write(tmp_path / "scale.h5")
+    Grid(np.zeros((1, 9)), np.zeros((1, 2)), (1, 1), mpp=0.5, patch_size=64).write(tmp_path / "wide.h5")
+    Grid(np.zeros((0, 4)), np.zeros((0, 2)), (3, 3), mpp=0.5, patch_size=64).write(tmp_path / "empty.h5")
+    (tmp_path / "text.h5").write_text("not a grid")
+    names = [grids / "grid0.h5", *(tmp_path / f"{name}.h5" for name in ("scale", "wide", "empty", "text", "nothing"))]
+    pd.DataFrame({"path": list(map(str, names))}).to_csv(tmp_path / "t.csv", index=False)
+    result, rows = predicted(tmp_path / "t.csv", model, tmp_path, "--on-error", "skip")
+    assert result.exit_code == 0
+    assert rows["prediction"].notna().tolist() == [True, *[False] * 5]
+    for row, word in enumerate(("um/px", "9 features", "no tissue", "not", "no such file"), 1):
+        assert word in rows["error"][row]
+    _, alone = predicted(grids / "grid0.h5", model, tmp_path)
+    assert alone["probability a"][0] == rows["probability a"][0]
+
+
+def test_without_a_single_prediction_the_command_fails(model, tmp_path):
+    (tmp_path / "text.h5").write_text("not a grid")
+    result, rows = predicted(tmp_path / "text.h5", model, tmp_path, "--on-error", "skip")
+    assert result.exit_code == 1 and rows["error"].notna().all()
+
+
+def test_slides_for_a_model_of_grid_files_are_refused_with_the_remedy(model, slides, tmp_path):
+    result = run("predict", slides / "good.csv", "--model", model, "--out", tmp_path / "p.csv")
+    assert result.exit_code == 2 and "fitted on grid files" in " ".join(result.output.replace("│", " ").split())
+
+
+def test_a_folder_of_grids_is_predicted(grids, model, tmp_path):
+    _, rows = predicted(grids, model, tmp_path)
+    assert len(rows) == 12

@@ -1,0 +1,133 @@
+"""From slides to a model and to predictions: settings go along, and one bad slide costs one slide."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from sknic import Grid
+
+from .helpers import run
+
+LEARN = ("--task", "regression", "--target", "score", "--max-steps", 1)
+
+
+def n_grids(folder):
+    return len(list(folder.glob("*.h5")))
+
+
+@pytest.fixture
+def compressed(slides, tmp_path):
+    """Grids of the four slides with settings that are not the defaults."""
+    folder = tmp_path / "grids"
+    options = ("--encoder", slides / "encoder.safetensors", "--out", folder, "--stride", 64, "--tissue", "otsu")
+    assert run("compress", slides / "good.csv", *options).exit_code == 0
+    return folder
+
+
+def test_a_model_of_slides_predicts_other_slides_in_the_same_way(slides, tmp_path):
+    options = ("--encoder", slides / "encoder.safetensors", "--out", tmp_path / "model")
+    result = run("fit", slides / "good.csv", *LEARN, *options)
+    assert result.exit_code == 0, result.output
+    assert "4 slides of 2 patients; target from" in result.output
+    assert sorted(path.name for path in (tmp_path / "model").iterdir()) == [
+        "encoder.safetensors",
+        "grids",
+        "history.csv",
+        "model.safetensors",
+        "run.json",
+    ]
+    result = run("predict", slides / "good.csv", "--model", tmp_path / "model", "--out", tmp_path / "p.csv")
+    assert result.exit_code == 0 and n_grids(tmp_path / "model" / "grids") == 4
+    assert pd.read_csv(tmp_path / "p.csv")["prediction"].notna().all()
+
+
+def test_fit_evaluate_and_predict_take_the_settings_of_the_grids(slides, compressed, tmp_path):
+    said = "settings of the grids that are there: stride=64"
+    for command, out in (("fit", "model"), ("evaluate", "result")):
+        cv = ("--cv", 2) if command == "evaluate" else ()
+        result = run(command, slides / "good.csv", *LEARN, *cv, "--grids", compressed, "--out", tmp_path / out)
+        assert result.exit_code == 0 and said in result.output
+        record = json.loads((tmp_path / out / "run.json").read_text())["settings"]["compression"]
+        assert (record["stride"], record["tissue"]) == (64, "otsu")
+    options = ("--model", tmp_path / "model", "--grids", compressed, "--out", tmp_path / "p.csv")
+    assert said in run("predict", slides / "good.csv", *options).output
+    assert n_grids(compressed) == 4
+
+
+def test_other_settings_than_those_of_the_grids_are_said(slides, compressed, tmp_path):
+    options = ("--grids", compressed, "--tissue", "density", "--out", tmp_path / "model")
+    result = run("fit", slides / "good.csv", *LEARN, *options)
+    assert "its grids have tissue=otsu, not density: the slides are compressed anew" in result.output
+    assert {Grid.read(path).stride for path in compressed.glob("*.h5")} == {64}
+
+
+def test_settings_are_read_from_headers_where_there_is_no_record(slides, compressed, tmp_path):
+    (compressed / "run.json").unlink()
+    options = ("--grids", compressed, "--encoder", slides / "encoder.safetensors", "--out", tmp_path / "model")
+    result = run("fit", slides / "good.csv", *LEARN, *options)
+    assert "stride=64" in result.output and "their tissue is not recorded, tissue=density is taken" in result.output
+
+
+def test_grids_of_an_encoder_that_is_gone_are_not_computed_anew_in_silence(slides, compressed, tmp_path):
+    record = json.loads((compressed / "run.json").read_text())
+    record["settings"]["encoder"] = str(tmp_path / "gone.h5")
+    (compressed / "run.json").write_text(json.dumps(record))
+    result = run("fit", slides / "good.csv", *LEARN, "--grids", compressed, "--out", tmp_path / "model")
+    assert result.exit_code == 2 and "gone.h5" in result.output and "--encoder" in result.output
+
+
+def test_a_column_of_um_per_px_is_used_and_kept_with_the_grids(slides, tmp_path):
+    table = pd.read_csv(slides / "good.csv").assign(scale=[0.25, None, 0.25, 0.5])
+    table["path"] = [str(slides / path) for path in table["path"]]
+    table.to_csv(tmp_path / "t.csv", index=False)
+    options = ("--encoder", slides / "encoder.safetensors", "--slide-mpp", "scale")
+    assert run("compress", tmp_path / "t.csv", *options, "--out", tmp_path / "grids").exit_code == 0
+    mpps = {Grid.read(path).slide_mpp for path in (tmp_path / "grids").glob("*.h5")}
+    assert mpps == {0.25, 0.5}
+    assert run("fit", tmp_path / "t.csv", *LEARN, "--grids", tmp_path / "grids", "--out", tmp_path / "m").exit_code == 0
+    assert n_grids(tmp_path / "grids") == 4
+
+
+def test_bad_slides_are_all_named_and_nothing_is_trained(slides, tmp_path):
+    options = ("--encoder", slides / "encoder.safetensors", "--out", tmp_path / "model")
+    result = run_failing("fit", slides / "all.csv", *LEARN, *options)
+    assert "2 of 6 slides cannot be used" in result and "glass.tiff: no tissue" in result and "page.svs: " in result
+    assert "--on-error skip" in result and not (tmp_path / "model" / "model.safetensors").exists()
+    assert n_grids(tmp_path / "model" / "grids") == 5
+
+
+def run_failing(*arguments):
+    from sknic.exceptions import CompressionError
+
+    with pytest.raises(CompressionError) as error:
+        run(*arguments)
+    return str(error.value)
+
+
+def test_bad_slides_are_skipped_when_asked_to(slides, tmp_path):
+    encoder = ("--encoder", slides / "encoder.safetensors", "--on-error", "skip")
+    result = run("fit", slides / "all.csv", *LEARN, *encoder, "--out", tmp_path / "model")
+    assert result.exit_code == 0 and "left are 4 slides of 2 patients" in result.output
+    assert len(json.loads((tmp_path / "model" / "run.json").read_text())["skipped"]) == 2
+
+    options = ("--grids", tmp_path / "model" / "grids", "--cv", 2, "--out", tmp_path / "result")
+    assert run("evaluate", slides / "all.csv", *LEARN, *encoder, *options).exit_code == 0
+    table = pd.read_csv(tmp_path / "result" / "predictions.csv", dtype={"fold": str})
+    assert table["error"].notna().sum() == 2 and table["prediction"].notna().sum() == 4
+    assert set(table["fold"].dropna()) == {"0", "1"}
+    assert run("report", tmp_path / "result").exit_code == 0
+    assert "2 slides could not be used and were left out" in (tmp_path / "result" / "report.html").read_text()
+
+
+@pytest.mark.parametrize(("on_error", "code"), [("raise", 1), ("skip", 0)])
+def test_predict_writes_the_good_slides_and_marks_the_others(on_error, code, slides, tmp_path):
+    options = ("--encoder", slides / "encoder.safetensors", "--out", tmp_path / "model")
+    assert run("fit", slides / "good.csv", *LEARN, *options).exit_code == 0
+    options = ("--model", tmp_path / "model", "--out", tmp_path / "p.csv", "--on-error", on_error)
+    result = run("predict", slides / "all.csv", *options)
+    assert result.exit_code == code and "2 of 6 slides have no prediction" in result.output
+    table = pd.read_csv(tmp_path / "p.csv")
+    assert table["path"].tolist() == pd.read_csv(slides / "all.csv")["path"].tolist()
+    assert table["prediction"].isna().tolist() == [False, True, True, False, False, False]
+    assert table["error"].str.contains("no tissue").tolist()[1] and table["error"].notna().sum() == 2
