@@ -15,7 +15,7 @@ _NO_EVENT += ", disease-free, diseasefree, progression free, progression-free, r
 _NO_EVENT += ", recurrence free, recurrence-free, no recurrence, no relapse, no progression"
 _WORDS = dict.fromkeys((*_YES, *_EVENT.split(", ")), True) | dict.fromkeys((*_NO, *_NO_EVENT.split(", ")), False)
 
-# Words of the names of columns. 1 in a column "alive" is no event; "vital_status" is 1 for alive in cancer registries.
+# Words of columns. 1 in a column "alive" is not an event; "vital_status" is 1 for alive in cancer registries.
 _OPPOSITE = r"alive|living|lived|lives|surviv(ed|or|ors|ing|al)|censor(ed|ing|ship)?|cens|zensiert|lebt|lebend|vivant|"
 _OPPOSITE += r"vivante|vivo|viva|free|remission|cured|healthy|ongoing|lost|withdrawn|dropout|no|not|non|"
 _OPPOSITE += r"without|vital|vitalstatus"

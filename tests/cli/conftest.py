@@ -34,7 +34,9 @@ def grids(tmp_path_factory):
     rows = []
     for i in range(12):
         dense = rng.normal(size=(4, 6, 6)).astype(np.float16) + i % 2
-        Grid.from_dense(dense, mpp=0.5, patch_size=64).write(folder / f"grid{i}.h5")
+        plain = Grid.from_dense(dense)
+        scale = {"mpp": 0.5, "patch_size": 64, "slide_mpp": 0.25}
+        Grid(plain.embeddings, plain.cells, plain.shape, **scale).write(folder / f"grid{i}.h5")
         row = {"path": f"grid{i}.h5", "patient": f"p{i // 2}", "score": i / 12, "label": "ab"[i % 2]}
         rows.append({**row, "event": int(i // 2 % 3 > 0), "time": 1.0 + i // 2})
     pd.DataFrame(rows).to_csv(folder / "grids.csv", index=False)

@@ -1,4 +1,7 @@
+"""The commands, one after the other, as people type them."""
+
 import json
+import shutil
 import subprocess
 import sys
 
@@ -6,36 +9,24 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
 
 from sknic import Grid, MeanRGBEncoder, saliency
-from sknic.cli import app
 from sknic.cli.inputs import find_slides
 from sknic.datasets import make_histology_cohort
 from sknic.estimators import load_estimator
 
+from .helpers import program, run
+
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """A cohort of eight small slides, an encoder file, and grid files in a table."""
+def folder(tmp_path_factory, grids):
+    """Two small slides, an encoder file, and grid files in a table."""
     folder = tmp_path_factory.mktemp("cli")
     make_histology_cohort(2, folder / "slides", shape=(20, 20), random_state=0)
     MeanRGBEncoder().save(folder / "encoder.safetensors")
-    rng = np.random.default_rng(0)
-    rows = []
-    for i in range(12):
-        dense = rng.normal(size=(4, 6, 6)).astype(np.float16) + i % 2
-        plain = Grid.from_dense(dense)
-        scale = {"mpp": 0.5, "patch_size": 64, "slide_mpp": 0.25}
-        Grid(plain.embeddings, plain.cells, plain.shape, **scale).write(folder / f"grid{i}.h5")
-        row = {"path": f"grid{i}.h5", "patient": f"p{i // 2}", "score": i / 12, "label": "ab"[i % 2]}
-        rows.append({**row, "event": int(i // 2 % 3 > 0), "time": 1.0 + i // 2})
-    pd.DataFrame(rows).to_csv(folder / "grids.csv", index=False)
+    for path in grids.iterdir():
+        shutil.copy(path, folder)
     return folder
-
-
-def run(*arguments):
-    return CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
 
 
 def test_help_names_every_command():
@@ -57,12 +48,6 @@ def test_help_names_every_command():
     )
     for name in names:
         assert name in result.output
-
-
-def program(*arguments):
-    """The program in a process of its own."""
-    command = [sys.executable, "-m", "sknic.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize(
