@@ -5,7 +5,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 
 from sknic.cli import options
@@ -106,6 +105,8 @@ def _words(estimator, grid, explained):
 
 
 def _short(value):
+    import numpy as np
+
     return f"{value:.3g}" if isinstance(value, (float, np.floating)) else str(value)
 
 
