@@ -34,7 +34,7 @@ def read_foreign(path, file, mpp=None):
     # A single patch of unknown size is a grid of one cell that does not say how large it is.
     patch_size_level0 = known_size or 1.0
     overlap = float(attributes.get("overlap", 0)) * patch_size_level0 / (patch_size or patch_size_level0)
-    stride_level0 = patch_size_level0 - overlap
+    stride_level0 = min(patch_size_level0 - overlap, _common_step(coords, share=0.5) or np.inf)
     if known_size is None:
         cells, kept, origin = np.zeros((1, 2), np.int32), np.array([0]), tuple(coords[0].tolist())
     else:
@@ -119,14 +119,22 @@ def _patch_size_level0(path, attributes, coords, patch_size):
         return float(attributes["patch_size_level0"])
     if patch_size and "downsample" in attributes:
         return patch_size * float(np.ravel(attributes["downsample"])[0])
-    # CLAM's feature files carry no attributes: neighbours in a row or in a column are one patch apart.
-    steps = np.concatenate([_steps(coords, 0), _steps(coords, 1)])
-    if not (steps > 0).any():
-        if len(coords) == 1:
-            return None
+    # CLAM's feature files carry no attributes: neighbors in a row or in a column are one patch apart.
+    step = _common_step(coords)
+    if step is None and len(coords) != 1:
         raise GridFileError(f"{path} does not say its patch size, and its coords do not show it")
+    return step
+
+
+def _common_step(coords, share=0.0):
+    """Distance that more than a `share` of neighbors in a row or column have, or None.
+
+    CLAM does not record that patches overlap.
+    """
+    steps = np.concatenate([_steps(coords, 0), _steps(coords, 1)])
     values, counts = np.unique(steps[steps > 0], return_counts=True)
-    return float(values[counts.argmax()])
+    common = len(values) > 0 and counts.max() > share * counts.sum()
+    return float(values[counts.argmax()]) if common else None
 
 
 def _steps(coords, axis):

@@ -183,3 +183,14 @@ def test_bounds_of_a_foreign_grid_are_those_of_the_slide(tmp_path):
     first = grid.to_geojson({"n": [1, 2]}, slide=Bounded)["features"][0]
     assert first["geometry"]["coordinates"][0][0] == [512, 512]
     assert grid.to_geojson({"n": [1, 2]})["features"][0]["geometry"]["coordinates"][0][0] == [1512, 3512]
+
+
+def test_overlap_that_clam_does_not_record_is_seen_in_the_coords(tmp_path):
+    corners = np.argwhere(np.ones((5, 6)))[:, ::-1] * 128 + [64, 0]
+    with h5py.File(tmp_path / "s.h5", "w") as file:
+        file["features"] = np.arange(30, dtype=np.float32)[:, None]
+        file["coords"] = corners
+        file["coords"].attrs.update({"patch_size": 256, "patch_level": 0, "downsample": (1.0, 1.0)})
+    grid = Grid.read(tmp_path / "s.h5")
+    assert (grid.n_cells, grid.stride, grid.patch_size) == (30, 128, 256)
+    np.testing.assert_array_equal(_corners(grid), corners)
