@@ -10,6 +10,7 @@ from sknic import __version__
 from sknic.cli.cache import cache
 from sknic.cli.compress import compress
 from sknic.cli.demo import demo
+from sknic.cli.doctor import doctor
 from sknic.cli.evaluate import evaluate
 from sknic.cli.explain import explain
 from sknic.cli.fit import fit
@@ -29,20 +30,18 @@ app = typer.Typer(
     help="Neural image compression of whole-slide images, as scikit-learn estimators.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
-app.command()(demo)
-app.command()(make_cohort)
-app.command()(info)
-app.command()(train_encoder)
-app.command()(compress)
-app.command()(cache)
-app.command()(fit)
-app.command()(evaluate)
-app.command()(predict)
-app.command()(explain)
-app.command()(report)
-app.command()(view)
+# In the order of the work.
+for panel, commands in {
+    "Try": (demo, make_cohort, doctor),
+    "Prepare": (info, train_encoder, compress, cache),
+    "Learn": (fit, evaluate, report),
+    "Use": (predict, explain, view),
+}.items():
+    for command in commands:
+        app.command(rich_help_panel=panel)(command)
 
 
 def _show_version(value: bool):
