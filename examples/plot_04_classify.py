@@ -43,10 +43,9 @@ pattern, patients = cohort.table["pattern"], cohort.patients
 
 # %%
 # Both models are fitted fold by fold, with all slides of a patient in one fold, and measured on the slides they
-# have not seen. Thirty slides are too few to hold out a quarter for validation and to drop features at random; with
-# a hundred and more, keep the defaults.
+# have not seen.
 
-model = GridCNNClassifier(n_filters=32, dropout=0, lr=3e-3, validation_fraction=None, max_steps=384, random_state=0)
+model = GridCNNClassifier(random_state=0)
 cnn = CrossValEnsemble(model, cv=4, random_state=0, n_jobs=2).fit(grids, pattern, groups=patients)
 
 means = np.array([grid.embeddings.mean(axis=0, dtype=float) for grid in grids])

@@ -43,10 +43,10 @@ y = Surv.from_arrays((death <= end)[patients], np.minimum(death, end)[patients])
 print(f"{len(grids)} slides of {n_patients} patients, {(death <= end).sum()} died")
 
 # %%
-# Two slides of a patient are in one fold, and on one side of the validation split inside it. With a batch as large
-# as the training set, every slide is compared with all others.
+# Two slides of a patient are in one fold. With a batch as large as the training set, every slide is compared with all
+# others.
 
-model = GridCoxSurvival(n_filters=16, batch_size=64, max_steps=256, random_state=0)
+model = GridCoxSurvival(n_filters=16, batch_size=64, max_steps=600, random_state=0)
 ensemble = CrossValEnsemble(model, cv=4, random_state=0, n_jobs=2).fit(grids, y, groups=patients)
 print("concordance, out of fold:", ensemble.oof_score())
 

@@ -38,7 +38,7 @@ grids = SlideCompressor(encoder, cache_dir=folder / "grids").transform(cohort.pa
 
 pattern, patients = cohort.table["pattern"].to_numpy(), cohort.patients
 train = patients < sorted(set(patients))[-4]
-model = GridCNNClassifier(n_filters=32, dropout=0, lr=3e-3, validation_fraction=None, max_steps=384, random_state=0)
+model = GridCNNClassifier(random_state=0)
 model.fit(grids[train], pattern[train], groups=patients[train])
 rows = [int(((pattern == name) & ~train).argmax()) for name in model.classes_]
 

@@ -56,7 +56,7 @@ grids = [Grid.read(path) for path in paths]
 print(grids[0], grids[0].mpp, grids[0].patch_size)
 
 label = np.where(ring, "ring", "core")
-model = CrossValEnsemble(GridCNNClassifier(n_filters=16, max_steps=192, random_state=0), cv=4, random_state=0)
+model = CrossValEnsemble(GridCNNClassifier(random_state=0), cv=4, random_state=0)
 model.fit(grids, label)
 
 # %%

@@ -71,6 +71,10 @@ class PatientLeakageError(SknicError, ValueError):
     """Slides of one patient would sit on both sides of a split."""
 
 
+class SlideLeakageError(PatientLeakageError):
+    """One slide, given twice, would sit on both sides of a split."""
+
+
 class DegenerateDataError(SknicError, ValueError):
     """The data cannot answer the question: one class, no event, no variation."""
 
@@ -134,6 +138,10 @@ class SlideFailureWarning(SknicWarning):
 
 class CollapseWarning(SknicWarning):
     """An encoder's embeddings have collapsed: it did not learn."""
+
+
+class NothingLearntWarning(SknicWarning):
+    """A training did not beat a constant prediction, or had its best weights at its beginning."""
 
 
 class FewEventsWarning(SknicWarning):

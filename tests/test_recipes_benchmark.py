@@ -36,7 +36,7 @@ def test_half_a_line_of_a_killed_run_is_dropped(tmp_path):
 
 def test_what_is_written_is_not_fitted_again(tmp_path, monkeypatch):
     rows = recipes.Rows(tmp_path / "rows.csv")
-    options = ["--patches", str(tmp_path), "--quick", "--targets", "score", "--encoders", "bigan", "--sizes", "8"]
+    options = ["--patches", str(tmp_path), "--quick", "--rows", "score:bigan:8"]
     options = recipes.read_options([*options, "--methods", "default"])
     rows.add(row(("score", "bigan", 8, 0, "default")))
     monkeypatch.setattr(recipes, "cohort_of", lambda *_: pytest.fail("it was done"))

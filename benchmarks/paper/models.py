@@ -14,6 +14,7 @@ from benchmarks.common import test_data
 from benchmarks.paper.lab import key_of
 from benchmarks.paper.material import PATCH, TASKS
 from sknic import CrossValEnsemble, MultitaskEncoder, SlideCompressor, load_encoder
+from sknic.estimators import PAPER_RECIPE
 
 LONGER = 4  # times as many batches an epoch, where the length of the training is asked about
 
@@ -92,16 +93,17 @@ def compressor(lab, encoder):
 
 
 def grid_cnn(lab, kind, validation_fraction, longer=1):
-    """The paper's CNN on grids, unfitted, evaluated `longer` times as rarely as the lab's size says.
+    """The paper's CNN and training on grids, unfitted, evaluated `longer` times as rarely as the lab's size says.
 
     `kind` is GridCNNRegressor, GridCNNClassifier or GridCoxSurvival.
     """
-    return getattr(sknic, kind)(
-        max_steps=lab.size.epochs * longer * lab.size.batches,
-        eval_every=longer * lab.size.batches,
-        validation_fraction=validation_fraction,
-        device=lab.options.device,
-    )
+    settings = {
+        **PAPER_RECIPE,
+        "max_steps": lab.size.epochs * longer * lab.size.batches,
+        "eval_every": longer * lab.size.batches,
+        "validation_fraction": validation_fraction,
+    }
+    return getattr(sknic, kind)(**settings, device=lab.options.device)
 
 
 def pooled(model):

@@ -32,7 +32,7 @@ def evaluate(
     exclude: options.Exclude = None,
     on_error: options.OnError = "raise",
     cv: Annotated[int, typer.Option(help="Folds.")] = 4,
-    max_steps: options.MaxSteps = 3200,
+    max_steps: options.MaxSteps = 1500,
     max_epochs: options.MaxEpochs = None,
     device: options.Device = "auto",
     n_jobs: options.Jobs = 1,

@@ -57,7 +57,7 @@ Classes = Annotated[
     list[str] | None, typer.Option(help="Class of GeoJSON polygons that counts as tissue; may be repeated.")
 ]
 Exclude = Annotated[list[str] | None, typer.Option(help="Class of GeoJSON polygons that is cut out; may be repeated.")]
-MaxSteps = Annotated[int, typer.Option(help="Maximum number of training batches; training usually stops earlier.")]
+MaxSteps = Annotated[int, typer.Option(help="Number of training batches; the learning rate falls within them.")]
 MaxEpochs = Annotated[int | None, typer.Option("--max-epochs", hidden=True, min=1)]
 
 

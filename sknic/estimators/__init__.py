@@ -4,10 +4,12 @@ from sknic.estimators.base import GridEstimator
 from sknic.estimators.classifier import GridCNNClassifier
 from sknic.estimators.files import load_estimator
 from sknic.estimators.network import AttentionMIL, GridCNN
+from sknic.estimators.parameters import PAPER_RECIPE
 from sknic.estimators.regressor import GridCNNRegressor
 from sknic.estimators.survival import GridCoxSurvival
 
 __all__ = [
+    "PAPER_RECIPE",
     "AttentionMIL",
     "GridCNN",
     "GridCNNClassifier",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from inspect import signature
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,7 +11,6 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
-from torch import nn
 from torch.utils.data import DataLoader
 
 from sknic.estimators.crops import (
@@ -23,53 +21,23 @@ from sknic.estimators.crops import (
     TrainingCrops,
     auto_canvas,
 )
+from sknic.estimators.evidence import constant_loss, warn_of_doubts
 from sknic.estimators.files import ESTIMATORS, write_estimator
-from sknic.estimators.network import MIN_VALID_CANVAS, GridCNN
+from sknic.estimators.network import GridCNN
+from sknic.estimators.parameters import RULES, check_parameters
 from sknic.estimators.reading import read_grids
+from sknic.estimators.scaling import ChannelScaling
 from sknic.exceptions import TrainingInterrupted
-from sknic.learning.device import DEVICE, resolve_device, torch_threads
+from sknic.learning.device import resolve_device, torch_threads
 from sknic.learning.net import history, restore, train
-from sknic.learning.params import (
-    Rule,
-    check,
-    check_params,
-    choice,
-    function,
-    instance,
-    integer,
-    level,
-    nothing,
-    real,
-    seed,
-)
+from sknic.learning.params import Rule, check
 from sknic.learning.randomness import make_random
-from sknic.learning.schedule import Plateau
+from sknic.learning.schedule import Cosine, Plateau
 from sknic.learning.split import check_groups, split
 
 MIN_PATIENTS_TO_SPLIT = 4
 VALIDATION_CROPS = 3
-RULES: dict[str, Rule] = {
-    "crop_size": choice("auto") | integer(1),
-    "padding": choice("same", "valid"),
-    "n_filters": integer(1),
-    "dropout": real(0, below=1),
-    "l2": real(0),
-    "weight_decay": real(0),
-    "lr": real(above=0),
-    "min_lr": real(above=0),
-    "batch_size": integer(2),
-    "max_steps": integer(1),
-    "eval_every": integer(1),
-    "patience": integer(1),
-    "validation_fraction": real(above=0, below=1) | nothing,
-    "n_crops": integer(1),
-    "module": function | nothing,
-    "callbacks": instance(list, tuple, name="a list of skorch callbacks") | nothing,
-    "device": DEVICE,
-    "n_threads": integer(1) | nothing,
-    "random_state": seed,
-    "verbose": level,
-}
+WARMUP = 0.1
 
 
 def _as_is(batch):
@@ -93,29 +61,39 @@ class GridEstimator(BaseEstimator):
         Number of filters of each of the eight convolutions.
     dropout : float, default=0.2
         Fraction of the features that is dropped after each convolution, in [0, 1).
-    l2 : float, default=1e-5
-        Weight of the penalty on the squared kernels, which is added to the loss (Adam).
-    weight_decay : float, default=0.0
-        Decoupled weight decay of the kernels (AdamW), in units of the learning rate; above 0 it replaces `l2`.
-    lr : float, default=1e-2
-        Learning rate at the beginning; it is divided by 10 on each plateau of the validation loss.
+    standardize : bool, default=True
+        Whether each channel is standardized over the tissue of the training grids. Background stays 0, which is then
+        the mean of the tissue.
+    l2 : float, default=0.0
+        Weight of the penalty on the squared kernels, which is added to the loss (Adam); without `weight_decay` alone.
+    weight_decay : float, default=1e-2
+        Decoupled weight decay of the kernels (AdamW), in units of the learning rate.
+    schedule : {"cosine", "plateau"}, default="cosine"
+        Course of the learning rate. "cosine" raises it to `lr` in the first tenth of `max_steps` and lets it fall to 0
+        along half a cosine. "plateau", the paper's, divides it by 10 on each plateau of the validation loss.
+    lr : float, default=3e-3
+        Highest learning rate.
     min_lr : float, default=1e-5
-        Lowest learning rate; the first plateau there ends the training.
+        Lowest learning rate of "plateau"; the first plateau there ends the training.
     batch_size : int, default=16
         Maximum number of crops per training batch.
-    max_steps : int, default=3200
-        Maximum number of training batches.
+    max_steps : int, default=1500
+        Number of training batches; "plateau" mostly ends before them.
     eval_every : int, default=32
-        Number of training batches between two evaluations on the validation grids. Small cohorts need several passes
-        over their grids before the validation loss means anything, large ones a whole pass.
+        Number of training batches between two rows of the history, each with the loss of the validation grids where
+        there are any. For "plateau", several passes over a small cohort, or a whole one over a large cohort.
     patience : int, default=4
-        Number of evaluations without a better validation loss that make a plateau.
-    validation_fraction : float or None, default=0.25
-        Fraction of the grids (by patient when `fit` gets groups; stratified by the target) that decides on plateaus and
-        on the best weights. With None, or fewer than four patients, the training loss decides.
+        Number of evaluations without a better validation loss that make a plateau; for "plateau" alone.
+    validation_fraction : float or None, default=None
+        Fraction of the grids (by patient when `fit` gets groups; stratified by the target) that is held
+        out and decides on the best weights, and on plateaus. With None, or fewer than four patients, all grids are
+        trained on: "cosine" keeps the last weights, and "plateau" watches the training loss.
     n_crops : int, default=10
-        Maximum number of crops averaged per prediction (per orientation, if the grid stores all eight). A single crop
-        is used when the tissue fits on the canvas.
+        Maximum number of crops averaged per prediction and orientation. A single crop is used when the tissue fits on
+        the canvas.
+    average_orientations : bool, default=True
+        Whether a grid that does not store the eight orientations of its pixels is itself turned and mirrored, so that
+        a prediction is the mean over eight orientations of every grid.
     module : callable (n_channels, n_outputs) -> torch.nn.Module, default=None
         Another network, as a class or a function (not an instance), e.g. `AttentionMIL`. It maps crops
         (n, C, canvas, canvas) to (n, n_outputs). `n_filters`, `dropout` and `padding` describe sknic's own network and
@@ -144,6 +122,8 @@ class GridEstimator(BaseEstimator):
         One dict per evaluation: step, train_loss, valid_loss, lr, dur (seconds), ...
     n_features_in_ : int
         Length C of an embedding.
+    channel_mean_, channel_scale_ : float32 array (C,) or None
+        Mean and spread of each channel over the training tissue; None without `standardize`.
     provenance_ : dict or None
         Encoder, um/px, patch size and stride of the grids of `fit`; None for arrays, which have none.
     """
@@ -161,16 +141,19 @@ class GridEstimator(BaseEstimator):
         padding: str = "same",
         n_filters: int = 128,
         dropout: float = 0.2,
-        l2: float = 1e-5,
-        weight_decay: float = 0.0,
-        lr: float = 1e-2,
+        standardize: bool = True,
+        l2: float = 0.0,
+        weight_decay: float = 1e-2,
+        schedule: str = "cosine",
+        lr: float = 3e-3,
         min_lr: float = 1e-5,
         batch_size: int = 16,
-        max_steps: int = 3200,
+        max_steps: int = 1500,
         eval_every: int = 32,
         patience: int = 4,
-        validation_fraction: float | None = 0.25,
+        validation_fraction: float | None = None,
         n_crops: int = 10,
+        average_orientations: bool = True,
         module: Callable | None = None,
         callbacks: list | None = None,
         device: str | torch.device = "auto",
@@ -182,8 +165,10 @@ class GridEstimator(BaseEstimator):
         self.padding = padding
         self.n_filters = n_filters
         self.dropout = dropout
+        self.standardize = standardize
         self.l2 = l2
         self.weight_decay = weight_decay
+        self.schedule = schedule
         self.lr = lr
         self.min_lr = min_lr
         self.batch_size = batch_size
@@ -192,6 +177,7 @@ class GridEstimator(BaseEstimator):
         self.patience = patience
         self.validation_fraction = validation_fraction
         self.n_crops = n_crops
+        self.average_orientations = average_orientations
         self.module = module
         self.callbacks = callbacks
         self.device = device
@@ -201,7 +187,7 @@ class GridEstimator(BaseEstimator):
 
     def _read(self, X, y, groups):
         """Grids of X, once the parameters are checked; X, y and groups must be of one length."""
-        self._check_params()
+        check_parameters(self, self._rules)
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         grids = read_grids(self, X, reset=True)
@@ -210,7 +196,7 @@ class GridEstimator(BaseEstimator):
             raise ValueError("n_samples=1: 1 sample cannot train a network; give 2 grids or more")
         return grids
 
-    def _fit_net(self, grids, targets, *, loss, n_outputs, strata, groups, balanced=False, callbacks=()):
+    def _fit_net(self, grids, targets, *, loss, n_outputs, strata, groups, balanced=False, constant=None, callbacks=()):
         """Split, draw crops, train.
 
         Parameters
@@ -218,13 +204,17 @@ class GridEstimator(BaseEstimator):
         targets : tensor (n, ...)
         strata : int array (n,)
             Label to stratify the split and the batches by.
+        constant : tensor (n_outputs,), optional
+            The best answer without looking at the slides; zeros by default.
         """
         random = make_random(self.random_state)
         train_rows, valid_rows = self._split(len(grids), groups, strata, random)
         self.n_outputs_ = n_outputs
         self.canvas_ = self._choose_canvas(grids)
+        train_grids = [grids[i] for i in train_rows]
+        self._measure_channels(train_grids)
         canvas = self._canvas(grids, resolve_device(self.device))
-        train_data = TrainingCrops([grids[i] for i in train_rows], targets[train_rows], canvas, random)
+        train_data = TrainingCrops(train_grids, targets[train_rows], canvas, random)
         valid_data = None
         if len(valid_rows):
             held_out = [grids[i] for i in valid_rows]
@@ -238,7 +228,7 @@ class GridEstimator(BaseEstimator):
                 valid_data,
                 loss=loss,
                 lr=self.lr,
-                schedule=Plateau(self.patience, self.min_lr),
+                schedule=self._schedule(valid_data),
                 max_steps=self.max_steps,
                 eval_every=self.eval_every,
                 batch_size=self.batch_size,
@@ -257,6 +247,15 @@ class GridEstimator(BaseEstimator):
                 self._keep(interrupt.net)
             raise
         self._keep(net)
+        constant = torch.zeros(n_outputs) if constant is None else constant
+        watched = (targets[train_rows], batches) if valid_data is None else (valid_data.targets,)
+        with torch.random.fork_rng():
+            warn_of_doubts(type(self).__name__, self.history_, constant_loss(loss, constant, *watched))
+
+    def _schedule(self, valid_data):
+        if self.schedule == "plateau":
+            return Plateau(self.patience, self.min_lr)
+        return Cosine(WARMUP, keep="last" if valid_data is None else "best")
 
     def _keep(self, net):
         """Take over a trained net; what is learnt besides it is learnt here."""
@@ -269,38 +268,20 @@ class GridEstimator(BaseEstimator):
             return np.arange(n), np.arange(0)
         return split(n, self.validation_fraction, groups=groups, stratify=strata, random_state=random)
 
-    def _check_params(self):
-        check_params(self, self._rules)
-        if self.min_lr > self.lr:
-            raise ValueError(f"min_lr={self.min_lr}: expected at most lr={self.lr}")
-        if self.padding == "valid" and self.crop_size != "auto" and self.crop_size < MIN_VALID_CANVAS:
-            raise ValueError(f"crop_size={self.crop_size}: expected at least {MIN_VALID_CANVAS} for padding='valid'")
-        if isinstance(self.module, nn.Module):
-            raise TypeError(
-                "module is an instance, which would carry trained weights from fit to fit; give its class, "
-                "or a function of (n_channels, n_outputs)"
-            )
-        if self.module is not None:
-            self._refuse_unused(("n_filters", "dropout", "padding"), "module=, whose network they do not describe")
-        if self.weight_decay:
-            self._refuse_unused(("l2",), f"weight_decay={self.weight_decay}, which replaces it")
-
-    def _refuse_unused(self, names, beside):
-        """Raise ValueError for a parameter that was set although it has no effect."""
-        defaults = signature(type(self)).parameters
-        for name in names:
-            value, default = getattr(self, name), defaults[name].default
-            if value != default:
-                raise ValueError(f"{name}={value!r}: expected the default, {default!r}, beside {beside}")
-
     def _choose_canvas(self, grids):
         if self.crop_size == "auto":
             return MAX_CANVAS if self.padding == "valid" else auto_canvas(grids)
         return int(self.crop_size)
 
+    def _measure_channels(self, grids):
+        scaling = ChannelScaling.of(grids) if self.standardize else None
+        self.channel_mean_, self.channel_scale_ = (scaling.mean, scaling.scale) if scaling else (None, None)
+
     def _canvas(self, grids, device):
+        """What lays grids out as the network sees them."""
         dtype = np.result_type(*{grid.dtype for grid in grids})
-        return Canvas(self.canvas_, self.n_features_in_, dtype, device)
+        scaling = None if self.channel_mean_ is None else ChannelScaling(self.channel_mean_, self.channel_scale_)
+        return Canvas(self.canvas_, self.n_features_in_, dtype, device, scaling)
 
     def _module(self, n_outputs):
         """What builds the network: a callable without arguments."""
@@ -311,12 +292,13 @@ class GridEstimator(BaseEstimator):
     def _predict_outputs(self, X, link=_as_is):
         """Mean over crops and orientations of `link` of the network's outputs, float64 (n, n_outputs)."""
         check_is_fitted(self, "net_")
-        for name in ("n_crops", "n_threads"):
+        for name in ("n_crops", "n_threads", "average_orientations"):
             check(name, getattr(self, name), self._rules[name])
         grids = read_grids(self, X, reset=False)
-        crops = SpreadCrops(grids, torch.zeros(len(grids)), self._canvas(grids, self.net_.device), self.n_crops)
-        # One crop at a time: the last bits of a prediction, too, do not depend on what else is predicted.
-        loader = DataLoader(crops, batch_size=1, collate_fn=_as_is)
+        canvas, turned = self._canvas(grids, self.net_.device), self.average_orientations
+        crops = SpreadCrops(grids, torch.zeros(len(grids)), canvas, self.n_crops, turned=turned)
+        # One grid at a time: the last bits of a prediction, too, do not depend on what else is predicted.
+        loader = DataLoader(crops, batch_sampler=crops.batches(), collate_fn=_as_is)
         with torch_threads(self.n_threads):
             outputs = torch.cat([link(output) for output in self.net_.forward_iter(loader)]).double().numpy()
         total = np.zeros((len(grids), outputs.shape[1]))

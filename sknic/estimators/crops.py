@@ -106,15 +106,17 @@ class Canvas:
         Type of the embeddings. A batch is cast to float32 in one pass, which is faster than cell by cell.
     device : torch.device
         Elsewhere than on the CPU only the cells travel, and are laid out there.
+    scaling : ChannelScaling, optional
+        What happens to the embeddings of tissue before they are laid out.
 
     Notes
     -----
     On the CPU fresh memory costs as much as filling it: a batch is valid until the next one is made.
     """
 
-    def __init__(self, size, n_channels, dtype, device="cpu"):
+    def __init__(self, size, n_channels, dtype, device="cpu", scaling=None):
         self.size, self.n_channels, self.dtype = size, n_channels, np.dtype(dtype)
-        self.device = torch.device(device)
+        self.device, self.scaling = torch.device(device), scaling
         self._raw = self._batch = None
 
     def batch(self, crops):
@@ -137,7 +139,7 @@ class Canvas:
         raw, batch = self._raw[: len(crops)], self._batch[: len(crops)]
         raw.fill(0)
         for plane, (embeddings, place) in zip(raw, crops):
-            plane[place] = embeddings
+            plane[place] = embeddings if self.scaling is None else self.scaling(embeddings)
         if raw.dtype != np.float32:
             batch.copy_(torch.from_numpy(raw))
         return batch
@@ -146,13 +148,14 @@ class Canvas:
         rows = np.concatenate([np.asarray(embeddings, self.dtype) for embeddings, _ in crops])
         places = np.concatenate([place.astype(np.int64) + i * self.size**2 for i, (_, place) in enumerate(crops)])
         batch = torch.zeros(len(crops) * self.size**2, self.n_channels, device=self.device)
-        places, rows = torch.from_numpy(places).to(self.device), torch.from_numpy(rows).to(self.device)
-        return batch.index_copy_(0, places, rows.float())
+        places, rows = torch.from_numpy(places).to(self.device), torch.from_numpy(rows).to(self.device).float()
+        return batch.index_copy_(0, places, rows if self.scaling is None else self.scaling(rows))
 
     def _reserve(self, n):
         if self._raw is None or len(self._raw) < n:
-            self._raw = np.zeros((n, self.size**2, self.n_channels), self.dtype)
-            half = self.dtype != np.float32
+            dtype = self.dtype if self.scaling is None else np.dtype(np.float32)
+            self._raw = np.zeros((n, self.size**2, self.n_channels), dtype)
+            half = dtype != np.float32
             self._batch = torch.empty(self._raw.shape) if half else torch.from_numpy(self._raw)
 
 
@@ -213,6 +216,8 @@ class SpreadCrops(Dataset):
         Maximum number of crops per orientation.
     max_orientations : int
         1 leaves out all but the slide as it is.
+    turned : bool
+        A grid that stores one orientation of its pixels is itself turned and mirrored, so that it has eight too.
 
     Attributes
     ----------
@@ -220,13 +225,15 @@ class SpreadCrops(Dataset):
         The grid that each crop is of.
     """
 
-    def __init__(self, grids, targets, canvas, max_crops, max_orientations=8):
+    def __init__(self, grids, targets, canvas, max_crops, max_orientations=8, turned=False):
         self.grids, self.canvas = grids, canvas
+        # A canvas of one cell looks the same whichever way it is turned.
+        self._n_turns = 8 if turned and canvas.size > 1 else 1
         self._windows = [
             (index, version, window)
             for index, grid in enumerate(grids)
-            for version, turned in enumerate(grid.orientations[:max_orientations])
-            for window in spread_windows(turned.cells, canvas.size, max_crops)
+            for version in range(min(max_orientations, max(len(grid.orientations), self._n_turns)))
+            for window in spread_windows(self._version(grid, version)[1], canvas.size, max_crops)
         ]
         self.owner = np.array([index for index, _, _ in self._windows])
         self.targets = targets[self.owner]
@@ -238,8 +245,22 @@ class SpreadCrops(Dataset):
         return self.canvas.batch([self._read(*self._windows[i]) for i in indices]), self.targets[indices]
 
     def _read(self, index, version, window):
-        turned = self.grids[index].orientations[version]
-        return turned.embeddings, turned.cells - window
+        embeddings, cells = self._version(self.grids[index], version)
+        return embeddings, cells - window
+
+    def batches(self, size=8):
+        """Rows of crops that are read together, at most `size`: never of two grids."""
+        starts = np.flatnonzero(np.diff(self.owner, prepend=-1))
+        ends = [*starts[1:].tolist(), len(self.owner)]
+        return [list(range(i, min(i + size, end))) for start, end in zip(starts, ends) for i in range(start, end, size)]
+
+    @staticmethod
+    def _version(grid, number):
+        """Embeddings and cells of an orientation: as the grid holds it, or of the grid itself, turned."""
+        versions = grid.orientations
+        if number < len(versions):
+            return versions[number].embeddings, versions[number].cells
+        return versions[0].embeddings, orient_cells(versions[0].cells, versions[0].shape, number)[0]
 
 
 class CohortBatches(Sampler):

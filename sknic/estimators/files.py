@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sknic.estimators.network import AttentionMIL, GridCNN
+from sknic.estimators.parameters import PAPER_RECIPE
 from sknic.exceptions import ModelFileError
 from sknic.files.registry import Registry, name_of
 from sknic.files.weights import UNREADABLE, read_weights, write_weights
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 FORMAT = "sknic estimator 1"
 ESTIMATORS = Registry("estimator", ModelFileError)
+_OLDER = {"channel_mean_": None, "channel_scale_": None}
 _OWN_MODULES = {None: None, "GridCNN": GridCNN, "AttentionMIL": AttentionMIL}
 
 
@@ -75,8 +77,10 @@ def load_estimator(path: str | Path, device: str | torch.device = "auto", module
     """
     header, weights = read_estimator(path)
     module = _module_of(path, header["module"], module)
-    estimator = ESTIMATORS.find(path, header)(**header["params"], module=module, device=device)
-    for name, value in header["learnt"].items():
+    # A file from before a parameter was there was trained without it.
+    params = PAPER_RECIPE | header["params"]
+    estimator = ESTIMATORS.find(path, header)(**params, module=module, device=device)
+    for name, value in (_OLDER | header["learnt"]).items():
         setattr(estimator, name, _decode(value))
     try:
         estimator._restore_net(weights)

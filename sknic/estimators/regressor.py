@@ -32,29 +32,39 @@ class GridCNNRegressor(RegressorMixin, GridEstimator):
         Number of filters of each of the eight convolutions.
     dropout : float, default=0.2
         Fraction of the features that is dropped after each convolution, in [0, 1).
-    l2 : float, default=1e-5
-        Weight of the penalty on the squared kernels, which is added to the loss (Adam).
-    weight_decay : float, default=0.0
-        Decoupled weight decay of the kernels (AdamW), in units of the learning rate; above 0 it replaces `l2`.
-    lr : float, default=1e-2
-        Learning rate at the beginning; it is divided by 10 on each plateau of the validation loss.
+    standardize : bool, default=True
+        Whether each channel is standardized over the tissue of the training grids. Background stays 0, which is then
+        the mean of the tissue.
+    l2 : float, default=0.0
+        Weight of the penalty on the squared kernels, which is added to the loss (Adam); without `weight_decay` alone.
+    weight_decay : float, default=1e-2
+        Decoupled weight decay of the kernels (AdamW), in units of the learning rate.
+    schedule : {"cosine", "plateau"}, default="cosine"
+        Course of the learning rate. "cosine" raises it to `lr` in the first tenth of `max_steps` and lets it fall to 0
+        along half a cosine. "plateau", the paper's, divides it by 10 on each plateau of the validation loss.
+    lr : float, default=3e-3
+        Highest learning rate.
     min_lr : float, default=1e-5
-        Lowest learning rate; the first plateau there ends the training.
+        Lowest learning rate of "plateau"; the first plateau there ends the training.
     batch_size : int, default=16
         Maximum number of crops per training batch.
-    max_steps : int, default=3200
-        Maximum number of training batches.
+    max_steps : int, default=1500
+        Number of training batches; "plateau" mostly ends before them.
     eval_every : int, default=32
-        Number of training batches between two evaluations on the validation grids. Small cohorts need several passes
-        over their grids before the validation loss means anything, large ones a whole pass.
+        Number of training batches between two rows of the history, each with the loss of the validation grids where
+        there are any. For "plateau", several passes over a small cohort, or a whole one over a large cohort.
     patience : int, default=4
-        Number of evaluations without a better validation loss that make a plateau.
-    validation_fraction : float or None, default=0.25
-        Fraction of the grids (by patient when `fit` gets groups; stratified by quartile of the target) that decides on
-        plateaus and on the best weights. With None, or fewer than four patients, the training loss decides.
+        Number of evaluations without a better validation loss that make a plateau; for "plateau" alone.
+    validation_fraction : float or None, default=None
+        Fraction of the grids (by patient when `fit` gets groups; stratified by quartile of the target) that is held
+        out and decides on the best weights, and on plateaus. With None, or fewer than four patients, all grids are
+        trained on: "cosine" keeps the last weights, and "plateau" watches the training loss.
     n_crops : int, default=10
-        Maximum number of crops averaged per prediction (per orientation, if the grid stores all eight). A single crop
-        is used when the tissue fits on the canvas.
+        Maximum number of crops averaged per prediction and orientation. A single crop is used when the tissue fits on
+        the canvas.
+    average_orientations : bool, default=True
+        Whether a grid that does not store the eight orientations of its pixels is itself turned and mirrored, so that
+        a prediction is the mean over eight orientations of every grid.
     module : callable (n_channels, n_outputs) -> torch.nn.Module, default=None
         Another network, as a class or a function (not an instance), e.g. `AttentionMIL`. It maps crops
         (n, C, canvas, canvas) to (n, n_outputs). `n_filters`, `dropout` and `padding` describe sknic's own network and
@@ -83,6 +93,8 @@ class GridCNNRegressor(RegressorMixin, GridEstimator):
         One dict per evaluation: step, train_loss, valid_loss, lr, dur (seconds), ...
     n_features_in_ : int
         Length C of an embedding.
+    channel_mean_, channel_scale_ : float32 array (C,) or None
+        Mean and spread of each channel over the training tissue; None without `standardize`.
     provenance_ : dict or None
         Encoder, um/px, patch size and stride of the grids of `fit`; None for arrays, which have none.
     target_mean_, target_scale_ : float array (n_outputs,)

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import torch
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
-from sksurv.functions import StepFunction
-from sksurv.linear_model.coxph import BreslowEstimator
 from sksurv.metrics import concordance_index_censored
 
 from sknic.estimators.base import RULES, GridEstimator
 from sknic.estimators.cohort_loss import CohortLoss
 from sknic.estimators.cox import check_events, cox_loss
+from sknic.estimators.hazard import HazardCurves
 from sknic.exceptions import FewEventsWarning, TrainingInterrupted
 from sknic.learning.params import choice
 from sknic.targets import Survival, read_survival
@@ -35,7 +34,7 @@ def _event_and_time(y):
     return target["event"], target["time"]
 
 
-class GridCoxSurvival(GridEstimator):
+class GridCoxSurvival(HazardCurves, GridEstimator):
     """The paper's CNN on grids with one risk unit, trained on Cox's partial likelihood [1]_.
 
     Parameters
@@ -49,30 +48,40 @@ class GridCoxSurvival(GridEstimator):
         Number of filters of each of the eight convolutions.
     dropout : float, default=0.2
         Fraction of the features that is dropped after each convolution, in [0, 1).
-    l2 : float, default=1e-5
-        Weight of the penalty on the squared kernels, which is added to the loss (Adam).
-    weight_decay : float, default=0.0
-        Decoupled weight decay of the kernels (AdamW), in units of the learning rate; above 0 it replaces `l2`.
-    lr : float, default=1e-2
-        Learning rate at the beginning; it is divided by 10 on each plateau of the validation loss.
+    standardize : bool, default=True
+        Whether each channel is standardized over the tissue of the training grids. Background stays 0, which is then
+        the mean of the tissue.
+    l2 : float, default=0.0
+        Weight of the penalty on the squared kernels, which is added to the loss (Adam); without `weight_decay` alone.
+    weight_decay : float, default=1e-2
+        Decoupled weight decay of the kernels (AdamW), in units of the learning rate.
+    schedule : {"cosine", "plateau"}, default="cosine"
+        Course of the learning rate. "cosine" raises it to `lr` in the first tenth of `max_steps` and lets it fall to 0
+        along half a cosine. "plateau", the paper's, divides it by 10 on each plateau of the validation loss.
+    lr : float, default=3e-3
+        Highest learning rate.
     min_lr : float, default=1e-5
-        Lowest learning rate; the first plateau there ends the training.
+        Lowest learning rate of "plateau"; the first plateau there ends the training.
     batch_size : int, default=16
         Maximum number of crops per training batch. The likelihood compares the slides of a batch, each with its share
         of events; as large as the cohort, it compares all.
-    max_steps : int, default=3200
-        Maximum number of training batches.
+    max_steps : int, default=1500
+        Number of training batches; "plateau" mostly ends before them.
     eval_every : int, default=32
-        Number of training batches between two evaluations on the validation grids. Small cohorts need several passes
-        over their grids before the validation loss means anything, large ones a whole pass.
+        Number of training batches between two rows of the history, each with the loss of the validation grids where
+        there are any. For "plateau", several passes over a small cohort, or a whole one over a large cohort.
     patience : int, default=4
-        Number of evaluations without a better validation loss that make a plateau.
-    validation_fraction : float or None, default=0.25
-        Fraction of the grids (by patient when `fit` gets groups; stratified by event) that decides on plateaus and
-        on the best weights. With None, or fewer than four patients, the training loss decides.
+        Number of evaluations without a better validation loss that make a plateau; for "plateau" alone.
+    validation_fraction : float or None, default=None
+        Fraction of the grids (by patient when `fit` gets groups; stratified by event) that is held
+        out and decides on the best weights, and on plateaus. With None, or fewer than four patients, all grids are
+        trained on: "cosine" keeps the last weights, and "plateau" watches the training loss.
     n_crops : int, default=10
-        Maximum number of crops averaged per prediction (per orientation, if the grid stores all eight). A single crop
-        is used when the tissue fits on the canvas.
+        Maximum number of crops averaged per prediction and orientation. A single crop is used when the tissue fits on
+        the canvas.
+    average_orientations : bool, default=True
+        Whether a grid that does not store the eight orientations of its pixels is itself turned and mirrored, so that
+        a prediction is the mean over eight orientations of every grid.
     module : callable (n_channels, n_outputs) -> torch.nn.Module, default=None
         Another network, as a class or a function (not an instance), e.g. `AttentionMIL`. It maps crops
         (n, C, canvas, canvas) to (n, n_outputs). `n_filters`, `dropout` and `padding` describe sknic's own network and
@@ -103,6 +112,8 @@ class GridCoxSurvival(GridEstimator):
         One dict per evaluation: step, train_loss, valid_loss, lr, dur (seconds), ...
     n_features_in_ : int
         Length C of an embedding.
+    channel_mean_, channel_scale_ : float32 array (C,) or None
+        Mean and spread of each channel over the training tissue; None without `standardize`.
     provenance_ : dict or None
         Encoder, um/px, patch size and stride of the grids of `fit`; None for arrays, which have none.
     mean_risk_ : float
@@ -136,16 +147,19 @@ class GridCoxSurvival(GridEstimator):
         padding: str = "same",
         n_filters: int = 128,
         dropout: float = 0.2,
-        l2: float = 1e-5,
-        weight_decay: float = 0.0,
-        lr: float = 1e-2,
+        standardize: bool = True,
+        l2: float = 0.0,
+        weight_decay: float = 1e-2,
+        schedule: str = "cosine",
+        lr: float = 3e-3,
         min_lr: float = 1e-5,
         batch_size: int = 16,
-        max_steps: int = 3200,
+        max_steps: int = 1500,
         eval_every: int = 32,
         patience: int = 4,
-        validation_fraction: float | None = 0.25,
+        validation_fraction: float | None = None,
         n_crops: int = 10,
+        average_orientations: bool = True,
         module: Callable | None = None,
         callbacks: list | None = None,
         device: str | torch.device = "auto",
@@ -159,8 +173,10 @@ class GridCoxSurvival(GridEstimator):
             padding=padding,
             n_filters=n_filters,
             dropout=dropout,
+            standardize=standardize,
             l2=l2,
             weight_decay=weight_decay,
+            schedule=schedule,
             lr=lr,
             min_lr=min_lr,
             batch_size=batch_size,
@@ -169,6 +185,7 @@ class GridCoxSurvival(GridEstimator):
             patience=patience,
             validation_fraction=validation_fraction,
             n_crops=n_crops,
+            average_orientations=average_orientations,
             module=module,
             callbacks=callbacks,
             device=device,
@@ -232,17 +249,10 @@ class GridCoxSurvival(GridEstimator):
             )
         except TrainingInterrupted as interrupt:
             if interrupt.net is not None:
-                self._estimate_baseline(X, event, time)
+                self._estimate_baseline(self._predict_outputs(X)[:, 0], event, time)
             raise
-        self._estimate_baseline(X, event, time)
+        self._estimate_baseline(self._predict_outputs(X)[:, 0], event, time)
         return self
-
-    def _estimate_baseline(self, X, event, time):
-        risk = self._predict_outputs(X)[:, 0]
-        # The likelihood leaves the level of the risk free; centered, the models of several folds can be pooled.
-        self.mean_risk_ = float(risk.mean())
-        breslow = BreslowEstimator().fit(risk - self.mean_risk_, event, time)
-        self.event_times_, self.baseline_hazard_ = breslow.unique_times_, breslow.cum_baseline_hazard_.y
 
     def _split(self, n, groups, strata, random):
         train_rows, valid_rows = super()._split(n, groups, strata, random)
@@ -271,49 +281,6 @@ class GridCoxSurvival(GridEstimator):
             Log of the hazard ratio to the mean slide of `fit`.
         """
         return self._predict_outputs(X)[:, 0] - self.mean_risk_
-
-    def predict_survival_function(self, X: Any, return_array: bool = False) -> Any:
-        """Predict the probability of surviving each time.
-
-        Parameters
-        ----------
-        X : sequence or object array of n Grids or (C, rows, columns) arrays, 4-D array, or table (n, C)
-            Grids of any size; a row of a table is a grid of one cell.
-        return_array : bool, default=False
-            Whether to return the values at `event_times_` instead of functions.
-
-        Returns
-        -------
-        object array (n,) of sksurv.functions.StepFunction, or float array (n, m)
-            Functions of time, or their values at the m `event_times_`.
-        """
-        hazards = np.exp(self.predict(X))[:, None] * self.baseline_hazard_
-        return self._functions(np.exp(-hazards), return_array)
-
-    def predict_cumulative_hazard_function(self, X: Any, return_array: bool = False) -> Any:
-        """Predict the cumulative hazard at each time.
-
-        Parameters
-        ----------
-        X : sequence or object array of n Grids or (C, rows, columns) arrays, 4-D array, or table (n, C)
-            Grids of any size; a row of a table is a grid of one cell.
-        return_array : bool, default=False
-            Whether to return the values at `event_times_` instead of functions.
-
-        Returns
-        -------
-        object array (n,) of sksurv.functions.StepFunction, or float array (n, m)
-            Functions of time, or their values at the m `event_times_`.
-        """
-        return self._functions(np.exp(self.predict(X))[:, None] * self.baseline_hazard_, return_array)
-
-    def _functions(self, values, return_array):
-        """The rows of values (n, m) at the event times as scikit-survival's functions, or as they are."""
-        if return_array:
-            return values
-        functions = np.empty(len(values), dtype=object)
-        functions[:] = [StepFunction(self.event_times_, row) for row in values]
-        return functions
 
     def score(self, X: Any, y: Any) -> float:
         """Return the concordance index (Harrell) of the predicted risks.

@@ -37,11 +37,16 @@ class Schedule(Callback):
     def on_epoch_end(self, net, **kwargs):
         value = float(net.history[-1, self.monitor_]) * self.sign_
         net.history.record("lr", net.optimizer_.param_groups[0]["lr"])
-        net.history.record("event_best", value < self.best_)
-        if value < self.best_:
+        is_kept = self.is_better(value)
+        net.history.record("event_best", is_kept)
+        if is_kept:
             self.best_ = value
             self.best_weights_ = {k: v.detach().clone() for k, v in net.module_.state_dict().items()}
         self.judge(net, value)
+
+    def is_better(self, value):
+        """Whether the weights of an evaluation that gave `value` replace those kept so far."""
+        return value < self.best_
 
     def judge(self, net, value):
         """React to a new monitored value, lower being better."""
@@ -102,17 +107,25 @@ class Cosine(Schedule):
         Fraction of the steps in which the learning rate rises, in [0, 1).
     final : float, default=0.0
         Learning rate of the last step, as a fraction of the highest.
+    keep : {"best", "last"}, default="best"
+        Which weights are kept: those of the best evaluation, or of the last one that was a finite number. Where the
+        training loss alone is watched, its lowest value is luck of the batches.
     """
 
     state_names = (*Schedule.state_names, "step_")
 
-    def __init__(self, warmup=0.05, final=0.0):
+    def __init__(self, warmup=0.05, final=0.0, keep="best"):
         self.warmup = warmup
         self.final = final
+        self.keep = keep
 
     def begin(self, monitor, lower_is_better, max_steps):
         super().begin(monitor, lower_is_better, max_steps)
         self.step_ = 0
+
+    def is_better(self, value):
+        """Whether the value is the best so far; with `keep="last"`, whether it is a number."""
+        return math.isfinite(value) if self.keep == "last" else super().is_better(value)
 
     def factor(self, step):
         """Fraction of the highest learning rate at a step (from 0)."""

@@ -13,7 +13,7 @@ from torch import nn
 
 from sknic.estimators import GridCNN
 from sknic.estimators.base import GridEstimator
-from sknic.estimators.crops import Canvas, spread_windows
+from sknic.estimators.crops import spread_windows
 from sknic.estimators.reading import read_grids
 from sknic.grids import orient_back
 
@@ -149,7 +149,7 @@ def _map_of_model(model, grid, column, of_crop):
 def _map_of_version(model, grid, column, of_crop):
     embeddings, cells = np.asarray(grid.embeddings), np.asarray(grid.cells)
     side = model.canvas_
-    canvas = Canvas(side, model.n_features_in_, embeddings.dtype)
+    canvas = model._canvas([grid], "cpu")
     total, count = np.zeros(grid.shape), np.zeros(grid.shape)
     for row, column_ in spread_windows(cells, side, len(cells)):
         crop = canvas.batch([(embeddings, cells - (row, column_))]).to(model.net_.device)

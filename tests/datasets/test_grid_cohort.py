@@ -126,7 +126,7 @@ def test_a_cnn_scores_the_same_on_grids_as_on_compressed_slides(test_data, tmp_p
     truth = (slides.table["pattern"] == "replacement").to_numpy()
     found = {}
     for name, grids in {"slides": compressed, "grids": drawn.grids}.items():
-        model = GridCNNClassifier(validation_fraction=None, max_steps=600, random_state=0)
+        model = GridCNNClassifier(max_steps=600, random_state=0)
         model.fit([g for g, chosen in zip(grids, train) if chosen], truth[train])
         found[name] = model.predict_proba([g for g, chosen in zip(grids, train) if not chosen])[:, 1]
     interval = estimate("auc", truth[~train], found["slides"], groups=slides.patients[~train])

@@ -15,6 +15,7 @@ from sknic.estimators.crops import (
     spread_windows,
     tissue_box,
 )
+from sknic.estimators.scaling import ChannelScaling
 from sknic.grids import Grid, orient
 
 from .conftest import make_grid
@@ -145,3 +146,34 @@ def test_balanced_batches_hold_as_many_of_each_label():
 @pytest.mark.parametrize("n", range(2, 12))
 def test_no_batch_is_a_single_grid(n):
     assert min(len(batch) for batch in CohortBatches(np.zeros(n), 2)) >= 2
+
+
+def test_crops_that_are_read_together_are_of_one_grid():
+    random = np.random.RandomState(0)
+    cells = np.argwhere(np.ones((3, 9), bool))
+    grids = [Grid(random.normal(size=(27, 1)), cells, (3, 9)), Grid(np.ones((1, 1)), [[0, 0]], (2, 2))]
+    crops = SpreadCrops(grids, torch.zeros(2), Canvas(3, 1, np.float16), 3, turned=True)
+    assert crops.owner.tolist() == [0] * 24 + [1] * 8
+    assert [len(rows) for rows in crops.batches()] == [8, 8, 8, 8]
+    assert [len(rows) for rows in crops.batches(5)] == [5, 5, 5, 5, 4, 5, 3]
+    assert sorted(sum(crops.batches(5), [])) == list(range(32))
+
+
+def test_a_grid_of_one_orientation_is_turned_and_one_of_eight_is_not(random):
+    embeddings, cells = random.normal(size=(8, 25, 2)).astype(np.float16), square(5)
+    one = Grid(embeddings[0], cells, (5, 5))
+    eight = Grid(embeddings[0], cells, (5, 5), oriented_embeddings=embeddings[1:])
+    for grid, versions in ((one, embeddings[[0] * 8]), (eight, embeddings)):
+        crops = SpreadCrops([grid], torch.zeros(1), Canvas(5, 2, np.float16), 1, turned=True)
+        for number, version in enumerate(versions):
+            expected = orient(version.T.reshape(2, 5, 5), number)
+            np.testing.assert_array_equal(crops.__getitems__([number])[0][0], expected)
+
+
+def test_standardized_channels_leave_background_at_zero(random):
+    grid = make_grid(random, mean=5.0)
+    scaling = ChannelScaling.of([grid, make_grid(random, mean=-3.0)])
+    batch = Canvas(9, 5, np.float16, scaling=scaling).batch([(grid.embeddings, grid.cells)])[0]
+    expected = (grid.embeddings.astype(np.float32) - scaling.mean) / scaling.scale
+    np.testing.assert_allclose(batch[:, grid.cells[:, 0], grid.cells[:, 1]].T, expected, rtol=1e-5)
+    assert (batch != 0).any(dim=0).sum() == len(grid.cells)

@@ -14,7 +14,9 @@ from sksurv.util import Surv
 
 from sknic.estimators import AttentionMIL, GridCNN, GridCNNClassifier, GridCNNRegressor, GridCoxSurvival
 from sknic.estimators.cox import cox_loss
+from sknic.estimators.crops import spread_windows
 from sknic.grids import Grid
+from sknic.grids.grid import orient_cells
 
 from .conftest import make_grid
 
@@ -104,17 +106,31 @@ def test_a_prediction_does_not_depend_on_what_else_is_predicted(cohort, targets,
 
 def test_a_prediction_is_the_mean_over_crops_and_orientations(cohort):
     grids, scores, *_ = cohort
-    model = GridCNNRegressor(**QUICK, crop_size=4, n_crops=2).fit(grids, scores)
+    model = GridCNNRegressor(**{**SMALL, "max_steps": 60}, crop_size=4, n_crops=2).fit(grids, scores)
     random = np.random.RandomState(3)
     cells = np.argwhere(np.ones((4, 8), bool))
     embeddings = random.normal(size=(8, 32, 5)).astype(np.float16)
     wide = Grid(embeddings[0], cells, (4, 8))
-    left = cells[:, 1] < 4
-    halves = [Grid(embeddings[0][left], cells[left], (4, 4)), Grid(embeddings[0][~left], cells[~left] - (0, 4), (4, 4))]
-    assert model.predict([wide])[0] == pytest.approx(model.predict(halves).mean())
+    parts = []
+    for _, column in spread_windows(cells, 4, 2):
+        inside = (cells[:, 1] >= column) & (cells[:, 1] < column + 4)
+        parts.append(Grid(embeddings[0][inside], cells[inside] - (0, column), (4, 4)))
+    model.set_params(average_orientations=False)
+    each = model.predict(parts)
+    assert model.predict([wide])[0] == pytest.approx(each.mean()) and each.std() > 0
     eight = Grid(embeddings[0], cells, (4, 8), oriented_embeddings=embeddings[1:])
     each = [Grid(g.embeddings, g.cells, g.shape) for g in eight.orientations]
     assert model.predict([eight])[0] == pytest.approx(model.predict(each).mean())
+
+
+def test_a_prediction_is_the_mean_over_the_turned_grid_where_it_stores_one_orientation(cohort):
+    grids, scores, *_ = cohort
+    model = GridCNNRegressor(**{**SMALL, "max_steps": 60}).fit(grids, scores)
+    averaged = model.predict(grids[:1])[0]
+    model.set_params(average_orientations=False)
+    turned = [Grid(grids[0].embeddings, *orient_cells(grids[0].cells, grids[0].shape, k)) for k in range(8)]
+    each = model.predict(turned)
+    assert averaged == pytest.approx(each.mean()) and each.std() > 0
 
 
 def test_several_outputs_are_learnt_and_given_in_their_own_units(cohort):
@@ -178,7 +194,7 @@ def test_the_validation_split_keeps_patients_together(routing):
     patients = np.arange(24) // 3
     grids = [Grid(np.full((4, 5), p), np.argwhere(np.ones((2, 2), bool)), (2, 2)) for p in patients]
     recorder = Recorder()
-    model = GridCNNRegressor(**QUICK, callbacks=[recorder])
+    model = GridCNNRegressor(**QUICK, validation_fraction=0.25, callbacks=[recorder])
     if routing:
         with sklearn.config_context(enable_metadata_routing=True):
             model.set_fit_request(groups=True)
@@ -207,7 +223,9 @@ def test_the_survival_loss_of_the_validation_set_is_that_of_all_its_slides(cohor
     assert model.history_[0]["valid_loss"] == pytest.approx(cox_loss(risk, event, time).item(), rel=1e-4)
 
 
-@pytest.mark.parametrize("module", [AttentionMIL, lambda n_channels, n_outputs: GridCNN(n_channels, n_outputs, 12)])
+@pytest.mark.parametrize(
+    "module", [AttentionMIL, lambda n_channels, n_outputs: GridCNN(n_channels, n_outputs, 12, 0.0)]
+)
 def test_another_network_comes_as_a_class_or_a_function(cohort, module):
     grids, scores, *_ = cohort
     settings = {name: value for name, value in SMALL.items() if name not in ("n_filters", "dropout")}
@@ -252,10 +270,11 @@ def test_ctrl_c_stops_cross_validation(cohort):
 @ALL
 def test_after_ctrl_c_the_estimator_predicts_with_the_best_weights_so_far(cohort, targets, estimator):
     grids, y = cohort[0], targets[estimator]
-    model = estimator(**{**QUICK, "max_steps": 100, "callbacks": [CtrlC(3)]})
+    plateau = {**QUICK, "schedule": "plateau", "validation_fraction": 0.25}
+    model = estimator(**{**plateau, "max_steps": 100, "callbacks": [CtrlC(3)]})
     with pytest.raises(KeyboardInterrupt):
         model.fit(grids, y)
-    short = estimator(**{**QUICK, "max_steps": 6}).fit(grids, y)
+    short = estimator(**{**plateau, "max_steps": 6}).fit(grids, y)
     np.testing.assert_array_equal(model.predict(grids), short.predict(grids))
     assert len(model.history_) == 3
 
@@ -266,7 +285,8 @@ def validation_spread(net, dataset, y):
 
 def test_skorch_callbacks_run_and_their_scores_are_in_the_history(cohort):
     grids, scores, *_ = cohort
-    model = GridCNNRegressor(**QUICK, callbacks=[EpochScoring(validation_spread, name="spread")]).fit(grids, scores)
+    spread = EpochScoring(validation_spread, name="spread")
+    model = GridCNNRegressor(**QUICK, validation_fraction=0.25, callbacks=[spread]).fit(grids, scores)
     assert model.history_[0]["spread"] > 0
 
 

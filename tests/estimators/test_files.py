@@ -11,11 +11,13 @@ from sksurv.util import Surv
 
 from sknic import __version__
 from sknic.estimators import (
+    PAPER_RECIPE,
     AttentionMIL,
     GridCNN,
     GridCNNClassifier,
     GridCNNRegressor,
     GridCoxSurvival,
+    files,
     load_estimator,
 )
 from sknic.exceptions import ModelFileError
@@ -119,6 +121,20 @@ def test_a_file_of_another_version_with_a_parameter_unknown_here_names_both_vers
     model.save(tmp_path / "model")
     with pytest.raises(ModelFileError, match=r"sknic 7\.1\.0.*max_epochs, padding_mode.*this is sknic " + __version__):
         load_estimator(tmp_path / "model")
+
+
+def test_a_file_from_before_the_default_recipe_predicts_as_it_did(cohort, tmp_path, monkeypatch):
+    model = GridCNNRegressor(**{**PAPER_RECIPE, **QUICK}).fit(cohort[0], cohort[1])
+    new = ("standardize", "schedule", "average_orientations", "channel_mean_", "channel_scale_")
+    said = (model.get_params(), files._learnt_of(model))
+    params, learnt = ({name: value for name, value in part.items() if name not in new} for part in said)
+    with monkeypatch.context() as patch:
+        patch.setattr(model, "get_params", lambda deep=True: params)
+        patch.setattr(files, "_learnt_of", lambda _: learnt)
+        model.save(tmp_path / "model")
+    back = load_estimator(tmp_path / "model", device="cpu")
+    np.testing.assert_array_equal(back.predict(cohort[0]), model.predict(cohort[0]))
+    assert back.get_params() == model.get_params()
 
 
 def test_a_file_that_is_not_there_is_not_found(tmp_path):

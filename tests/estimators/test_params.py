@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sknic.estimators import AttentionMIL, GridCNNClassifier, GridCNNRegressor, GridCoxSurvival
+from sknic.estimators import PAPER_RECIPE, AttentionMIL, GridCNNClassifier, GridCNNRegressor, GridCoxSurvival
 
 QUICK = {"n_filters": 4, "max_steps": 1, "eval_every": 1, "random_state": 0, "device": "cpu"}
 GRIDS = [np.full((2, 3, 3), i, np.float32) for i in range(1, 7)]
@@ -31,6 +31,10 @@ WRONG = [
     ("lr", np.inf),
     ("min_lr", -1e-3),
     ("min_lr", 1.0),
+    ("schedule", "linear"),
+    ("schedule", None),
+    ("standardize", "yes"),
+    ("average_orientations", 8),
     ("batch_size", 1),
     ("batch_size", "a"),
     ("batch_size", np.float64(8)),
@@ -106,6 +110,21 @@ def test_what_describes_our_network_is_refused_beside_another_one(estimator, nam
     model = estimator(max_steps=1, random_state=0, module=AttentionMIL).set_params(**{name: value})
     with pytest.raises(ValueError, match=f"^{name}={value!r}: expected the default.*module="):
         model.fit(GRIDS, TARGETS[estimator])
+
+
+@ALL
+@pytest.mark.parametrize(("name", "value"), [("min_lr", 1e-4), ("patience", 2)])
+def test_what_plateaus_need_is_refused_beside_a_cosine(estimator, name, value):
+    with pytest.raises(ValueError, match=f"^{name}={value!r}: expected the default.*schedule='cosine'"):
+        estimator(**QUICK, **{name: value}).fit(GRIDS, TARGETS[estimator])
+
+
+@ALL
+def test_the_papers_training_has_a_name(estimator):
+    model = estimator(**{**PAPER_RECIPE, **QUICK, "patience": 2}).fit(GRIDS, TARGETS[estimator])
+    assert "valid_loss" in model.history_[0]
+    assert model.channel_mean_ is None
+    assert set(PAPER_RECIPE) <= set(model.get_params())
 
 
 @ALL

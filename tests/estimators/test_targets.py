@@ -45,7 +45,7 @@ def test_a_single_event_is_trained_on_without_a_validation_part_and_that_is_said
     grids, _, _, patients = cohort
     event = patients == 2 if by_patient else np.arange(24) == 3
     y = Surv.from_arrays(event, np.arange(24))
-    model = GridCoxSurvival(**{**QUICK, "random_state": random_state})
+    model = GridCoxSurvival(**{**QUICK, "validation_fraction": 0.25, "random_state": random_state})
     with pytest.warns(FewEventsWarning, match=f"{event.sum()} of 24 samples have an event"):
         model.fit(grids, y, groups=patients if by_patient else None)
     assert "valid_loss" not in model.history_[0]
@@ -55,5 +55,6 @@ def test_a_single_event_is_trained_on_without_a_validation_part_and_that_is_said
 def test_two_patients_with_events_are_enough_for_both_sides_of_the_split(cohort, random_state):
     grids, _, _, patients = cohort
     y = Surv.from_arrays(np.isin(patients, [2, 5]), np.arange(24))
-    model = GridCoxSurvival(**{**QUICK, "random_state": random_state}).fit(grids, y, groups=patients)
+    settings = {**QUICK, "validation_fraction": 0.25, "random_state": random_state}
+    model = GridCoxSurvival(**settings).fit(grids, y, groups=patients)
     assert np.isfinite(model.history_[0]["valid_loss"])

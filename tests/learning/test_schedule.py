@@ -37,3 +37,13 @@ def test_groups_of_parameters_keep_the_ratio_of_their_learning_rates(data):
     net = fit(data, schedule=Cosine(), net_class=TwoRates, max_steps=7)
     slow, fast = (group["lr"] for group in net.optimizer_.param_groups)
     assert fast == pytest.approx(10 * slow)
+
+
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_the_last_weights_are_kept_where_only_the_training_loss_is_watched(data, keep):
+    class Worse(Net):
+        def get_loss(self, y_pred, y_true, X=None, training=False):
+            return super().get_loss(y_pred, y_true, X=X, training=training) * 0 + len(self.history)
+
+    rows = history(fit(data, schedule=Cosine(keep=keep), net_class=Worse, max_steps=6, eval_every=2))
+    assert [row["event_best"] for row in rows] == [True, keep == "last", keep == "last"]

@@ -1,0 +1,90 @@
+"""What the parameters of the grid estimators may be, which of them exclude each other, and the paper's own values."""
+
+from inspect import signature
+from typing import Any
+
+from torch import nn
+
+from sknic.estimators.network import MIN_VALID_CANVAS
+from sknic.learning.device import DEVICE
+from sknic.learning.params import (
+    Rule,
+    check_params,
+    choice,
+    flag,
+    function,
+    instance,
+    integer,
+    level,
+    nothing,
+    real,
+    seed,
+)
+
+RULES: dict[str, Rule] = {
+    "crop_size": choice("auto") | integer(1),
+    "padding": choice("same", "valid"),
+    "n_filters": integer(1),
+    "dropout": real(0, below=1),
+    "standardize": flag,
+    "l2": real(0),
+    "weight_decay": real(0),
+    "schedule": choice("cosine", "plateau"),
+    "lr": real(above=0),
+    "min_lr": real(above=0),
+    "batch_size": integer(2),
+    "max_steps": integer(1),
+    "eval_every": integer(1),
+    "patience": integer(1),
+    "validation_fraction": real(above=0, below=1) | nothing,
+    "n_crops": integer(1),
+    "average_orientations": flag,
+    "module": function | nothing,
+    "callbacks": instance(list, tuple, name="a list of skorch callbacks") | nothing,
+    "device": DEVICE,
+    "n_threads": integer(1) | nothing,
+    "random_state": seed,
+    "verbose": level,
+}
+
+# The training of the paper (appendix, "Training"), for `GridCNNRegressor(**PAPER_RECIPE)` and its like. It is also what
+# a model file means that does not name these parameters: one written before they were there.
+PAPER_RECIPE: dict[str, Any] = {
+    "standardize": False,
+    "l2": 1e-5,
+    "weight_decay": 0.0,
+    "schedule": "plateau",
+    "lr": 1e-2,
+    "max_steps": 3200,
+    "validation_fraction": 0.25,
+    "average_orientations": False,
+}
+
+
+def check_parameters(estimator, rules):
+    """Raise ValueError for a parameter that breaks its rule, or was set although another leaves it without effect."""
+    check_params(estimator, rules)
+    if estimator.padding == "valid" and estimator.crop_size != "auto" and estimator.crop_size < MIN_VALID_CANVAS:
+        raise ValueError(f"crop_size={estimator.crop_size}: expected at least {MIN_VALID_CANVAS} for padding='valid'")
+    if isinstance(estimator.module, nn.Module):
+        raise TypeError(
+            "module is an instance, which would carry trained weights from fit to fit; give its class, "
+            "or a function of (n_channels, n_outputs)"
+        )
+    if estimator.module is not None:
+        beside = "module=, whose network they do not describe"
+        _refuse_unused(estimator, ("n_filters", "dropout", "padding"), beside)
+    if estimator.weight_decay:
+        _refuse_unused(estimator, ("l2",), f"weight_decay={estimator.weight_decay}, which replaces it")
+    if estimator.schedule == "cosine":
+        _refuse_unused(estimator, ("min_lr", "patience"), "schedule='cosine', which has no plateaus")
+    elif estimator.min_lr > estimator.lr:
+        raise ValueError(f"min_lr={estimator.min_lr}: expected at most lr={estimator.lr}")
+
+
+def _refuse_unused(estimator, names, beside):
+    defaults = signature(type(estimator)).parameters
+    for name in names:
+        value, default = getattr(estimator, name), defaults[name].default
+        if value != default:
+            raise ValueError(f"{name}={value!r}: expected the default, {default!r}, beside {beside}")

@@ -1,0 +1,40 @@
+"""Each channel of the embeddings on one scale: mean 0 and spread 1 over the tissue that a model was trained on."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sklearn.preprocessing import StandardScaler
+
+# Cells that are read at a time where grids are as small as the rows of a table.
+_CELLS = 1 << 14
+
+
+@dataclass(frozen=True)
+class ChannelScaling:
+    """Mean and standard deviation of each channel, float32 (C,). Background is no tissue: it stays 0."""
+
+    mean: np.ndarray
+    scale: np.ndarray
+
+    @classmethod
+    def of(cls, grids):
+        """Measure all cells of some grids alike; the scale of a channel that does not vary is 1."""
+        scaler, waiting = StandardScaler(), []
+        for index, grid in enumerate(grids):
+            waiting.append(np.asarray(grid.embeddings))
+            if sum(map(len, waiting)) >= _CELLS or index == len(grids) - 1:
+                cells = np.concatenate(waiting)
+                if len(cells):
+                    scaler.partial_fit(cells.astype(np.float64))
+                waiting = []
+        return cls(scaler.mean_.astype(np.float32), scaler.scale_.astype(np.float32))
+
+    def __call__(self, embeddings):
+        """Standardize embeddings (n, C), a numpy array or a tensor; float32 tensor."""
+        if isinstance(embeddings, np.ndarray):
+            # A copy: the array may be a map of a file, which torch must not take for its own. Numpy's own way from
+            # float16 takes ten times as long.
+            embeddings = torch.from_numpy(np.array(embeddings))
+        mean, scale = (torch.from_numpy(values).to(embeddings.device) for values in (self.mean, self.scale))
+        return embeddings.float().sub_(mean).div_(scale)
