@@ -19,6 +19,7 @@ from sknic.evaluation.survival import (
     median_split,
     split_by_risk,
 )
+from sknic.evaluation.verdict import Verdict, chance_level
 
 __all__ = [
     "Comparison",
@@ -27,12 +28,14 @@ __all__ = [
     "KaplanMeier",
     "RiskGroups",
     "TaskSelector",
+    "Verdict",
     "accuracy",
     "aggregate",
     "auc",
     "auc_scorer",
     "balanced_accuracy",
     "by_task_count",
+    "chance_level",
     "compare",
     "compare_auc",
     "concordance",

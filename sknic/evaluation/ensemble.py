@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from joblib import Parallel, delayed
-from sklearn import get_config
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
-from sklearn.model_selection._search import BaseSearchCV
-from sklearn.pipeline import Pipeline
-from sklearn.utils import _safe_indexing, get_tags, indexable
-from sklearn.utils.metadata_routing import get_routing_for_object
+from sklearn.utils import get_tags, indexable
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, has_fit_parameter
-from sksurv.functions import StepFunction
+from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
 from sknic.evaluation.bootstrap import estimate
+from sknic.evaluation.fitting import fit_fold, mean_step_function
 from sknic.evaluation.folds import make_folds
 from sknic.evaluation.metrics import get_metric
+from sknic.evaluation.verdict import Verdict, judge, value_or_nan
 from sknic.targets import kind_named, kind_of
 
 if TYPE_CHECKING:
@@ -59,6 +57,8 @@ class CrossValEnsemble(MetaEstimatorMixin, BaseEstimator):
         Shuffles the folds.
     verbose : int
         1 shows a progress bar over the folds.
+    baseline : bool
+        Whether mean embedding and a linear model are fitted beside it, on the same folds, for `oof_verdict`.
 
     Attributes
     ----------
@@ -68,6 +68,10 @@ class CrossValEnsemble(MetaEstimatorMixin, BaseEstimator):
         The fold that tested each slide.
     oof_prediction_ : ndarray, shape (n_slides,) or (n_slides, k)
         Out-of-fold prediction of each slide: probabilities (labels where the estimator has none), numbers or risks.
+    baseline_prediction_ : ndarray or None
+        Out-of-fold prediction of the baseline, in the form of `oof_prediction_`; None without one.
+    baseline_reason_ : str
+        Why there is no baseline.
     classes_ : ndarray
         Labels, for classifiers.
     target_kind_ : str
@@ -96,12 +100,14 @@ class CrossValEnsemble(MetaEstimatorMixin, BaseEstimator):
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
+        baseline: bool = True,
     ) -> None:
         self.estimator = estimator
         self.cv = cv
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
+        self.baseline = baseline
 
     def fit(self, X: Any, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
         """Fit one clone per fold and predict each slide by the clone that has not seen it.
@@ -131,15 +137,19 @@ class CrossValEnsemble(MetaEstimatorMixin, BaseEstimator):
             raise ValueError("CrossValEnsemble requires y to be passed, but the target y is None")
         kind = kind_of(self.estimator, y)
         X, y, groups = indexable(X, kind.read(y), groups)
-        folds = make_folds(self.cv, kind, y, groups, self.random_state)
+        folds = make_folds(self.cv, kind, y, groups, self.random_state, X)
         # Not every backend of joblib gives its results one by one.
         parallel = Parallel(n_jobs=self.n_jobs, return_as="generator" if self.verbose else "list")
-        fitted = parallel(delayed(_fit_fold)(clone(self.estimator), kind, X, y, groups, *fold) for fold in folds)
+        data = (kind, X, y, groups)
+        fitted = parallel(delayed(fit_fold)(clone(self.estimator), *data, *fold, self.baseline) for fold in folds)
         fitted = tqdm(fitted, desc="Folds", total=len(folds), unit="fold", disable=not self.verbose)
-        self.estimators_, parts = map(list, zip(*fitted))
-        tests = np.concatenate([test for _, test in folds])
-        self.fold_ = np.repeat(np.arange(len(folds)), [len(test) for _, test in folds])[np.argsort(tests)]
-        self.oof_prediction_ = np.concatenate(parts)[np.argsort(tests)]
+        self.estimators_, parts, baselines = map(list, zip(*fitted))
+        order = np.argsort(np.concatenate([test for _, test in folds]))
+        self.fold_ = np.repeat(np.arange(len(folds)), [len(test) for _, test in folds])[order]
+        self.oof_prediction_ = np.concatenate(parts)[order]
+        reasons = [baseline for baseline in baselines if isinstance(baseline, str)]
+        self.baseline_reason_ = reasons[0] if reasons else ""
+        self.baseline_prediction_ = None if reasons else np.concatenate(baselines)[order]
         self.target_kind_, self.y_, self.groups_ = kind.name, y, None if groups is None else np.asarray(groups)
         return self
 
@@ -219,9 +229,66 @@ class CrossValEnsemble(MetaEstimatorMixin, BaseEstimator):
         """
         check_is_fitted(self)
         metric = self.kind_.score_metric if metric is None else metric
-        prediction = self.kind_.for_metric(metric, self.oof_prediction_, getattr(self, "classes_", None))
+        prediction = self._for_metric(metric, self.oof_prediction_)
         options: dict[str, Any] = {"level": level, "n_resamples": n_resamples, "random_state": random_state}
         return estimate(metric, self.y_, prediction, groups=self.groups_, **options)
+
+    def fold_scores(self, metric: str | Callable | None = None) -> np.ndarray:
+        """Measure each fold's slides alone: risks and scores of different models are not on one scale.
+
+        Parameters
+        ----------
+        metric : str, callable or None
+            As in :func:`sknic.evaluation.estimate`; None is the most telling one of the kind of target.
+
+        Returns
+        -------
+        float ndarray, shape (n_folds,)
+            NaN for a fold on which the metric is undefined, such as one of a single class.
+        """
+        check_is_fitted(self)
+        metric = self.kind_.metrics[0] if metric is None else metric
+        prediction = self._for_metric(metric, self.oof_prediction_)
+        folds = [self.fold_ == number for number in range(len(self.estimators_))]
+        return np.array([value_or_nan(metric, self.y_[rows], prediction[rows]) for rows in folds])
+
+    @property
+    def oof_score_(self) -> float:
+        """Mean of `fold_scores`, where the others are defined; `oof_score` pools the folds instead."""
+        scores = self.fold_scores()
+        return float(np.nanmean(scores)) if np.isfinite(scores).any() else float("nan")
+
+    def oof_verdict(
+        self,
+        metric: str | Callable | None = None,
+        *,
+        level: float = 0.95,
+        n_resamples: int = 1000,
+        random_state: int | np.random.RandomState = 0,
+    ) -> Verdict:
+        """Say what the out-of-fold predictions show: learnt, not shown, or no better than the baseline.
+
+        Parameters
+        ----------
+        metric : str, callable or None
+            As in :func:`sknic.evaluation.estimate`; None is the most telling one of the kind of target.
+        level, n_resamples, random_state
+            As in :func:`sknic.evaluation.estimate`.
+
+        Returns
+        -------
+        Verdict
+            Score, chance level, paired comparison with the baseline by patient, and a sentence (`str`).
+        """
+        metric = self.kind_.metrics[0] if metric is None else metric
+        predictions = [
+            None if prediction is None else self._for_metric(metric, prediction)
+            for prediction in (self.oof_prediction_, self.baseline_prediction_)
+        ]
+        options: dict[str, Any] = {"level": level, "n_resamples": n_resamples, "random_state": random_state}
+        found = judge(metric, self.y_, *predictions, groups=self.groups_, **options)
+        reason = self.baseline_reason_ or found.reason
+        return replace(found, reason=reason, fold_scores=tuple(self.fold_scores(metric).tolist()))
 
     @property
     def kind_(self) -> Target:
@@ -250,6 +317,9 @@ class CrossValEnsemble(MetaEstimatorMixin, BaseEstimator):
             raise AttributeError("this CrossValEnsemble is not fitted yet")
         return self.estimators_[0]
 
+    def _for_metric(self, metric, prediction):
+        return self.kind_.for_metric(metric, prediction, getattr(self, "classes_", None))
+
     def _mean(self, method, X):
         return np.mean([getattr(model, method)(X) for model in self.estimators_], axis=0)
 
@@ -257,7 +327,7 @@ class CrossValEnsemble(MetaEstimatorMixin, BaseEstimator):
         by_model = [getattr(model, method)(X) for model in self.estimators_]
         functions = np.empty(len(by_model[0]), dtype=object)
         for row, of_slide in enumerate(zip(*by_model)):
-            functions[row] = _mean_step_function(of_slide)
+            functions[row] = mean_step_function(of_slide)
         return functions
 
     def __sklearn_tags__(self):
@@ -265,32 +335,3 @@ class CrossValEnsemble(MetaEstimatorMixin, BaseEstimator):
         for name in ("estimator_type", "classifier_tags", "regressor_tags", "target_tags", "input_tags"):
             setattr(tags, name, getattr(inner, name))
         return tags
-
-
-def _fit_fold(model, kind, X, y, groups, train, test):
-    inner_groups = None if groups is None else _safe_indexing(groups, train)
-    model.fit(_safe_indexing(X, train), _safe_indexing(y, train), **_group_params(model, inner_groups))
-    method = kind.prediction_method if hasattr(model, kind.prediction_method) else "predict"
-    return model, getattr(model, method)(_safe_indexing(X, test))
-
-
-def _group_params(model, groups):
-    """The fit parameters by which groups reach the estimator that wants them."""
-    if groups is None:
-        return {}
-    if get_config()["enable_metadata_routing"]:
-        return dict.fromkeys(get_routing_for_object(model).consumes("fit", {"groups"}), groups)
-    if isinstance(model, Pipeline):
-        name, last = model.steps[-1]
-        return {f"{name}__{key}": value for key, value in _group_params(last, groups).items()}
-    if isinstance(model, BaseSearchCV):
-        return {"groups": groups, **_group_params(model.estimator, groups)}
-    return {"groups": groups} if has_fit_parameter(model, "groups") else {}
-
-
-def _mean_step_function(functions):
-    """Mean of step functions, on the times that all of them cover."""
-    end = min(function.domain[1] for function in functions)
-    times = np.unique(np.concatenate([function.x for function in functions]))
-    times = times[times <= end]
-    return StepFunction(times, np.mean([function(times) for function in functions], axis=0))

@@ -7,10 +7,11 @@ import numpy as np
 from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold, check_cv
 
 from sknic.evaluation.patients import check_no_shared_patient
+from sknic.evaluation.same_slide import check_no_shared_slide, slide_names
 from sknic.exceptions import DegenerateDataError
 
 
-def make_folds(cv, kind, y, groups=None, random_state=None):
+def make_folds(cv, kind, y, groups=None, random_state=None, X=None):
     """Split slides so that each is tested exactly once.
 
     Parameters
@@ -24,6 +25,8 @@ def make_folds(cv, kind, y, groups=None, random_state=None):
         Patient of each slide.
     random_state : int, RandomState or None
         Shuffles when `cv` is an integer.
+    X : sequence of n_slides, optional
+        Grids or paths: the same slide in two rows must not be on both sides. Rows of a table say no slide.
 
     Returns
     -------
@@ -34,6 +37,8 @@ def make_folds(cv, kind, y, groups=None, random_state=None):
     ------
     PatientLeakageError
         When a patient is on both sides.
+    SlideLeakageError
+        When a slide is on both sides.
     DegenerateDataError
         When a training part would lack a class, or any event.
     """
@@ -45,7 +50,10 @@ def make_folds(cv, kind, y, groups=None, random_state=None):
         warnings.filterwarnings("ignore", "The groups parameter is ignored", UserWarning)
         folds = list(splitter.split(np.zeros(len(y)), y if strata is None else strata, groups))
     _check_partition(folds, len(y))
+    slides = None if X is None else slide_names(X)
     for train, test in folds:
+        if slides:
+            check_no_shared_slide(slides, train, test)
         if groups is not None:
             check_no_shared_patient(groups, train, test)
         kind.check_training_part(y, train)

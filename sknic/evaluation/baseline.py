@@ -1,0 +1,90 @@
+"""The simple rival of a network on grids: the mean embedding of a slide and a linear model, blind to arrangement."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.validation import check_is_fitted
+from sksurv.linear_model import CoxnetSurvivalAnalysis
+
+from sknic.estimators.reading import read_grids
+from sknic.targets import Classification, Regression, Survival, Target
+
+
+class MeanEmbedding(TransformerMixin, BaseEstimator):
+    """From grids to a table: the mean embedding of the tissue of each slide.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Length C of an embedding.
+    provenance_ : dict or None
+        Encoder, um/px, patch size and stride of the grids of `fit`; None for arrays, which have none.
+    """
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Check the grids and keep what they have in common.
+
+        Parameters
+        ----------
+        X : sequence or object array of n Grids or (C, rows, columns) arrays, 4-D array, or table (n, C)
+            Grids of any size; a row of a table is a grid of one cell.
+        y : object, default=None
+            Not used.
+
+        Returns
+        -------
+        self : MeanEmbedding
+            Fitted transformer.
+        """
+        read_grids(self, X, reset=True)
+        return self
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Average the embeddings of each grid; background does not count.
+
+        Parameters
+        ----------
+        X : sequence or object array of n Grids or (C, rows, columns) arrays, 4-D array, or table (n, C)
+            Grids as in `fit`.
+
+        Returns
+        -------
+        float64 array (n, C)
+            Mean embeddings; 0 for an array without tissue.
+        """
+        check_is_fitted(self, "n_features_in_")
+        grids = read_grids(self, X, reset=False)
+        totals = [np.asarray(grid.embeddings).sum(axis=0, dtype=np.float64) for grid in grids]
+        return np.array([total / max(1, len(grid.cells)) for total, grid in zip(totals, grids)])
+
+
+# By kind of target; a kind that is not here has no baseline.
+_LINEAR_MODELS = {
+    Regression.name: lambda: RidgeCV(np.logspace(-2, 4, 13)),
+    Classification.name: lambda: LogisticRegression(C=0.05, class_weight="balanced", max_iter=2000),
+    Survival.name: lambda: CoxnetSurvivalAnalysis(alphas=[0.1], l1_ratio=0.01),
+}
+
+
+def linear_baseline(kind: Target) -> Pipeline | None:
+    """Return the unfitted baseline for a kind of target.
+
+    Parameters
+    ----------
+    kind : sknic.targets.Target
+        Kind of the target.
+
+    Returns
+    -------
+    Pipeline or None
+        Mean embedding, standardized, and a ridge, logistic or Cox regression; None for a kind of one's own.
+    """
+    if kind.name not in _LINEAR_MODELS:
+        return None
+    return make_pipeline(MeanEmbedding(), StandardScaler(), _LINEAR_MODELS[kind.name]())

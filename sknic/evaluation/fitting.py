@@ -1,0 +1,91 @@
+"""One fold of a cross-validation: the model, and on the same slides its simple rival."""
+
+import warnings
+
+import numpy as np
+from sklearn import get_config
+from sklearn.pipeline import Pipeline
+from sklearn.utils.metadata_routing import get_routing_for_object
+from sklearn.utils.validation import has_fit_parameter
+from sksurv.functions import StepFunction
+
+from sknic.evaluation.baseline import linear_baseline
+
+# What a baseline may raise where its input is not grids or its target too poor for it.
+_NO_BASELINE = (ValueError, TypeError, ArithmeticError, np.linalg.LinAlgError)
+
+
+def rows_of(values, rows):
+    """Choose rows of an array, a DataFrame, a Series or a sequence; a sequence stays a list."""
+    if hasattr(values, "iloc"):
+        return values.iloc[rows]
+    return values[rows] if hasattr(values, "shape") else [values[row] for row in rows]
+
+
+def fit_fold(model, kind, X, y, groups, train, test, with_baseline):
+    """Fit a model on one side of a split and predict the other.
+
+    Returns
+    -------
+    model : estimator
+        The fitted model.
+    prediction : ndarray (n_test,) or (n_test, k)
+        Of the test side.
+    baseline : ndarray or str
+        Prediction of the baseline for the test side, or the reason why there is none.
+    """
+    X_train, y_train = rows_of(X, train), rows_of(y, train)
+    model.fit(X_train, y_train, **group_params(model, None if groups is None else rows_of(groups, train)))
+    X_test = rows_of(X, test)
+    baseline = _fit_baseline(model, kind, X_train, y_train, X_test) if with_baseline else "it was not asked for"
+    return model, _predict(model, kind, X_test), baseline
+
+
+def _predict(model, kind, X):
+    method = kind.prediction_method if hasattr(model, kind.prediction_method) else "predict"
+    return getattr(model, method)(X)
+
+
+def _fit_baseline(model, kind, X_train, y_train, X_test):
+    baseline = linear_baseline(kind)
+    if baseline is None:
+        return f"there is none for {kind.name}"
+    model = getattr(model, "best_estimator_", model)
+    front = model[:-1] if isinstance(model, Pipeline) and len(model) > 1 else None
+    if any(getattr(step, "cache_dir", "") is None for _, step in getattr(front, "steps", ())):
+        return "every slide would be compressed again; give the SlideCompressor a cache_dir"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if front is not None:
+                X_train, X_test = front.transform(X_train), front.transform(X_test)
+            return _predict(baseline.fit(X_train, y_train), kind, X_test)
+    except _NO_BASELINE as error:
+        return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
+
+
+def group_params(model, groups):
+    """Return the fit parameters by which groups reach the estimator that wants them."""
+    if groups is None:
+        return {}
+    if get_config()["enable_metadata_routing"]:
+        return dict.fromkeys(get_routing_for_object(model).consumes("fit", {"groups"}), groups)
+    if isinstance(model, Pipeline):
+        name, last = model.steps[-1]
+        return {f"{name}__{key}": value for key, value in group_params(last, groups).items()}
+    if is_search(model):
+        return {"groups": groups, **group_params(model.estimator, groups)}
+    return {"groups": groups} if has_fit_parameter(model, "groups") else {}
+
+
+def is_search(model):
+    """Whether it is one of scikit-learn's searches, which split what they are given: known by `refit` and `cv`."""
+    return all(hasattr(model, name) for name in ("estimator", "refit", "cv"))
+
+
+def mean_step_function(functions):
+    """Mean of step functions, on the times that all of them cover."""
+    end = min(function.domain[1] for function in functions)
+    times = np.unique(np.concatenate([function.x for function in functions]))
+    times = times[times <= end]
+    return StepFunction(times, np.mean([function(times) for function in functions], axis=0))

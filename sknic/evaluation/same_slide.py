@@ -1,0 +1,59 @@
+"""The same slide in two rows: known by its path, by the file of its grid, or by equal embeddings."""
+
+import hashlib
+import os
+
+import numpy as np
+
+from sknic.exceptions import SlideLeakageError
+
+# Of embeddings, as many numbers as are compared, and as few as may be equal by chance or by construction.
+_MAX_ROWS, _MIN_NUMBERS = 4096, 32
+
+
+def slide_names(X):
+    """Return what tells each item of X from the others: a list of sets of str, or None for a table.
+
+    Two items with a name in common are one slide; an array has none.
+    """
+    if hasattr(X, "shape") and len(X.shape) != 1:
+        return None
+    return [_names(item) for item in X]
+
+
+def _names(item):
+    if isinstance(item, str | os.PathLike):
+        return {os.path.realpath(item)}
+    if not hasattr(item, "cells"):
+        return set()
+    files = (getattr(item, "slide", None), getattr(item, "path", None))
+    return {os.path.realpath(file) for file in files if file} | _content(item)
+
+
+def _content(grid):
+    embeddings = np.asarray(grid.embeddings[:_MAX_ROWS])
+    if embeddings.size < _MIN_NUMBERS or (embeddings == embeddings.flat[0]).all():
+        return set()
+    digest = hashlib.blake2b(embeddings.tobytes(), digest_size=16)
+    digest.update(np.ascontiguousarray(grid.cells[:_MAX_ROWS]).tobytes())
+    return {f"{digest.hexdigest()} {grid.shape}"}
+
+
+def check_no_shared_slide(names, train, test):
+    """Raise SlideLeakageError when a slide is on both sides of a split.
+
+    Parameters
+    ----------
+    names : list of set of str
+        From `slide_names`.
+    train, test : int arrays
+        Rows of both sides.
+    """
+    row_of = {name: row for row in train for name in names[row]}
+    for row in test:
+        for name in names[row]:
+            if name in row_of:
+                raise SlideLeakageError(
+                    f"X[{row_of[name]}] and X[{row}] are the same slide, and lie in both training and test; leave one "
+                    "out, or give them the same patient in groups="
+                )

@@ -1,0 +1,140 @@
+"""What a cross-validation says: better than chance, better than a simple rival, or not shown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from sknic.evaluation.bootstrap import compare, estimate
+from sknic.evaluation.metrics import get_metric
+from sknic.evaluation.results import Comparison, Estimate
+from sknic.exceptions import DegenerateDataError
+
+LEARNT, NOT_SHOWN, NO_BETTER = "learnt", "not shown", "no better than the baseline"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A score beside the chance level and beside mean embedding and linear model.
+
+    Attributes
+    ----------
+    metric : str
+        Name of the metric.
+    score : Estimate
+        The pooled out-of-fold predictions, measured.
+    chance : float or None
+        What a model that has learnt nothing scores; None for a metric of one's own.
+    comparison : Comparison or None
+        The model against the baseline, on the same folds and patients; None without one.
+    reason : str
+        Why there is no baseline.
+    fold_scores : tuple of float
+        Score of each fold alone; NaN where it has none.
+    """
+
+    metric: str
+    score: Estimate
+    chance: float | None
+    comparison: Comparison | None
+    reason: str = ""
+    fold_scores: tuple[float, ...] = ()
+
+    @property
+    def outcome(self) -> str:
+        """ "learnt", "not shown" or "no better than the baseline"."""
+        if self.chance is None or not self.score.low > self.chance:
+            return NOT_SHOWN
+        if self.comparison is not None and not self.comparison.difference.low > 0:
+            return NO_BETTER
+        return LEARNT
+
+    @property
+    def mean_of_folds(self) -> float:
+        """Mean of the folds' scores, where they have one; NaN without any."""
+        known = [score for score in self.fold_scores if not math.isnan(score)]
+        return float(np.mean(known)) if known else math.nan
+
+    def __str__(self) -> str:
+        text = f"{self.outcome.capitalize()}: {self.metric} {self.score}"
+        if self.chance is None:
+            return f"{text}; the chance level of this metric is not known."
+        chance = f"chance, {self.chance:.3g}"
+        if self.outcome == NOT_SHOWN:
+            if math.isnan(self.score.low):
+                return f"{text}; chance is {self.chance:.3g}."
+            below = self.score.high < self.chance
+            return f"{text} {'lies below' if below else 'holds'} {chance}."
+        text = f"{text} lies above {chance}"
+        if self.comparison is None:
+            return f"{text}; there is no baseline to compare with ({self.reason})."
+        baseline, difference = self.comparison.b, self.comparison.difference
+        return f"{text}; mean embedding and a linear model reach {baseline.value:.3f}, difference {difference}."
+
+
+def chance_level(metric: str | Callable, y: np.ndarray) -> float | None:
+    """Return what a model that has learnt nothing scores on average.
+
+    Parameters
+    ----------
+    metric : str or callable
+        Metric as in :func:`sknic.evaluation.estimate`.
+    y : array (n,) or (n, n_outputs)
+        Target, for the metrics whose chance level depends on the classes.
+
+    Returns
+    -------
+    float or None
+        None for a callable, of which nothing is known.
+    """
+    fixed = {"spearman": 0.0, "r2": 0.0, "auc": 0.5, "concordance": 0.5}
+    if metric in ("accuracy", "balanced_accuracy"):
+        counts = np.unique(y, return_counts=True)[1]
+        return float(counts.max() / counts.sum() if metric == "accuracy" else 1 / len(counts))
+    return None if callable(metric) else fixed[metric]
+
+
+def judge(metric, y_true, prediction, baseline, *, groups, level, n_resamples, random_state):
+    """Measure a prediction, and compare it with a baseline where there is one.
+
+    Parameters
+    ----------
+    metric : str or callable
+        Metric as in :func:`sknic.evaluation.estimate`.
+    y_true : array (n,) or (n, n_outputs)
+        Target.
+    prediction, baseline : array (n,) or (n, k)
+        What the metric takes; the second may be None.
+    groups, level, n_resamples, random_state
+        As in :func:`sknic.evaluation.estimate`.
+
+    Returns
+    -------
+    Verdict
+        Without values, but with the reason, where the metric is undefined.
+    """
+    options = {"groups": groups, "level": level, "n_resamples": n_resamples, "random_state": random_state}
+    name = metric if isinstance(metric, str) else getattr(metric, "__name__", "score")
+    comparison, reason = None, ""
+    try:
+        score = estimate(metric, y_true, prediction, **options)
+    except DegenerateDataError as error:
+        n = len(y_true) if groups is None else len(set(groups))
+        score = Estimate(math.nan, math.nan, math.nan, level, n, reason=str(error))
+    if baseline is not None:
+        try:
+            comparison = compare(metric, y_true, prediction, baseline, **options)
+        except DegenerateDataError as error:
+            reason = str(error)
+    return Verdict(name, score, chance_level(metric, y_true), comparison, reason)
+
+
+def value_or_nan(metric, y_true, prediction):
+    """Value of a metric; NaN where these slides leave it undefined."""
+    try:
+        return float(get_metric(metric)(y_true, prediction))
+    except DegenerateDataError:
+        return math.nan
