@@ -12,7 +12,7 @@ _CELLS = 1 << 14
 
 @dataclass(frozen=True)
 class ChannelScaling:
-    """Mean and standard deviation of each channel, float32 (C,). Background is no tissue: it stays 0."""
+    """Mean and standard deviation of each channel, float32 (C,). Background is left at 0."""
 
     mean: np.ndarray
     scale: np.ndarray

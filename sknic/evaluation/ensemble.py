@@ -249,8 +249,9 @@ class CrossValEnsemble(MetaEstimatorMixin, BaseEstimator):
         check_is_fitted(self)
         metric = self.kind_.metrics[0] if metric is None else metric
         prediction = self._for_metric(metric, self.oof_prediction_)
+        y = np.asarray(self.y_)
         folds = [self.fold_ == number for number in range(len(self.estimators_))]
-        return np.array([value_or_nan(metric, self.y_[rows], prediction[rows]) for rows in folds])
+        return np.array([value_or_nan(metric, y[rows], prediction[rows]) for rows in folds])
 
     @property
     def oof_score_(self) -> float:

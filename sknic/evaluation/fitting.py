@@ -30,7 +30,7 @@ def fit_fold(model, kind, X, y, groups, train, test, with_baseline):
     model : estimator
         The fitted model.
     prediction : ndarray (n_test,) or (n_test, k)
-        Of the test side.
+        What the model says of the test side.
     baseline : ndarray or str
         Prediction of the baseline for the test side, or the reason why there is none.
     """
