@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import json
 import os
 import re
@@ -27,7 +28,7 @@ TABLE = "cohort.csv"
 _SLIDE_SUFFIXES = (".tiff", ".svs")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Cohort:
     """Slides and what is known of them.
 
@@ -55,6 +56,14 @@ class Cohort:
 
     def __len__(self):
         return len(self.paths)
+
+    def __repr__(self):
+        patients = f" of {self.table['patient'].nunique()} patients" if "patient" in self.table else ""
+        absent = f", {len(self.missing)} missing" if self.missing else ""
+        return f"<Cohort: {len(self)} slides{patients}{absent}; {', '.join(map(str, self.table))}>"
+
+    def _repr_html_(self):
+        return f"<p>{html.escape(repr(self))}</p>{self.table.to_html(max_rows=8)}"
 
     @property
     def patients(self) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from sknic.exceptions import DegenerateDataError
+from sknic.files.notebook import card
 from sknic.grids.placement import Placement
 
 
@@ -55,6 +57,27 @@ def anndata(header, cells, embeddings):
         obsm={"spatial": centers},
         uns={"spatial_unit": unit},
     )
+
+
+def notebook_card(grid):
+    """The grid in the colors of its principal components, beside what it knows."""
+    from sknic.grids.colors import pca_rgb
+
+    header = grid.header
+    try:
+        pixels = np.rint(pca_rgb(grid) * 255).astype(np.uint8)
+    except DegenerateDataError:
+        pixels = None  # too few cells or features for three components
+    rows = {
+        "cells": f"{header.shape[0]} x {header.shape[1]}, {grid.n_cells} with tissue",
+        "features": f"{grid.code_size}, {grid.dtype}",
+        "patch": header.patch_size and f"{header.patch_size} px, every {header.stride} px",
+        "um/px": header.mpp and f"{header.mpp:.4g}",
+        "slide": header.slide,
+        "encoder": header.fingerprint,
+        "file": grid.path,
+    }
+    return card("Grid", rows, pixels)
 
 
 def _tile(corner, size, measurements):

@@ -12,6 +12,7 @@ import numpy as np
 from sknic.exceptions import GridFileError
 from sknic.files.whole import whole_file
 from sknic.grids import export, hdf5
+from sknic.grids.export import notebook_card
 from sknic.grids.foreign import read_foreign
 from sknic.grids.header import GridHeader
 from sknic.grids.orientation import orient, orient_cells
@@ -78,18 +79,19 @@ class Grid:
         slide_digest: str | None = None,
         oriented_embeddings: np.ndarray | None = None,
     ) -> None:
+        name = None if slide is None else str(slide)
         header = GridHeader(
-            shape=shape,
-            mpp=mpp,
-            patch_size=patch_size,
-            stride=stride,
-            slide=None if slide is None else str(slide),
-            slide_mpp=slide_mpp,
-            origin=origin,
-            fingerprint=fingerprint,
-            tissue_fraction=tissue_fraction,
-            slide_size=slide_size,
-            slide_digest=slide_digest,
+            shape,
+            mpp,
+            patch_size,
+            stride,
+            name,
+            slide_mpp,
+            origin,
+            fingerprint,
+            tissue_fraction,
+            slide_size,
+            slide_digest,
         )
         self._storage: InMemory | InFile = InMemory(header, embeddings, cells, oriented_embeddings)
 
@@ -349,3 +351,6 @@ class Grid:
         except GridFileError as error:
             return f"<Grid {error}>"
         return f"<Grid {Path(self.slide).name + ': ' if self.slide else ''}{text}>"
+
+    def _repr_html_(self):
+        return notebook_card(self)

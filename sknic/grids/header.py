@@ -30,14 +30,14 @@ class GridHeader:
         Fingerprint of the encoder.
     tissue_fraction : float, default=None
         Share of the lattice's cells that hold tissue.
-    patch_size_level0, stride_level0 : float, default=None
-        `patch_size` and `stride` in level-0 px; by default from `mpp` and `slide_mpp` where both are known.
-    bounds : (x, y), default=None
-        Level-0 px of the corner of the slide's bounds, where QuPath starts counting; `origin` by default.
     slide_size : (width, height), default=None
         Size of the slide's level 0 in px.
     slide_digest : str, default=None
         Digest of the slide (`Slide.digest`).
+    patch_size_level0, stride_level0 : float, default=None
+        `patch_size` and `stride` in level-0 px; by default from `mpp` and `slide_mpp` where both are known.
+    bounds : (x, y), default=None
+        Level-0 px of the corner of the slide's bounds, where QuPath starts counting; `origin` by default.
     """
 
     shape: tuple[int, int]
@@ -49,11 +49,11 @@ class GridHeader:
     origin: tuple[int, int] = (0, 0)
     fingerprint: str | None = None
     tissue_fraction: float | None = None
+    slide_size: tuple[int, int] | None = None
+    slide_digest: str | None = None
     patch_size_level0: float | None = None
     stride_level0: float | None = None
     bounds: tuple[int, int] | None = None
-    slide_size: tuple[int, int] | None = None
-    slide_digest: str | None = None
 
     def __post_init__(self):
         self._set("shape", _whole_pair("shape", self.shape))

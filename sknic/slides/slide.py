@@ -11,6 +11,7 @@ import numpy as np
 import openslide
 
 from sknic.exceptions import InvalidMppError, UnreadableSlideError
+from sknic.files.notebook import card
 from sknic.slides.metadata import bounds_of, check_plausible, find_mpp
 from sknic.slides.scale import average, choose_scale, resample
 from sknic.slides.tiff_tiles import open_tiles
@@ -313,6 +314,16 @@ class Slide:
     def __repr__(self):
         width, height = self.dimensions
         return f"<Slide {os.path.basename(self.path)}: {width} x {height} px at {self.mpp:.4g} um/px>"
+
+    def _repr_html_(self):
+        width, height = self.dimensions
+        rows = {
+            "size": f"{width:,} x {height:,} px, {width * self.mpp / 1000:.1f} x {height * self.mpp / 1000:.1f} mm",
+            "um/px": f"{self.mpp:.4g} ({self.mpp_source})",
+            "levels, um/px": ", ".join(f"{mpp:.4g}" for mpp in self.level_mpps),
+            "file": self.path,
+        }
+        return card("Slide", rows, None if self._closed else self.thumbnail(256)[0])
 
 
 def source_box(corner, size, zoom):
