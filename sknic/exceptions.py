@@ -128,6 +128,10 @@ class MppWarning(SknicWarning):
     """The um/px of a slide is doubtful."""
 
 
+class ColorWarning(SknicWarning):
+    """The pixels of a slide are not in color."""
+
+
 class TissueWarning(SknicWarning):
     """A tissue mask covers nothing, less than one patch, or the whole slide."""
 
@@ -180,4 +184,4 @@ def warn(message, category):
     frame, level = sys._getframe(1), 2
     while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame, level = frame.f_back, level + 1
-    warnings.warn(message, category, stacklevel=level - 1)
+    warnings.warn(message, category, stacklevel=level)

@@ -20,7 +20,7 @@ from sknic.cli.predict import predict
 from sknic.cli.report import report
 from sknic.cli.train_encoder import train_encoder
 from sknic.cli.view import view
-from sknic.exceptions import SknicError
+from sknic.exceptions import MissingMppError, SknicError
 
 # Options that do not parse; typer has its own click inside, or the one installed, depending on its version.
 _UsageError = typer.BadParameter.__base__
@@ -76,6 +76,8 @@ def main():
         _fail(error, f"{where}: {error.format_message().rstrip('.')}. See {where} --help.", 2)
     except (KeyboardInterrupt, typer.Abort) as error:
         _fail(error, f"sknic: {str(error) or 'interrupted'}", 130)
+    except MissingMppError as error:
+        _fail(error, f"sknic: {error}; on the command line with --mpp or --slide-mpp", 1)
     except (SknicError, ValueError, TypeError, OSError) as error:
         _fail(error, f"sknic: {error}", 1)
     except Exception as error:  # noqa: BLE001  what nobody foresaw is one line too

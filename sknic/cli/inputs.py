@@ -40,12 +40,14 @@ def find_rows(sources, column="path"):
     -------
     Rows
     """
+    from sknic.slides import one_per_slide
+
     paths: list[str] = []
     columns: dict[str, list] = {}
     for source in sources:
         found, said = _expand(source, column)
         if not said:
-            found = [path for path in dict.fromkeys(found) if path not in paths]
+            found = [path for path in one_per_slide([*paths, *found]) if path not in paths]
         elif not found:
             raise typer.BadParameter(f"no slides at {source}")
         for name in dict.fromkeys([*columns, *said]):

@@ -15,7 +15,8 @@ from sknic.compression.engine import compress_slide, lattice_of, tissue_cells
 from sknic.compression.recipe import Recipe
 from sknic.exceptions import InvalidMppError, MissingMppError, SknicError
 from sknic.grids import Grid, GridCache
-from sknic.slides import Slide
+from sknic.grids.cache import file_identity
+from sknic.slides import Slide, slide_files
 
 MPP_HINT = "; SlideCompressor(slide_mpp=...) or --slide-mpp states it"
 
@@ -132,7 +133,7 @@ class Job:
     def plan(self, path: str) -> Plan:
         """Say what a call would do with a slide, without reading any patches."""
         try:
-            grid = self.cache.get(path, self._key(path)) if self.cache is not None else None
+            grid = self.cache.get(*self._key(path)) if self.cache is not None else None
             if grid is not None and grid.n_cells:
                 return Plan(path, "cached", grid.slide_mpp, grid.n_cells)
             with Slide(path, mpp=self.recipe.mpp_of(path)) as slide:
@@ -151,26 +152,30 @@ class Job:
             yield from jobs
 
     def _key(self, path):
-        return self.cache.key(path, self.encoder.fingerprint(), self.recipe.settings(path))
+        """Main file of the slide, and digest of all that decides its grid."""
+        file, *others = slide_files(path)
+        settings = self.recipe.settings(path)
+        if others:
+            settings["files"] = [file_identity(other) for other in others]
+        return file, self.cache.key(file, self.encoder.fingerprint(), settings)
 
     def _cached_or_compressed(self, path):
         if self.cache is None:
             return "done", self._compress(path)
-        key = self._key(path)
-        grid = self.cache.get(path, key)
+        file, key = self._key(path)
+        grid = self.cache.get(file, key)
         if grid is not None:
-            return "cached", self._at(path, grid, key)
-        with self.cache.lock(path, key):
-            grid = self.cache.get(path, key)  # another process may have computed it while this one waited
-            return ("cached", grid) if grid is not None else ("done", self.cache.put(path, key, self._compress(path)))
+            return "cached", self._at(file, grid, key)
+        with self.cache.lock(file, key):
+            grid = self.cache.get(file, key)  # another process may have computed it while this one waited
+            return ("cached", grid) if grid is not None else ("done", self.cache.put(file, key, self._compress(path)))
 
     def _compress(self, path):
         return compress_slide(path, self.encoder, self.recipe, device=self.device, batch_size=self.batch_size)
 
     def _at(self, path, grid, key):
         """The grid with the path of its slide refreshed, where the slide has moved since."""
-        path = os.path.abspath(path)
-        if grid.slide == path or (grid.slide is not None and os.path.exists(grid.slide)):
+        if grid.slide == os.path.abspath(path) or (grid.slide is not None and os.path.exists(grid.slide)):
             return grid
         try:
             return self.cache.refresh(path, key)

@@ -1,11 +1,11 @@
 """Find slide files below a folder, and say plainly which of those that a table names are not there."""
 
 import os
-import warnings
 from pathlib import Path
 
 from sknic.datasets.cohort import shown
-from sknic.exceptions import DatasetError, SlideFailureWarning
+from sknic.exceptions import DatasetError, SlideFailureWarning, warn
+from sknic.slides import one_per_slide
 
 SUFFIXES = (".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".scn", ".vms", ".vmu", ".bif", ".svslide", ".dcm", ".czi")
 # Folders that systems make: wastebaskets, indices and previews.
@@ -27,7 +27,7 @@ def walk(folder, suffixes=SUFFIXES):
     Returns
     -------
     list of str
-        Sorted; a folder that several links lead to is walked once.
+        Sorted; a folder that several links lead to is walked once, and a DICOM series is one file of it.
     """
     found, unreadable, seen = [], [], set()
     for place, folders, files in os.walk(folder, followlinks=True, onerror=lambda e: unreadable.append(e.filename)):
@@ -41,8 +41,8 @@ def walk(folder, suffixes=SUFFIXES):
         found += [path for path in paths if path.lower().endswith(tuple(suffixes)) and os.path.isfile(path)]
     if unreadable:
         message = f"{len(unreadable)} folders could not be read, and their slides are left out: {shown(unreadable)}"
-        warnings.warn(message, SlideFailureWarning, stacklevel=2)
-    return sorted(found)
+        warn(message, SlideFailureWarning)
+    return one_per_slide(sorted(found))
 
 
 def _is_hidden(name):
@@ -69,4 +69,4 @@ def report_missing(missing, on_missing, wanted, slides_dir):
     message = f"{len(missing)} of {wanted} slides are not in {slides_dir}: {shown(missing)}"
     if on_missing == "raise" or len(missing) == wanted:
         raise DatasetError(message + ("; on_missing='skip' goes on without them" if len(missing) < wanted else ""))
-    warnings.warn(message, SlideFailureWarning, stacklevel=3)
+    warn(message, SlideFailureWarning)

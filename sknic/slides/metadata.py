@@ -2,9 +2,10 @@
 
 import math
 import os
-import warnings
+import re
 
-from sknic.exceptions import InvalidMppError, MissingMppError, MppWarning, UnreadableSlideError
+from sknic.exceptions import InvalidMppError, MissingMppError, MppWarning, UnreadableSlideError, warn
+from sknic.slides.pixel_type import check_pixels
 from sknic.slides.tiff_directory import check_tiles, is_tiff
 
 MPP_RANGE = (0.05, 10.0)
@@ -16,6 +17,9 @@ ANISOTROPY_TOLERANCE = 0.03
 MAX_PIXELS_PER_BYTE = 4096
 MAX_PIXELS = 2**42
 _UM_PER_UNIT = {"centimeter": 1e4, "inch": 2.54e4}
+# Units of lengths in OME-XML, in um; a micrometer where none is stated.
+_UM_PER_OME_UNIT = {"": 1, "um": 1, "\xb5m": 1, "\u03bcm": 1, "nm": 1e-3, "mm": 1e3, "cm": 1e4, "m": 1e6, "pm": 1e-6}
+_UM_PER_OME_UNIT |= {"\xc5": 1e-4, "in": 2.54e4}
 
 
 def find_mpp(properties, given, from_objective, path):
@@ -35,7 +39,7 @@ def find_mpp(properties, given, from_objective, path):
     Returns
     -------
     mpp : float
-    source : "given", "metadata", "tiff resolution" or "objective power"
+    source : "given", "metadata", "OME-XML", "tiff resolution" or "objective power"
     objective_power : float or None
     """
     power = _number(properties, "openslide.objective-power")
@@ -46,8 +50,7 @@ def find_mpp(properties, given, from_objective, path):
     if mpp is None:
         hint = "" if power is None else f", or Slide(path, mpp_from_objective=True) to guess it from its {power:g}x"
         raise MissingMppError(
-            f"{path}: the file does not say how many um a pixel is; "
-            f"state it with Slide(path, mpp=...), SlideCompressor(slide_mpp=...) or --slide-mpp{hint}"
+            f"{path}: the file does not say how many um a pixel is; state it with Slide(path, mpp=...){hint}"
         )
     _check_range(mpp, source, path)
     if source != "objective power":
@@ -62,6 +65,10 @@ def _stated(properties, given, path):
             raise InvalidMppError(f"mpp={given!r}: expected a number of um per px")
         return float(given), "given"
     axes = [_number(properties, f"openslide.mpp-{axis}") for axis in "xy"]
+    ome = _ome_axes(properties)
+    # OpenSlide takes the 72 dpi that programs write who know nothing for what they say.
+    if any(axis is not None for axis in ome) and not any(axis and axis <= MPP_RANGE[1] for axis in axes):
+        return _mean(ome, path), "OME-XML"
     if any(axis is not None for axis in axes):
         return _mean(axes, path), "metadata"
     unit = _UM_PER_UNIT.get(properties.get("tiff.ResolutionUnit"))
@@ -71,6 +78,22 @@ def _stated(properties, given, path):
     if any(axis is not None and axis <= MPP_RANGE[1] for axis in axes):
         return _mean(axes, path), "tiff resolution"
     return None, None
+
+
+def _ome_axes(properties):
+    """um/px in x and y of the image in the OME-XML of a TIFF that has the slide's width; None where it says none."""
+    text = properties.get("tiff.ImageDescription") or properties.get("openslide.comment") or ""
+    images = re.findall(r"<(?:\w+:)?Pixels\b[^>]*>", text) if "<OME" in text or ":OME" in text else []
+    images = [dict(re.findall(r"""(\w+)\s*=\s*["']([^"']*)["']""", image)) for image in images]
+    width = properties.get("openslide.level[0].width")
+    image = next((image for image in images if image.get("SizeX") == width), images[0] if images else {})
+    return [_ome_length(image, f"PhysicalSize{axis}") for axis in "XY"]
+
+
+def _ome_length(image, name):
+    um = _UM_PER_OME_UNIT.get(image.get(f"{name}Unit", "").replace("&#181;", "\xb5").replace("&#xB5;", "\xb5"))
+    length = _number(image, name)
+    return length * um if um and length and math.isfinite(length) and length > 0 else None
 
 
 def _number(properties, name):
@@ -95,7 +118,7 @@ def _check_range(mpp, source, path):
     if not low <= mpp <= high:
         raise InvalidMppError(
             f"{path}: {mpp:.4g} um/px ({source}) lies outside {low} to {high}; "
-            "state the true value with Slide(path, mpp=...) or SlideCompressor(slide_mpp=...)"
+            "state the true value with Slide(path, mpp=...)"
         )
 
 
@@ -104,11 +127,10 @@ def _check_power(mpp, power, path):
         return
     usual = UM_TIMES_POWER / power
     if max(mpp / usual, usual / mpp) > POWER_TOLERANCE:
-        warnings.warn(
+        warn(
             f"{path}: {mpp:.4g} um/px contradicts its {power:g}x objective, which usually gives {usual:.4g} um/px; "
-            "if it is wrong, state it with Slide(path, mpp=...) or SlideCompressor(slide_mpp=...)",
+            "if it is wrong, state it with Slide(path, mpp=...)",
             MppWarning,
-            stacklevel=4,
         )
 
 
@@ -130,6 +152,7 @@ def check_plausible(path, level_dimensions, level_downsamples, properties):
         raise UnreadableSlideError(f"{path}: its header says {width} x {height} px, which the file cannot hold")
     if is_tiff(properties):
         check_tiles(path)
+        check_pixels(path)
 
 
 def bounds_of(properties, dimensions):

@@ -12,6 +12,8 @@ import openslide
 
 from sknic.exceptions import InvalidMppError, UnreadableSlideError
 from sknic.files.notebook import card
+from sknic.slides.diagnosis import diagnose
+from sknic.slides.location import main_file
 from sknic.slides.metadata import bounds_of, check_plausible, find_mpp
 from sknic.slides.scale import average, choose_scale, resample
 from sknic.slides.tiff_tiles import open_tiles
@@ -34,15 +36,39 @@ class Slide:
     Parameters
     ----------
     path : str or Path
-    mpp : float, optional
-        um per px of level 0, where the metadata lack it or lie.
-    mpp_from_objective : bool
-        Guess the um/px from the objective power (10 / power) where nothing better is stated.
+        File, or the folder of one DICOM series; any file of a series stands for all of it.
+    mpp : float, default=None
+        um per px of level 0, where the metadata lack it or are wrong.
+    mpp_from_objective : bool, default=False
+        Whether to guess the um/px from the objective power (10 / power) where nothing better is stated.
+
+    Attributes
+    ----------
+    path : str
+        Path as it was given.
+    file : str
+        File that is opened.
+    mpp : float
+        um per px of level 0.
+    mpp_source : str
+        "given", "metadata", "OME-XML", "tiff resolution" or "objective power".
+    objective_power : float or None
+        Magnification of the objective; None where the file does not say it.
+    properties : dict of str to str
+        OpenSlide's properties.
+    level_dimensions : tuple of (int, int)
+        Width and height of each level in its px, finest first.
+    level_downsamples : tuple of float
+        How many level-0 px a px of each level is wide.
+    origin : (int, int)
+        Corner (x, y) of the slide's bounds in level-0 px.
+    dimensions : (int, int)
+        Width and height of the bounds in level-0 px.
 
     Raises
     ------
     UnreadableSlideError
-        If the file is missing, damaged, or no slide.
+        If the file is missing or damaged, or is not a slide; the message says what it is instead, where it can tell.
     MissingMppError
         If the um/px is stated nowhere.
     InvalidMppError
@@ -52,6 +78,8 @@ class Slide:
     -----
     MppWarning
         If the um/px contradicts the objective power.
+    ColorWarning
+        If the pixels have one grey channel.
 
     Examples
     --------
@@ -61,6 +89,7 @@ class Slide:
 
     def __init__(self, path: str | Path, mpp: float | None = None, *, mpp_from_objective: bool = False) -> None:
         self.path = str(os.fspath(path))
+        self.file = main_file(self.path)
         self._given = mpp
         self._mpp_from_objective = mpp_from_objective
         self._lock = threading.Lock()
@@ -70,14 +99,10 @@ class Slide:
         self.mpp, self.mpp_source, self.objective_power = find_mpp(self.properties, mpp, mpp_from_objective, self.path)
 
     def _open(self):
-        if not os.path.exists(self.path):
-            raise UnreadableSlideError(f"{self.path}: no such file")
-        if os.path.isdir(self.path):
-            raise UnreadableSlideError(f"{self.path}: is a folder, not a slide")
         try:
-            return openslide.OpenSlide(self.path)
+            return openslide.OpenSlide(self.file)
         except (openslide.OpenSlideError, OSError, ValueError) as error:
-            raise UnreadableSlideError(f"{self.path}: OpenSlide cannot open it: {error}") from error
+            raise UnreadableSlideError(f"{self.path}: {_why_not(self.file, error)}") from error
 
     def _describe(self):
         try:
@@ -86,7 +111,7 @@ class Slide:
             self.level_downsamples = self._handle.level_downsamples
         except (openslide.OpenSlideError, UnicodeDecodeError, KeyError) as error:
             raise UnreadableSlideError(f"{self.path}: its description is damaged: {error}") from error
-        check_plausible(self.path, self.level_dimensions, self.level_downsamples, self.properties)
+        check_plausible(self.file, self.level_dimensions, self.level_downsamples, self.properties)
         self.origin, self.dimensions = bounds_of(self.properties, self.level_dimensions[0])
 
     @property
@@ -332,6 +357,17 @@ def source_box(corner, size, zoom):
     start = np.floor(corner).astype(int) - margin
     stop = np.ceil(np.asarray(corner) + np.array(size) * zoom).astype(int) + margin
     return (*start.tolist(), *stop.tolist())
+
+
+def _why_not(file, error):
+    """Why OpenSlide refused a file: what its bytes tell, else what OpenSlide takes it for."""
+    reason = diagnose(file)
+    if reason is not None:
+        return reason
+    maker = openslide.OpenSlide.detect_format(file)
+    if maker is None:
+        return "is not a slide in a format that OpenSlide reads"
+    return f"is a slide of the kind {maker!r} that is damaged, incomplete or unusual (OpenSlide: {error})"
 
 
 def _reopen(path, mpp, mpp_from_objective):

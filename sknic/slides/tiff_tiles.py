@@ -49,7 +49,7 @@ class TiffTiles:
         self._height, self._width = page.imagelength, page.imagewidth
         self._grid = -(-self._height // page.tilelength), -(-self._width // page.tilewidth)
         self._kept = _TileCache(CACHE_BYTES)
-        self._file = os.open(slide.path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        self._file = os.open(slide.file, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
         weakref.finalize(self, os.close, self._file)
 
     def fill(self, out, corners):
@@ -176,7 +176,7 @@ def open_tiles(slide, level, factor):
 def _page(slide, level):
     """Directory of a level's JPEG tiles, or None."""
     dimensions = tuple(slide.level_dimensions[level])
-    pages = [page for page in tiled_pages(slide.path) if (page.imagewidth, page.imagelength) == dimensions]
+    pages = [page for page in tiled_pages(slide.file) if (page.imagewidth, page.imagelength) == dimensions]
     return pages[0] if len(pages) == 1 and _holds_jpeg_tiles(pages[0]) else None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, overload
@@ -11,7 +10,7 @@ import numpy as np
 from skimage.filters import threshold_otsu
 from skimage.morphology import remove_small_holes, remove_small_objects
 
-from sknic.exceptions import TissueMaskError, TissueWarning
+from sknic.exceptions import TissueMaskError, TissueWarning, warn
 from sknic.slides.annotations import SUFFIXES, Annotations
 from sknic.slides.mask_files import mask_path, read_mask_image
 from sknic.slides.tissue_density import MIN_HOLE, MIN_OBJECT, density_mask
@@ -160,7 +159,7 @@ def _doubt(mask, source, class_names=list):
     covered = "the whole slide" if mask.mask.all() else f"only {area:.4g} um2, less than a patch" if area else "nothing"
     names = class_names()
     classes = f"; the classes of its polygons are {', '.join(names)}" if names else ""
-    warnings.warn(f"the tissue mask {source} covers {covered}{classes}", TissueWarning, stacklevel=3)
+    warn(f"the tissue mask {source} covers {covered}{classes}", TissueWarning)
 
 
 def _thumbnail(slide):

@@ -79,7 +79,7 @@ def test_the_manifest_says_what_became_of_each_slide(slides, tmp_path, encoder, 
         compressor.transform([*slides, str(bad)])
     manifest = pd.read_csv(cache_dir / "manifest.csv", keep_default_na=False).set_index("slide")
     assert dict(manifest.status) == {slides[0]: "cached", slides[1]: "done", slides[2]: "done", str(bad): "failed"}
-    assert "cannot open" in manifest.error[str(bad)]
+    assert "is text, not a slide" in manifest.error[str(bad)]
     assert (manifest.n_cells[slides] > 0).all()
     assert manifest.tissue_fraction[slides].between(0.4, 0.8).all()
 
@@ -96,7 +96,7 @@ def test_a_plan_says_what_cannot_be_done_and_decodes_nothing(slides, tmp_path, e
     plan = SlideCompressor(encoder).plan([slides[0], str(bad), str(tmp_path / "missing.svs")])
     assert list(plan.status) == ["to do", "cannot", "cannot"]
     assert plan.n_cells[0] > 100
-    assert "cannot open" in plan.reason[1]
+    assert "is text, not a slide" in plan.reason[1]
     assert plan.reason[2] == "no such file"
 
 

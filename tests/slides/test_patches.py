@@ -88,6 +88,7 @@ def test_chroma_subsampling_makes_no_difference(tmp_path, pixels, subsampling):
     np.testing.assert_array_equal(*read_both(path, 0.25))
 
 
+@pytest.mark.filterwarnings("ignore::sknic.exceptions.ColorWarning")
 @pytest.mark.parametrize("photometric, compression", [("rgb", None), ("rgb", "lzw"), ("minisblack", "jpeg")])
 def test_everything_else_goes_through_openslide(tmp_path, pixels, photometric, compression):
     image = pixels[:300, :300, 0] if photometric == "minisblack" else pixels[:300, :300]
