@@ -80,19 +80,8 @@ class Grid:
         oriented_embeddings: np.ndarray | None = None,
     ) -> None:
         name = None if slide is None else str(slide)
-        header = GridHeader(
-            shape,
-            mpp,
-            patch_size,
-            stride,
-            name,
-            slide_mpp,
-            origin,
-            fingerprint,
-            tissue_fraction,
-            slide_size,
-            slide_digest,
-        )
+        origins = (fingerprint, tissue_fraction, slide_size, slide_digest)
+        header = GridHeader(shape, mpp, patch_size, stride, name, slide_mpp, origin, *origins)
         self._storage: InMemory | InFile = InMemory(header, embeddings, cells, oriented_embeddings)
 
     @classmethod
