@@ -20,6 +20,7 @@ from sknic.estimators.crops import (
     SpreadCrops,
     TrainingCrops,
     auto_canvas,
+    n_versions,
 )
 from sknic.estimators.evidence import constant_loss, warn_of_doubts
 from sknic.estimators.files import ESTIMATORS, write_estimator
@@ -27,6 +28,7 @@ from sknic.estimators.network import GridCNN
 from sknic.estimators.parameters import RULES, check_parameters
 from sknic.estimators.reading import read_grids
 from sknic.estimators.scaling import ChannelScaling
+from sknic.estimators.views import views_of
 from sknic.exceptions import TrainingInterrupted
 from sknic.learning.device import resolve_device, torch_threads
 from sknic.learning.net import history, restore, train
@@ -304,6 +306,36 @@ class GridEstimator(BaseEstimator):
         total = np.zeros((len(grids), outputs.shape[1]))
         np.add.at(total, crops.owner, outputs)
         return total / np.bincount(crops.owner, minlength=len(grids))[:, None]
+
+    def explain(self, grid, of_output):
+        """Map what makes the output for one grid, over all views that a prediction averages.
+
+        Parameters
+        ----------
+        grid : Grid or array (C, rows, columns)
+            One compressed slide.
+        of_output : callable (module, crop, output) -> float array (size, size)
+            Values of the cells of a crop, tensor (1, C, size, size); `output(outputs, column)` picks the number that
+            is explained from the network's outputs (n_outputs,).
+
+        Returns
+        -------
+        float64 array (rows, columns)
+            Mean over the views of the values; where crops overlap, the mean over them. 0 on background.
+        """
+        check_is_fitted(self, "net_")
+        (grid,) = read_grids(self, [grid], reset=False)
+        canvas = self._canvas([grid], "cpu")
+        views = views_of(grid, n_versions(grid, canvas.size, self.average_orientations))
+        device, module = self.net_.device, self.net_.module_
+        maps = [view.map(canvas, lambda crop: of_output(module, crop.to(device), self._explained)) for view in views]
+        return np.mean(maps, axis=0)
+
+    def _explained(self, outputs, column):
+        """The number of a prediction that is explained, from outputs (n_outputs,): its log hazard here."""
+        if not 0 <= column < len(outputs):
+            raise ValueError(f"target={column}: expected the number of an output, 0 to {len(outputs) - 1}")
+        return outputs[column]
 
     def save(self, path: str | Path) -> None:
         """Write the fitted estimator to a safetensors file, which `load_estimator` reads; no pickle.

@@ -271,3 +271,8 @@ class GridCNNClassifier(ClassifierMixin, GridEstimator):
         """
         probabilities = self.predict_proba(X)
         return self.classes_[probabilities.argmax(axis=1)]
+
+    def _explained(self, outputs, column):
+        """The log odds of a class."""
+        others = torch.cat([outputs[:column], outputs[column + 1 :]])
+        return outputs[column] - others.logsumexp(0)

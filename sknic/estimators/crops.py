@@ -204,6 +204,12 @@ class TrainingCrops(Dataset):
         return self._cumulated[index]
 
 
+def n_versions(grid, canvas_size, turned):
+    """Number of orientations that a prediction averages over: those that the grid holds, or eight if it is turned."""
+    # A canvas of one cell looks the same whichever way it is turned.
+    return max(len(grid.orientations), 8 if turned and canvas_size > 1 else 1)
+
+
 class SpreadCrops(Dataset):
     """The same crops of each grid each time, spread over its tissue and over its orientations.
 
@@ -227,12 +233,10 @@ class SpreadCrops(Dataset):
 
     def __init__(self, grids, targets, canvas, max_crops, max_orientations=8, turned=False):
         self.grids, self.canvas = grids, canvas
-        # A canvas of one cell looks the same whichever way it is turned.
-        self._n_turns = 8 if turned and canvas.size > 1 else 1
         self._windows = [
             (index, version, window)
             for index, grid in enumerate(grids)
-            for version in range(min(max_orientations, max(len(grid.orientations), self._n_turns)))
+            for version in range(min(max_orientations, n_versions(grid, canvas.size, turned)))
             for window in spread_windows(self._version(grid, version)[1], canvas.size, max_crops)
         ]
         self.owner = np.array([index for index, _, _ in self._windows])

@@ -186,3 +186,7 @@ class GridCNNRegressor(RegressorMixin, GridEstimator):
         """
         y = self._predict_outputs(X) * self.target_scale_ + self.target_mean_
         return y[:, 0] if self.y_ndim_ == 1 else y
+
+    def _explained(self, outputs, column):
+        """The output in the target's units."""
+        return super()._explained(outputs, column) * float(self.target_scale_[column])

@@ -15,8 +15,8 @@ from sknic.grids import export, hdf5
 from sknic.grids.export import notebook_card
 from sknic.grids.foreign import read_foreign
 from sknic.grids.header import GridHeader
-from sknic.grids.orientation import orient, orient_cells
-from sknic.grids.storage import InFile, InMemory
+from sknic.grids.orientation import orient
+from sknic.grids.storage import InFile, InMemory, Oriented
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -82,7 +82,7 @@ class Grid:
         name = None if slide is None else str(slide)
         origins = (fingerprint, tissue_fraction, slide_size, slide_digest)
         header = GridHeader(shape, mpp, patch_size, stride, name, slide_mpp, origin, *origins)
-        self._storage: InMemory | InFile = InMemory(header, embeddings, cells, oriented_embeddings)
+        self._storage: InMemory | InFile | Oriented = InMemory(header, embeddings, cells, oriented_embeddings)
 
     @classmethod
     def _of(cls, storage):
@@ -205,13 +205,9 @@ class Grid:
     @property
     def orientations(self) -> tuple[Grid, ...]:
         """The slide's grids, one per orientation of its pixels: (self,) or eight of them."""
-        oriented = self._storage.oriented
-        return (self,) if oriented is None else (self, *(self._oriented_grid(oriented, k) for k in range(1, 8)))
-
-    def _oriented_grid(self, oriented, k):
-        cells, shape = orient_cells(self.cells, self.shape, k)
-        scale = {"mpp": self.mpp, "patch_size": self.patch_size, "stride": self.stride}
-        return Grid(oriented[k - 1], cells, shape, slide=self.slide, **scale)
+        if not self._storage.has_oriented:
+            return (self,)
+        return (self, *(Grid._of(Oriented(self._storage, k)) for k in range(1, 8)))
 
     shape = property(lambda self: self.header.shape, doc="(rows, columns) in cells.")
     mpp = property(lambda self: self.header.mpp, doc="um per px of the patches.")

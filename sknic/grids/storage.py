@@ -1,4 +1,4 @@
-"""Where the numbers of a grid are: in memory, or in its file."""
+"""Where the numbers of a grid are: in memory, in its file, or in one orientation of another grid."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import numpy as np
 from sknic.grids import hdf5
 from sknic.grids.embeddings import finite_embeddings
 from sknic.grids.header import GridHeader
+from sknic.grids.orientation import orient_cells
 
 
 class InMemory:
@@ -38,6 +39,11 @@ class InMemory:
         if not ((self.cells >= 0) & (self.cells < np.array(header.shape, np.int64))).all():
             raise ValueError(f"cells must lie inside shape {header.shape}")
 
+    def oriented_embeddings(self, k):
+        """Embeddings (n_cells, C) after orientation k, 1 to 7."""
+        return self.oriented[k - 1]
+
+    has_oriented = property(lambda self: self.oriented is not None)
     n_cells = property(lambda self: len(self.cells))
     code_size = property(lambda self: self.embeddings.shape[1])
     dtype = property(lambda self: self.embeddings.dtype)
@@ -80,8 +86,15 @@ class InFile:
     @property
     def oriented(self):
         """Array (7, n_cells, C), or None."""
-        return self._read("oriented_features") if "oriented_features" in self._open() else None
+        return self._read("oriented_features") if self.has_oriented else None
 
+    def oriented_embeddings(self, k):
+        """Embeddings (n_cells, C) after orientation k, 1 to 7; the others are not read."""
+        offset, (_, *shape), dtype = self._open()["oriented_features"]
+        n_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        return hdf5.read_dataset(self.path, (offset + (k - 1) * n_bytes, tuple(shape), dtype))
+
+    has_oriented = property(lambda self: "oriented_features" in self._open())
     embeddings = property(lambda self: self._read("features"))
     n_cells = property(lambda self: self._open()["cells"][1][0])
     code_size = property(lambda self: self._open()["features"][1][1])
@@ -92,3 +105,29 @@ class InFile:
 
     def __setstate__(self, path):
         self.__init__(path)
+
+
+class Oriented:
+    """One orientation of the pixels that another storage holds: its own embeddings, at turned cells.
+
+    Parameters
+    ----------
+    storage : InMemory or InFile
+        The storage that holds it.
+    k : int, 1 to 7
+        Number of the orientation.
+    """
+
+    path = oriented = None
+    has_oriented = False
+
+    def __init__(self, storage, k):
+        self._storage, self._k = storage, k
+        known = storage.header
+        self.cells, shape = orient_cells(storage.cells, known.shape, k)
+        self.header = GridHeader(shape, known.mpp, known.patch_size, known.stride, known.slide)
+
+    embeddings = property(lambda self: self._storage.oriented_embeddings(self._k))
+    n_cells = property(lambda self: self._storage.n_cells)
+    code_size = property(lambda self: self._storage.code_size)
+    dtype = property(lambda self: self._storage.dtype)

@@ -13,9 +13,6 @@ from torch import nn
 
 from sknic.estimators import GridCNN
 from sknic.estimators.base import GridEstimator
-from sknic.estimators.crops import spread_windows
-from sknic.estimators.reading import read_grids
-from sknic.grids import orient_back
 
 if TYPE_CHECKING:
     from sknic.grids import Grid
@@ -108,7 +105,8 @@ def integrated_gradients(estimator: Any, grid: Grid, target: Any = None, *, n_st
 def _explain(estimator, grid, target, of_crop):
     models = list(_grid_models(estimator))
     column = _column(models, grid, target)
-    return np.mean([_map_of_model(model, grid, column, of_crop) for model in models], axis=0, dtype=np.float32)
+    of_output = partial(of_crop, column=column)
+    return np.mean([model.explain(grid, of_output) for model in models], axis=0, dtype=np.float32)
 
 
 def _grid_models(estimator):
@@ -137,64 +135,34 @@ def _column(models, grid, target):
     return int(np.flatnonzero(classes == target)[0])
 
 
-def _map_of_model(model, grid, column, of_crop):
-    """Mean of the crops' maps, wherever they overlap, and of the orientations'."""
-    (grid,) = read_grids(model, [grid], reset=False)
-    maps = [
-        orient_back(_map_of_version(model, version, column, of_crop), k) for k, version in enumerate(grid.orientations)
-    ]
-    return np.mean(maps, axis=0)
+def _output(module, crop, column, explained):
+    return explained(module(crop)[0].float(), column)
 
 
-def _map_of_version(model, grid, column, of_crop):
-    embeddings, cells = np.asarray(grid.embeddings), np.asarray(grid.cells)
-    side = model.canvas_
-    canvas = model._canvas([grid], "cpu")
-    total, count = np.zeros(grid.shape), np.zeros(grid.shape)
-    for row, column_ in spread_windows(cells, side, len(cells)):
-        crop = canvas.batch([(embeddings, cells - (row, column_))]).to(model.net_.device)
-        values = of_crop(model, crop, column)
-        inside = ((cells >= (row, column_)) & (cells < (row + side, column_ + side))).all(axis=1)
-        r, c = cells[inside].T
-        total[r, c] += values[r - row, c - column_]
-        count[r, c] += 1
-    return total / np.maximum(count, 1)
-
-
-def _output(model, crop, column):
-    """The number that is explained: log odds of a class, an output in the target's units, or the log hazard."""
-    outputs = model.net_.module_(crop)[0].float()
-    if hasattr(model, "classes_"):
-        return outputs[column] - torch.cat([outputs[:column], outputs[column + 1 :]]).logsumexp(0)
-    if not 0 <= column < len(outputs):
-        raise ValueError(f"target={column} is not an output; it must be 0 to {len(outputs) - 1}")
-    return outputs[column] * float(getattr(model, "target_scale_", np.ones(column + 1))[column])
-
-
-def _input_gradient(model, crop, column):
+def _input_gradient(module, crop, column, explained):
     crop = crop.detach().clone().requires_grad_()
     with torch.enable_grad():
-        (gradient,) = torch.autograd.grad(_output(model, crop, column), crop)
+        (gradient,) = torch.autograd.grad(_output(module, crop, column, explained), crop)
     return gradient[0]
 
 
-def _gradient_of_crop(model, crop, column):
-    return _input_gradient(model, crop, column).norm(dim=0).cpu().numpy()
+def _gradient_of_crop(module, crop, explained, *, column):
+    return _input_gradient(module, crop, column, explained).norm(dim=0).cpu().numpy()
 
 
-def _contribution_of_crop(model, crop, column, n_steps):
-    shares = (np.arange(n_steps) + 0.5) / n_steps
-    gradient = sum(_input_gradient(model, crop * share, column) for share in shares.tolist()) / n_steps
+def _contribution_of_crop(module, crop, explained, *, column, n_steps):
+    shares = ((np.arange(n_steps) + 0.5) / n_steps).tolist()
+    gradient = sum(_input_gradient(module, crop * share, column, explained) for share in shares) / n_steps
     return (crop[0] * gradient).sum(dim=0).cpu().numpy()
 
 
-def _cam_of_crop(model, crop, column):
-    layer, convolution = _first_convolution(model.net_.module_)
+def _cam_of_crop(module, crop, explained, *, column):
+    layer, convolution = _first_convolution(module)
     kept = []
     hook = layer.register_forward_hook(lambda module, inputs, output: kept.append(output))
     try:
         with torch.enable_grad():
-            output = _output(model, crop.detach().clone().requires_grad_(), column)
+            output = _output(module, crop.detach().clone().requires_grad_(), column, explained)
     finally:
         hook.remove()
     (features,) = kept

@@ -67,6 +67,18 @@ def test_mapped_and_read_numbers_are_the_same(limit, oriented_grid, tmp_path, mo
         np.testing.assert_array_equal(a.to_dense(), b.to_dense())
 
 
+def test_one_orientation_is_read_without_the_others(oriented_grid, tmp_path, monkeypatch):
+    stored = oriented_grid.write(tmp_path / "slide.h5")
+    n_bytes = []
+    read = hdf5.read_dataset
+    monkeypatch.setattr(
+        hdf5, "read_dataset", lambda path, place: n_bytes.append(read(path, place).nbytes) or read(path, place)
+    )
+    third = stored.orientations[3]
+    np.testing.assert_array_equal(third.embeddings, oriented_grid.orientations[3].embeddings)
+    assert max(n_bytes) == third.embeddings.nbytes
+
+
 def test_a_dense_grid_keeps_what_overflows_float16():
     assert Grid([[70000.0, 1.0]], [[0, 0]], (1, 1)).to_dense().max() == 70000
 

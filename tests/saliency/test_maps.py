@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
@@ -168,7 +169,7 @@ def test_regressors_of_several_outputs_explain_the_one_asked_for():
     y = np.c_[TIMES, -100 * TIMES][:8]
     model = GridCNNRegressor(max_steps=32, n_filters=8, random_state=0).fit(GRIDS[:8], y)
     assert input_gradients(model, GRIDS[1], 1).mean() > 5 * input_gradients(model, GRIDS[1], 0).mean()
-    with pytest.raises(ValueError, match="target=2 is not an output; it must be 0 to 1"):
+    with pytest.raises(ValueError, match="target=2: expected the number of an output, 0 to 1"):
         input_gradients(model, GRIDS[1], 2)
 
 
@@ -177,6 +178,17 @@ def test_an_ensemble_of_pipelines_gets_the_mean_of_its_models_maps():
     ensemble = CrossValEnsemble(pipeline, cv=2, random_state=0).fit(GRIDS[:8], TIMES[:8])
     parts = [input_gradients(model[-1], GRIDS[1]) for model in ensemble.estimators_]
     np.testing.assert_allclose(input_gradients(ensemble, GRIDS[1]), np.mean(parts, axis=0), rtol=1e-5)
+
+
+def test_a_map_explains_the_mean_over_turned_grids_where_that_is_what_is_predicted():
+    model = GridCNNRegressor(max_steps=32, n_filters=8, random_state=0).fit(GRIDS[:8], HEAT[:8])
+    grid, empty = GRIDS[1].to_dense(np.float32), np.zeros((3, *SHAPE), np.float32)
+    contributions = integrated_gradients(model, grid, n_steps=64)
+    # The empty slide is what the network sees without tissue: one cell, at the mean of its channels.
+    empty[:, 0, 0] = model.channel_mean_
+    assert contributions.sum() == pytest.approx(np.subtract(*model.predict([grid, empty])), rel=0.05)
+    as_it_lies = clone(model).set_params(average_orientations=False).fit(GRIDS[:8], HEAT[:8])
+    assert not np.allclose(integrated_gradients(as_it_lies, grid), contributions, rtol=0.05)
 
 
 def test_orientations_are_turned_back_and_averaged(barely_trained):
