@@ -8,7 +8,7 @@ from benchmarks import recipes
 from sknic import Grid
 from sknic.datasets import GridCohort
 
-KEY = ("score", "multitask-4", 24, 0, "default")
+KEY = ("hotspot", "multitask-4", 24, 0, "default")
 
 
 def row(key=KEY, measure=0.5):
@@ -19,7 +19,7 @@ def test_a_fit_is_found_again(tmp_path):
     recipes.Rows(tmp_path / "rows.csv").add(row())
     again = recipes.Rows(tmp_path / "rows.csv")
     assert KEY in again
-    assert ("score", "multitask-4", 24, 1, "default") not in again
+    assert ("hotspot", "multitask-4", 24, 1, "default") not in again
 
 
 def test_half_a_line_of_a_killed_run_is_dropped(tmp_path):
@@ -31,14 +31,14 @@ def test_half_a_line_of_a_killed_run_is_dropped(tmp_path):
     again = recipes.Rows(path)
     assert KEY in again and ("pattern", *KEY[1:]) not in again
     again.add(row(("survival", *KEY[1:])))
-    assert pd.read_csv(path)["target"].tolist() == ["score", "survival"]
+    assert pd.read_csv(path)["target"].tolist() == ["hotspot", "survival"]
 
 
 def test_what_is_written_is_not_fitted_again(tmp_path, monkeypatch):
     rows = recipes.Rows(tmp_path / "rows.csv")
-    options = ["--patches", str(tmp_path), "--quick", "--rows", "score:bigan:8"]
+    options = ["--patches", str(tmp_path), "--quick", "--rows", "hotspot:bigan:8"]
     options = recipes.read_options([*options, "--methods", "default"])
-    rows.add(row(("score", "bigan", 8, 0, "default")))
+    rows.add(row(("hotspot", "bigan", 8, 0, "default")))
     monkeypatch.setattr(recipes, "cohort_of", lambda *_: pytest.fail("it was done"))
     recipes.run(options, rows)
 
@@ -58,7 +58,8 @@ def tiny_cohort(n=16):
     rng = np.random.RandomState(0)
     cells = np.argwhere(np.ones((4, 4)))
     grids = [Grid(rng.normal(size=(16, 3)), cells, (4, 4), mpp=0.5, patch_size=128) for _ in range(n)]
-    table = pd.DataFrame({"slide": range(n), "patient": [f"p{i}" for i in range(n)], "score": rng.uniform(size=n)})
+    table = pd.DataFrame({"slide": range(n), "patient": [f"p{i}" for i in range(n)], "hotspot": rng.uniform(size=n)})
+    table["tumour_fraction"] = rng.uniform(size=n)
     table["pattern"] = ["replacement", "desmoplastic"] * (n // 2)
     table["time"], table["event"], table["log_hazard"] = rng.uniform(1, 9, n), np.arange(n) % 3 > 0, rng.normal(size=n)
     return GridCohort([str(i) for i in range(n)], table, grids=grids)

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import re
 from html.parser import HTMLParser
@@ -9,9 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from sknic.cli.app import app
-from sknic.evaluation import Estimate
+from sknic.evaluation import Comparison, Estimate, Verdict
 from sknic.exceptions import RunFolderError
 from sknic.report import Card, Report, RunFolder, best_and_worst, report_of_run
+from sknic.report.classes import calibration_table, class_table, confusion_table
 from sknic.report.run_report import fit_of_slides
 
 TASKS = ("regression", "classification", "survival")
@@ -101,9 +103,59 @@ def test_a_report_shows_metrics_intervals_settings_and_versions(page):
         assert words in page.text
 
 
-def test_a_class_among_several_gets_a_confusion_table():
-    text = Page(report_of_run(make_run("classification", n_classes=3)).to_html()).text
-    assert "true class" in text
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_classes_are_shown_one_by_one(n_classes):
+    page = Page(report_of_run(make_run("classification", n_classes=n_classes)).to_html())
+    for words in ("true class", "sensitivity", "F1", "Calibration", "0.5 or more" if n_classes == 2 else "the highest"):
+        assert words in page.text
+    curves = [image["alt"] for image in page.all("img") if "ROC curve of class" in image["alt"]]
+    assert len(curves) == (1 if n_classes == 2 else 3)
+
+
+def test_the_numbers_of_a_class_are_those_of_its_confusion_table():
+    run = make_run("classification", n_classes=3)
+    run.predictions["prediction"] = list("aabbcc") * 4
+    run.predictions["target"] = list("aaabbc") * 4
+    table = class_table(run).set_index("class")
+    assert table.loc["a", ["slides", "sensitivity", "specificity"]].tolist() == [12, pytest.approx(0.667), 1.0]
+    assert table.loc["a", "F1"] == 0.8 and table.loc["c", "specificity"] == pytest.approx(0.8)
+    assert confusion_table(run).iloc[0].tolist() == ["a", 8, 4, 0]
+
+
+def test_calibration_sets_what_came_true_beside_what_was_said():
+    run = make_run("classification", n=40)
+    run.predictions["probability b"] = np.repeat([0.1, 0.3, 0.5, 0.7, 0.9], 8)
+    run.predictions["target"] = np.tile(list("aaaaaaab"), 5)
+    table = calibration_table(run)
+    assert table["mean probability"].tolist() == [0.1, 0.3, 0.5, 0.7, 0.9]
+    assert table["share that came true"].tolist() == [0.125] * 5
+    run.predictions.drop(columns="probability a", inplace=True)
+    assert calibration_table(run) is None
+
+
+def verdict(difference=-0.1):
+    score, baseline = Estimate(0.8, 0.6, 0.9, 0.95, 12), Estimate(0.7, 0.5, 0.8, 0.95, 12)
+    comparison = Comparison(score, baseline, Estimate(0.1, difference, 0.3, 0.95, 12), 0.2, "paired bootstrap")
+    return Verdict("auc", score, 0.5, comparison, fold_scores=(0.75, float("nan"), 0.85))
+
+
+def test_a_report_says_what_the_score_means_beside_chance_and_baseline():
+    run = make_run("classification")
+    text = Page(report_of_run(dataclasses.replace(run, verdict=verdict())).to_html()).text
+    for words in ("No better than the baseline: auc 0.800", "chance", "difference", "0.850", "0.800", "mean"):
+        assert words in text
+    assert "Learnt: auc" in report_of_run(dataclasses.replace(run, verdict=verdict(0.05))).to_html()
+
+
+def test_a_verdict_is_read_as_it_was_written(tmp_path):
+    run = dataclasses.replace(make_run("classification"), verdict=verdict())
+    (tmp_path / "run.json").write_text(json.dumps(run.record))
+    run.write(tmp_path)
+    again = RunFolder.read(tmp_path).verdict
+    assert repr(again) == repr(run.verdict)
+    (tmp_path / "verdict.json").write_text('{"metric": "auc"}')
+    with pytest.raises(RunFolderError):
+        RunFolder.read(tmp_path)
 
 
 def test_a_slide_without_overlay_still_gets_its_numbers():

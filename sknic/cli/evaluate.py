@@ -82,6 +82,9 @@ def evaluate(
     report_of_run(run).write(out / "report.html")
     for name, estimate in run.metrics.items():
         typer.echo(f"{name:18s} {estimate}   (n={estimate.n})")
+    folds = ", ".join(f"{score:.3f}" for score in run.verdict.fold_scores)
+    typer.echo(f"{run.verdict.metric} of each fold: {folds}; mean {run.verdict.mean_of_folds:.3f}")
+    typer.echo(str(run.verdict))
     typer.echo(f"wrote {out / 'report.html'}")
 
 
@@ -98,7 +101,8 @@ def run_of(ensemble, targets, task, record):
     columns |= kind.columns(targets.y, ensemble.oof_prediction_, getattr(ensemble, "classes_", None))
     metrics = {name: _measured(ensemble, name) for name in kind.metrics}
     histories = [pd.DataFrame(_last(model).history_).assign(fold=k) for k, model in enumerate(ensemble.estimators_)]
-    return RunFolder(task, pd.DataFrame(columns), metrics, pd.concat(histories, ignore_index=True), record)
+    history = pd.concat(histories, ignore_index=True)
+    return RunFolder(task, pd.DataFrame(columns), metrics, history, record, verdict=ensemble.oof_verdict())
 
 
 def _measured(ensemble, metric):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.stats import rankdata, spearmanr
-from sklearn.metrics import r2_score
+from sklearn.metrics import accuracy_score, r2_score, recall_score
 from sksurv.exceptions import NoComparablePairException
 from sksurv.metrics import concordance_index_censored
 
@@ -137,7 +137,7 @@ def accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     _same_length(y_true, y_pred)
     if len(y_true) == 0:
         raise DegenerateDataError("no slides; accuracy needs at least one")
-    return float(np.mean(y_true == y_pred))
+    return float(accuracy_score(y_true, y_pred))
 
 
 def balanced_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
@@ -162,11 +162,11 @@ def balanced_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     """
     y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
     _same_length(y_true, y_pred)
-    classes, index = np.unique(y_true, return_inverse=True)
+    classes = np.unique(y_true)
     if len(classes) < 2:
         raise DegenerateDataError(f"y_true holds one class ({_few(classes)}); balanced accuracy needs two")
-    right = np.bincount(index, weights=y_true == y_pred)
-    return float(np.mean(right / np.bincount(index)))
+    # Not scikit-learn's function of that name, which warns of every class that is predicted and not there.
+    return float(recall_score(y_true, y_pred, labels=classes, average="macro"))
 
 
 def r2(y_true: ArrayLike, y_pred: ArrayLike) -> float:

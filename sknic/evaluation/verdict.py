@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 
@@ -43,6 +44,28 @@ class Verdict:
     reason: str = ""
     fold_scores: tuple[float, ...] = ()
 
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Build it from what `dataclasses.asdict` made of one; None stands for NaN.
+
+        Parameters
+        ----------
+        values : dict
+            Fields, with dicts for the estimates.
+
+        Returns
+        -------
+        Verdict
+            The same as before.
+        """
+        comparison = values["comparison"]
+        if comparison is not None:
+            parts = {name: _estimate(comparison[name]) for name in ("a", "b", "difference")}
+            comparison = Comparison(**{**comparison, **parts})
+        folds = tuple(math.nan if score is None else score for score in values["fold_scores"])
+        found = {**values, "score": _estimate(values["score"]), "comparison": comparison, "fold_scores": folds}
+        return cls(**found)
+
     @property
     def outcome(self) -> str:
         """ "learnt", "not shown" or "no better than the baseline"."""
@@ -73,6 +96,10 @@ class Verdict:
             return f"{text}; there is no baseline to compare with ({self.reason})."
         baseline, difference = self.comparison.b, self.comparison.difference
         return f"{text}; mean embedding and a linear model reach {baseline.value:.3f}, difference {difference}."
+
+
+def _estimate(values):
+    return Estimate(**{name: math.nan if value is None else value for name, value in values.items()})
 
 
 def chance_level(metric: str | Callable, y: np.ndarray) -> float | None:

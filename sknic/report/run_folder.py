@@ -9,6 +9,7 @@ predictions.csv      one row per slide: ``slide`` and optionally ``patient`` and
 
                      and optionally ``error``: why a slide was left out, whose row has nothing else
 metrics.json         ``{name: {"value", "low", "high", "level", "n"}}``: one :class:`sknic.evaluation.Estimate` each
+verdict.json         one :class:`sknic.evaluation.Verdict`: score, chance, baseline, score of each fold; may be missing
 history.csv          one row per evaluation: optionally ``fold``, then ``epoch``, ``step``, ``train_loss``,
                      ``valid_loss``, ``lr``, ``event_best``; may be missing
 run.json             ``{"command", "when", "settings": {"task", ...}, "versions", "machine"}``
@@ -28,7 +29,7 @@ import pandas as pd
 from PIL import Image
 
 from sknic.datasets.table import read_table, typed
-from sknic.evaluation import Estimate
+from sknic.evaluation import Estimate, Verdict
 from sknic.exceptions import DatasetError, RunFolderError
 from sknic.files.whole import whole_file
 from sknic.targets import Target, kind_named
@@ -52,6 +53,8 @@ class RunFolder:
         By the name of the slide: :func:`sknic.files.names.unique_names`.
     errors : dict of str to str
         Slides that were left out, and why; in predictions.csv they are rows with an ``error`` and without prediction.
+    verdict : Verdict or None
+        What the most telling metric says beside chance and beside the baseline.
     """
 
     task: str
@@ -61,6 +64,7 @@ class RunFolder:
     record: dict = field(default_factory=dict)
     overlays: dict = field(default_factory=dict)
     errors: dict = field(default_factory=dict)
+    verdict: Verdict | None = None
 
     def __post_init__(self):
         try:
@@ -93,10 +97,11 @@ class RunFolder:
             metrics = json.loads((folder / "metrics.json").read_text())
             metrics = {name: Estimate(**_with_nan(values)) for name, values in metrics.items()}
             history = pd.read_csv(folder / "history.csv") if (folder / "history.csv").exists() else None
+            verdict = _read_verdict(folder / "verdict.json")
             overlays = {path.stem: _read_image(path) for path in sorted((folder / "overlays").glob("*.png"))}
         except (OSError, ValueError, KeyError, TypeError, DatasetError) as error:
             raise RunFolderError(f"{folder} is not a folder that `sknic evaluate` wrote: {error}") from error
-        return cls(task, predictions, metrics, history, record, overlays, errors)
+        return cls(task, predictions, metrics, history, record, overlays, errors, verdict)
 
     def write(self, folder: str | Path) -> None:
         """Write everything but run.json, which the command writes; each file at once or not at all."""
@@ -106,6 +111,9 @@ class RunFolder:
             _with_errors(self.predictions, self.errors).to_csv(temporary, index=False, errors="surrogateescape")
         with whole_file(folder / "metrics.json") as temporary:
             temporary.write_text(json.dumps(metrics, indent=2))
+        if self.verdict is not None:
+            with whole_file(folder / "verdict.json") as temporary:
+                temporary.write_text(json.dumps(_without_nan(asdict(self.verdict)), indent=2))
         if self.history is not None:
             with whole_file(folder / "history.csv") as temporary:
                 self.history.to_csv(temporary, index=False)
@@ -156,8 +164,17 @@ def _read_predictions(path, task):
     return table.apply(lambda column: column if column.name in texts else typed(column)), errors
 
 
+def _read_verdict(path):
+    return Verdict.from_dict(json.loads(path.read_text())) if path.exists() else None
+
+
 def _without_nan(values):
-    return {name: None if value != value else value for name, value in values.items()}
+    """The same with None for NaN, which JSON does not have, at any depth."""
+    if isinstance(values, dict):
+        return {name: _without_nan(value) for name, value in values.items()}
+    if isinstance(values, list | tuple):
+        return [_without_nan(value) for value in values]
+    return None if values != values else values
 
 
 def _with_nan(values):

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from sklearn.metrics import confusion_matrix
 
 from sknic.exceptions import DegenerateDataError
 from sknic.files.names import unique_names
 from sknic.plotting import KaplanMeierDisplay, LearningCurveDisplay, RocDisplay, ScatterDisplay
+from sknic.report.classes import calibration_table, class_table, confusion_table
 from sknic.report.document import Card, Report
 from sknic.targets import Classification, Regression, Survival, survival_array
 
@@ -49,6 +49,8 @@ def report_of_run(run: RunFolder, title: str | None = None) -> Report:
         cohort.add_text(f"{len(run.errors)} slides could not be used and were left out: {reasons}.")
     results = report.add_section("Results")
     results.add_table(metrics_table(run), caption="Predictions of slides that the model had not seen")
+    if run.verdict is not None:
+        _add_verdict(results, run)
     for reason in dict.fromkeys(estimate.reason for estimate in run.metrics.values() if estimate.reason):
         results.add_text(f"n/a: {reason}.")
     if any(estimate.low == estimate.high for estimate in run.metrics.values()):
@@ -103,8 +105,7 @@ def metrics_table(run):
     rows = [
         {
             "metric": _METRICS.get(name, name),
-            "value": _or_na(estimate.value, f"{estimate.value:.3f}"),
-            "interval": _or_na(estimate.low, f"{estimate.low:.3f} to {estimate.high:.3f} ({estimate.level:.0%})"),
+            **_interval(estimate),
             "n": f"{estimate.n} {'slides' if run.patients is None else 'patients'}",
         }
         for name, estimate in run.metrics.items()
@@ -114,6 +115,33 @@ def metrics_table(run):
 
 def _or_na(value, text):
     return "n/a" if np.isnan(value) else text
+
+
+def _add_verdict(section, run):
+    """What the score means: beside chance, beside the baseline, and fold by fold."""
+    verdict = run.verdict
+    section.add_text(str(verdict))
+    rows = [{"prediction": "model", **_interval(verdict.score)}]
+    if verdict.comparison is not None:
+        rows.append({"prediction": "mean embedding and linear model", **_interval(verdict.comparison.b)})
+        rows.append({"prediction": "difference", **_interval(verdict.comparison.difference)})
+    if verdict.chance is not None:
+        rows.append({"prediction": "chance", "value": f"{verdict.chance:.3g}", "interval": ""})
+    name = _METRICS.get(verdict.metric, verdict.metric)
+    section.add_table(pd.DataFrame(rows), caption=f"{name}, on the same folds; the difference is paired by patient")
+    folds = {f"fold {k}": _or_na(score, f"{score:.3f}") for k, score in enumerate(verdict.fold_scores)}
+    if folds:
+        folds["mean"] = _or_na(verdict.mean_of_folds, f"{verdict.mean_of_folds:.3f}")
+        section.add_table(
+            pd.DataFrame([folds]), caption=f"{name} of each fold alone: models of different folds have no common scale"
+        )
+
+
+def _interval(estimate):
+    return {
+        "value": _or_na(estimate.value, f"{estimate.value:.3f}"),
+        "interval": _or_na(estimate.low, f"{estimate.low:.3f} to {estimate.high:.3f} ({estimate.level:.0%})"),
+    }
 
 
 def _add_chart(section, run):
@@ -136,13 +164,22 @@ def _survival_curves(section, run):
     _add_display(section, display, alt)
 
 
-def _roc_or_confusion(section, run):
-    if len(run.classes) != 2:
-        section.add_table(confusion_table(run), caption="Slides of each true class (rows) by predicted class (columns)")
-        return
-    labels, score = run.predictions["target"].astype(str), run.predictions[f"probability {run.classes[1]}"]
-    display = RocDisplay.from_predictions(labels, score, groups=run.patients)
-    _add_display(section, display, f"ROC curve for class {run.classes[1]}, area {display.area}")
+def _classes(section, run):
+    section.add_table(confusion_table(run), caption="Slides of each true class (rows) by predicted class (columns)")
+    threshold = "probability 0.5 or more" if len(run.classes) == 2 else "the highest probability of all classes"
+    section.add_table(class_table(run), caption=f"Each class against the rest; predicted is the class with {threshold}")
+    calibration = calibration_table(run)
+    if calibration is not None:
+        of = f"class {run.classes[1]}" if len(run.classes) == 2 else "the predicted class"
+        section.add_table(calibration, caption=f"Calibration: probability of {of}, in up to five groups of equal size")
+        for name in run.classes[-1:] if len(run.classes) == 2 else run.classes:
+            _roc(section, run, name)
+
+
+def _roc(section, run, name):
+    is_class = (run.predictions["target"].astype(str) == name).to_numpy()
+    display = RocDisplay.from_predictions(is_class, run.predictions[f"probability {name}"], groups=run.patients)
+    _add_display(section, display, f"ROC curve of class {name} against the rest, area {display.area}")
 
 
 def _add_display(section, display, alt):
@@ -150,15 +187,7 @@ def _add_display(section, display, alt):
     plt.close(display.figure_)
 
 
-_CHARTS = {Regression.name: _scatter, Classification.name: _roc_or_confusion, Survival.name: _survival_curves}
-
-
-def confusion_table(run):
-    """Slides of each true class by predicted class."""
-    labels, predicted = (run.predictions[name].astype(str) for name in ("target", "prediction"))
-    counts = pd.DataFrame(confusion_matrix(labels, predicted, labels=run.classes), columns=run.classes)
-    counts.insert(0, "true class", run.classes)
-    return counts
+_CHARTS = {Regression.name: _scatter, Classification.name: _classes, Survival.name: _survival_curves}
 
 
 def _add_learning_curves(report, run):
