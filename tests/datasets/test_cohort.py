@@ -12,7 +12,7 @@ from lifelines import CoxPHFitter
 
 from sknic.datasets import Cohort, make_histology_cohort, read_cohort
 from sknic.datasets.drawing.layout import TissueLayout
-from sknic.datasets.drawing.targets import LOG_HAZARD_OF_HOTSPOT, LOG_HAZARD_OF_REPLACEMENT, draw_cohort, draw_survival
+from sknic.datasets.drawing.targets import LOG_HAZARD, draw_cohort, draw_survival
 from sknic.exceptions import DatasetError
 
 
@@ -108,8 +108,8 @@ def test_survival_follows_the_documented_hazards():
         }
     )
     fitted = CoxPHFitter().fit(data, "time", "event").params_
-    assert fitted["replacement"] == pytest.approx(LOG_HAZARD_OF_REPLACEMENT, abs=0.25)
-    assert fitted["hotspot"] == pytest.approx(LOG_HAZARD_OF_HOTSPOT, abs=0.15)
+    assert fitted["replacement"] == pytest.approx(LOG_HAZARD[0], abs=0.25)
+    assert fitted["hotspot"] == pytest.approx(LOG_HAZARD[1], abs=0.15)
 
 
 @pytest.mark.parametrize("score", ["hotspot", "tumour_fraction"])

@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 from sknic.datasets.cohort import Cohort, write_slides, write_table
 from sknic.datasets.drawing import stains, textures
 from sknic.datasets.drawing.layout import BACKGROUND, HOT, NORMAL, STROMA, TUMOUR, TissueLayout, top
-from sknic.datasets.drawing.targets import draw_cohort
+from sknic.datasets.drawing.targets import LOG_HAZARD, draw_cohort
 from sknic.datasets.drawing.tissue import MAP_STEP, NAMES, paint
 from sknic.datasets.pyramid import write_pyramid
 
@@ -31,6 +31,7 @@ def make_histology_cohort(
     score: str = "hotspot",
     n_centers: int = 3,
     max_slides_per_patient: int = 3,
+    log_hazard: tuple[float, float] = LOG_HAZARD,
     file_format: str = "generic",
     random_state: int | np.random.RandomState | None = 0,
     n_jobs: int | None = None,
@@ -57,6 +58,9 @@ def make_histology_cohort(
     n_centers : int
         Number of scanners.
     max_slides_per_patient : int
+    log_hazard : (float, float), default=(1.2, 0.8)
+        Logarithm of the hazard ratio of the growth pattern "replacement", and of one standard deviation of the hotspot.
+        Survival that is to be learnt from a few dozen slides needs a strong effect of what they can teach.
     file_format : {"generic", "aperio"}
         See `write_pyramid`.
     random_state : int, RandomState or None
@@ -89,7 +93,7 @@ def make_histology_cohort(
         raise ValueError(f"file_format={file_format!r}: expected one of {sorted(SUFFIXES)}")
     out_dir = Path(out_dir)
     layouts, table = draw_cohort(
-        n_slides, tuple(shape), score, n_centers, max_slides_per_patient, check_random_state(random_state)
+        n_slides, tuple(shape), score, n_centers, max_slides_per_patient, check_random_state(random_state), log_hazard
     )
     recipes = {
         row.slide: _recipe(layout, row.seed, row.center, file_format)

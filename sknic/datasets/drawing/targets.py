@@ -5,22 +5,22 @@ import pandas as pd
 
 from sknic.datasets.drawing.layout import PATTERNS, draw_layout
 
-LOG_HAZARD_OF_REPLACEMENT = 1.2
-LOG_HAZARD_OF_HOTSPOT = 0.8
+# Of the growth pattern "replacement", and of one standard deviation of the hotspot.
+LOG_HAZARD = (1.2, 0.8)
 _WEIBULL_SHAPE = 1.3
 _MEDIAN_DAYS = 3400.0
 _FOLLOW_UP_DAYS = (700.0, 3600.0)
 _SCORES = ("hotspot", "tumour_fraction")
 
 
-def draw_cohort(n_slides, shape, score, n_centers, max_slides_per_patient, random_state):
+def draw_cohort(n_slides, shape, score, n_centers, max_slides_per_patient, random_state, log_hazard=LOG_HAZARD):
     """Layouts and table of a cohort.
 
     Patients have 1 to `max_slides_per_patient` slides, one growth pattern and one center; the patterns take turns, and
     centers take turns within each pattern. Tumour fraction, share of hot cells and their clustering are the patient's,
     with some scatter from slide to slide. Survival is Weibull with shape 1.3 and hazard
 
-        exp(1.2 * [pattern is replacement] + 0.8 * z),
+        exp(a * [pattern is replacement] + b * z), `log_hazard` being (a, b), 1.2 and 0.8 by default,
 
     z being the patient's mean hotspot score, standardised over the cohort; follow-up ends for everybody at a time
     drawn from 700 to 3600 days, which censors about half.
@@ -46,7 +46,7 @@ def draw_cohort(n_slides, shape, score, n_centers, max_slides_per_patient, rando
             rows.append(_row(len(rows), patient, layout, seed))
     table = pd.DataFrame(rows)
     table.insert(2, "score", table[score])
-    return layouts, draw_survival(table, random_state)
+    return layouts, draw_survival(table, random_state, log_hazard)
 
 
 def _draw_patients(n_slides, n_centers, max_slides_per_patient, rng):
@@ -87,12 +87,12 @@ def _row(number, patient, layout, seed):
     }
 
 
-def draw_survival(table, random_state):
+def draw_survival(table, random_state, log_hazard=LOG_HAZARD):
     """Add time (days), event and log_hazard to a table of patient, hotspot and pattern, as `draw_cohort` says."""
     patients = table.groupby("patient").agg(hotspot=("hotspot", "mean"), pattern=("pattern", "first"))
     z = patients.hotspot - patients.hotspot.mean()
     z = z / z.std() if len(z) > 1 and z.std() > 0 else z
-    hazard = np.exp(LOG_HAZARD_OF_REPLACEMENT * (patients.pattern == "replacement") + LOG_HAZARD_OF_HOTSPOT * z)
+    hazard = np.exp(log_hazard[0] * (patients.pattern == "replacement") + log_hazard[1] * z)
     scale = _MEDIAN_DAYS / np.log(2) ** (1 / _WEIBULL_SHAPE)
     death = scale * (random_state.exponential(size=len(patients)) / hazard) ** (1 / _WEIBULL_SHAPE)
     end = random_state.uniform(*_FOLLOW_UP_DAYS, len(patients))
