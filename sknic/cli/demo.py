@@ -12,8 +12,8 @@ from sknic.cli.cohort import Targets
 from sknic.cli.common import write_run_record
 from sknic.cli.evaluate import overlays_of, run_of
 
-# Patients with the growth pattern "replacement" die twelve times as fast: forty slides can show such an effect, and would
-# not show that of a real marker.
+# Patients with the growth pattern "replacement" die twelve times as fast: forty slides can show such an effect, but not
+# that of a real marker.
 LOG_HAZARD = (2.5, 0.0)
 
 

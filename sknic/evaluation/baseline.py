@@ -12,7 +12,6 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 from sksurv.linear_model import CoxnetSurvivalAnalysis
 
-from sknic.estimators.reading import read_grids
 from sknic.targets import Classification, Regression, Survival, Target
 
 
@@ -42,7 +41,7 @@ class MeanEmbedding(TransformerMixin, BaseEstimator):
         self : MeanEmbedding
             Fitted transformer.
         """
-        read_grids(self, X, reset=True)
+        self._read(X, reset=True)
         return self
 
     def transform(self, X: Any) -> np.ndarray:
@@ -59,9 +58,14 @@ class MeanEmbedding(TransformerMixin, BaseEstimator):
             Mean embeddings; 0 for an array without tissue.
         """
         check_is_fitted(self, "n_features_in_")
-        grids = read_grids(self, X, reset=False)
+        grids = self._read(X, reset=False)
         totals = [np.asarray(grid.embeddings).sum(axis=0, dtype=np.float64) for grid in grids]
         return np.array([total / max(1, len(grid.cells)) for total, grid in zip(totals, grids)])
+
+    def _read(self, X, *, reset):
+        from sknic.estimators.reading import read_grids  # loads torch, which measuring does not need
+
+        return read_grids(self, X, reset=reset)
 
 
 # By kind of target; a kind that is not here has no baseline.
