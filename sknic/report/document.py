@@ -25,11 +25,13 @@ class Card:
     Attributes
     ----------
     title : str
-    image : uint8 ndarray, shape (height, width, 3)
+        Name above the picture.
+    image : uint8 array (height, width, 3)
+        Picture, RGB.
     alt : str
-        What the picture shows, for those who do not see it.
+        Words for those who do not see the picture.
     facts : dict of str to object
-        Numbers are rounded when they are shown.
+        Names and values beneath it; numbers are rounded when they are shown.
     """
 
     title: str
@@ -40,7 +42,15 @@ class Card:
 
 @dataclass
 class Section:
-    """A heading and what stands under it; made by :meth:`Report.add_section`. Each `add_` returns the section."""
+    """A heading and what stands under it; made by :meth:`Report.add_section`. Each `add_` returns the section.
+
+    Attributes
+    ----------
+    heading : str
+        Heading of the section.
+    blocks : list of dict
+        What stands under it, as the template of the page takes it.
+    """
 
     heading: str
     blocks: list = field(default_factory=list)
@@ -50,7 +60,18 @@ class Section:
         return self
 
     def add_text(self, text: str) -> Self:
-        """Add a paragraph of plain text."""
+        """Add a paragraph.
+
+        Parameters
+        ----------
+        text : str
+            Plain text.
+
+        Returns
+        -------
+        Section
+            The section itself, so that calls can be chained.
+        """
         return self._add("text", text=text)
 
     def add_table(self, table: pd.DataFrame, *, caption: str, folded: bool = False) -> Self:
@@ -61,8 +82,14 @@ class Section:
         table : DataFrame
             Its first column names the rows; numbers stand on the right, rounded; the index is not shown.
         caption : str
-        folded : bool
-            Show only the caption until the reader opens it; it is printed in full.
+            Text above the table.
+        folded : bool, default=False
+            Whether only the caption is shown until the reader opens it; it is printed in full.
+
+        Returns
+        -------
+        Section
+            The section itself, so that calls can be chained.
         """
         columns = [{"name": str(name), "numeric": table[name].dtype.kind in "iuf"} for name in table]
         rows = [[show(value) for value in row] for row in table.itertuples(index=False, name=None)]
@@ -74,18 +101,53 @@ class Section:
         Parameters
         ----------
         figure : matplotlib Figure, Axes, or a display of :mod:`sknic.plotting` after `plot`
+            Chart to draw.
         alt : str
-            What the chart shows, for those who do not see it.
-        caption : str, optional
+            Words for those who do not see the chart.
+        caption : str, default=None
+            Text below the chart.
+
+        Returns
+        -------
+        Section
+            The section itself, so that calls can be chained.
         """
         return self._add("figure", uri=figure_uri(figure), alt=alt, caption=caption)
 
     def add_image(self, image: np.ndarray, *, alt: str, caption: str | None = None) -> Self:
-        """Add a picture, uint8 (height, width, 3)."""
+        """Add a picture.
+
+        Parameters
+        ----------
+        image : uint8 array (height, width, 3)
+            Picture, RGB.
+        alt : str
+            Words for those who do not see the picture.
+        caption : str, default=None
+            Text below the picture.
+
+        Returns
+        -------
+        Section
+            The section itself, so that calls can be chained.
+        """
         return self._add("image", uri=image_uri(image), alt=alt, caption=caption)
 
     def add_cards(self, cards: Sequence[Card], *, title: str) -> Self:
-        """Add a row of :class:`Card` under a small title."""
+        """Add pictures with facts, side by side.
+
+        Parameters
+        ----------
+        cards : sequence of Card
+            Pictures with their facts.
+        title : str
+            Small title above them.
+
+        Returns
+        -------
+        Section
+            The section itself, so that calls can be chained.
+        """
         shown = [
             {"title": card.title, "uri": image_uri(card.image), "alt": card.alt, "facts": _shown(card.facts)}
             for card in cards
@@ -93,7 +155,20 @@ class Section:
         return self._add("cards", cards=shown, title=title)
 
     def add_settings(self, settings: dict[str, Any], *, title: str | None = None) -> Self:
-        """Add a list of names and values, such as settings or versions; a dict inside becomes ``outer.inner``."""
+        """Add a list of names and values, such as settings or versions.
+
+        Parameters
+        ----------
+        settings : dict of str to object
+            Names and values; a dict inside becomes ``outer.inner``.
+        title : str, default=None
+            Small title above them.
+
+        Returns
+        -------
+        Section
+            The section itself, so that calls can be chained.
+        """
         return self._add("settings", settings=_shown(flatten(settings)), title=title)
 
 
@@ -104,8 +179,11 @@ class Report:
     Parameters
     ----------
     title : str
-    subtitle : str
-    sections : list of Section
+        Title of the page.
+    subtitle : str, default=""
+        Line below the title.
+    sections : list of Section, default=[]
+        What the page holds; `add_section` appends to it.
     """
 
     title: str
@@ -113,17 +191,29 @@ class Report:
     sections: list = field(default_factory=list)
 
     def add_section(self, heading: str) -> Section:
-        """Begin a section and return it, to be filled.
+        """Begin a section, to be filled.
+
+        Parameters
+        ----------
+        heading : str
+            Heading of the section.
 
         Returns
         -------
         Section
+            The new, empty section.
         """
         self.sections.append(Section(heading))
         return self.sections[-1]
 
     def to_html(self) -> str:
-        """The whole page as a str."""
+        """Build the whole page.
+
+        Returns
+        -------
+        str
+            HTML.
+        """
         assets = files("sknic.report") / "assets"
         environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
         template = environment.from_string((assets / "report.html").read_text(encoding="utf-8"))
@@ -132,9 +222,15 @@ class Report:
     def write(self, path: str | Path) -> Path:
         """Write the page to a file, at once or not at all.
 
+        Parameters
+        ----------
+        path : str or Path
+            File to write.
+
         Returns
         -------
         Path
+            The file.
         """
         html = self.to_html()
         with whole_file(path) as temporary:

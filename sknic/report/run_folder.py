@@ -46,9 +46,11 @@ class RunFolder:
     predictions : DataFrame
         One row per slide, columns as the module says.
     metrics : dict of str to Estimate
+        Value and interval of each metric of the kind of target.
     history : DataFrame or None
+        One row per evaluation of each fold's training; None where it is not known.
     record : dict
-        The content of run.json.
+        Content of run.json.
     overlays : dict of str to uint8 ndarray (height, width, 3)
         By the name of the slide: :func:`sknic.files.names.unique_names`.
     errors : dict of str to str
@@ -84,6 +86,16 @@ class RunFolder:
     def read(cls, folder: str | Path) -> Self:
         """Read a folder.
 
+        Parameters
+        ----------
+        folder : str or Path
+            Folder of the evaluation.
+
+        Returns
+        -------
+        RunFolder
+            What it holds.
+
         Raises
         ------
         RunFolderError
@@ -104,7 +116,13 @@ class RunFolder:
         return cls(task, predictions, metrics, history, record, overlays, errors, verdict)
 
     def write(self, folder: str | Path) -> None:
-        """Write everything but run.json, which the command writes; each file at once or not at all."""
+        """Write everything but run.json, which the command writes; each file at once or not at all.
+
+        Parameters
+        ----------
+        folder : str or Path
+            Folder of the evaluation; made where it is missing.
+        """
         folder = Path(folder)
         metrics = {name: _without_nan(asdict(estimate)) for name, estimate in self.metrics.items()}
         with whole_file(folder / "predictions.csv") as temporary:

@@ -35,11 +35,14 @@ def report_of_run(run: RunFolder, title: str | None = None) -> Report:
     Parameters
     ----------
     run : RunFolder
-    title : str, optional
+        Evaluation to report on.
+    title : str, default=None
+        Title of the page; the kind of target and its column by default.
 
     Returns
     -------
     Report
+        Cohort, results, learning curves, slides and settings.
     """
     report = Report(title or _title(run), subtitle=_subtitle(run))
     cohort = report.add_section("Cohort")
@@ -214,12 +217,14 @@ def best_and_worst(run: RunFolder, n_slides: int = 3) -> tuple[np.ndarray, np.nd
     Parameters
     ----------
     run : RunFolder
-    n_slides : int
-        How many of each; fewer where the cohort is small, so that none is in both.
+        Evaluation whose slides are ranked.
+    n_slides : int, default=3
+        Number of slides at each end; fewer where the cohort is small, so that none is in both.
 
     Returns
     -------
-    best, worst : int ndarray
+    best, worst : int arrays (n_slides,)
+        Rows of the predictions.
     """
     fit = fit_of_slides(run)
     known = np.flatnonzero(~np.isnan(fit))
