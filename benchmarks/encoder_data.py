@@ -15,7 +15,7 @@ from benchmarks.common import test_data, work_dir
 from sknic.files.whole import whole_file
 
 N_FOLDS = 5
-# What may be trained on for weights that are shipped, with its licence and whom to credit.
+# What may be trained on for weights that are shipped, with its license and whom to credit.
 SHIPPABLE = {
     "lymph": "PatchCamelyon, from CAMELYON16; CC0 (Veeling et al. 2018; Ehteshami Bejnordi et al. 2017)",
     "mitosis": "AMi-Br benchmark (MIDOG21, TUPAC16, MIDOG++, TCGA); MIT (Bertram et al. 2025)",

@@ -1,44 +1,50 @@
 """What an encoder is worth on patches that it was not trained on: a linear probe per task, on the fifth held out."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 
-def probe_table(data, encoder, tasks=None):
-    """Balanced accuracy of each task on its held-out patches, with an interval that resamples sources.
+@dataclass(frozen=True)
+class Answer:
+    """Labels of held-out patches, what a probe said, and the source of each; arrays of str (n,)."""
 
-    The probe is a logistic regression (C = 0.05) on standardized embeddings, fitted on the other patches of the task.
+    truth: np.ndarray
+    guess: np.ndarray
+    groups: np.ndarray
 
-    Parameters
-    ----------
-    data : PatchData
-        Patches, with fold 0 held out.
-    encoder : fitted encoder
-        What is judged.
-    tasks : sequence of str, default=None
-        Tasks to judge by; all by default.
 
-    Returns
-    -------
-    dict of str to dict
-        By task: value, low and high of the 95 % interval, n, number of sources.
+def guesses(data, encoder, tasks):
+    """Fit a probe for each task, and ask it about the patches held out; dict of task to Answer.
+
+    The probe is a logistic regression (C = 0.05) on standardized embeddings of the other patches of the task.
     """
-    tasks = sorted(data.table["task"].unique()) if tasks is None else tasks
-    return {task: _probed(data, encoder, task) for task in tasks}
+    return {task: _guess(data, encoder, task) for task in tasks}
 
 
-def _probed(data, encoder, task):
+def score(answer):
+    """Balanced accuracy with its 95 % interval, which resamples sources, and the numbers of patches and sources."""
+    from sknic.evaluation import estimate
+
+    found = estimate("balanced_accuracy", answer.truth, answer.guess, groups=answer.groups, random_state=0)
+    numbers = {"value": found.value, "low": found.low, "high": found.high}
+    counts = {"n": len(answer.truth), "sources": len(np.unique(answer.groups))}
+    return {name: round(float(value), 4) for name, value in numbers.items()} | counts
+
+
+def probe_table(data, encoder):
+    """Scores of all tasks, as they stand on the card of an encoder."""
+    tasks = sorted(data.table["task"].unique())
+    return {task: score(answer) for task, answer in guesses(data, encoder, tasks).items()}
+
+
+def _guess(data, encoder, task):
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    from sknic.evaluation import estimate
-
     train, test = data.rows([task], held_out=False), data.rows([task], held_out=True)
-    labels, groups = data.table["label"].to_numpy(str), data.table["group"].to_numpy(str)[test]
+    labels, groups = data.table["label"].to_numpy(str), data.table["group"].to_numpy(str)
     probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.05, max_iter=2000))
     probe.fit(encoder.transform(data.patches[train]), labels[train])
-    guess = probe.predict(encoder.transform(data.patches[test]))
-    result = estimate("balanced_accuracy", labels[test], guess, groups=groups, random_state=0)
-    numbers = {"value": result.value, "low": result.low, "high": result.high}
-    counts = {"n": len(test), "sources": len(np.unique(groups))}
-    return {name: round(float(value), 4) for name, value in numbers.items()} | counts
+    return Answer(labels[test], probe.predict(encoder.transform(data.patches[test])), groups[test])

@@ -145,7 +145,7 @@ def run_embedding(memory_format):
 
     from sknic import load_encoder
 
-    encoder = load_encoder(test_data("encoders", "encoder_multitask-4.h5"), "cpu")
+    encoder = load_encoder(test_data("encoders", "encoder_multitask-4.h5"), device="cpu")
     patches = np.load(work_dir("encoders") / "patches.npy", mmap_mode="r")[:N_EMBEDDED].copy()
     network = encoder.network_.eval().to(memory_format=getattr(torch, memory_format or "contiguous_format"))
 

@@ -4,6 +4,7 @@ import doctest
 import warnings
 from pathlib import Path
 
+import pandas as pd
 from typer.testing import CliRunner
 
 import sknic
@@ -43,6 +44,11 @@ for command in app.registered_commands:
     name = command.callback.__name__.replace("_", "-")
     terminal = {"COLUMNS": "100", "TERMINAL_WIDTH": "100", "NO_COLOR": "1", "TERM": "dumb"}
     (HELP / f"{name}.txt").write_text(CliRunner().invoke(app, [name, "--help"], env=terminal).output)
+
+# Tables of benchmarks without the column that says on which machine.
+for name in ("encoders",):
+    table = pd.read_csv(Path(__file__).parents[1] / "benchmarks" / "results" / f"{name}.csv")
+    table.drop(columns="machine").to_csv(HELP.parent / f"{name}.csv", index=False)
 
 # Every code block marked `testcode` is run by `sphinx-build -b doctest`, on the small cohort that this prepares.
 doctest_default_flags = doctest.ELLIPSIS

@@ -6,8 +6,8 @@ From a slide to its grid: where the tissue is, which patches are read, and what 
 """
 
 # %%
-# A slide to work on, drawn by sknic, and an encoder. ``load_encoder`` reads the published ones; here a small one of
-# our own learns from drawn patches of four tasks, at 1 um/px.
+# A slide to work on, drawn by sknic. The encoder, ``sknic-he-1``, comes with the package; ``load_encoder`` reads the
+# published ones, and those of your own.
 
 import tempfile
 from pathlib import Path
@@ -15,28 +15,14 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from sknic import MultitaskEncoder, Slide, SlideCompressor, datasets
+from sknic import Slide, SlideCompressor, datasets
 from sknic.plotting import GridDisplay, TissueDisplay
 
 folder = Path(tempfile.gettempdir()) / "sknic-examples"
 cohort = datasets.make_histology_cohort(40, folder / "slides", random_state=0, n_jobs=2)
 
-
-def small_encoder(path):
-    """A small encoder of our own, trained once; the path of any file that `load_encoder` reads will do instead."""
-    if not path.exists():
-        data = datasets.make_patch_tasks(800, patch_size=128, random_state=0)
-        patches = data.patches.reshape(-1, 64, 2, 64, 2, 3).mean(axis=(2, 4)).astype("uint8")  # 1 um/px
-        quick = {"max_steps": 25, "eval_every": 5, "augmentation": "light"}
-        encoder = MultitaskEncoder(code_size=32, mpp=1.0, **quick, random_state=0)
-        encoder.fit(patches, data.labels, groups=data.groups).save(path)
-    return path
-
-
-encoder = small_encoder(folder / "encoder.safetensors")
-
 # %%
-# The slide knows how many micrometres a pixel is.
+# The slide knows how many micrometers a pixel is.
 
 path = cohort.paths[2]
 with Slide(path) as slide:
@@ -45,7 +31,7 @@ with Slide(path) as slide:
 # %%
 # The compressor takes a list of paths and gives one grid for each. Patches that are mostly glass are not read.
 
-(grid,) = SlideCompressor(encoder, cache_dir=folder / "grids").transform([path])
+(grid,) = SlideCompressor("sknic-he-1", cache_dir=folder / "grids").transform([path])
 print(grid)
 
 megabytes = slide.dimensions[0] * slide.dimensions[1] * 3 / 1e6, grid.embeddings.nbytes / 1e6
@@ -53,7 +39,7 @@ print(f"{megabytes[0]:.1f} MB of pixels, {megabytes[1]:.3f} MB of embeddings")
 
 # %%
 # Some patches as they were read, each from its cell, and the grid's first three principal components as red, green
-# and blue: what looks alike to the encoder has the same colour.
+# and blue: what looks alike to the encoder has the same color.
 
 with Slide(path) as slide:
     size = grid.patch_size

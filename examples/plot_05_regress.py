@@ -31,7 +31,7 @@ class ColourStatistics(torch.nn.Module):
         return torch.cat([part(dim=(2, 3)) for part in (x.mean, x.std, across.mean, down.mean)], dim=1)
 
 
-encoder = TorchEncoder(ColourStatistics(), input_size=64, mpp=1.0, mean=(0.75, 0.55, 0.7), std=(0.1, 0.1, 0.1)).fit()
+encoder = TorchEncoder(ColourStatistics(), input_size=64, mpp=1.0, mean=(0.75, 0.55, 0.7), std=(0.1, 0.1, 0.1))
 grids = SlideCompressor(encoder, cache_dir=folder / "grids").transform(cohort.paths)
 
 # %%

@@ -38,7 +38,8 @@ def linear_probe(encoder):
 
 quick = {"max_steps": 60, "eval_every": 10, "augmentation": None, "validation_fraction": None}
 encoder = MultitaskEncoder(code_size=16, **quick, random_state=0)
-selector = TaskSelector(encoder, linear_probe, strategy="exhaustive", tasks=["lymph", "mitosis", "prostate"], n_jobs=2)
+tasks = ["lymph", "mitosis", "prostate"]
+selector = TaskSelector(encoder, scoring=linear_probe, strategy="exhaustive", tasks=tasks, n_jobs=2)
 selector.fit(data.patches, data.labels, groups=data.groups)
 print(selector.results_)
 print("best:", selector.best_tasks_)

@@ -31,6 +31,10 @@ class EncoderFileError(SknicError):
     """A file is not an encoder, is damaged, or holds an architecture that sknic does not know."""
 
 
+class EncoderNotFoundError(SknicError, FileNotFoundError):
+    """There is neither a file nor a bundled encoder of that name."""
+
+
 class PatchSizeError(SknicError, ValueError):
     """Patches of a size, shape or type that the encoder cannot take."""
 

@@ -11,6 +11,7 @@ from sknic.cli.cache import cache
 from sknic.cli.compress import compress
 from sknic.cli.demo import demo
 from sknic.cli.doctor import doctor
+from sknic.cli.encoders import encoders
 from sknic.cli.evaluate import evaluate
 from sknic.cli.explain import explain
 from sknic.cli.fit import fit
@@ -36,7 +37,7 @@ app = typer.Typer(
 # In the order of the work.
 for panel, commands in {
     "Try": (demo, make_cohort, doctor),
-    "Prepare": (info, train_encoder, compress, cache),
+    "Prepare": (info, encoders, train_encoder, compress, cache),
     "Learn": (fit, evaluate, report),
     "Use": (predict, explain, view),
 }.items():

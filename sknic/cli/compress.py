@@ -13,8 +13,10 @@ from sknic.cli.settings import absolute, slide_mpp_option, tissue_option
 
 def compress(
     slides: Annotated[list[str], typer.Argument(help="Slides, folders, glob patterns or CSV files.")],
-    encoder: Annotated[Path, typer.Option(help="Encoder file: Keras .h5 as published, or .safetensors of sknic.")],
     out: Annotated[Path, typer.Option(help="Folder that keeps the grids and manifest.csv.")],
+    encoder: Annotated[
+        str, typer.Option(help="Encoder file (Keras .h5 as published, or .safetensors), or bundled name.")
+    ] = options.DEFAULT_ENCODER,
     column: Annotated[str, typer.Option(help="Column of paths in a CSV.")] = "path",
     mpp: Annotated[float | None, typer.Option(help="um/px of the patches; the encoder's by default.")] = None,
     patch_size: Annotated[int | None, typer.Option(help="px at --mpp; the encoder's by default.")] = None,
@@ -35,14 +37,14 @@ def compress(
 ):
     """Compress slides to grids; if interrupted, resume where it stopped.
 
-    Example: `sknic compress slides/ --encoder encoder_multitask-4.h5 --out grids`
+    Example: `sknic compress slides/ --out grids`
     """
     from sknic.compression import SlideCompressor
     from sknic.compression.outcomes import counts, speak_up
 
     paths = find_slides(slides, column)
     compressor = SlideCompressor(
-        str(encoder),
+        encoder,
         mpp=mpp,
         patch_size=patch_size,
         stride=stride,

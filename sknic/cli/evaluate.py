@@ -40,7 +40,7 @@ def evaluate(
 ):
     """Cross-validate a slide-level model and write a report.
 
-    Example: `sknic evaluate slides.csv --task survival --patient patient --encoder E --out result`
+    Example: `sknic evaluate slides.csv --task survival --patient patient --out result`
     """
     from sknic import CrossValEnsemble
     from sknic.report import report_of_run

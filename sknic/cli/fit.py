@@ -40,7 +40,7 @@ def fit(
 ):
     """Train a slide-level model on all slides of a table.
 
-    Example: `sknic fit slides.csv --task regression --target score --patient patient --encoder E --out model`
+    Example: `sknic fit slides.csv --task regression --target score --patient patient --out model`
     """
     columns = {"target": target, "event": event, "time": time}
     targets = read_targets(
@@ -70,11 +70,13 @@ def _write_model(folder, model, compression):
     """Write the model and its encoder; returns the name of the encoder's file, None where it was fitted on grids."""
     import pandas as pd
 
+    from sknic.encoders.catalog import encoder_path
+
     model.save(folder / "model.safetensors")
     pd.DataFrame(model.history_).to_csv(folder / "history.csv", index=False)
     if compression is None:
         return None
-    encoder = Path(compression.encoder)
+    encoder = encoder_path(compression.encoder)
     kept = folder / f"encoder{encoder.suffix}"
     shutil.copyfile(encoder, kept)
     return kept.name

@@ -38,8 +38,13 @@ EventValue = Annotated[
     str | None, typer.Option("--event-value", help="The value that stands for an event; all others are censored.")
 ]
 TimeColumn = Annotated[str, typer.Option("--time", help="Column of survival times.")]
+# The same as of SlideCompressor.
+DEFAULT_ENCODER = "sknic-he-1"
 Encoder = Annotated[
-    Path | None, typer.Option(help="Encoder file; not needed where --path names grid or feature files (.h5).")
+    str | None,
+    typer.Option(
+        help=f"Encoder file, or bundled name (see `sknic encoders`); for slides {DEFAULT_ENCODER} by default."
+    ),
 ]
 Grids = Annotated[Path | None, typer.Option(help="Folder that keeps compressed slides; OUT/grids by default.")]
 SlideMpp = Annotated[

@@ -68,7 +68,7 @@ def compressor_of(paths, model, record, folder, slide_mpp, device, n_jobs):
         return None
     compression = compression_of(model, record)
     if compression is None:
-        compression = choose(paths, None, {}, folder, slide_mpp)
+        compression = choose(paths, None, {}, folder, slide_mpp, default=None)
         if compression is None:
             raise typer.BadParameter(
                 "the model was fitted on grid files and does not say how to compress slides; compress them first with "

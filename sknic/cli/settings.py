@@ -11,6 +11,7 @@ import typer
 from sknic.cli.common import write_run_record
 from sknic.cli.grids import are_grid_files
 from sknic.cli.inputs import table_of
+from sknic.cli.options import DEFAULT_ENCODER
 
 # What SlideCompressor takes besides the encoder and where the tissue is.
 NUMBERS = ("mpp", "patch_size", "stride", "min_tissue", "orientations", "precision")
@@ -108,7 +109,7 @@ def kept_settings(folder):
     return {name: values.pop() for name, values in agreed.items() if len(values) == 1}
 
 
-def choose(paths, encoder, options, folder, slide_mpp=None):
+def choose(paths, encoder, options, folder, slide_mpp=None, default=DEFAULT_ENCODER):
     """Options that were given go first, then the settings of the grids in the folder; what is decided is said.
 
     Parameters
@@ -123,6 +124,8 @@ def choose(paths, encoder, options, folder, slide_mpp=None):
         Folder of grids, which need not exist.
     slide_mpp : float or dict of str to float, optional
         --slide-mpp.
+    default : str, optional
+        Encoder where neither --encoder nor the folder says which.
 
     Returns
     -------
@@ -136,9 +139,11 @@ def choose(paths, encoder, options, folder, slide_mpp=None):
     # Where the tissue is, is one decision of up to three options.
     settings = {name: value for name, value in kept.items() if not (given and name in MASKS)} | given
     known = settings.pop("encoder", None)
-    settings.pop("fingerprint", None)
+    fingerprint = settings.pop("fingerprint", None)
     slide_mpp = _of_paths(settings.pop("slide_mpp", None), paths) if slide_mpp is None else slide_mpp
     encoder = str(encoder) if encoder else _encoder_of_grids(known, folder)
+    if encoder is None and default is not None:
+        encoder = _default_encoder(default, fingerprint, folder)
     if encoder is None:
         return None
     compression = Compression(encoder, settings, slide_mpp)
@@ -157,6 +162,15 @@ def _encoder_of_grids(known, folder):
     if known is None or _there(known):
         return known
     raise typer.BadParameter(f"the grids in {folder} are of the encoder {known}, which is not there; give --encoder")
+
+
+def _default_encoder(default, fingerprint, folder):
+    """The default, unless the grids that are there are of another encoder and do not say which."""
+    if fingerprint and fingerprint != _fingerprint(default):
+        raise typer.BadParameter(
+            f"the grids in {folder} are of another encoder than {default}, and no run.json says which; give --encoder"
+        )
+    return default
 
 
 def say(compression, kept, folder):
@@ -196,21 +210,20 @@ def _fingerprint(encoder):
 
 
 def _there(encoder):
-    try:
-        from sknic.encoders.catalog import encoder_path
-    except ImportError:
-        return Path(encoder).is_file()
-    from sknic.exceptions import SknicError
+    from sknic.encoders.catalog import encoder_path
+    from sknic.exceptions import EncoderNotFoundError
 
     try:
         return encoder_path(encoder).is_file()
-    except SknicError:
+    except EncoderNotFoundError:
         return False
 
 
 def absolute(encoder):
     """The encoder as a record names it: the whole path of a file, or the name of a bundled one."""
-    return str(Path(encoder).resolve()) if Path(encoder).is_file() else str(encoder)
+    from sknic.encoders.catalog import bundled_names
+
+    return str(encoder) if str(encoder) in bundled_names() else str(Path(encoder).resolve())
 
 
 def _record(folder):

@@ -28,9 +28,10 @@ class SlideCompressor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
 
     Parameters
     ----------
-    encoder : fitted encoder, str or Path
-        Anything with `transform(patches)` and `fingerprint()`, plain or inside a `FrozenEstimator`; a name or a path is
-        read by `load_encoder`. It is never fitted here, and `clone` keeps it as it is.
+    encoder : fitted encoder, str or Path, default="sknic-he-1"
+        Anything with `transform(patches)` and `fingerprint()`, plain or inside a `FrozenEstimator`; the name of a
+        bundled encoder or the path of a file is read by `load_encoder`. It is never fitted here, and `clone` keeps it
+        as it is.
     mpp : float, default=None
         um per px at which patches are read; the encoder's by default.
     patch_size : int, default=None
@@ -89,7 +90,7 @@ class SlideCompressor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
 
     def __init__(
         self,
-        encoder: Any,
+        encoder: Any = "sknic-he-1",
         *,
         mpp: float | None = None,
         patch_size: int | None = None,

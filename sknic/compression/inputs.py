@@ -3,7 +3,6 @@
 import os
 from collections.abc import Mapping
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -72,7 +71,10 @@ def resolve_encoder(encoder):
     if isinstance(encoder, FrozenEstimator):
         encoder = encoder.estimator
     if isinstance(encoder, (str, os.PathLike)):
-        return _load_once(os.fspath(encoder), os.getcwd(), _modified(encoder))
+        from sknic.encoders.catalog import encoder_path
+
+        path = os.path.abspath(encoder_path(encoder))
+        return _load_once(path, os.stat(path).st_mtime_ns)
     if not hasattr(encoder, "transform") or not hasattr(encoder, "fingerprint"):
         raise TypeError(f"encoder={encoder!r}: expected transform(patches) and fingerprint(), or a name or path")
     if hasattr(encoder, "fit"):
@@ -80,13 +82,8 @@ def resolve_encoder(encoder):
     return encoder
 
 
-def _modified(path):
-    return os.stat(path).st_mtime_ns if Path(path).is_file() else None
-
-
 @lru_cache(maxsize=4)
-def _load_once(name, folder, modified):
-    """Keyed by the working folder, which a relative path counts from, and by the time of modification."""
+def _load_once(path, modified):
     from sknic.encoders import load_encoder
 
-    return load_encoder(name)
+    return load_encoder(path)

@@ -120,17 +120,20 @@ class BiGANEncoder(UnsupervisedEncoder):
         self.generator_ = game.generator.cpu().eval().requires_grad_(False)
         self.discriminator_accuracy_ = self.history_[-1]["discriminator_accuracy"]
 
-    def draw(self, n: int = 16, random_state: int | np.random.RandomState | None = None) -> np.ndarray:
+    def draw(self, n: int = 16, random_state: int | None = None) -> np.ndarray:
         """Draw patches from random codes; only where `fit` ran, not after `load_encoder`.
 
         Parameters
         ----------
-        n : int
-        random_state : int or None
+        n : int, default=16
+            Number of patches.
+        random_state : int or None, default=None
+            Seed of the codes.
 
         Returns
         -------
         uint8 array (n, size, size, 3)
+            Drawn patches, RGB.
         """
         check_is_fitted(self, "generator_")
         codes = np.random.default_rng(random_state).standard_normal((n, self.code_size), dtype=np.float32)

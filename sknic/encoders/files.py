@@ -6,51 +6,62 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sknic.encoders.base import BaseEncoder
+from sknic.encoders.catalog import encoder_path
 from sknic.encoders.store import ENCODERS, read_encoder
 from sknic.exceptions import EncoderFileError
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
-def load_encoder(path: str | Path, device: str = "auto", module: nn.Module | None = None) -> BaseEncoder:
-    """Read an encoder file: our own safetensors, or a published Keras HDF5 file.
+def load_encoder(
+    name_or_path: str | Path,
+    *,
+    device: str | torch.device = "auto",
+    module: nn.Module | None = None,
+) -> BaseEncoder:
+    """Read an encoder: a bundled one by name, our own safetensors, or a published Keras HDF5 file.
 
     No code in a file is ever run.
 
     Parameters
     ----------
-    path : str or Path
-        A file written by `save`, or e.g. `encoder_multitask-4.h5` of the authors' repository.
-    device : str
-        "auto", "cpu" or "cuda": where `transform` of the encoder runs.
-    module : torch.nn.Module, optional
+    name_or_path : str or Path
+        Name of a bundled encoder, such as "sknic-he-1" (see `list_encoders`); or a file written by `save`, or e.g.
+        `encoder_multitask-4.h5` of the authors' repository. "./NAME" is a file, whatever is bundled.
+    device : "auto", "cpu", "cuda", "cuda:<n>" or torch.device, default="auto"
+        Where `transform` of the encoder runs.
+    module : torch.nn.Module, default=None
         Only for the file of a `TorchEncoder`: the module whose weights the file holds.
 
     Returns
     -------
-    encoder
-        Fitted. It is of the class that wrote the file; `KerasEncoder` for a Keras file.
+    BaseEncoder
+        Fitted encoder, of the class that wrote the file; `KerasEncoder` for a Keras file.
 
     Raises
     ------
     EncoderFileError
-        When the file is damaged, foreign, or holds layers that sknic does not know.
-    FileNotFoundError
+        When the file is damaged, foreign, of another version, or holds layers that sknic does not know.
+    EncoderNotFoundError
+        When there is neither a file nor a bundled encoder of that name; it is a FileNotFoundError.
 
     Examples
     --------
     >>> from sknic import load_encoder
-    >>> encoder = load_encoder("encoder_multitask-4.h5")  # doctest: +SKIP
+    >>> load_encoder("sknic-he-1").code_size
+    128
     """
+    path = encoder_path(name_or_path)
     with open(path, "rb") as file:
         start = file.read(8)
     if start == _HDF5:
         from sknic.encoders.keras_h5 import KerasEncoder
 
-        return KerasEncoder(path, device).fit()
+        return KerasEncoder(path, device=device).fit()
     header, tensors = read_encoder(path)
     try:
         encoder = ENCODERS.find(path, header)._from_file(header, tensors, device, module)

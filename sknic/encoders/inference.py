@@ -116,7 +116,7 @@ def check_patches(patches, sizes=None):
         patches = np.asarray(patches)
     if patches.dtype != np.uint8 or patches.ndim != 4 or patches.shape[1] != patches.shape[2] or patches.shape[3] != 3:
         raise PatchSizeError(
-            f"patches have shape {patches.shape} and type {patches.dtype}; wanted uint8 (n, size, size, 3), RGB"
+            f"patches of shape {patches.shape} and type {patches.dtype}: expected uint8 (n, size, size, 3), RGB"
         )
     if sizes is not None and patches.shape[1] not in sizes:
         raise PatchSizeError(
@@ -155,7 +155,7 @@ class Embedder:
 
     def __init__(self, network, code_size, input_size, device="cpu", precision="float32", batch_size=None):
         if precision not in PRECISIONS:
-            raise ValueError(f"precision={precision!r} must be one of {', '.join(PRECISIONS)}")
+            raise ValueError(f"precision={precision!r}: expected {', '.join(PRECISIONS)}")
         self.device = torch.device(device)
         self.dtype = PRECISIONS[precision]
         self.network = network.to(self.device, self.dtype, memory_format=torch.channels_last)

@@ -30,32 +30,44 @@ class KerasEncoder(NetworkEncoder):
 
     Parameters
     ----------
-    path : str or Path
-    device : str
-        "auto", "cpu" or "cuda": where `transform` runs.
+    path : str or Path, default=None
+        File to read.
+    device : "auto", "cpu", "cuda", "cuda:<n>" or torch.device, default="auto"
+        Where `transform` runs.
 
     Attributes
     ----------
     mpp : float
-        0.5 um per px, as all published encoders (NIC, Tellez 2019).
+        0.5 um per px, as for all published encoders (Tellez et al., TPAMI 2021).
     code_size : int
+        Length C of an embedding.
 
     Notes
     -----
     Published encoders of 64 px input were applied to patches of 128 px at 0.5 um per px, averaged 2x2.
     """
 
-    def __init__(self, path: str | Path | None = None, device: str = "auto") -> None:
+    def __init__(self, path: str | Path | None = None, *, device: str | torch.device = "auto") -> None:
         self.path = path
         self.device = device
 
     def fit(self, X: Any = None, y: Any = None) -> Self:
-        """Read the file; X and y are ignored.
+        """Read the file.
+
+        Parameters
+        ----------
+        X, y : object, default=None
+            Not used.
+
+        Returns
+        -------
+        self : KerasEncoder
+            The encoder.
 
         Raises
         ------
         EncoderFileError
-            When the file is damaged or no chain of layers that sknic knows.
+            When the file is damaged, or is not a chain of layers that sknic knows.
         """
         self.network_, self.input_size_ = read_keras(self.path)
         self.patch_size_ = 128 if self.input_size_ == 64 else self.input_size_
@@ -65,12 +77,12 @@ class KerasEncoder(NetworkEncoder):
 
     @property
     def code_size(self) -> int:
-        """Numbers of an embedding; int."""
+        """Length C of an embedding; int."""
         return self.network_.out_features
 
     def __sklearn_clone__(self):
         # It was never trained here: cross-validation keeps it as it is.
-        return self if hasattr(self, "network_") else type(self)(self.path, self.device)
+        return self if hasattr(self, "network_") else type(self)(self.path, device=self.device)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -130,7 +142,7 @@ class _Weights:
         """Float tensor of one weight, which must have the shape that the layer's settings ask for."""
         array = self._arrays[f"{layer}/{kind}"]
         if array.shape != shape:
-            raise ValueError(f"{kind} of layer {layer!r} has shape {array.shape}, wanted {shape}")
+            raise ValueError(f"{kind} of layer {layer!r} has shape {array.shape}: expected {shape}")
         if not np.isfinite(array).all():
             raise ValueError(f"{kind} of layer {layer!r} is not finite")
         return torch.from_numpy(array)

@@ -81,7 +81,7 @@ def _input_size(config, chain):
         raise ValueError("the model states no input shape")
     _, height, width, channels = shape
     if type(height) is not int or height != width or not 8 <= height <= 4096 or channels != 3:
-        raise ValueError(f"its input has shape {shape}; wanted square RGB patches of a fixed size")
+        raise ValueError(f"its input has shape {shape}: expected square RGB patches of a fixed size")
     return height
 
 
@@ -151,7 +151,7 @@ class _Translation:
     def _add_batchnormalization(self, config):
         axis = config["axis"][0] if isinstance(config["axis"], list) else config["axis"]
         if axis not in (-1, 3 if self.size else 1):
-            raise ValueError(f"layer {config['name']!r} normalises axis {axis}, not the channels")
+            raise ValueError(f"layer {config['name']!r} normalizes axis {axis}, not the channels")
         n = self.channels
         read = self.weights.read
         tensors = {

@@ -47,14 +47,14 @@ def to_frame(y, n_samples):
     elif not isinstance(y, pd.DataFrame):
         y = np.asarray(y) if not isinstance(y, list) else np.array(y, dtype=object)
         if y.ndim not in (1, 2):
-            raise ValueError(f"y has shape {y.shape}; wanted (n,) or (n, n_tasks)")
+            raise ValueError(f"y of shape {y.shape}: expected (n,) or (n, n_tasks)")
         names = ["task"] if y.ndim == 1 else [f"task_{i}" for i in range(y.shape[1])]
         y = pd.DataFrame(y.reshape(len(y), -1), columns=names)
     if len(y) != n_samples:
-        raise ValueError(f"y has {len(y)} rows and X {n_samples}")
+        raise ValueError(f"y of {len(y)} rows: expected {n_samples}, one per patch of X")
     y = y.set_axis([str(name) for name in y.columns], axis=1)
     if y.columns.has_duplicates or y.shape[1] == 0:
-        raise ValueError(f"the tasks are {list(y.columns)}; wanted one or more, of different names")
+        raise ValueError(f"y with the columns {list(y.columns)}: expected one or more, of different names")
     return y
 
 
@@ -71,7 +71,7 @@ def read_tasks(y, tasks=None):
     names = list(y.columns) if tasks is None else ([tasks] if isinstance(tasks, str) else list(tasks))
     unknown = [name for name in names if name not in y.columns]
     if unknown or not names:
-        raise ValueError(f"tasks={tasks!r} must name one or more of {list(y.columns)}")
+        raise ValueError(f"tasks={tasks!r}: expected one or more of {', '.join(y.columns)}")
     return [_read_task(name, y[name]) for name in names]
 
 
@@ -82,7 +82,7 @@ def _read_task(name, column):
         values = values.astype(np.int64)  # Whole numbers became floats only because some were missing.
     classes, codes = np.unique(_plain(values), return_inverse=True)
     if len(classes) < 2:
-        raise DegenerateDataError(f"task {name!r} has labels of {len(classes)} class(es); wanted two or more")
+        raise DegenerateDataError(f"y[{name!r}] with labels of {len(classes)} class(es): expected two or more")
     filled = np.full(len(column), -1, np.int64)
     filled[labelled] = codes
     return Task(name, classes, filled)
@@ -138,5 +138,5 @@ def check_rows(name, values, n_samples):
         return None
     values = np.asarray(values)
     if values.shape != (n_samples,):
-        raise ValueError(f"{name} has shape {values.shape}; wanted ({n_samples},), one per patch")
+        raise ValueError(f"{name} of shape {values.shape}: expected ({n_samples},), one per patch")
     return values.astype(str)

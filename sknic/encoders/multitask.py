@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
-import pandas as pd
-from sklearn.utils.validation import check_is_fitted
 
 from sknic.encoders.multitask_data import check_copies, read_data
 from sknic.encoders.multitask_training import RULES, build_module, check_encoder, train_tasks
-from sknic.encoders.network_encoder import NetworkEncoder
+from sknic.encoders.task_encoder import TaskEncoder
 from sknic.encoders.task_heads import TaskHeads
 from sknic.exceptions import TrainingInterrupted
 from sknic.learning.net import history
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 
-class MultitaskEncoder(NetworkEncoder):
+class MultitaskEncoder(TaskEncoder):
     """Encoder trained on several patch classification tasks at once (section 3 of [1]_).
 
     Four strided convolutions and a linear code are shared; each task has its own small head on the code. Each batch
@@ -239,94 +237,3 @@ class MultitaskEncoder(NetworkEncoder):
         self.input_size_ = module.views.input_size
         self.patch_size_ = patch_size
         self.history_ = history(net)
-
-    @property
-    def task_names_(self) -> list[str]:
-        """Names of the tasks; list of str."""
-        check_is_fitted(self)
-        return self.heads_.names
-
-    @property
-    def classes_(self) -> Any:
-        """Classes of each task, or of the only one when y was 1-D."""
-        check_is_fitted(self)
-        return self.heads_.classes[0] if self.heads_.one_column else self.heads_.classes
-
-    def predict_proba(self, X: np.ndarray) -> Any:
-        """Probabilities of the classes.
-
-        Parameters
-        ----------
-        X : uint8 array (n, size, size, 3)
-            Patches, RGB.
-
-        Returns
-        -------
-        list of float32 array (n, n_classes)
-            One per task, classes in the order of `classes_`; a single array when y was 1-D.
-        """
-        codes = self.transform(X)
-        return self.heads_.predict_proba(codes)
-
-    def predict(self, X: np.ndarray) -> np.ndarray:
-        """Most probable classes.
-
-        Parameters
-        ----------
-        X : uint8 array (n, size, size, 3)
-            Patches, RGB.
-
-        Returns
-        -------
-        ndarray (n, n_tasks), or (n,) when y was 1-D
-            Class of each patch for each task.
-        """
-        codes = self.transform(X)
-        return self.heads_.predict(codes)
-
-    def score(self, X: np.ndarray, y: Any) -> float:
-        """Mean over the tasks of the balanced accuracy, on the patches that have a label.
-
-        Parameters
-        ----------
-        X : uint8 array (n, size, size, 3)
-            Patches, RGB.
-        y : DataFrame or array (n, n_tasks), or labels (n,)
-            Labels as in `fit`.
-
-        Returns
-        -------
-        float
-            From 0 to 1.
-        """
-        return float(self.score_tasks(X, y)["balanced_accuracy"].mean())
-
-    def score_tasks(self, X: np.ndarray, y: Any) -> pd.DataFrame:
-        """Accuracy of each task, on the patches that have a label for it.
-
-        Parameters
-        ----------
-        X : uint8 array (n, size, size, 3)
-            Patches, RGB.
-        y : DataFrame or array (n, n_tasks), or labels (n,)
-            Labels as in `fit`, with the columns of `task_names_`; others are ignored, missing ones give NaN.
-
-        Returns
-        -------
-        DataFrame
-            Columns n, accuracy and balanced_accuracy, indexed by task.
-        """
-        codes = self.transform(X)
-        return self.heads_.score_tasks(codes, y)
-
-    def _to_file(self):
-        header, tensors = super()._to_file()
-        entries, weights = self.heads_.to_file()
-        return header | entries | {"history": self.history_}, tensors | weights
-
-    @classmethod
-    def _from_file(cls, header, tensors, device, module=None):
-        encoder = super()._from_file(header, tensors, device)
-        encoder.heads_ = TaskHeads.from_file(header, tensors, encoder.network_.out_features)
-        encoder.history_ = header["history"]
-        return encoder

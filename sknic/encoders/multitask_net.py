@@ -96,7 +96,7 @@ class MultitaskModule(nn.Module):
         return losses
 
     def total(self, losses):
-        """The one number to minimise."""
+        """The one number to minimize."""
         tasks = torch.stack([losses[name] for name in self.names])
         total = self.weighting(tasks, self.network[-1].weight)
         return total + self.unlabelled_weight * losses["unlabelled"] if "unlabelled" in losses else total
@@ -128,7 +128,7 @@ def contrast(first, second):
 
 
 class Validation(Callback):
-    """After each epoch, loss and accuracy of each task on held-out patches, every class and centre counting alike.
+    """At each evaluation, loss and accuracy of each task on held-out patches, every class and center counting alike.
 
     Parameters
     ----------
@@ -186,7 +186,7 @@ class Throughput(Callback):
 
 
 class WeightHistory(Callback):
-    """After each epoch, the weight of each task."""
+    """At each evaluation, the weight of each task."""
 
     def on_epoch_end(self, net, **kwargs):
         module = net.module_
@@ -195,7 +195,7 @@ class WeightHistory(Callback):
 
 
 def _even_weights(codes, centers):
-    """Weights (n,) that sum to 1 and give each class at each centre its equal share; 0 without a label."""
+    """Weights (n,) that sum to 1 and give each class at each center its equal share; 0 without a label."""
     weights = np.zeros(len(codes), np.float32)
     groups = strata(codes, centers)
     for rows in groups:

@@ -63,7 +63,7 @@ def check_encoder(encoder):
 
 def build_module(encoder, patch_size, tasks):
     """What builds the module, from fresh weights or those of `init`."""
-    start = load_encoder(encoder.init, "cpu") if isinstance(encoder.init, str | os.PathLike) else encoder.init
+    start = load_encoder(encoder.init, device="cpu") if isinstance(encoder.init, str | os.PathLike) else encoder.init
     build = partial(
         MultitaskModule,
         [task.name for task in tasks],

@@ -1,4 +1,4 @@
-"""What a batch is made of: the same number of patches for each task, uniform over class and centre."""
+"""What a batch is made of: the same number of patches for each task, uniform over class and center."""
 
 import mmap
 
@@ -8,7 +8,7 @@ from torch.utils.data import Dataset, Sampler
 
 
 def strata(codes, centers=None):
-    """Group rows by class and centre.
+    """Group rows by class and center.
 
     Parameters
     ----------
@@ -19,7 +19,7 @@ def strata(codes, centers=None):
     Returns
     -------
     list of int array
-        Rows of each class at each centre.
+        Rows of each class at each center.
     """
     rows = np.flatnonzero(codes >= 0)
     if len(rows) == 0:
@@ -65,8 +65,9 @@ class EvenTasks(Sampler):
     groups : list of list of int array
         For each block, the strata it is drawn from.
     block_size : int
+        Number of patches per block.
     n_batches : int
-        Of one epoch.
+        Number of batches per pass.
     """
 
     def __init__(self, groups, block_size, n_batches):

@@ -23,7 +23,7 @@ class FixedWeights(nn.Module):
         self.register_buffer("weights", weights / weights.mean())
 
     def forward(self, losses, shared):
-        """Return the loss to minimise of task losses (n_tasks,); `shared` are the last weights that all tasks share."""
+        """Return the loss to minimize of task losses (n_tasks,); `shared` are the last weights that all tasks share."""
         return (self.weights * losses).mean()
 
 
@@ -85,12 +85,15 @@ def make_weighting(task_weights, names):
     if task_weights == "gradnorm":
         return GradNormWeights(len(names))
     if isinstance(task_weights, str):
-        raise ValueError(f"task_weights={task_weights!r} must be None, 'uncertainty', 'gradnorm' or a mapping")
+        raise ValueError(
+            f"task_weights={task_weights!r}: expected 'uncertainty', 'gradnorm', a mapping of task to weight or None"
+        )
     given = dict(task_weights or {})
-    unknown = set(given) - set(names)
+    unknown = [name for name in given if name not in names]
     if unknown:
-        raise ValueError(f"task_weights names {sorted(unknown)}; the tasks are {list(names)}")
+        found = ", ".join(map(str, unknown))
+        raise ValueError(f"task_weights={given}: expected weights of {', '.join(names)}; found {found}")
     weights = [float(given.get(name, 1.0)) for name in names]
     if min(weights) <= 0:
-        raise ValueError(f"task_weights={given} must be above 0; leave a task out by tasks=")
+        raise ValueError(f"task_weights={given}: expected numbers above 0; leave a task out by tasks=")
     return FixedWeights(weights)

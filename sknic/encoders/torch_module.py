@@ -162,6 +162,7 @@ class TorchEncoder(BaseEncoder):
     embedder.__doc__ = BaseEncoder.embedder.__doc__
 
     def _identity(self):
+        self.code_size  # noqa: B018  checks the module, whether or not it was fitted
         settings = file_params(self) | {"module": repr(self.module), "type": type(self.module).__qualname__}
         del settings["mpp"], settings["batch_size"]
         return settings, self.module.state_dict()

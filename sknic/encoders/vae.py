@@ -27,7 +27,7 @@ MIN_EXPLAINED = 0.1
 
 
 def vae_layers(code_size, input_size):
-    """Layers from patches to the mean of their code: five strided convolutions, 512 units, the code (NIC)."""
+    """Layers from patches to the mean of their code: five strided convolutions, 512 units, the code."""
     *body, (_, linear) = encoder_layers(HIDDEN, input_size, FILTERS)
     return [
         *body,
@@ -185,10 +185,12 @@ class VAEEncoder(UnsupervisedEncoder):
         Parameters
         ----------
         X : uint8 array (n, size, size, 3)
+            Patches, RGB.
 
         Returns
         -------
         uint8 array (n, size, size, 3)
+            One drawn patch per patch.
         """
         check_is_fitted(self, "decoder_")
         return to_patches(self.decoder_, self.transform(check_patches(X, (self.input_size_,))))
@@ -211,6 +213,6 @@ def to_patches(decoder, codes):
 
 
 def explained_variance(X, drawn):
-    """Share of the variance of patches about their mean colour over all that drawn ones explain; at most 1."""
+    """Share of the variance of patches about their mean color over all that drawn ones explain; at most 1."""
     X = X.astype(np.float32)
     return float(1 - np.square(X - drawn).mean() / X.var(axis=(0, 1, 2)).mean().clip(1e-6))

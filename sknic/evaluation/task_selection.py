@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin, TransformerMixin, cl
 from sklearn.utils.validation import check_is_fitted
 
 from sknic.encoders.labels import to_frame
+from sknic.learning.params import Rule, check_params, choice, instance, integer, level, nothing
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -21,7 +22,16 @@ if TYPE_CHECKING:
     from sknic.encoders.multitask import MultitaskEncoder
 
 
-STRATEGIES = ("forward", "backward", "exhaustive")
+_RULES: dict[str, Rule] = {
+    "encoder": Rule(
+        lambda value: hasattr(value, "fit") and hasattr(value, "tasks"), "an encoder with a parameter tasks"
+    ),
+    "scoring": Rule(callable, "a function of the fitted encoder"),
+    "strategy": choice("forward", "backward", "exhaustive"),
+    "tasks": instance(list, tuple, np.ndarray, name="a list of names of tasks") | nothing,
+    "n_jobs": integer(1) | integer(high=-1) | nothing,
+    "verbose": level,
+}
 
 
 class TaskSelector(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
@@ -30,38 +40,43 @@ class TaskSelector(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
     Parameters
     ----------
     encoder : MultitaskEncoder
-        Or any encoder with a parameter `tasks` and `fit(X, y, groups, centers)`; it is cloned for each subset.
+        Encoder to train: this one, or any other with a parameter `tasks` and `fit(X, y, groups, centers)`; it is cloned
+        for each subset.
     scoring : callable (fitted encoder) -> float
-        Higher is better, e.g. the cross-validated score of a pipeline on slides that the encoder compresses.
-    strategy : "forward", "backward" or "exhaustive"
-        Add the task that helps most until none helps; leave out the one that hurts most until all help; or try every
-        subset.
-    tasks : list of str, optional
+        Quality of an encoder, higher is better, e.g. the cross-validated score of a pipeline on slides that the encoder
+        compresses.
+    strategy : {"forward", "backward", "exhaustive"}, default="forward"
+        "forward" adds the task that helps most until none helps; "backward" leaves out the one that hurts most until
+        all help; "exhaustive" tries every subset.
+    tasks : list of str, default=None
         Candidates; all columns of y by default.
-    n_jobs : int, optional
-        Subsets tried at once.
-    verbose : int
-        Above 0, one line per subset.
+    n_jobs : int, default=None
+        Number of subsets tried at once; one by default.
+    verbose : int, default=0
+        Verbosity; above 0, one line is printed per subset.
 
     Attributes
     ----------
     best_tasks_ : list of str
+        Tasks of the best subset.
     best_score_ : float
+        Score of its encoder.
     best_encoder_ : encoder
-        Fitted on `best_tasks_`.
+        Encoder fitted on `best_tasks_`.
     results_ : DataFrame
-        One row a subset in the order tried: a bool column for each candidate, n_tasks, score and seconds. The bool
+        One row per subset in the order tried: a bool column for each candidate, n_tasks, score and seconds. The bool
         columns and the score are what `task_inclusion` and `by_task_count` take.
 
     Examples
     --------
     >>> from sknic import MultitaskEncoder, TaskSelector
-    >>> selector = TaskSelector(MultitaskEncoder(code_size=16), lambda encoder: 0.5, strategy="backward")
+    >>> selector = TaskSelector(MultitaskEncoder(code_size=16), scoring=lambda encoder: 0.5, strategy="backward")
     """
 
     def __init__(
         self,
         encoder: MultitaskEncoder,
+        *,
         scoring: Callable,
         strategy: str = "forward",
         tasks: list[str] | None = None,
@@ -80,29 +95,29 @@ class TaskSelector(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : uint8 array (n, size, size, 3)
+        X : uint8 array (n, size, size, 3), RGB
+            Patches.
         y : DataFrame or array (n, n_tasks)
-        groups, centers : array-like (n,), optional
-            As in `MultitaskEncoder.fit`.
+            Labels, one column per task, as in `MultitaskEncoder.fit`.
+        groups, centers : array-like (n,), default=None
+            Source of each patch, and where it comes from, as in `MultitaskEncoder.fit`.
 
         Returns
         -------
-        self
+        self : TaskSelector
+            Selector with its best encoder.
 
         Raises
         ------
         ValueError
-            For an unknown strategy or task, or a scorer that cannot be called.
+            When a parameter is not what is expected, or names a task that y lacks.
         """
-        if self.strategy not in STRATEGIES:
-            raise ValueError(f"strategy={self.strategy!r} must be one of {', '.join(STRATEGIES)}")
-        if not callable(self.scoring):
-            raise ValueError(f"scoring={self.scoring!r} must be a function of the fitted encoder")
+        check_params(self, _RULES)
         y = to_frame(y, len(X))
         candidates = list(y.columns) if self.tasks is None else list(self.tasks)
         unknown = set(candidates) - set(y.columns)
         if unknown or not candidates:
-            raise ValueError(f"tasks={self.tasks!r} must name columns of y, {list(y.columns)}")
+            raise ValueError(f"tasks={self.tasks!r}: expected one or more columns of y, {', '.join(y.columns)}")
         search = _Search(self, (X, y, groups, centers), candidates)
         getattr(search, self.strategy)()
         self.best_tasks_, self.best_score_, self.best_encoder_ = search.best
@@ -114,11 +129,13 @@ class TaskSelector(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : uint8 array (n, size, size, 3)
+        X : uint8 array (n, size, size, 3), RGB
+            Patches.
 
         Returns
         -------
         float32 array (n, C)
+            One embedding per patch.
         """
         check_is_fitted(self)
         return self.best_encoder_.transform(X)

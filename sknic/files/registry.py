@@ -34,11 +34,11 @@ class Registry:
         """
         name, params = str(header["class"]), header["params"]
         if not isinstance(params, dict):
-            raise self.error(f"{path} has no parameters of an {self.kind}")
+            raise self.error(f"{path}: the {self.kind} in it has no parameters")
         cls = self._classes.get(name)
         if cls is None or isabstract(cls):
             hint = f"; import {name.rpartition('.')[0]} first" if "." in name else ""
-            raise self.error(f"{path} holds an {self.kind} of the unknown class {name!r}{hint}")
+            raise self.error(f"{path}: the {self.kind} in it is of the unknown class {name!r}{hint}")
         unknown = sorted(set(params) - set(signature(cls).parameters))
         if unknown:
             # No guess is made what they meant.

@@ -63,7 +63,11 @@ def read_weights(content, format):
     header = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["sknic"])
     checksum = header.pop("checksum")
     if header["format"] != format:
-        raise ValueError(f"its format is {header['format']!r}, this sknic reads {format!r}")
+        version = header.get("sknic", "of an unknown version")
+        raise ValueError(
+            f"its format is {header['format']!r}, of sknic {version}; this is sknic {__version__}, which reads "
+            f"{format!r}"
+        )
     if digest(header, tensors) != checksum:
         raise ValueError("its checksum does not match: it is damaged")
     return header, tensors

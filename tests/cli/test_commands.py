@@ -36,6 +36,7 @@ def test_help_names_every_command():
         "demo",
         "make-cohort",
         "info",
+        "encoders",
         "train-encoder",
         "compress",
         "cache",

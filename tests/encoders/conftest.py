@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def patches():
-    """Sixteen patches of smooth colour, uint8 (16, 64, 64, 3)."""
+    """Sixteen patches of smooth color, uint8 (16, 64, 64, 3)."""
     random = np.random.default_rng(0)
     coarse = random.integers(0, 256, (16, 8, 8, 3)).astype(np.uint8)
     return coarse.repeat(8, axis=1).repeat(8, axis=2)

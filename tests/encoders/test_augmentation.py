@@ -1,4 +1,4 @@
-"""Augmentation changes what it says, per patch, by the seed, and colours as scikit-image defines them."""
+"""Augmentation changes what it says, per patch, by the seed, and colors as scikit-image defines them."""
 
 import numpy as np
 import pytest
@@ -85,7 +85,7 @@ def test_flipped_grids_sample_the_eight_orientations_exactly(x):
     assert distances.min() > 1
 
 
-def test_scaling_magnifies_about_the_centre():
+def test_scaling_magnifies_about_the_center():
     x = torch.zeros(1, 3, 64, 64)
     x[:, :, 24:40, 24:40] = 1
     out = Augmentation(flip=False, scale=(1.25, 1.25))(x)
@@ -154,7 +154,7 @@ def test_hue_turns_and_saturation_moves_as_stated(x):
 
 
 @pytest.mark.parametrize("x", [torch.zeros(2, 3, 4, 4), torch.ones(2, 3, 4, 4), torch.full((2, 3, 4, 4), 0.5)])
-def test_black_white_and_grey_stay_finite(x):
+def test_black_white_and_gray_stay_finite(x):
     assert PRESETS["strong"](x, seeded()).isfinite().all()
 
 
@@ -171,7 +171,7 @@ def test_noise_has_the_sigma_drawn():
     np.testing.assert_allclose(out.std(), 0.05, rtol=0.02)
 
 
-def test_colours_are_computed_in_float32_under_autocast(x):
+def test_colors_are_computed_in_float32_under_autocast(x):
     with torch.autocast("cpu", torch.bfloat16):
         out = PRESETS["heavy"](x, seeded())
     torch.testing.assert_close(out, PRESETS["heavy"](x, seeded()))

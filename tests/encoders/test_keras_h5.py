@@ -37,7 +37,7 @@ def test_the_published_encoders_give_the_published_numbers(test_data, example, n
     assert (encoder.patch_size, encoder.mpp, encoder.input_size, encoder.code_size) == (128, 0.5, 64, 128)
 
 
-def test_the_published_mean_rgb_is_the_mean_colour(test_data, example):
+def test_the_published_mean_rgb_is_the_mean_color(test_data, example):
     encoder = load_encoder(test_data / "encoders" / "encoder_mean-rgb.h5", device="cpu")
     np.testing.assert_allclose(encoder.transform(example)[0], example.mean((0, 1, 2)) / 255 * 2 - 1, atol=1e-6)
     assert (encoder.patch_size, encoder.input_size, encoder.code_size) == (128, 128, 3)

@@ -174,8 +174,8 @@ def test_tasks_names_the_columns_to_learn(data):
     encoder = small(tasks=["stripe"], max_steps=1).fit(X, y)
     assert encoder.task_names_ == ["stripe"]
     assert encoder.score_tasks(X, y).index.tolist() == ["stripe"]
-    with pytest.raises(ValueError, match="colour"):
-        small(tasks=["colour"]).fit(X, y)
+    with pytest.raises(ValueError, match="color"):
+        small(tasks=["color"]).fit(X, y)
 
 
 def test_init_starts_from_another_encoder_and_its_heads(fitted, data, tmp_path):
@@ -259,7 +259,7 @@ def test_every_center_of_a_class_counts_alike_in_batches_and_in_validation():
     settings = {"tasks": "tone", "max_steps": 1, "eval_every": 1, "lr": 1e-9, "min_lr": 1e-9}
     alike, even = (small(**settings).fit(X, y, centers=centers) for centers in (None, center))
     assert alike.history_[0]["valid_tone"] != even.history_[0]["valid_tone"]
-    with pytest.raises(ValueError, match="centers has shape"):
+    with pytest.raises(ValueError, match=r"centers of shape \(1,\): expected \(200,\)"):
         small().fit(X, y, centers=["a"])
 
 
@@ -359,7 +359,7 @@ def test_ctrl_c_keeps_the_best_weights_so_far(data):
 WRONG = {
     "no labels": ({}, lambda X, y: (X, None), ValueError, "y"),
     "too few labels": ({}, lambda X, y: (X, y[:10]), ValueError, "10 rows"),
-    "one class": ({}, lambda X, y: (X, np.zeros(160)), DegenerateDataError, "task 'task'"),
+    "one class": ({}, lambda X, y: (X, np.zeros(160)), DegenerateDataError, r"y\['task'\] with labels of 1 class"),
     "no label at all": ({}, lambda X, y: (X, np.full(160, -1)), DegenerateDataError, "0 class"),
     "two columns of one name": ({}, lambda X, y: (X, y.set_axis(["a", "a"], axis=1)), ValueError, "different names"),
     "float patches": ({}, lambda X, y: (X / 255, y), PatchSizeError, "float64"),

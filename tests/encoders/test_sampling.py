@@ -17,7 +17,7 @@ def random():
     return np.random.default_rng(0)
 
 
-def test_strata_are_class_by_centre():
+def test_strata_are_class_by_center():
     codes = np.array([0, 1, -1, 0, 1, 0])
     assert [rows.tolist() for rows in strata(codes)] == [[0, 3, 5], [1, 4]]
     centers = np.array(["b", "a", "a", "a", "a", "b"])

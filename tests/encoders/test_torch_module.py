@@ -33,7 +33,7 @@ def encoder(module=None, **settings):
     return TorchEncoder(backbone() if module is None else module, **settings)
 
 
-def test_the_module_sees_normalised_pixels_in_evaluation_mode(X):
+def test_the_module_sees_normalized_pixels_in_evaluation_mode(X):
     module = backbone().train()
     before = {name: value.clone() for name, value in module.state_dict().items()}
     got = encoder(module).fit().transform(X)
@@ -81,7 +81,7 @@ def test_what_gives_no_embeddings_is_refused(module):
         encoder(module).fit()
 
 
-def test_the_fingerprint_covers_weights_structure_and_normalisation():
+def test_the_fingerprint_covers_weights_structure_and_normalization():
     prints = [
         encoder().fit().fingerprint(),
         encoder(backbone(1)).fit().fingerprint(),
@@ -114,3 +114,20 @@ def test_it_pickles_and_clones(X):
     fitted = encoder().fit()
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(fitted)).transform(X), fitted.transform(X))
     assert clone(fitted).fit().fingerprint() == fitted.fingerprint()
+
+
+def test_it_needs_no_fit(X):
+    unfitted, fitted = encoder(), encoder().fit()
+    np.testing.assert_array_equal(unfitted.transform(X), fitted.transform(X))
+    assert unfitted.fingerprint() == fitted.fingerprint()
+    assert (unfitted.code_size, len(unfitted.get_feature_names_out())) == (5, 5)
+
+
+def test_another_module_has_another_code_size():
+    fitted = encoder()
+    assert fitted.code_size == 5
+    fitted.set_params(module=nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()))
+    assert fitted.code_size == 3
+    fitted.set_params(module="resnet50")
+    with pytest.raises(TypeError, match="module='resnet50': expected a torch.nn.Module"):
+        fitted.transform(np.zeros((1, 16, 16, 3), np.uint8))

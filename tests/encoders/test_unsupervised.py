@@ -14,13 +14,13 @@ from sknic.exceptions import CollapseWarning, PatchSizeError
 
 
 def textures(n, size, seed=0):
-    """Patches of random colour with stripes of random direction and width."""
+    """Patches of random color with stripes of random direction and width."""
     random = np.random.default_rng(seed)
-    colour = random.uniform(20, 235, (n, 1, 1, 3))
+    color = random.uniform(20, 235, (n, 1, 1, 3))
     angle, period = random.uniform(0, np.pi, (2, n, 1, 1))
     rows, columns = np.mgrid[:size, :size]
     waves = np.sin((rows * np.cos(angle) + columns * np.sin(angle)) / (1 + period))
-    return (colour + 20 * waves[..., None]).clip(0, 255).astype(np.uint8)
+    return (color + 20 * waves[..., None]).clip(0, 255).astype(np.uint8)
 
 
 SMALL = {
@@ -103,7 +103,7 @@ def test_a_source_is_held_out_whole(kind, size, monkeypatch):
 @pytest.mark.parametrize("kind, size", KINDS)
 def test_wrong_patches_and_groups_are_refused(kind, size):
     X = textures(24, size)
-    with pytest.raises(ValueError, match="groups has shape"):
+    with pytest.raises(ValueError, match=r"groups of shape \(2,\): expected \(24,\)"):
         kind(**SMALL).fit(X, groups=[1, 2])
     with pytest.raises(PatchSizeError):
         kind(**SMALL).fit(X / 255)

@@ -32,7 +32,9 @@ def worth(encoder):
 
 
 def search(strategy, scoring=worth, **settings):
-    return TaskSelector(FakeEncoder(), scoring, strategy, **settings).fit(X, Y, groups=[1, 2, 3], centers=[4, 5, 6])
+    return TaskSelector(FakeEncoder(), scoring=scoring, strategy=strategy, **settings).fit(
+        X, Y, groups=[1, 2, 3], centers=[4, 5, 6]
+    )
 
 
 @pytest.mark.parametrize("strategy, n_tried", [("exhaustive", 15), ("forward", 4 + 3 + 2 + 1), ("backward", 1 + 4 + 3)])
@@ -64,17 +66,21 @@ def test_candidates_may_be_named():
 
 def test_the_encoder_given_stays_as_it_is():
     encoder = FakeEncoder()
-    TaskSelector(encoder, worth).fit(X, Y)
+    TaskSelector(encoder, scoring=worth).fit(X, Y)
     assert encoder.tasks is None and not hasattr(encoder, "fitted_")
 
 
 @pytest.mark.parametrize(
     "settings, words",
     [
-        ({"strategy": "random"}, "random"),
-        ({"tasks": ["z"]}, "z"),
-        ({"tasks": []}, "must name"),
-        ({"scoring": "r2"}, "r2"),
+        ({"encoder": "sknic-he-1"}, "encoder='sknic-he-1': expected an encoder with a parameter tasks"),
+        ({"strategy": "random"}, "strategy='random': expected 'forward', 'backward' or 'exhaustive'"),
+        ({"tasks": ["z"]}, r"tasks=\['z'\]: expected one or more columns of y, a, b, c, d"),
+        ({"tasks": []}, r"tasks=\[\]: expected one or more columns of y"),
+        ({"tasks": "abc"}, "tasks='abc': expected a list of names"),
+        ({"scoring": "r2"}, "scoring='r2': expected a function of the fitted encoder"),
+        ({"n_jobs": 0}, "n_jobs=0: expected an integer of at least 1"),
+        ({"verbose": -1}, "verbose=-1: expected an integer of at least 0"),
     ],
 )
 def test_wrong_settings_are_refused_by_name(settings, words):
@@ -89,3 +95,8 @@ def test_a_line_per_subset_when_verbose(capsys):
 
 def test_subsets_may_run_in_parallel():
     assert search("exhaustive", n_jobs=2).best_tasks_ == ["a", "c", "d"]
+
+
+def test_parameters_after_the_first_are_given_by_name():
+    with pytest.raises(TypeError, match="positional"):
+        TaskSelector(FakeEncoder(), worth)

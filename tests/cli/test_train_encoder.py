@@ -1,0 +1,106 @@
+"""`train-encoder` writes an encoder of labelled patches, resumes, and keeps the best weights on Ctrl-C."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from sknic import load_encoder
+from sknic.cli import app
+from sknic.encoders.multitask_net import Throughput
+from sknic.learning.checkpoint import Checkpoint
+
+OPTIONS = ("--code-size", "4", "--batch-size", "16", "--eval-every", "4", "--augmentation", "none", "--device", "cpu")
+
+
+@pytest.fixture(scope="module")
+def patches(tmp_path_factory):
+    """Sixty patches of 31 px in folders task/class/image: dark and light, red and blue."""
+    folder = tmp_path_factory.mktemp("patches")
+    random = np.random.default_rng(0)
+    for task, label, color in [
+        ("tone", "dark", (60, 60, 60)),
+        ("tone", "light", (180, 180, 180)),
+        ("hue", "red", (180, 60, 60)),
+        ("hue", "blue", (60, 60, 180)),
+    ]:
+        (folder / task / label).mkdir(parents=True)
+        for i in range(15):
+            noise = random.normal(0, 20, (31, 31, 3))
+            Image.fromarray((noise + color).clip(0, 255).astype(np.uint8)).save(folder / task / label / f"{i}.png")
+    return folder
+
+
+def train(patches, out, *options):
+    arguments = ["train-encoder", patches, "--out", out, *OPTIONS, *options]
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_an_encoder_is_trained_and_the_run_is_written_down(patches, tmp_path):
+    result = train(
+        patches, tmp_path, "--max-steps", 24, "--schedule", "cosine", "--precision", "float32", "--lr", "3e-3"
+    )
+    assert result.exit_code == 0, result.output
+    encoder = load_encoder(tmp_path / "encoder.safetensors", device="cpu")
+    assert (encoder.task_names_, encoder.code_size, encoder.schedule) == (["hue", "tone"], 4, "cosine")
+    assert encoder.history_[-1]["valid_accuracy"] > 0.9
+    assert pd.read_csv(tmp_path / "history.csv")["step"].tolist() == [4, 8, 12, 16, 20, 24]
+    record = json.loads((tmp_path / "run.json").read_text())
+    assert (record["steps"], record["n_patches"], record["settings"]["precision"]) == (24, 60, "float32")
+    lines = re.findall(r"step \d+/24 .*", result.output)
+    assert len(lines) == 6
+    assert all("patches/s" in line and "left" in line and "valid_loss" in line for line in lines)
+    assert not (tmp_path / "training.checkpoint").exists()
+
+
+def test_a_task_may_be_chosen(patches, tmp_path):
+    assert train(patches, tmp_path, "--max-steps", 2, "--tasks", "tone").exit_code == 0
+    assert load_encoder(tmp_path / "encoder.safetensors", device="cpu").task_names_ == ["tone"]
+
+
+class CtrlC:
+    """Raises KeyboardInterrupt when the n-th interval between evaluations begins."""
+
+    def __init__(self, n):
+        self.n = n
+        self.begin = Throughput.on_epoch_begin
+
+    def __call__(self, callback, net, **kwargs):
+        self.n -= 1
+        if self.n == 0:
+            raise KeyboardInterrupt
+        self.begin(callback, net, **kwargs)
+
+
+def test_ctrl_c_keeps_the_best_and_the_same_command_goes_on(patches, tmp_path, monkeypatch):
+    monkeypatch.setattr(Checkpoint.__init__, "__defaults__", (0,))  # at each evaluation
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert train(patches, whole, "--max-steps", 24).exit_code == 0
+    with monkeypatch.context() as patched:
+        interrupt = CtrlC(4)
+        patched.setattr(Throughput, "on_epoch_begin", lambda self, net, **kwargs: interrupt(self, net, **kwargs))
+        result = train(patches, broken, "--max-steps", 24)
+    assert result.exit_code != 0 and "has the best weights so far" in result.output
+    best = load_encoder(broken / "encoder.safetensors", device="cpu")
+    assert [row["step"] for row in best.history_] == [4, 8, 12]
+    result = train(patches, broken, "--max-steps", 24)
+    assert "resuming" in result.output
+    assert re.findall(r"step (\d+)/24", result.output) == ["16", "20", "24"]
+    encoders = [load_encoder(folder / "encoder.safetensors", device="cpu") for folder in (whole, broken)]
+    assert encoders[0].fingerprint() == encoders[1].fingerprint()
+
+
+def test_a_checkpoint_of_other_settings_is_refused(patches, tmp_path, monkeypatch):
+    monkeypatch.setattr("pathlib.Path.unlink", lambda *arguments, **settings: None)
+    assert train(patches, tmp_path, "--max-steps", 4).exit_code == 0
+    result = train(patches, tmp_path, "--max-steps", 4, "--lr", "1e-4")
+    assert result.exit_code == 1 and "lr differ" in str(result.exception)
+
+
+def test_a_folder_without_patches_is_refused(tmp_path):
+    result = train(tmp_path / "none", tmp_path / "out")
+    assert result.exit_code == 1 and "no such folder" in str(result.exception)
