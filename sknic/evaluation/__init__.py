@@ -3,6 +3,7 @@
 import lazy_loader
 
 from sknic.evaluation.ablation import by_task_count, task_inclusion
+from sknic.evaluation.arrangement import ArrangementTest, arrangement_test, shuffle_cells
 from sknic.evaluation.bootstrap import compare, estimate
 from sknic.evaluation.delong import compare_auc
 from sknic.evaluation.ensemble import CrossValEnsemble
@@ -22,6 +23,7 @@ from sknic.evaluation.survival import (
 from sknic.evaluation.verdict import Verdict, chance_level
 
 __all__ = [
+    "ArrangementTest",
     "Comparison",
     "CrossValEnsemble",
     "Estimate",
@@ -31,6 +33,7 @@ __all__ = [
     "Verdict",
     "accuracy",
     "aggregate",
+    "arrangement_test",
     "auc",
     "auc_scorer",
     "balanced_accuracy",
@@ -47,6 +50,7 @@ __all__ = [
     "log_rank",
     "median_split",
     "r2",
+    "shuffle_cells",
     "spearman",
     "spearman_scorer",
     "split_by_risk",

@@ -1,0 +1,183 @@
+"""Does a model use where tissue lies, or only how much of it there is?"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.base import clone
+
+from sknic.estimators.base import GridEstimator
+from sknic.estimators.reading import read_grids
+from sknic.evaluation.bootstrap import compare
+from sknic.evaluation.ensemble import CrossValEnsemble
+from sknic.evaluation.results import Comparison, format_p
+from sknic.evaluation.verdict import chance_level
+from sknic.exceptions import NothingLearntWarning
+from sknic.grids import Grid
+from sknic.learning.randomness import make_random
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+# What the estimators compare before they take grids together.
+_KEPT = ("mpp", "patch_size", "stride", "slide", "fingerprint")
+
+
+@dataclass(frozen=True)
+class ArrangementTest:
+    """What a model loses when the cells of every slide trade places; made by :func:`arrangement_test`.
+
+    Attributes
+    ----------
+    metric : str
+        Name of the metric.
+    shuffled : Comparison
+        The model on the grids as they are (`a`) against the same model on shuffled ones (`b`), out of fold.
+    pooled : Comparison or None
+        The model on the grids as they are against mean embedding and a linear model; None where that cannot be fitted.
+    chance : float or None
+        What a model that has learnt nothing scores; None where that is not known.
+    """
+
+    metric: str
+    shuffled: Comparison
+    pooled: Comparison | None
+    chance: float | None
+
+    @property
+    def used(self) -> bool:
+        """Whether the model has learnt something, and the interval of what it loses lies above zero."""
+        learnt = self.chance is None or self.shuffled.a.low > self.chance
+        return bool(learnt and self.shuffled.difference.low > 0)
+
+    def __str__(self) -> str:
+        found, loss = self.shuffled, self.shuffled.difference
+        scores = f"{self.metric} {found.a} with cells in place, {found.b} with cells shuffled within each slide"
+        pooled = "" if self.pooled is None else f"; mean embedding and a linear model reach {self.pooled.b.value:.3f}"
+        verdict = "The arrangement of tissue is used" if self.used else "That arrangement is used is not shown"
+        return f"{verdict}: {scores} (difference {loss}, {format_p(found.p_value)}){pooled}."
+
+
+def arrangement_test(
+    estimator: GridEstimator,
+    X: Any,
+    y: ArrayLike,
+    *,
+    groups: ArrayLike | None = None,
+    cv: Any = 4,
+    metric: str | Callable | None = None,
+    level: float = 0.95,
+    n_resamples: int = 1000,
+    n_jobs: int | None = None,
+    random_state: int | np.random.RandomState | None = None,
+    verbose: int = 0,
+) -> ArrangementTest:
+    """Test whether a model needs the place of tissue, which the paper's method keeps and bags of patches lose.
+
+    The estimator is cross-validated twice on the same folds: on the grids as they are, and on grids whose embeddings
+    have traded places within each slide, in training and test alike. Tissue keeps its outline and its amounts, so that
+    whatever the second model has lost was in the arrangement.
+
+    Parameters
+    ----------
+    estimator : GridCNNClassifier, GridCNNRegressor or GridCoxSurvival
+        Model to test; cloned, never fitted itself.
+    X : sequence or object array of n Grids or (C, rows, columns) arrays, or 4-D array
+        Grids of more than one cell.
+    y : array-like (n,) or (n, n_outputs)
+        Target, as the estimator takes it.
+    groups : array-like (n,), default=None
+        Patient of each slide: no patient is on both sides of a fold, and intervals resample patients.
+    cv : int, splitter or iterable of (train, test), default=4
+        Folds, as in CrossValEnsemble.
+    metric : str or callable, default=None
+        Metric as in :func:`sknic.evaluation.estimate`; the most telling one of the kind of target by default.
+    level : float, default=0.95
+        Level of the intervals.
+    n_resamples : int, default=1000
+        Number of bootstrap resamples.
+    n_jobs : int, default=None
+        Folds fitted at once.
+    random_state : int, RandomState or None, default=None
+        Seed of folds, of shuffling and, where the estimator has none of its own, of training.
+    verbose : int, default=0
+        1 shows progress.
+
+    Returns
+    -------
+    ArrangementTest
+        Paired differences with intervals, and a sentence (`str`).
+
+    Raises
+    ------
+    TypeError
+        If the estimator does not learn from grids.
+    DegenerateDataError
+        If the target cannot be cross-validated, or measured.
+
+    Notes
+    -----
+    The interval is of patients. A network that is trained once more scores a little differently; where few slides make
+    that scatter large, repeat the test with other seeds before you believe a small difference.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sknic import GridCNNClassifier
+    >>> from sknic.evaluation import arrangement_test
+    >>> test = arrangement_test(GridCNNClassifier(), grids, labels, groups=patients)  # doctest: +SKIP
+    >>> print(test)  # doctest: +SKIP
+    """
+    if not isinstance(estimator, GridEstimator):
+        raise TypeError(f"estimator={type(estimator).__name__}: expected one that learns from grids, such as GridCNN*")
+    random = make_random(random_state)
+    seed, seed_of_places = random.randint(np.iinfo(np.int32).max, size=2).tolist()
+    model = clone(estimator)
+    if model.random_state is None:
+        model.set_params(random_state=seed)
+    grids = read_grids(clone(estimator), X, reset=True)
+    options = {"cv": cv, "n_jobs": n_jobs, "random_state": seed, "verbose": verbose}
+    intact = CrossValEnsemble(model, **options).fit(X, y, groups)
+    elsewhere = shuffle_cells(grids, seed_of_places)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NothingLearntWarning)  # the very thing that is asked
+        shuffled = CrossValEnsemble(model, baseline=False, **options).fit(elsewhere, y, groups)
+    metric = intact.kind_.metrics[0] if metric is None else metric
+    a, b = (ensemble._for_metric(metric, ensemble.oof_prediction_) for ensemble in (intact, shuffled))
+    measured = {"groups": groups, "level": level, "n_resamples": n_resamples, "random_state": seed}
+    pooled = intact.oof_verdict(metric, level=level, n_resamples=n_resamples, random_state=seed).comparison
+    name = metric if isinstance(metric, str) else getattr(metric, "__name__", "score")
+    lost = compare(metric, intact.y_, a, b, **measured)
+    return ArrangementTest(name, lost, pooled, chance_level(metric, np.asarray(intact.y_)))
+
+
+def shuffle_cells(grids: Any, random_state: int | np.random.RandomState | None = None) -> np.ndarray:
+    """Let the embeddings of each grid trade places; the outline of the tissue stays.
+
+    Parameters
+    ----------
+    grids : sequence of Grid, or of objects with `embeddings`, `cells` and `shape`
+        Grids; eight stored orientations trade places alike.
+    random_state : int, RandomState or None, default=None
+        Seed of the places.
+
+    Returns
+    -------
+    object array (n,) of Grid
+        Grids in memory.
+    """
+    random = make_random(random_state)
+    shuffled = np.empty(len(grids), dtype=object)
+    for index, grid in enumerate(grids):
+        order = random.permutation(len(grid.cells))
+        versions = [np.asarray(version.embeddings)[order] for version in grid.orientations]
+        oriented = np.stack(versions[1:]) if len(versions) > 1 else None
+        known: dict[str, Any] = {
+            name: getattr(grid, name, None) for name in ("mpp", "patch_size", "stride", "slide", "fingerprint")
+        }
+        shuffled[index] = Grid(versions[0], grid.cells, grid.shape, oriented_embeddings=oriented, **known)
+    return shuffled
