@@ -59,7 +59,8 @@ def run_data(grids, target, options):
     """sknic's crops, drawn, turned, laid out and collated, without a network."""
     import torch
 
-    from sknic.estimators.crops import Canvas, CohortBatches, TrainingCrops
+    from sknic.estimators.batches import CohortBatches
+    from sknic.estimators.crops import Canvas, TrainingCrops
 
     torch.set_num_threads(options.threads)
     canvas = Canvas(SIDE, CHANNELS, np.float16, options.device)

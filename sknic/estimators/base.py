@@ -1,11 +1,11 @@
-"""What the three grid estimators share: reading X, the split, the training, and the mean over crops."""
+"""What the three grid estimators share: their parameters, reading X, and the mean over crops and orientations."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -13,40 +13,21 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 from torch.utils.data import DataLoader
 
-from sknic.estimators.crops import (
-    MAX_CANVAS,
-    Canvas,
-    CohortBatches,
-    SpreadCrops,
-    TrainingCrops,
-    auto_canvas,
-    n_versions,
-)
-from sknic.estimators.evidence import constant_loss, warn_of_doubts
+from sknic.estimators.crops import Canvas, SpreadCrops, n_versions
 from sknic.estimators.files import ESTIMATORS, write_estimator
 from sknic.estimators.network import GridCNN
 from sknic.estimators.parameters import RULES, check_parameters
 from sknic.estimators.reading import read_grids
 from sknic.estimators.scaling import ChannelScaling
+from sknic.estimators.training import GridTraining, as_it_is
 from sknic.estimators.views import views_of
-from sknic.exceptions import TrainingInterrupted
-from sknic.learning.device import resolve_device, torch_threads
-from sknic.learning.net import history, restore, train
+from sknic.learning.device import torch_threads
+from sknic.learning.net import restore
 from sknic.learning.params import Rule, check
-from sknic.learning.randomness import make_random
-from sknic.learning.schedule import Cosine, Plateau
-from sknic.learning.split import check_groups, split
-
-MIN_PATIENTS_TO_SPLIT = 4
-VALIDATION_CROPS = 3
-WARMUP = 0.1
+from sknic.learning.split import check_groups
 
 
-def _as_is(batch):
-    return batch
-
-
-class GridEstimator(BaseEstimator):
+class GridEstimator(GridTraining, BaseEstimator):
     """Base of the grid estimators: the training and the mean over crops, without a target.
 
     A subclass reads y in `fit`, hands a tensor and a loss to `_fit_net`, and turns `_predict_outputs` back in
@@ -198,87 +179,6 @@ class GridEstimator(BaseEstimator):
             raise ValueError("n_samples=1: 1 sample cannot train a network; give 2 grids or more")
         return grids
 
-    def _fit_net(self, grids, targets, *, loss, n_outputs, strata, groups, balanced=False, constant=None, callbacks=()):
-        """Split, draw crops, train.
-
-        Parameters
-        ----------
-        targets : tensor (n, ...)
-        strata : int array (n,)
-            Label to stratify the split and the batches by.
-        constant : tensor (n_outputs,), optional
-            The best answer without looking at the slides; zeros by default.
-        """
-        random = make_random(self.random_state)
-        train_rows, valid_rows = self._split(len(grids), groups, strata, random)
-        self.n_outputs_ = n_outputs
-        self.canvas_ = self._choose_canvas(grids)
-        train_grids = [grids[i] for i in train_rows]
-        self._measure_channels(train_grids)
-        canvas = self._canvas(grids, resolve_device(self.device))
-        train_data = TrainingCrops(train_grids, targets[train_rows], canvas, random)
-        valid_data = None
-        if len(valid_rows):
-            held_out = [grids[i] for i in valid_rows]
-            n_crops = min(self.n_crops, VALIDATION_CROPS)
-            valid_data = SpreadCrops(held_out, targets[valid_rows], canvas, n_crops, max_orientations=1)
-        batches = CohortBatches(strata[train_rows], self.batch_size, balanced)
-        try:
-            net = train(
-                self._module(n_outputs),
-                train_data,
-                valid_data,
-                loss=loss,
-                lr=self.lr,
-                schedule=self._schedule(valid_data),
-                max_steps=self.max_steps,
-                eval_every=self.eval_every,
-                batch_size=self.batch_size,
-                batch_sampler=batches,
-                collate=_as_is,
-                l2=self.l2,
-                weight_decay=self.weight_decay,
-                callbacks=[*callbacks, *(self.callbacks or [])],
-                device=self.device,
-                n_threads=self.n_threads,
-                random_state=random,
-                verbose=self.verbose,
-            )
-        except TrainingInterrupted as interrupt:
-            if interrupt.net is not None:
-                self._keep(interrupt.net)
-            raise
-        self._keep(net)
-        constant = torch.zeros(n_outputs) if constant is None else constant
-        watched = (targets[train_rows], batches) if valid_data is None else (valid_data.targets,)
-        with torch.random.fork_rng():
-            warn_of_doubts(type(self).__name__, self.history_, constant_loss(loss, constant, *watched))
-
-    def _schedule(self, valid_data):
-        if self.schedule == "plateau":
-            return Plateau(self.patience, self.min_lr)
-        return Cosine(WARMUP, keep="last" if valid_data is None else "best")
-
-    def _keep(self, net):
-        """Take over a trained net; what is learnt besides it is learnt here."""
-        self.net_ = net
-        self.history_ = history(net)
-
-    def _split(self, n, groups, strata, random):
-        n_patients = n if groups is None else len(np.unique(check_groups(groups, n)))
-        if not self.validation_fraction or n_patients < MIN_PATIENTS_TO_SPLIT:
-            return np.arange(n), np.arange(0)
-        return split(n, self.validation_fraction, groups=groups, stratify=strata, random_state=random)
-
-    def _choose_canvas(self, grids):
-        if self.crop_size == "auto":
-            return MAX_CANVAS if self.padding == "valid" else auto_canvas(grids)
-        return int(self.crop_size)
-
-    def _measure_channels(self, grids):
-        scaling = ChannelScaling.of(grids) if self.standardize else None
-        self.channel_mean_, self.channel_scale_ = (scaling.mean, scaling.scale) if scaling else (None, None)
-
     def _canvas(self, grids, device):
         """What lays grids out as the network sees them."""
         dtype = np.result_type(*{grid.dtype for grid in grids})
@@ -291,7 +191,7 @@ class GridEstimator(BaseEstimator):
             return partial(self.module, self.n_features_in_, n_outputs)
         return partial(GridCNN, self.n_features_in_, n_outputs, self.n_filters, self.dropout, self.padding)
 
-    def _predict_outputs(self, X, link=_as_is):
+    def _predict_outputs(self, X, link=as_it_is):
         """Mean over crops and orientations of `link` of the network's outputs, float64 (n, n_outputs)."""
         check_is_fitted(self, "net_")
         for name in ("n_crops", "n_threads", "average_orientations"):
@@ -300,14 +200,14 @@ class GridEstimator(BaseEstimator):
         canvas, turned = self._canvas(grids, self.net_.device), self.average_orientations
         crops = SpreadCrops(grids, torch.zeros(len(grids)), canvas, self.n_crops, turned=turned)
         # One grid at a time: the last bits of a prediction, too, do not depend on what else is predicted.
-        loader = DataLoader(crops, batch_sampler=crops.batches(), collate_fn=_as_is)
+        loader = DataLoader(crops, batch_sampler=crops.batches(), collate_fn=as_it_is)
         with torch_threads(self.n_threads):
             outputs = torch.cat([link(output) for output in self.net_.forward_iter(loader)]).double().numpy()
         total = np.zeros((len(grids), outputs.shape[1]))
         np.add.at(total, crops.owner, outputs)
         return total / np.bincount(crops.owner, minlength=len(grids))[:, None]
 
-    def explain(self, grid, of_output):
+    def explain(self, grid: Any, of_output: Callable) -> np.ndarray:
         """Map what makes the output for one grid, over all views that a prediction averages.
 
         Parameters

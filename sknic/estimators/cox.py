@@ -34,6 +34,11 @@ def cox_loss(risk, event, time, ties="efron"):
     return -(terms * event).sum() / event.sum().clamp(min=1)
 
 
+def risk_loss(output, target, ties):
+    """`cox_loss` of a network's output (n, 1) and targets (n, 2) of event and time."""
+    return cox_loss(output[:, 0], target[:, 0] > 0, target[:, 1], ties)
+
+
 def _efron_share(log_share, event, moment, n_moments):
     """Share of the risk set that Efron takes away for each event: that of the tied events, times l / d."""
     tied = event.new_zeros(n_moments).index_add(0, moment, log_share.exp() * event)

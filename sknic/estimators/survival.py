@@ -14,7 +14,7 @@ from sksurv.metrics import concordance_index_censored
 
 from sknic.estimators.base import RULES, GridEstimator
 from sknic.estimators.cohort_loss import CohortLoss
-from sknic.estimators.cox import check_events, cox_loss
+from sknic.estimators.cox import check_events, risk_loss
 from sknic.estimators.hazard import HazardCurves
 from sknic.exceptions import FewEventsWarning, TrainingInterrupted
 from sknic.learning.params import choice
@@ -22,11 +22,6 @@ from sknic.targets import Survival, read_survival
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
-
-
-def risk_loss(output, target, ties):
-    """`cox_loss` of a network's output (n, 1) and targets (n, 2) of event and time."""
-    return cox_loss(output[:, 0], target[:, 0] > 0, target[:, 1], ties)
 
 
 def _event_and_time(y):

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from sknic.estimators.batches import CohortBatches
 from sknic.estimators.crops import (
     ArrayGrid,
     Canvas,
-    CohortBatches,
     SpreadCrops,
     TrainingCrops,
     auto_canvas,

@@ -16,7 +16,7 @@ from sknic.estimators import AttentionMIL, GridCNN, GridCNNClassifier, GridCNNRe
 from sknic.estimators.cox import cox_loss
 from sknic.estimators.crops import spread_windows
 from sknic.grids import Grid
-from sknic.grids.grid import orient_cells
+from sknic.grids.orientation import orient_cells
 
 from .conftest import make_grid
 

@@ -8,8 +8,8 @@ import torch
 from sksurv.util import Surv
 
 from sknic.estimators import GridCNNClassifier, GridCNNRegressor, GridCoxSurvival
+from sknic.estimators.cox import risk_loss
 from sknic.estimators.evidence import constant_loss, warn_of_doubts
-from sknic.estimators.survival import risk_loss
 from sknic.exceptions import NothingLearntWarning
 
 breslow = partial(risk_loss, ties="breslow")

@@ -1,0 +1,110 @@
+"""How a grid estimator is trained: the split, the crops, the schedule, and what is doubtful about the result."""
+
+import numpy as np
+import torch
+
+from sknic.estimators.batches import CohortBatches
+from sknic.estimators.crops import MAX_CANVAS, SpreadCrops, TrainingCrops, auto_canvas
+from sknic.estimators.evidence import constant_loss, warn_of_doubts
+from sknic.estimators.scaling import ChannelScaling
+from sknic.exceptions import TrainingInterrupted
+from sknic.learning.device import resolve_device
+from sknic.learning.net import history, train
+from sknic.learning.randomness import make_random
+from sknic.learning.schedule import Cosine, Plateau
+from sknic.learning.split import check_groups, split
+
+MIN_PATIENTS_TO_SPLIT = 4
+VALIDATION_CROPS = 3
+# Share of the steps in which the learning rate rises.
+WARMUP = 0.1
+
+
+def as_it_is(batch):
+    """Give a batch back; the crops come collated."""
+    return batch
+
+
+class GridTraining:
+    """The part of a grid estimator that trains its network, by the parameters that the estimator holds."""
+
+    def _fit_net(self, grids, targets, *, loss, n_outputs, strata, groups, balanced=False, constant=None, callbacks=()):
+        """Split, draw crops, train.
+
+        Parameters
+        ----------
+        targets : tensor (n, ...)
+        strata : int array (n,)
+            Label to stratify the split and the batches by.
+        constant : tensor (n_outputs,), optional
+            The best answer without looking at the slides; zeros by default.
+        """
+        random = make_random(self.random_state)
+        train_rows, valid_rows = self._split(len(grids), groups, strata, random)
+        self.n_outputs_ = n_outputs
+        self.canvas_ = self._choose_canvas(grids)
+        train_grids = [grids[i] for i in train_rows]
+        self._measure_channels(train_grids)
+        canvas = self._canvas(grids, resolve_device(self.device))
+        train_data = TrainingCrops(train_grids, targets[train_rows], canvas, random)
+        valid_data = None
+        if len(valid_rows):
+            held_out = [grids[i] for i in valid_rows]
+            n_crops = min(self.n_crops, VALIDATION_CROPS)
+            valid_data = SpreadCrops(held_out, targets[valid_rows], canvas, n_crops, max_orientations=1)
+        batches = CohortBatches(strata[train_rows], self.batch_size, balanced)
+        try:
+            net = train(
+                self._module(n_outputs),
+                train_data,
+                valid_data,
+                loss=loss,
+                lr=self.lr,
+                schedule=self._schedule(valid_data),
+                max_steps=self.max_steps,
+                eval_every=self.eval_every,
+                batch_size=self.batch_size,
+                batch_sampler=batches,
+                collate=as_it_is,
+                l2=self.l2,
+                weight_decay=self.weight_decay,
+                callbacks=[*callbacks, *(self.callbacks or [])],
+                device=self.device,
+                n_threads=self.n_threads,
+                random_state=random,
+                verbose=self.verbose,
+            )
+        except TrainingInterrupted as interrupt:
+            if interrupt.net is not None:
+                self._keep(interrupt.net)
+            raise
+        self._keep(net)
+        constant = torch.zeros(n_outputs) if constant is None else constant
+        watched = (targets[train_rows], batches) if valid_data is None else (valid_data.targets,)
+        with torch.random.fork_rng():
+            warn_of_doubts(type(self).__name__, self.history_, constant_loss(loss, constant, *watched))
+
+    def _schedule(self, valid_data):
+        if self.schedule == "plateau":
+            return Plateau(self.patience, self.min_lr)
+        return Cosine(WARMUP, keep="last" if valid_data is None else "best")
+
+    def _keep(self, net):
+        """Take over a trained net; what is learnt besides it is learnt here."""
+        self.net_ = net
+        self.history_ = history(net)
+
+    def _split(self, n, groups, strata, random):
+        n_patients = n if groups is None else len(np.unique(check_groups(groups, n)))
+        if not self.validation_fraction or n_patients < MIN_PATIENTS_TO_SPLIT:
+            return np.arange(n), np.arange(0)
+        return split(n, self.validation_fraction, groups=groups, stratify=strata, random_state=random)
+
+    def _choose_canvas(self, grids):
+        if self.crop_size == "auto":
+            return MAX_CANVAS if self.padding == "valid" else auto_canvas(grids)
+        return int(self.crop_size)
+
+    def _measure_channels(self, grids):
+        scaling = ChannelScaling.of(grids) if self.standardize else None
+        self.channel_mean_, self.channel_scale_ = (scaling.mean, scaling.scale) if scaling else (None, None)

@@ -1,0 +1,117 @@
+"""What the out-of-fold predictions of a CrossValEnsemble are worth: pooled, fold by fold, and in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from sknic.evaluation.bootstrap import estimate
+from sknic.evaluation.verdict import Verdict, judge, value_or_nan
+
+if TYPE_CHECKING:
+    from sknic.evaluation.results import Estimate
+
+
+class OutOfFold:
+    """The measures of an ensemble that keeps what it predicted for the slides that its models had not seen."""
+
+    kind_: Any
+    y_: Any
+    fold_: np.ndarray
+    groups_: np.ndarray | None
+    estimators_: list[Any]
+    oof_prediction_: np.ndarray
+    baseline_prediction_: np.ndarray | None
+    baseline_reason_: str
+
+    def oof_score(
+        self,
+        metric: str | Callable | None = None,
+        *,
+        level: float = 0.95,
+        n_resamples: int = 1000,
+        random_state: int | np.random.RandomState = 0,
+    ) -> Estimate:
+        """Measure the out-of-fold predictions, with an interval that resamples patients.
+
+        Parameters
+        ----------
+        metric : str, callable or None
+            As in :func:`sknic.evaluation.estimate`; None is accuracy, R2 or concordance.
+        level, n_resamples, random_state
+            As in :func:`sknic.evaluation.estimate`.
+
+        Returns
+        -------
+        Estimate
+        """
+        check_is_fitted(self)
+        metric = self.kind_.score_metric if metric is None else metric
+        prediction = self._for_metric(metric, self.oof_prediction_)
+        options: dict[str, Any] = {"level": level, "n_resamples": n_resamples, "random_state": random_state}
+        return estimate(metric, self.y_, prediction, groups=self.groups_, **options)
+
+    def fold_scores(self, metric: str | Callable | None = None) -> np.ndarray:
+        """Measure each fold's slides alone: risks and scores of different models are not on one scale.
+
+        Parameters
+        ----------
+        metric : str, callable or None
+            As in :func:`sknic.evaluation.estimate`; None is the most telling one of the kind of target.
+
+        Returns
+        -------
+        float ndarray, shape (n_folds,)
+            NaN for a fold on which the metric is undefined, such as one of a single class.
+        """
+        check_is_fitted(self)
+        metric = self.kind_.metrics[0] if metric is None else metric
+        prediction = self._for_metric(metric, self.oof_prediction_)
+        y = np.asarray(self.y_)
+        folds = [self.fold_ == number for number in range(len(self.estimators_))]
+        return np.array([value_or_nan(metric, y[rows], prediction[rows]) for rows in folds])
+
+    @property
+    def oof_score_(self) -> float:
+        """Mean of `fold_scores`, where the others are defined; `oof_score` pools the folds instead."""
+        scores = self.fold_scores()
+        return float(np.nanmean(scores)) if np.isfinite(scores).any() else float("nan")
+
+    def oof_verdict(
+        self,
+        metric: str | Callable | None = None,
+        *,
+        level: float = 0.95,
+        n_resamples: int = 1000,
+        random_state: int | np.random.RandomState = 0,
+    ) -> Verdict:
+        """Say what the out-of-fold predictions show: learnt, not shown, or no better than the baseline.
+
+        Parameters
+        ----------
+        metric : str, callable or None
+            As in :func:`sknic.evaluation.estimate`; None is the most telling one of the kind of target.
+        level, n_resamples, random_state
+            As in :func:`sknic.evaluation.estimate`.
+
+        Returns
+        -------
+        Verdict
+            Score, chance level, paired comparison with the baseline by patient, and a sentence (`str`).
+        """
+        metric = self.kind_.metrics[0] if metric is None else metric
+        predictions = [
+            None if prediction is None else self._for_metric(metric, prediction)
+            for prediction in (self.oof_prediction_, self.baseline_prediction_)
+        ]
+        options: dict[str, Any] = {"level": level, "n_resamples": n_resamples, "random_state": random_state}
+        found = judge(metric, self.y_, *predictions, groups=self.groups_, **options)
+        reason = self.baseline_reason_ or found.reason
+        return replace(found, reason=reason, fold_scores=tuple(self.fold_scores(metric).tolist()))
+
+    def _for_metric(self, metric, prediction):
+        return self.kind_.for_metric(metric, prediction, getattr(self, "classes_", None))
