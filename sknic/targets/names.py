@@ -58,7 +58,8 @@ def refuse_alike(name, values, *, case=False):
     """
     spellings: dict[str, str] = {}
     for value in dict.fromkeys(str(value) for value in values if isinstance(value, str)):
-        plain = " ".join(unicodedata.normalize("NFKC", value).split())
+        seen = "".join(sign for sign in value if unicodedata.category(sign) != "Cf")  # zero-width spaces and their like
+        plain = " ".join(unicodedata.normalize("NFKC", seen).split())
         first = spellings.setdefault(plain.casefold() if case else plain, value)
         if first != value:
             raise ValueError(f"{name}: {first!a} and {value!a} {_difference(first, value)}; write them alike")

@@ -271,6 +271,7 @@ def test_a_missing_class_is_named_with_its_row(cell, message):
         (["Yes", "no", "yes"], "'Yes' and 'yes' differ only in case"),
         (["Grad\u00a02", "Grad 2"], "differ only in spaces"),
         (["b\u00f6s", "bo\u0308s"], "composed of different characters"),
+        (["bos", "bos\u200b"], "composed of different characters"),
     ],
 )
 def test_classes_that_look_alike_are_refused_with_both_spellings(labels, message):
@@ -286,3 +287,16 @@ def test_classes_that_look_alike_are_refused_with_both_spellings(labels, message
 def test_classes_that_are_one_number_stay_apart_and_that_is_said():
     y, note = Classification().from_table(_table(grade=["01", "1"]), {"target": "grade"})
     assert y.tolist() == ["01", "1"] and "'01', '1' are different classes, though one number" in note
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"), [("-999 1 2 3", "-999 (1)"), ("1 2 9999 9999", "9999 (2)"), ("-9 0.1 0.5", "-9 (1)")]
+)
+def test_a_number_that_others_write_for_a_missing_one_is_pointed_out(cells, said):
+    _, note = Regression().from_table(_table(score=cells.split()), {"target": "score"})
+    assert said in note and "missing" in note
+
+
+@pytest.mark.parametrize("cells", ["990 999 1010", "-9 -8 3", "1 1 1", "999 999"])
+def test_such_a_number_among_its_like_is_not(cells):
+    assert Regression().from_table(_table(score=cells.split()), {"target": "score"})[1] == ""
