@@ -173,7 +173,8 @@ def table_of(rows):
         row = {"target": target, "encoder": encoder, "slides": size, "seeds": part["seed"].nunique()}
         for method in (*METHODS, LINEAR):
             of = part.loc[part["method"] == method, "measure"]
-            row[method] = f"{of.mean():.3f} ({of.min():.3f} to {of.max():.3f})" if len(of) else ""
+            spread = f" ({of.min():.3f} to {of.max():.3f})" if len(of) > 1 else ""
+            row[method] = f"{of.mean():.3f}{spread}" if len(of) else ""
         row["longest fit, CPU s"] = float(part["seconds"].max())
         found.append(row)
     return found
