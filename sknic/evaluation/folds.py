@@ -9,6 +9,7 @@ from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, Str
 from sknic.evaluation.patients import check_no_shared_patient
 from sknic.evaluation.same_slide import check_no_shared_slide, slide_names
 from sknic.exceptions import DegenerateDataError
+from sknic.targets.names import check_names
 
 
 def make_folds(cv, kind, y, groups=None, random_state=None, X=None):
@@ -43,6 +44,8 @@ def make_folds(cv, kind, y, groups=None, random_state=None, X=None):
         When a training part would lack a class, or any event.
     """
     kind.check(y)
+    if groups is not None:
+        check_names("groups", groups)
     strata = kind.strata(y)
     splitter = _splitter(cv, strata, groups, random_state)
     with warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""The same slide in two rows: known by its path, by the file of its grid, or by equal embeddings."""
+"""The same slide in two rows: known by its path or digest, by the file of its grid, or by equal embeddings."""
 
 import hashlib
 import os
@@ -27,7 +27,9 @@ def _names(item):
     if not hasattr(item, "cells"):
         return set()
     files = (getattr(item, "slide", None), getattr(item, "path", None))
-    return {os.path.realpath(file) for file in files if file} | _content(item)
+    digest = getattr(getattr(item, "header", None), "slide_digest", None)
+    named = {os.path.realpath(file) for file in files if file} | ({f"slide {digest}"} if digest else set())
+    return named | _content(item)
 
 
 def _content(grid):

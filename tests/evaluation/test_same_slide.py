@@ -25,8 +25,9 @@ class Any(RegressorMixin, BaseEstimator):
         return np.arange(len(X), dtype=float)
 
 
-def grid(slide=None, embeddings=None):
-    return Grid(RNG.normal(size=(16, 3)) if embeddings is None else embeddings, CELLS, (4, 4), slide=slide)
+def grid(slide=None, embeddings=None, digest=None):
+    embeddings = RNG.normal(size=(16, 3)) if embeddings is None else embeddings
+    return Grid(embeddings, CELLS, (4, 4), slide=slide, slide_digest=digest)
 
 
 def twice(kind, tmp_path):
@@ -38,6 +39,11 @@ def twice(kind, tmp_path):
         (tmp_path / "real").mkdir()
         (tmp_path / "link").symlink_to(tmp_path / "real")
         return [*(grid(str(tmp_path / "real" / f"{i}.svs")) for i in range(15)), grid(str(tmp_path / "link" / "0.svs"))]
+    if kind == "copies":  # under another name, and compressed by another encoder
+        items = [
+            Grid(RNG.normal(size=(16, 3)), CELLS, (4, 4), slide=f"{i}.svs", slide_digest=f"d{i}") for i in range(15)
+        ]
+        return [*items, Grid(RNG.normal(size=(16, 3)), CELLS, (4, 4), slide="copy.svs", slide_digest="d0")]
     if kind == "files":
         items = [grid().write(tmp_path / f"{i}.h5") for i in range(15)]
         return [*items, Grid.read(items[0].path)]
@@ -45,7 +51,7 @@ def twice(kind, tmp_path):
     return [*items, grid(embeddings=items[0].embeddings)]
 
 
-@pytest.mark.parametrize("kind", ["paths", "slides", "files", "contents"])
+@pytest.mark.parametrize("kind", ["paths", "slides", "copies", "files", "contents"])
 def test_a_slide_given_twice_is_refused_unless_it_stays_together(kind, tmp_path):
     X = twice(kind, tmp_path)
     ensemble = CrossValEnsemble(Any(), cv=16, baseline=False)
@@ -64,3 +70,9 @@ def test_grids_that_are_equal_by_construction_are_not_one_slide():
 
 def test_rows_of_a_table_say_no_slide():
     CrossValEnsemble(Ridge(), cv=4).fit(np.ones((16, 2)), Y)
+
+
+@pytest.mark.parametrize("patients", [["a", "a "], ["a", 1], ["a", None]])
+def test_patients_are_checked_whatever_the_estimator_does(patients):
+    with pytest.raises(ValueError, match="groups"):
+        CrossValEnsemble(Ridge(), cv=4).fit(np.ones((16, 2)), Y, groups=[*patients, *"cdefghijklmnop"])
