@@ -58,7 +58,7 @@ RECIPES = {
         {
             **COMMON,
             "batch_size": 192,
-            "max_steps": 5500,
+            "max_steps": 9000,
             "unlabelled_weight": 0.5,
             "task_weights": {"colorectal": 0.5},
         },
