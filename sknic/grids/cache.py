@@ -122,7 +122,7 @@ class GridCache:
     Parameters
     ----------
     folder : str or Path
-        Made when the first grid is stored. "auto" is the user's cache folder of the platform.
+        Folder of the grids, made when the first is stored. "auto" is the user's cache folder of the platform.
 
     Notes
     -----
@@ -139,16 +139,57 @@ class GridCache:
 
     @staticmethod
     def key(slide_path: str | Path, fingerprint: str, settings: dict[str, Any]) -> str:
-        """Digest of slide, encoder and settings (a JSON-able mapping)."""
+        """Digest all that decides what a grid holds.
+
+        Parameters
+        ----------
+        slide_path : str or Path
+            The slide.
+        fingerprint : str
+            Fingerprint of the encoder.
+        settings : dict
+            Settings of the compression, as JSON can hold them.
+
+        Returns
+        -------
+        str
+            Hexadecimal digest.
+        """
         parts = [hdf5.FORMAT, file_identity(slide_path), fingerprint, settings]
         return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=16).hexdigest()
 
     def path(self, slide_path: str | Path, key: str) -> Path:
-        """File of a slide's grid."""
+        """Name the file of a slide's grid.
+
+        Parameters
+        ----------
+        slide_path : str or Path
+            The slide.
+        key : str
+            What `key` returned.
+
+        Returns
+        -------
+        Path
+            The file, whether it is there or not.
+        """
         return self.folder / f"{_short(Path(slide_path).stem)}-{key[:16]}.h5"
 
     def get(self, slide_path: str | Path, key: str) -> Any:
-        """The kept grid, or None where there is none that can be trusted."""
+        """Return the kept grid.
+
+        Parameters
+        ----------
+        slide_path : str or Path
+            The slide.
+        key : str
+            What `key` returned.
+
+        Returns
+        -------
+        Grid or None
+            None where there is none that can be trusted.
+        """
         path = self.path(slide_path, key)
         try:
             _, stored_key, _ = hdf5.read_header(path)
@@ -157,7 +198,21 @@ class GridCache:
             return None
 
     def put(self, slide_path: str | Path, key: str, grid: Grid) -> Any:
-        """Keep a grid; returns the grid that lives in the file.
+        """Keep a grid.
+
+        Parameters
+        ----------
+        slide_path : str or Path
+            The slide.
+        key : str
+            What `key` returned.
+        grid : Grid
+            The grid.
+
+        Returns
+        -------
+        Grid
+            The same grid, which lives in the file now.
 
         Raises
         ------
@@ -171,7 +226,19 @@ class GridCache:
             raise CacheError(f"cannot write to cache_dir {self.folder}: {error}") from error
 
     def refresh(self, slide_path: str | Path, key: str) -> Any:
-        """Record where the slide of a kept grid is now; returns the grid of the file.
+        """Record where the slide of a kept grid is now.
+
+        Parameters
+        ----------
+        slide_path : str or Path
+            The slide.
+        key : str
+            What `key` returned.
+
+        Returns
+        -------
+        Grid
+            The grid of the file.
 
         Raises
         ------
@@ -192,6 +259,18 @@ class GridCache:
         """Hold the slide's lock, so that two processes never compute the same grid at once.
 
         The operating system releases the lock of a process that dies.
+
+        Parameters
+        ----------
+        slide_path : str or Path
+            The slide.
+        key : str
+            What `key` returned.
+
+        Raises
+        ------
+        CacheError
+            If the folder cannot be written.
         """
         locks = self.folder / ".locks"
         try:
@@ -206,11 +285,23 @@ class GridCache:
             lock.__exit__(None, None, None)
 
     def entries(self) -> list[CacheEntry]:
-        """Every `.h5` file of the folder as a `CacheEntry`; checksums of sknic's own files are compared."""
+        """List the `.h5` files of the folder; checksums of sknic's own files are compared.
+
+        Returns
+        -------
+        list of CacheEntry
+            What each file is.
+        """
         return [_entry(path) for path in sorted(self.folder.glob("*.h5"))]
 
     def remove_leftovers(self) -> int:
-        """Delete what killed processes left: half-written files and idle locks; returns the number of files."""
+        """Delete what killed processes left: half-written files and idle locks.
+
+        Returns
+        -------
+        int
+            Number of files that were deleted.
+        """
         locks = self.folder / ".locks"
         leftovers = [*self.folder.glob(".*.part"), *locks.glob("*.tries"), *locks.glob("*.lock")]
         removed = 0
