@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sknic.slides.scale import choose_scale, resample
-from sknic.slides.slide import source_box
+from sknic.slides.scale import choose_scale, resample, source_box
 from sknic.slides.tiff_tiles import open_tiles
 
 if TYPE_CHECKING:

@@ -108,3 +108,11 @@ def resample(pixels, size, corner, zoom):
     method = Image.Resampling.BOX if zoom > 1 else Image.Resampling.BILINEAR
     box = (x, y, min(x + width * zoom, pixels.shape[1]), min(y + height * zoom, pixels.shape[0]))
     return np.asarray(Image.fromarray(pixels).resize(size, method, box))
+
+
+def source_box(corner, size, zoom):
+    """Whole pixels (x, y, right, bottom) that resampling needs; interpolation looks one further."""
+    margin = 0 if zoom > 1 else 1
+    start = np.floor(corner).astype(int) - margin
+    stop = np.ceil(np.asarray(corner) + np.array(size) * zoom).astype(int) + margin
+    return (*start.tolist(), *stop.tolist())

@@ -15,8 +15,8 @@ from sknic.files.notebook import card
 from sknic.slides.diagnosis import diagnose
 from sknic.slides.location import main_file
 from sknic.slides.metadata import bounds_of, check_plausible, find_mpp
-from sknic.slides.scale import average, choose_scale, resample
-from sknic.slides.tiff_tiles import open_tiles
+from sknic.slides.scale import average, choose_scale, resample, source_box
+from sknic.slides.thumbnail import read_thumbnail
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 # Source pixels are read in squares of this side, so that no picture, however large its source, needs much memory.
 BLOCK = 2048
-# The largest level that is worth reading whole for a better thumbnail, in pixels.
-THUMBNAIL_SOURCE = 64_000_000
 
 
 class Slide:
@@ -289,37 +287,7 @@ class Slide:
         """
         if max_size < 1:
             raise ValueError(f"max_size={max_size!r}: expected 1 or more")
-        level, factor = self._thumbnail_source(max_size)
-        shrink = self.level_downsamples[level] * factor
-        width, height = (max(1, int(length / shrink + 1e-6)) for length in self.dimensions)
-        corner = np.floor(np.array(self.origin) / shrink + 0.5).astype(int)
-        # The level is read whole, which raw tiles do several times faster; a small one is not worth checking them.
-        tiles = open_tiles(self, level, factor) if self._n_pixels(level) > BLOCK**2 else None
-        out = np.empty((height, width, 3), np.uint8)
-        side = max(1, BLOCK // factor)
-        for top in range(0, height, side):
-            for left in range(0, width, side):
-                block = out[top : top + side, left : left + side]
-                place = corner + (left, top)
-                if tiles is None:
-                    block[...] = self.read_level(level, place[0], place[1], block.shape[1], block.shape[0], factor)
-                else:
-                    tiles.fill(block[None], place[None])
-        return out, self.mpp * shrink
-
-    def _n_pixels(self, level):
-        width, height = self.level_dimensions[level]
-        return width * height
-
-    def _thumbnail_source(self, max_size):
-        """(level, factor) of the largest picture within `max_size` that takes no huge level; the lowest of several."""
-        longest = max(self.dimensions)
-        choices = []
-        for level, downsample in enumerate(self.level_downsamples):
-            factor = max(1, int(np.ceil(longest / downsample / max_size - 1e-6)))
-            if self._n_pixels(level) <= THUMBNAIL_SOURCE or level == len(self.level_dimensions) - 1:
-                choices.append((round(longest / (downsample * factor)), level, factor))
-        return max(choices)[1:]
+        return read_thumbnail(self, max_size)
 
     def close(self) -> None:
         """Close the file; reads fail from then on."""
@@ -349,14 +317,6 @@ class Slide:
             "file": self.path,
         }
         return card("Slide", rows, None if self._closed else self.thumbnail(256)[0])
-
-
-def source_box(corner, size, zoom):
-    """Whole pixels (x, y, right, bottom) that resampling needs; interpolation looks one further."""
-    margin = 0 if zoom > 1 else 1
-    start = np.floor(corner).astype(int) - margin
-    stop = np.ceil(np.asarray(corner) + np.array(size) * zoom).astype(int) + margin
-    return (*start.tolist(), *stop.tolist())
 
 
 def _why_not(file, error):

@@ -125,8 +125,8 @@ def test_a_huge_level_is_read_through_its_tiles(tmp_path, monkeypatch):
     path = write_generic(tmp_path / "a.tiff", picture(800, 600), levels=(1,))
     with Slide(path) as slide:
         expected = slide.thumbnail(100)
-        monkeypatch.setattr("sknic.slides.slide.THUMBNAIL_SOURCE", 1000)
-        monkeypatch.setattr("sknic.slides.slide.BLOCK", 150)
+        monkeypatch.setattr("sknic.slides.thumbnail._LARGEST_SOURCE", 1000)
+        monkeypatch.setattr("sknic.slides.thumbnail._BLOCK", 150)
         ours = slide.thumbnail(100)
     np.testing.assert_array_equal(ours[0], expected[0])
     assert ours[1] == expected[1]
