@@ -14,8 +14,8 @@ from sknic.compression.emptiness import why_empty
 from sknic.compression.engine import compress_slide, lattice_of, tissue_cells
 from sknic.compression.recipe import Recipe
 from sknic.exceptions import InvalidMppError, MissingMppError, SknicError
+from sknic.files.identity import file_identity
 from sknic.grids import Grid, GridCache
-from sknic.grids.cache import file_identity
 from sknic.slides import Slide, slide_files
 
 MPP_HINT = "; SlideCompressor(slide_mpp=...) or --slide-mpp states it"

@@ -12,8 +12,8 @@ import pandas as pd
 
 from sknic.compression.job import Outcome
 from sknic.exceptions import CompressionError, SlideFailureWarning, TissueWarning, warn
+from sknic.files.locks import file_lock
 from sknic.files.whole import whole_file
-from sknic.grids.cache import file_lock
 
 MANIFEST = "manifest.csv"
 OTHER_MANIFEST = "sknic-manifest.csv"

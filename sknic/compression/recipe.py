@@ -9,7 +9,7 @@ import numpy as np
 
 from sknic.compression.identity import callable_identity
 from sknic.exceptions import TissueMaskError
-from sknic.grids.cache import file_identity
+from sknic.files.identity import file_identity
 from sknic.slides import Annotations, mask_path
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
 import time
-import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,79 +13,13 @@ from typing import Any
 
 from filelock import FileLock
 
-from sknic.exceptions import CacheError, CacheWarning, GridFileError
+from sknic.exceptions import CacheError, GridFileError
+from sknic.files.identity import file_identity
+from sknic.files.locks import file_lock
 from sknic.grids import hdf5
 from sknic.grids.grid import Grid
 from sknic.grids.header import GridHeader
 from sknic.grids.storage import InFile
-
-_SAMPLES, _SAMPLE_BYTES = 16, 16384
-# How file systems say that they have no locks.
-_NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL}
-
-
-def file_identity(path):
-    """What tells one file from another without reading gigabytes.
-
-    Size, time of modification in whole seconds, for copies lose the fraction, and sixteen samples of the content; not
-    the name, so that a moved slide is the same slide. A format that keeps its pixels in a folder of the same name
-    beside the file (MIRAX) has the folder's listing in it too.
-
-    Parameters
-    ----------
-    path : str or Path
-
-    Returns
-    -------
-    str
-        Hexadecimal digest.
-    """
-    path = Path(path)
-    status = path.stat()
-    digest = hashlib.blake2b(f"{status.st_size}:{int(status.st_mtime)}".encode(), digest_size=16)
-    with open(path, "rb") as file:
-        for i in range(_SAMPLES):
-            file.seek(max(0, status.st_size - _SAMPLE_BYTES) * i // (_SAMPLES - 1))
-            digest.update(file.read(_SAMPLE_BYTES))
-    folder = path.with_suffix("")
-    if path.suffix and folder.is_dir():
-        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-            status = entry.stat()
-            digest.update(os.fsencode(entry.name) + f":{status.st_size}:{int(status.st_mtime)}".encode())
-    return digest.hexdigest()
-
-
-@contextmanager
-def file_lock(path):
-    """Hold a lock that processes share; on a file system without locks nothing is held, with a warning.
-
-    Parameters
-    ----------
-    path : str or Path
-        File of the lock.
-
-    Raises
-    ------
-    OSError
-        If the folder cannot be written.
-    """
-    lock = FileLock(path)
-    try:
-        lock.acquire()
-    except (OSError, NotImplementedError) as error:
-        if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
-            raise
-        warnings.warn(
-            f"the file system of {Path(path).parent} has no locks: two runs on it may compress one slide twice",
-            CacheWarning,
-            stacklevel=2,
-        )
-        yield
-        return
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 @dataclass(frozen=True)

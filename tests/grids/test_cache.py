@@ -7,8 +7,8 @@ import pytest
 
 from sknic import Grid
 from sknic.exceptions import CacheError
+from sknic.files.identity import file_identity
 from sknic.grids import GridCache, hdf5
-from sknic.grids.cache import file_identity
 
 
 @pytest.fixture

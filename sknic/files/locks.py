@@ -1,0 +1,46 @@
+"""Locks that processes share, where the file system has them."""
+
+import errno
+import warnings
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock
+
+from sknic.exceptions import CacheWarning
+
+# How file systems say that they have no locks.
+_NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL}
+
+
+@contextmanager
+def file_lock(path):
+    """Hold a lock that processes share; on a file system without locks nothing is held, with a warning.
+
+    Parameters
+    ----------
+    path : str or Path
+        File of the lock.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written.
+    """
+    lock = FileLock(path)
+    try:
+        lock.acquire()
+    except (OSError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
+            raise
+        warnings.warn(
+            f"the file system of {Path(path).parent} has no locks: two runs on it may compress one slide twice",
+            CacheWarning,
+            stacklevel=2,
+        )
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
