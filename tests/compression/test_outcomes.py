@@ -11,7 +11,7 @@ from sknic import SlideCompressor
 from sknic.compression.job import Outcome
 from sknic.compression.outcomes import COLUMNS, Manifest, by_cause, counts
 from sknic.exceptions import CacheWarning, SlideFailureWarning, TissueWarning
-from sknic.grids import cache as grid_cache
+from sknic.files import locks
 
 from .conftest import tissue, write_slide
 
@@ -129,7 +129,7 @@ def test_a_file_system_without_locks_keeps_grids_with_a_warning(number, slides, 
     def acquire(self, *arguments, **options):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(grid_cache.FileLock, "acquire", acquire)
+    monkeypatch.setattr(locks.FileLock, "acquire", acquire)
     with pytest.warns(CacheWarning, match="has no locks"):
         outcomes = SlideCompressor(encoder, cache_dir=tmp_path / "cache").compress(slides)
     assert [outcome.status for outcome in outcomes] == ["done"] * 3
