@@ -268,7 +268,8 @@ def _entry(path):
 
 def _short(stem):
     # File systems limit the bytes of a name, not its characters.
-    return os.fsencode(stem)[:80].decode(errors="ignore")
+    # Encoded again, for a locale of ASCII has no name for what these bytes say.
+    return os.fsdecode(os.fsencode(stem)[:80].decode(errors="ignore").encode())
 
 
 def _is_gone(slide):

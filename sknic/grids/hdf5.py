@@ -85,7 +85,11 @@ def _coords(header, cells):
 def _peer_attributes(header):
     """The attributes on `coords` that TRIDENT's and CLAM's loaders look for; what is not known is left out."""
     patch = header.patch_size or 0
-    found = {"name": name_of(header), "patch_size": patch, "overlap": patch - (header.stride or patch)}
+    found = {
+        "name": name_of(header).encode(errors="backslashreplace").decode(),
+        "patch_size": patch,
+        "overlap": patch - (header.stride or patch),
+    }
     if header.patch_size_level0:
         downsample = header.patch_size_level0 / patch if patch else 1.0
         found |= {"patch_size_level0": round(header.patch_size_level0), "downsample": (downsample, downsample)}

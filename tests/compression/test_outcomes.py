@@ -157,3 +157,10 @@ def test_a_copy_that_lost_the_fraction_of_its_time_is_the_same_slide(slides, tmp
     compressor.transform(slides[:1])
     os.utime(slides[0], ns=(10**18,) * 2)
     assert compressor.compress(slides[:1])[0].status == "cached"
+
+
+def test_a_slide_whose_name_is_not_utf8_is_compressed_and_found_again(slides, tmp_path, encoder):
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/M\xfcller.tiff")
+    os.rename(slides[0], path)
+    compressor = SlideCompressor(encoder, cache_dir=tmp_path / "cache")
+    assert [compressor.compress([path])[0].status for _ in range(2)] == ["done", "cached"]
