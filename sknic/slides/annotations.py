@@ -102,7 +102,7 @@ class Annotations:
         try:
             regions = list(_regions(_load(path)))
         except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            reason = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
+            reason = _why(error)
             raise TissueMaskError(f"cannot read the polygons {path} of {slide.path}: {reason}") from error
         shrink = max(1.0, max(slide.dimensions) / DRAWN_SIZE)
         tissue, cut = (
@@ -145,6 +145,15 @@ def _is_one_of(name, wanted):
     """Whether the name of a class, or a part of a derived class such as "Tumor: Positive", is wanted."""
     parts = {name.strip().lower(), *(part.strip().lower() for part in name.split(":"))}
     return any(one.strip().lower() in parts for one in wanted)
+
+
+def _why(error):
+    """What is wrong with a file, in our words where they say more than the type of the error."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"it is not JSON at line {error.lineno}, column {error.colno}"
+    if isinstance(error, UnicodeDecodeError):
+        return f"byte {error.start} is not text in UTF-8, UTF-16 or UTF-32"
+    return str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
 
 
 def _load(path):
