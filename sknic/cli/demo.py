@@ -15,6 +15,8 @@ from sknic.cli.evaluate import overlays_of, run_of
 # Patients with the growth pattern "replacement" die twelve times as fast: forty slides can show such an effect, but not
 # that of a real marker.
 LOG_HAZARD = (2.5, 0.0)
+# A quarter of the default: the demo has to end within minutes, and grids this small are learnt in that.
+MAX_STEPS = 400
 
 
 def demo(
@@ -122,7 +124,7 @@ def _cross_validate(out, cohort, compressor, task, device, random_state):
 
     columns, _ = _learnt()[task]
     y = kind_named(task).read(cohort.table[columns].squeeze("columns"))
-    model = estimator_for(task)(device=device, random_state=random_state)
+    model = estimator_for(task)(max_steps=MAX_STEPS, device=device, random_state=random_state)
     pipe = make_pipeline(compressor, model)
     ensemble = CrossValEnsemble(pipe, cv=4, n_jobs=os.cpu_count(), random_state=random_state)
     ensemble.fit(cohort.paths, y, groups=cohort.patients)
