@@ -73,6 +73,8 @@ def read_targets(table, task, columns, *, path, patient=None, no_patient=False, 
     typer.echo(targets.describe(kind))
     if note:
         typer.echo(note)
+    if kind.is_of_patient and patient:
+        _warn_of_contradictions(targets, patient)
     return targets
 
 
@@ -100,6 +102,20 @@ def _warn_of_similar(patients, column):
 
     for ids in similar_ids(patients.unique()):
         typer.secho(f"warning: {', '.join(map(repr, ids))} in {column!r} are taken for different patients", err=True)
+
+
+def _warn_of_contradictions(targets, column):
+    """Say which patients have slides with different targets, before hours are spent on them."""
+    said: dict[str, set] = {}
+    for patient, value in zip(targets.patients, targets.y):
+        said.setdefault(patient, set()).add(str(value))
+    several = [patient for patient, values in said.items() if len(values) > 1]
+    if several:
+        typer.secho(
+            f"warning: {len(several)} of {len(said)} patients of {column!r} have slides with different targets, the "
+            f"first of them {several[0]!r}; nothing can be said by patient",
+            err=True,
+        )
 
 
 def usable(targets, task, loaded, on_error):

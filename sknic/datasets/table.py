@@ -72,7 +72,7 @@ def read_table(path: str | Path, columns: Any = ()) -> pd.DataFrame:
             raise DatasetError(f"{path}: row {number} has {len(row)} cells, but the header has {len(header)} columns")
     cells = [(row + [""] * len(header))[: len(header)] for row in body]
     table = pd.DataFrame(cells, columns=header, index=pd.RangeIndex(2, len(cells) + 2), dtype=object)
-    table = table[[any(row) for row in cells]]
+    table = table.loc[[any(row) for row in cells]]
     for column in columns:
         need_column(table, column, path)
     if table.empty:
@@ -149,15 +149,27 @@ def resolve_path(text: str, folder: str | Path) -> str:
         for slashes in (written, written.replace("\\", "/"))
         for form in ("NFC", "NFD")
     )
-    paths = [os.path.join(folder, form) for form in (written, *forms)]
-    for path in paths:
-        if os.path.exists(path):
-            return path
+    for form in (written, *forms):
+        for name in _on_disk(form):
+            if os.path.exists(path := os.path.join(folder, name)):
+                return path
     if re.fullmatch(r"[+-]?\d+([.,]\d+)?", text):
         raise DatasetError(f"{text!r} is a number, not the name of a file; is this the right column?")
     if os.name != "nt" and re.match(r"[A-Za-z]:[\\/]|\\\\", text):
         raise DatasetError(f"{text!r} is a path of Windows, which does not exist on this computer")
-    return os.path.join(folder, written.replace("\\", "/") if os.name != "nt" else written)
+    name = written.replace("\\", "/") if os.name != "nt" else written
+    return os.path.join(folder, next(_on_disk(name)))
+
+
+def _on_disk(name):
+    """A name as this computer may spell it: in the locale's encoding, in UTF-8, or in the Latin letters of old disks."""
+    try:
+        os.fsencode(name)
+        yield name
+    except UnicodeEncodeError:  # a locale without these letters, where names are read as bytes
+        yield os.fsdecode(name.encode("utf-8", "surrogateescape"))
+    if not name.isascii():
+        yield os.fsdecode(name.encode("cp1252", "replace"))
 
 
 def slide_paths(table: pd.DataFrame, column: str, path: str | Path) -> list[str]:
@@ -216,10 +228,17 @@ def _decode(data, path):
         try:
             text = data.decode(encoding)
         except UnicodeDecodeError:
-            continue
+            if encoding != "utf-8-sig" or not _is_mostly_utf8(text := data.decode("utf-8-sig", "surrogateescape")):
+                continue
         if not re.search(r"[\x00-\x08\x0e-\x1f]", text[:100_000]):
             return text.removeprefix("\ufeff")
     raise DatasetError(f"{path}: is a binary file, not a table in UTF-8, UTF-16 or Windows-1252")
+
+
+def _is_mostly_utf8(text):
+    """Whether bytes that are not UTF-8 are the exception: a file name of another system in a table of ours."""
+    strange = len(re.findall("[\udc80-\udcff]", text))
+    return strange < len(re.findall("[^\x00-\x7f]", text)) - strange
 
 
 def _encodings(data):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sknic.exceptions import PatientLeakageError
+from sknic.exceptions import DegenerateDataError, PatientLeakageError
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -35,7 +35,7 @@ def aggregate(values: ArrayLike, patients: ArrayLike, how: str = "mean") -> tupl
 
     Raises
     ------
-    ValueError
+    DegenerateDataError
         With ``how="same"``, when two slides of a patient differ.
 
     Examples
@@ -76,5 +76,5 @@ def check_no_shared_patient(patients, train, test):
 def _same(values, names, rows):
     for name, members in zip(names, rows):
         if (values[members] != values[members[0]]).any():
-            raise ValueError(f"the slides of patient {name} differ; how='same' wants one value per patient")
+            raise DegenerateDataError(f"the slides of patient {name} differ; how='same' wants one value per patient")
     return np.array([members[0] for members in rows])

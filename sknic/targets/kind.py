@@ -36,6 +36,8 @@ class Target(ABC):
         What `quality_of` measures: a word for tables, and its meaning.
     text_columns : tuple of str
         Columns of predictions.csv whose cells are names, even if they look like numbers.
+    is_of_patient : bool
+        Whether all slides of a patient must have the same target.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Target(ABC):
     prediction_method: str = "predict"
     quality: tuple[str, str]
     text_columns: tuple[str, ...] = ()
+    is_of_patient: bool = False
 
     @abstractmethod
     def fits(self, estimator: Any, y: np.ndarray) -> bool:

@@ -83,6 +83,7 @@ class Survival(Target):
     name = "survival"
     title = "Predicting survival"
     roles = ("event", "time")
+    is_of_patient = True
     metrics = ("concordance",)
     score_metric = "concordance"
     quality = ("ranked rightly", "the share of comparable slides against which its risk is ranked rightly")
