@@ -162,7 +162,7 @@ def resolve_path(text: str, folder: str | Path) -> str:
 
 
 def _on_disk(name):
-    """A name as this computer may spell it: in the locale's encoding, in UTF-8, or in the Latin letters of old disks."""
+    """A name as this computer may spell it: in the encoding of the locale, in UTF-8, or in that of old disks."""
     try:
         os.fsencode(name)
         yield name

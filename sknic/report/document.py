@@ -234,7 +234,7 @@ class Report:
         """
         html = self.to_html()
         with whole_file(path) as temporary:
-            temporary.write_text(html, encoding="utf-8")
+            temporary.write_text(html, encoding="utf-8", errors="backslashreplace")
         return Path(path)
 
 

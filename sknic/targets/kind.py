@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -165,7 +166,9 @@ def kind_named(name: str) -> Target:
         With the names there are.
     """
     if name not in KINDS:
-        raise ValueError(f"task={name!r}: expected one of {', '.join(KINDS)}")
+        close = get_close_matches(str(name).casefold(), KINDS, n=1)
+        hint = f". Did you mean {close[0]!r}?" if close else ""
+        raise ValueError(f"task={name!r}: expected one of {', '.join(KINDS)}{hint}")
     return KINDS[name]
 
 

@@ -1,0 +1,102 @@
+"""What comes in at the command line is understood, or named for what it is, whatever its letters and its words."""
+
+import os
+
+import pandas as pd
+import pytest
+
+from .helpers import program, run
+
+ONE_STEP = ("--max-steps", "1")
+
+
+@pytest.fixture
+def table(grids, tmp_path):
+    """Write grids.csv with some columns changed, and whole paths."""
+
+    def write(**columns):
+        frame = pd.read_csv(grids / "grids.csv", dtype=str)
+        frame["path"] = [str(grids / path) for path in frame["path"]]
+        path = tmp_path / "table.csv"
+        frame.assign(**columns).to_csv(path, index=False)
+        return path
+
+    return write
+
+
+def said(result):
+    """The words of a message, without the frame around them."""
+    return " ".join(result.output.replace("│", " ").split())
+
+
+@pytest.mark.parametrize("column", ["censored", "alive"])
+def test_a_column_of_the_opposite_of_events_needs_the_value_of_an_event(column, table, tmp_path):
+    path = table(**{column: ["1", "0"] * 6})
+    arguments = ("fit", path, "--task", "survival", "--event", column, "--out", tmp_path / "model", *ONE_STEP)
+    result = program(*arguments)
+    assert result.returncode == 1 and "not an event" in result.stderr and "--event-value" in result.stderr
+    result = run(*arguments, "--event-value", "0", "--no-patient")
+    assert f"{column}: 0 = event (6), 1 = no event (6)" in result.output and result.exit_code == 0
+
+
+def test_survival_that_differs_within_a_patient_is_said_and_loses_nothing(table, tmp_path):
+    path = table(time=[str(i + 1) for i in range(12)])
+    result = run("evaluate", path, "--task", "survival", "--cv", "2", "--out", tmp_path / "result", *ONE_STEP)
+    assert result.exit_code == 0, result.output
+    assert "6 of 6 patients of 'patient' have slides with different targets" in result.output
+    assert len(pd.read_csv(tmp_path / "result" / "predictions.csv")) == 12
+    assert (tmp_path / "result" / "report.html").exists()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_two_events_of_twelve_are_enough_for_folds(seed, table, tmp_path):
+    path = table(event=["1" if i in (0, 7) else "0" for i in range(12)], time=[str(i // 2 + 1) for i in range(12)])
+    options = ("--cv", "2", "--random-state", seed, "--no-patient", "--out", tmp_path / "result")
+    result = run("evaluate", path, "--task", "survival", *options, *ONE_STEP)
+    assert result.exit_code == 0, result.output
+    assert "12 slides of 12 patients; 2 slides with an event, 10 censored" in result.output
+
+
+def test_one_column_is_not_two_things(table, tmp_path):
+    options = ("--target", "label", "--patient", "label", "--out", tmp_path / "model")
+    result = run("fit", table(), "--task", "classification", *options)
+    assert result.exit_code == 2 and "--patient and --target name the same column" in said(result)
+
+
+def test_epochs_of_older_scripts_are_steps_and_that_is_said(table, tmp_path):
+    options = ("--target", "score", "--out", tmp_path / "model", "--max-epochs", "1")
+    result = run("fit", table(), "--task", "regression", *options)
+    assert result.exit_code == 0 and "--max-steps 32" in result.output and "in 32 steps" in result.output
+    assert "--max-epochs" not in run("fit", "--help").output
+
+
+def test_a_kind_that_is_nearly_right_is_named(table, tmp_path):
+    result = run("fit", table(), "--task", "classifcation", "--target", "label", "--out", tmp_path / "model")
+    assert result.exit_code == 2 and "Did you mean 'classification'?" in said(result)
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"PYTHONIOENCODING": "ascii"},
+        {"LC_ALL": "xx_YY.UTF-8"},
+    ],
+)
+def test_letters_that_the_locale_lacks_do_no_harm(environment, grids, tmp_path):
+    folder = os.fsencode(tmp_path)
+    rows = [b"path,case,label"]
+    for i in range(6):
+        name = b"M\xfcller.h5" if i == 0 else f"łódź {i}.h5".encode()  # one of a Latin-1 disk
+        with open(folder + b"/" + name, "wb") as file:
+            file.write((grids / f"grid{i}.h5").read_bytes())
+        rows.append(b"%s,%d,%s" % (name, i, "äb"[i % 2].encode()))
+    (tmp_path / "t.csv").write_bytes(b"\n".join(rows))
+    options = ("--task", "classification", "--target", "label", "--out", "model", *ONE_STEP)
+    env = {**os.environ, **environment}
+    result = program("fit", "t.csv", *options, cwd=tmp_path, env=env)
+    assert result.returncode == 0, result.stderr
+    result = program("predict", "t.csv", "--model", "model", "--out", "p.csv", cwd=tmp_path, env=env)
+    assert result.returncode == 0, result.stderr
+    lines = (tmp_path / "p.csv").read_bytes().splitlines()
+    assert "probability ä".encode() in lines[0] and b"M\xfcller.h5" in lines[1] and "łódź 5".encode() in lines[6]
