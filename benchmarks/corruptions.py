@@ -1,187 +1,187 @@
-"""Does any damaged slide, mask or annotation end `sknic compress` in a traceback, or change a number without a word?
+"""What does the command line say of damaged files? Seeded corruptions of tables, grids, masks, GeoJSON and slides.
 
-Each case damages one file at random, runs the command in a process of its own, and looks at the exit code, at what was
-printed, and at the grid beside that of the undamaged file. Run `python -m benchmarks.corruptions --n 100`.
+Each is one file with a few bytes changed, one call of the program, and a comparison with the clean run: an error of
+one line, the same numbers, other numbers with a warning, or other numbers in silence. GeoJSON and TIFF have no
+checksums: a changed digit or pixel is a valid file of another content, nothing can tell it, and it counts as silent.
 """
 
-import contextlib
-import json
-import os
-import shutil
+import argparse
+import io
 import sys
-import tempfile
-from collections import Counter
-from multiprocessing import get_context
+import warnings
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 import pandas as pd
 import tifffile
-import typer
 from PIL import Image
 
+from benchmarks.common import report, work_dir
 from sknic import Grid, MeanRGBEncoder
+from sknic.cli import main
 
-SIZE = 768
-WORDS = ["", "null", "NaN", "-1e308", '"x"', "[]", "{}", "true", "1e999", "\u00e9", "]", "}", ",", "0" * 400]
-
-
-def pixels(rng):
-    """Pink tissue on glass, uint8 (SIZE, SIZE, 3)."""
-    image = np.full((SIZE, SIZE, 3), 243, np.uint8)
-    image[128:-128, 128:-128] = (190, 110, 170)
-    return np.clip(image.astype(int) + rng.integers(-6, 7, image.shape), 0, 255).astype(np.uint8)
+SIDE = 1024
 
 
-def write_inputs(folder):
-    """A slide, its mask, its annotations, and an encoder."""
-    image = pixels(np.random.default_rng(0))
-    with tifffile.TiffWriter(folder / "case.tiff") as file:
-        for factor in (1, 2):
-            level = np.ascontiguousarray(image[::factor, ::factor])
-            file.write(level, tile=(128, 128), photometric="rgb", compression="jpeg", subfiletype=int(factor > 1),
-                       metadata=None, resolution=(2e4 / factor,) * 2, resolutionunit="CENTIMETER")  # fmt: skip
-    mask = np.zeros((192, 192), np.uint8)
-    mask[40:120, 40:150] = 255
-    Image.fromarray(mask).save(folder / "case.png")
-    corners = [[100, 100], [600, 100], [600, 500], [100, 500], [100, 100]]
-    feature = {
-        "type": "Feature",
-        "geometry": {"type": "Polygon", "coordinates": [corners]},
-        "properties": {"classification": {"name": "Tumor"}},
-    }
-    collection = {"type": "FeatureCollection", "features": [feature]}
-    (folder / "case.geojson").write_text(json.dumps(collection))
-    MeanRGBEncoder().fit().save(folder / "encoder.safetensors")
-
-
-def damaged_bytes(data, rng):
-    """Flip, overwrite, cut, insert, repeat or blank; half of the time in the first kilobyte, where headers are."""
-    data = bytearray(data)
-    for _ in range(rng.integers(1, 6)):
-        reach = len(data) if rng.random() < 0.5 else min(len(data), 1024)
-        at, length = int(rng.integers(max(1, reach))), int(rng.integers(1, 64))
-        kind = rng.integers(6)
-        if kind == 0:
-            data[at : at + 1] = bytes([data[at] ^ 1 << int(rng.integers(8))]) if at < len(data) else b""
-        elif kind == 1:
-            data[at : at + length] = rng.bytes(length)
-        elif kind == 2 and rng.random() < 0.3:
-            del data[at:]
-        elif kind == 3:
-            data[at:at] = rng.bytes(length)
-        elif kind == 4:
-            data[at:at] = data[at : at + length]
-        else:
-            data[at : at + length] = bytes(length)
-    return bytes(data)
-
-
-def damaged_text(data, rng):
-    """Replace, drop or double a piece of JSON; now and then another encoding, or bytes as above."""
-    text = data.decode()
-    if rng.random() < 0.2:
-        return damaged_bytes(data, rng)
-    for _ in range(rng.integers(1, 4)):
-        at, length = int(rng.integers(len(text))), int(rng.integers(1, 12))
-        piece = rng.choice(WORDS) if rng.random() < 0.6 else text[at : at + length] * int(rng.integers(0, 3))
-        text = text[:at] + piece + text[at + length :]
-    return text.encode(rng.choice(["utf-8", "utf-16", "latin-1"], p=[0.8, 0.1, 0.1]), "replace")
-
-
-KINDS = {
-    "slide": ("case.tiff", damaged_bytes, []),
-    "mask": ("case.png", damaged_bytes, ["--tissue", "{stem}.png"]),
-    "geojson": ("case.geojson", damaged_text, ["--tissue", "{stem}.geojson"]),
-}
-
-
-def command(arguments, output):
-    """Run the program in this process; its exit code becomes the process's."""
-    from sknic.cli import main
-
-    stream = open(output, "w", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115  lives as long as the process
-    os.dup2(stream.fileno(), 1)
-    os.dup2(stream.fileno(), 2)
+def call(*arguments):
+    """The program in this process: exit code, and what it printed."""
+    out, before = io.StringIO(), (sys.argv, warnings.showwarning)
     sys.argv = ["sknic", *map(str, arguments)]
-    code = 0
     try:
-        main()
-    except SystemExit as end:
-        code = end.code or 0
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+        with redirect_stdout(out), redirect_stderr(out), warnings.catch_warnings():
+            warnings.simplefilter("always")
+            main()
+        code = 0
+    except SystemExit as error:
+        code = int(error.code or 0)
+    finally:
+        sys.argv, warnings.showwarning = before
+    return code, out.getvalue()
 
 
-def run(folder, options):
-    """Exit code, output, and the grid of `sknic compress` on a folder; None where there is none."""
-    shutil.rmtree(folder / "grids", ignore_errors=True)
-    arguments = [
-        "compress",
-        folder / "case.tiff",
-        "--encoder",
-        folder / "encoder.safetensors",
-        "--out",
-        folder / "grids",
-    ]
-    process = get_context("fork").Process(
-        target=command, args=([*arguments, "--patch-size", 64, *options], folder / "output.txt")
-    )
-    process.start()
-    process.join(120)
-    if process.is_alive():
-        process.kill()
-        return "hung", "", None
-    text = (folder / "output.txt").read_text(errors="replace")
-    files = list((folder / "grids").glob("*.h5"))
-    return process.exitcode, text, Grid.read(files[0]).to_dense() if files else None
+def flip_bit(data, rng):
+    """One bit of one byte."""
+    changed = bytearray(data)
+    changed[rng.integers(len(data))] ^= 1 << int(rng.integers(8))
+    return bytes(changed)
 
 
-def judge(code, text, grid, clean, name):
-    """One word on what happened."""
-    if code not in (0, 1, 2):
-        return f"exit {code}"
-    if "Traceback" in text:
-        return "traceback"
+def truncate(data, rng):
+    """The end is missing."""
+    return data[: rng.integers(len(data))]
+
+
+def zero_block(data, rng):
+    """A block of a disk that was never written."""
+    start, size = int(rng.integers(len(data))), int(rng.integers(1, max(2, len(data) // 8)))
+    return data[:start] + bytes(len(data[start : start + size])) + data[start + size :]
+
+
+def drop_bytes(data, rng):
+    """Some bytes are missing."""
+    start = int(rng.integers(len(data)))
+    return data[:start] + data[start + int(rng.integers(1, 9)) :]
+
+
+def insert_bytes(data, rng):
+    """Some bytes too many."""
+    start = int(rng.integers(len(data)))
+    return data[:start] + rng.bytes(int(rng.integers(1, 9))) + data[start:]
+
+
+def repeat_part(data, rng):
+    """A part stands there twice."""
+    start, stop = sorted(rng.integers(len(data), size=2))
+    return data[:stop] + data[start:]
+
+
+CORRUPTIONS = (flip_bit, truncate, zero_block, drop_bytes, insert_bytes, repeat_part)
+
+
+class Bench:
+    """Clean files, and what the program makes of them.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder to work in.
+    """
+
+    def __init__(self, folder):
+        self.folder = folder
+        rng = np.random.default_rng(0)
+        rows = []
+        for i in range(8):
+            plain = Grid.from_dense(rng.normal(size=(4, 6, 6)) + i % 2)
+            scale = {"mpp": 0.5, "patch_size": 64, "slide_mpp": 0.5}
+            Grid(plain.embeddings, plain.cells, plain.shape, **scale).write(folder / f"grid{i}.h5")
+            rows.append({"path": f"grid{i}.h5", "case": f"P{i}", "score": i / 8})
+        pd.DataFrame(rows).to_csv(folder / "table.csv", index=False)
+        learn = ("--task", "regression", "--target", "score", "--max-steps", 2, "--no-patient")
+        assert call("fit", folder / "table.csv", *learn, "--out", folder / "model")[0] == 0
+        self._draw(rng)
+        MeanRGBEncoder().save(folder / "encoder.safetensors")
+
+    def _draw(self, rng):
+        image = np.full((SIDE, SIDE, 3), 243, np.uint8)
+        image[128:-128, 128:-128] = 190, 110, 170
+        image = np.clip(image + rng.integers(-5, 6, image.shape), 0, 255).astype(np.uint8)
+        scale = {"resolution": (20000, 20000), "resolutionunit": "CENTIMETER"}
+        tifffile.imwrite(
+            self.folder / "case.tiff", image, tile=(256, 256), photometric="rgb", compression="jpeg", **scale
+        )
+        mask = np.zeros((SIDE // 4, SIDE // 4), np.uint8)
+        mask[64:-64, 64:-64] = 255
+        Image.fromarray(mask).save(self.folder / "case.png")
+        ring = [[256, 256], [768, 256], [768, 768], [256, 768], [256, 256]]
+        (self.folder / "case.geojson").write_text(
+            '{"type": "FeatureCollection", "features": [{"type": "Feature", "properties": {"classification": '
+            f'{{"name": "Tumor"}}}}, "geometry": {{"type": "Polygon", "coordinates": [{ring}]}}}}]}}'
+        )
+
+    def predict(self, name):
+        """Predictions by file."""
+        out = self.folder / "p.csv"
+        out.unlink(missing_ok=True)
+        code, said = call("predict", self.folder / name, "--model", self.folder / "model", "--out", out)
+        table = pd.read_csv(out) if out.exists() else pd.DataFrame({"slide": [], "prediction": []})
+        known = table[table["prediction"].notna()] if "prediction" in table else table.iloc[:0]
+        file = "file" if "file" in table else "slide"
+        return code, said, {Path(path).name: value for path, value in zip(known[file], known.get("prediction", []))}
+
+    def compress(self, tissue):
+        """Cells and embeddings of the slide."""
+        out = self.folder / "grids"
+        for path in out.glob("*") if out.exists() else ():
+            if path.is_file():
+                path.unlink()
+        options = ("--encoder", self.folder / "encoder.safetensors", "--tissue", tissue, "--out", out)
+        code, said = call("compress", self.folder / "case.tiff", *options)
+        grids = [Grid.read(path) for path in sorted(out.glob("*.h5"))]
+        return code, said, {"cells": [(grid.cells.tolist(), grid.embeddings.tolist()) for grid in grids]}
+
+
+def judge(clean, code, said, found):
+    """The outcome of a call, in a word."""
+    if "Traceback" in said or "(--debug shows where)" in said:
+        return "TRACEBACK"
+    if any(name in clean and value != clean[name] for name, value in found.items()):
+        return "another number, error or warning" if code or "warning" in said else "another number, silent"
     if code:
-        return "error that names the file" if name.partition(".")[0] in text else "error without the file's name"
-    if grid is not None and grid.shape == clean.shape and np.array_equal(grid, clean):
-        return "same grid"
-    return "other grid, with a warning" if "warning" in text.lower() else "other grid, silent"
+        return "error"
+    return "same numbers" if found.keys() == clean.keys() else "fewer or other rows, shown"
 
 
-def main(
-    n: Annotated[int, typer.Option(help="Cases.")] = 100,
-    seed: Annotated[int, typer.Option(help="Of the damage.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="CSV of the cases.")] = None,
-):
-    """Damage files, run the command, and count what happened."""
+def run(n, folder, seed=0):
+    """All corruptions, one row for each."""
+    bench = Bench(folder)
+    kinds = {
+        "table": ("table.csv", lambda: bench.predict("table.csv")),
+        "grid": ("grid3.h5", lambda: bench.predict("table.csv")),
+        "mask": ("case.png", lambda: bench.compress(str(folder / "{stem}.png"))),
+        "GeoJSON": ("case.geojson", lambda: bench.compress(str(folder / "{stem}.geojson"))),
+        "slide": ("case.tiff", lambda: bench.compress("density")),
+    }
     rows = []
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        write_inputs(folder)
-        clean = {kind: run(folder, options)[2] for kind, (_, _, options) in KINDS.items()}
-        original = {name: (folder / name).read_bytes() for name, _, _ in KINDS.values()}
-        for case in range(n):
-            kind = list(KINDS)[case % len(KINDS)]
-            name, damage, options = KINDS[kind]
-            (folder / name).write_bytes(damage(original[name], np.random.default_rng([seed, case])))
-            code, text, grid = run(folder, options)
-            verdict = judge(code, text, grid, clean[kind], name)
-            line = next((line for line in reversed(text.splitlines()) if line.strip() and "it/s" not in line), "")
-            rows.append({"case": case, "kind": kind, "exit": code, "verdict": verdict, "last line": line[:200]})
-            (folder / name).write_bytes(original[name])
-    table = pd.DataFrame(rows)
-    print(pd.crosstab(table["verdict"], table["kind"], margins=True))
-    if out is not None:
-        table.to_csv(out, index=False)
-    bad = Counter(row["verdict"] for row in rows if row["verdict"].startswith(("exit", "traceback")))
-    if bad:
-        raise SystemExit(f"{sum(bad.values())} cases ended badly: {dict(bad)}")
+    for kind, (name, work) in kinds.items():
+        data = (folder / name).read_bytes()
+        _, _, clean = work()
+        for number in range(n // len(kinds)):
+            rng = np.random.default_rng([seed, len(rows)])
+            corrupt = CORRUPTIONS[number % len(CORRUPTIONS)]
+            (folder / name).write_bytes(corrupt(data, rng))
+            code, said, found = work()
+            message = " ".join(said.split())[-300:].replace(str(folder), "")
+            rows.append((kind, corrupt.__name__, code, judge(clean, code, said, found), message))
+        (folder / name).write_bytes(data)
+    return pd.DataFrame(rows, columns=["file", "corruption", "exit code", "outcome", "message"])
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):
-        typer.run(main)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--n", type=int, default=300, help="Number of corruptions.")
+    options = parser.parse_args()
+    table = run(options.n, work_dir("corruptions"))
+    report("corruptions", table.to_dict("records"), "Corruptions of one file each, seeded")
+    print(pd.crosstab(table["file"], table["outcome"]))
