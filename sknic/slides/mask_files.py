@@ -67,6 +67,17 @@ def is_pattern(value: object) -> bool:
     return isinstance(value, (str, Path)) and ("{stem}" in str(value) or bool(Path(value).suffix))
 
 
+# What Pillow and tifffile raise for files that are not images, or damaged; SyntaxError is Pillow's for a PNG's checksum.
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    UnidentifiedImageError,
+    Image.DecompressionBombError,
+    tifffile.TiffFileError,
+)
+
+
 def read_mask_image(path, slide):
     """Tissue in a mask image over the whole slide.
 
@@ -88,7 +99,7 @@ def read_mask_image(path, slide):
     """
     try:
         pixels = _read_tiff(path) if path.lower().endswith((".tif", ".tiff")) else _read_picture(path)
-    except (OSError, ValueError, UnidentifiedImageError, Image.DecompressionBombError, tifffile.TiffFileError) as error:
+    except _UNREADABLE as error:
         raise TissueMaskError(f"cannot read the tissue mask {path} of {slide.path}: {error}") from error
     if pixels.ndim == 3:
         pixels = _one_channel(pixels)
@@ -130,6 +141,8 @@ def _one_channel(pixels):
 
 
 def _read_picture(path):
+    with Image.open(path) as image:
+        image.verify()  # a PNG has checksums, which reading its pixels does not look at
     with Image.open(path) as image:
         if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
             return np.asarray(image.convert("RGBA"))

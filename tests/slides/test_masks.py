@@ -12,7 +12,7 @@ from PIL import Image
 from sknic.compression.recipe import Recipe
 from sknic.exceptions import TissueMaskError, TissueWarning
 from sknic.slides import Annotations, Slide, tissue_mask
-from sknic.slides.mask_files import is_marked
+from sknic.slides.mask_files import is_marked, read_mask_image
 
 from .conftest import write_generic
 
@@ -247,3 +247,18 @@ def test_the_choice_of_classes_is_part_of_the_cache_key(slide, tmp_path):
     assert len(set(keys)) == 3
     again = pickle.loads(pickle.dumps(recipes[1])).settings(slide.path)
     assert json.dumps(again, sort_keys=True) == keys[1]
+
+
+def test_a_png_mask_whose_checksum_fails_is_refused(slide, tmp_path):
+    mask = np.zeros((64, 64), np.uint8)
+    mask[16:48, 16:48] = 255
+    path = tmp_path / "mask.png"
+    Image.fromarray(mask).save(path)
+    whole = path.read_bytes()
+    start = whole.index(b"IDAT") + 4
+    for place in range(start, start + 20):
+        damaged = bytearray(whole)
+        damaged[place] ^= 4
+        path.write_bytes(damaged)
+        with pytest.raises(TissueMaskError, match=r"mask\.png"):
+            read_mask_image(str(path), slide)
