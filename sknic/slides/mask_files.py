@@ -67,7 +67,7 @@ def is_pattern(value: object) -> bool:
     return isinstance(value, (str, Path)) and ("{stem}" in str(value) or bool(Path(value).suffix))
 
 
-# What Pillow and tifffile raise for files that are not images, or damaged; SyntaxError is Pillow's for a PNG's checksum.
+# What Pillow and tifffile raise for files that are damaged or not images; SyntaxError is for the checksum of a PNG.
 _UNREADABLE = (
     OSError,
     ValueError,

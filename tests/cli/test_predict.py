@@ -12,7 +12,7 @@ from .helpers import run
 @pytest.fixture(scope="module")
 def model(grids, tmp_path_factory):
     folder = tmp_path_factory.mktemp("model")
-    options = ("--task", "classification", "--target", "label", "--max-steps", 1, "--out", folder)
+    options = ("--task", "classification", "--target", "label", "--max-steps", 24, "--out", folder)
     assert run("fit", grids / "grids.csv", *options).exit_code == 0
     return folder
 
