@@ -51,6 +51,8 @@ def make_folds(cv, kind, y, groups=None, random_state=None, X=None):
     with warnings.catch_warnings():
         # A splitter that ignores groups is allowed to, as long as it splits no patient: checked below.
         warnings.filterwarnings("ignore", "The groups parameter is ignored", UserWarning)
+        # Rare classes are counted and checked here, in words of our own.
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
         folds = list(splitter.split(np.zeros(len(y)), y if strata is None else strata, groups))
     _check_partition(folds, len(y))
     slides = None if X is None else slide_names(X)
