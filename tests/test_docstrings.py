@@ -54,6 +54,15 @@ def fields_are_attributes(name):
     return {field.name for field in dataclasses.fields(item)} <= described
 
 
+def keeps_a_contract(name):
+    """An override whose contract is written where a class of sknic declares the method."""
+    owner, _, member = name.rpartition(".")
+    module, _, qualified = owner.rpartition(".")
+    item = getattr(sys.modules.get(module), qualified, None)
+    bases = item.__mro__[1:] if inspect.isclass(item) else ()
+    return any(member in vars(base) and base.__module__.startswith("sknic.targets") for base in bases)
+
+
 def is_written_out(member):
     """A method or property with a body; numpydoc cannot read a property of a lambda."""
     if isinstance(member, property):
@@ -68,6 +77,7 @@ def test_the_docstrings_of_a_room_are_complete(room):
         for name in public_names(room)
         for code, message in validate(name)["errors"]
         if code in CHECKS and not (code == "PR01" and fields_are_attributes(name))
+        if not (code in ("PR01", "RT01") and keeps_a_contract(name))
     ]
     assert not found, "\n" + "\n".join(found)
 

@@ -1,7 +1,8 @@
 """The kinds of slide-level target: what a y is, how it is checked, measured and written."""
 
 from sknic.targets.classification import Classification
-from sknic.targets.kind import KINDS, Target, kind_named, kind_of, register
+from sknic.targets.kind import Target
+from sknic.targets.kinds import KINDS, kind_named, kind_of, register
 from sknic.targets.regression import Regression
 from sknic.targets.survival import SURVIVAL_DTYPE, Survival, as_target, read_survival, survival_array
 

@@ -6,7 +6,8 @@ import numpy as np
 
 from sknic.exceptions import DegenerateDataError
 from sknic.targets.cells import as_array, names_of
-from sknic.targets.kind import Target, register
+from sknic.targets.kind import Target
+from sknic.targets.kinds import register
 from sknic.targets.names import refuse_alike
 
 # These metrics take labels; the others take probabilities.

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-KINDS: dict[str, Target] = {}
 
 
 class Target(ABC):
@@ -53,7 +49,20 @@ class Target(ABC):
 
     @abstractmethod
     def fits(self, estimator: Any, y: np.ndarray) -> bool:
-        """Whether an estimator that declares no kind learns this one from `y`."""
+        """Whether an estimator that declares no kind learns this one from `y`.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Estimator to ask.
+        y : array (n_slides,) or (n_slides, n_outputs)
+            Target, as `read` returns it.
+
+        Returns
+        -------
+        bool
+            Whether it does.
+        """
 
     @abstractmethod
     def read(self, y: Any) -> np.ndarray:
@@ -103,34 +112,126 @@ class Target(ABC):
 
     @abstractmethod
     def check(self, y: np.ndarray) -> None:
-        """Raise DegenerateDataError when there is nothing to learn from `y`."""
+        """Raise DegenerateDataError when there is nothing to learn from `y`.
+
+        Parameters
+        ----------
+        y : array (n_slides,) or (n_slides, n_outputs)
+            Target, as `read` returns it.
+        """
 
     @abstractmethod
     def check_training_part(self, y: np.ndarray, train: np.ndarray) -> None:
-        """Raise DegenerateDataError when the rows `train` of a fold cannot teach what the others test."""
+        """Raise DegenerateDataError when the rows `train` of a fold cannot teach what the others test.
+
+        Parameters
+        ----------
+        y : array (n_slides,) or (n_slides, n_outputs)
+            Target, as `read` returns it.
+        train : int array
+            Rows of the training part.
+        """
 
     def strata(self, y: np.ndarray) -> np.ndarray | None:
-        """Label of each slide to stratify a split by, shape (n_slides,); None where there is none."""
+        """Label of each slide to stratify a split by, shape (n_slides,); None where there is none.
+
+        Parameters
+        ----------
+        y : array (n_slides,) or (n_slides, n_outputs)
+            Target, as `read` returns it.
+
+        Returns
+        -------
+        array (n_slides,) or None
+            Labels; None where there are none.
+        """
         return None
 
     def labels(self, prediction: np.ndarray, classes: np.ndarray | None) -> np.ndarray:
-        """What `predict` returns for a mean of `prediction_method`'s results."""
+        """What `predict` returns for a mean of `prediction_method`'s results.
+
+        Parameters
+        ----------
+        prediction : array (n_slides,) or (n_slides, k)
+            Result of `prediction_method`.
+        classes : array or None
+            Labels of the estimator; None without classes.
+
+        Returns
+        -------
+        array (n_slides,)
+            Labels, numbers or risks.
+        """
         return prediction
 
     def for_metric(self, metric: Any, prediction: np.ndarray, classes: np.ndarray | None) -> np.ndarray:
-        """The form of a mean prediction that a metric takes."""
+        """The form of a mean prediction that a metric takes.
+
+        Parameters
+        ----------
+        metric : str or callable
+            Metric as in `sknic.evaluation.estimate`.
+        prediction : array (n_slides,) or (n_slides, k)
+            Result of `prediction_method`.
+        classes : array or None
+            Labels of the estimator; None without classes.
+
+        Returns
+        -------
+        array
+            Values for the metric.
+        """
         return prediction
 
     @abstractmethod
     def truth(self, y: np.ndarray) -> dict[str, np.ndarray]:
-        """Columns of predictions.csv that hold the target."""
+        """Columns of predictions.csv that hold the target.
+
+        Parameters
+        ----------
+        y : array (n_slides,) or (n_slides, n_outputs)
+            Target, as `read` returns it.
+
+        Returns
+        -------
+        dict of str to array
+            Columns by name.
+        """
 
     @abstractmethod
     def predicted(self, prediction: np.ndarray, classes: np.ndarray | None) -> dict[str, np.ndarray]:
-        """Columns of a table of predictions that hold a result of `prediction_method`."""
+        """Columns of a table of predictions that hold a result of `prediction_method`.
+
+        Parameters
+        ----------
+        prediction : array (n_slides,) or (n_slides, k)
+            Result of `prediction_method`.
+        classes : array or None
+            Labels of the estimator; None without classes.
+
+        Returns
+        -------
+        dict of str to array
+            Columns by name.
+        """
 
     def columns(self, y: np.ndarray, prediction: np.ndarray, classes: np.ndarray | None) -> dict[str, np.ndarray]:
-        """Columns of predictions.csv: the truth, then the prediction."""
+        """Columns of predictions.csv: the truth, then the prediction.
+
+        Parameters
+        ----------
+        y : array (n_slides,) or (n_slides, n_outputs)
+            Target, as `read` returns it.
+        prediction : array (n_slides,) or (n_slides, k)
+            Result of `prediction_method`.
+        classes : array or None
+            Labels of the estimator; None without classes.
+
+        Returns
+        -------
+        dict of str to array
+            Columns by name.
+        """
         return {**self.truth(y), **self.predicted(prediction, classes)}
 
     @property
@@ -140,54 +241,47 @@ class Target(ABC):
 
     @abstractmethod
     def quality_of(self, table: pd.DataFrame) -> np.ndarray:
-        """How well each slide of a predictions.csv was predicted, float (n_slides,): higher is better."""
+        """How well each slide of a predictions.csv was predicted, float (n_slides,): higher is better.
+
+        Parameters
+        ----------
+        table : DataFrame
+            Rows of a predictions.csv.
+
+        Returns
+        -------
+        float array (n_slides,)
+            Quality of each row.
+        """
 
     @abstractmethod
     def summary(self, table: pd.DataFrame, whole: pd.DataFrame) -> dict[str, Any]:
-        """How the target is spread over the rows `table` of the predictions `whole`."""
+        """How the target is spread over the rows `table` of the predictions `whole`.
+
+        Parameters
+        ----------
+        table : DataFrame
+            Rows of a predictions.csv.
+        whole : DataFrame
+            All rows of it.
+
+        Returns
+        -------
+        dict
+            Names and values of a few rows of a report.
+        """
 
     @abstractmethod
     def describe(self, y: np.ndarray) -> str:
-        """One line on how y is spread, to be read before anything is trained."""
+        """One line on how y is spread, to be read before anything is trained.
 
+        Parameters
+        ----------
+        y : array (n_slides,) or (n_slides, n_outputs)
+            Target, as `read` returns it.
 
-def register(cls: type[Target]) -> type[Target]:
-    """Enter a kind, so that folds, ensembles, command line and report know it; a class decorator."""
-    KINDS[cls.name] = cls()
-    return cls
-
-
-def kind_named(name: str) -> Target:
-    """Return the kind of that name.
-
-    Raises
-    ------
-    ValueError
-        With the names there are.
-    """
-    if name not in KINDS:
-        close = get_close_matches(str(name).casefold(), KINDS, n=1)
-        hint = f". Did you mean {close[0]!r}?" if close else ""
-        raise ValueError(f"task={name!r}: expected one of {', '.join(KINDS)}{hint}")
-    return KINDS[name]
-
-
-def kind_of(estimator: Any, y: Any) -> Target:
-    """Return the kind of target that an estimator learns from y.
-
-    An estimator, or the last step of a pipeline or search, may declare it as `target_kind`; otherwise the kinds are
-    asked, the one that was registered last first.
-    """
-    declared = getattr(_inner(estimator), "target_kind", None)
-    if declared is not None:
-        return kind_named(declared)
-    y = y if hasattr(y, "columns") or isinstance(y, tuple) else np.asarray(y)
-    return next(kind for kind in reversed(KINDS.values()) if kind.fits(estimator, y))
-
-
-def _inner(estimator):
-    """The estimator that learns the target: the end of a pipeline, or what a search or ensemble searches over."""
-    if getattr(estimator, "steps", None):
-        return _inner(estimator.steps[-1][1])
-    inner = getattr(estimator, "estimator", None)
-    return _inner(inner) if inner is not None and hasattr(inner, "fit") else estimator
+        Returns
+        -------
+        str
+            The line.
+        """

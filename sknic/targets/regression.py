@@ -3,7 +3,8 @@
 import numpy as np
 
 from sknic.targets.cells import as_numbers, numbers_of
-from sknic.targets.kind import Target, register
+from sknic.targets.kind import Target
+from sknic.targets.kinds import register
 
 # Numbers that registries and instruments write where they have none.
 _CODES = (-9, -99, -999, -9999, 999, 9999, 99999)

@@ -9,7 +9,8 @@ import numpy as np
 from sknic.exceptions import DegenerateDataError
 from sknic.targets.cells import as_array, as_numbers, few, numbers_of, text_of
 from sknic.targets.events import event_and_time, read_events
-from sknic.targets.kind import Target, register
+from sknic.targets.kind import Target
+from sknic.targets.kinds import register
 
 SURVIVAL_DTYPE = np.dtype([("event", bool), ("time", np.float64)])
 
@@ -72,7 +73,18 @@ def read_survival(y: Any) -> np.ndarray:
 
 
 def as_target(y: Any) -> np.ndarray:
-    """Any target as an array with one row per slide; survival times become a structured one."""
+    """Take any target as an array with one row per slide; survival times become a structured one.
+
+    Parameters
+    ----------
+    y : array-like or DataFrame
+        A target of any kind.
+
+    Returns
+    -------
+    ndarray (n_slides,) or (n_slides, n_outputs)
+        The same values.
+    """
     return read_survival(y) if Survival().fits(None, y) else np.asarray(y)
 
 

@@ -1,0 +1,84 @@
+"""Which kinds of target there are, and which of them an estimator learns."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+
+from sknic.targets.kind import Target
+
+KINDS: dict[str, Target] = {}
+
+
+def register(cls: type[Target]) -> type[Target]:
+    """Enter a kind, so that folds, ensembles, command line and report know it; a class decorator.
+
+    The class is decorated, and comes back as it is.
+
+    Returns
+    -------
+    type
+        The class itself.
+    """
+    KINDS[cls.name] = cls()
+    return cls
+
+
+def kind_named(name: str) -> Target:
+    """Return the kind of that name.
+
+    Parameters
+    ----------
+    name : str
+        Name of a kind.
+
+    Returns
+    -------
+    Target
+        The kind.
+
+    Raises
+    ------
+    ValueError
+        With the names there are.
+    """
+    if name not in KINDS:
+        close = get_close_matches(str(name).casefold(), KINDS, n=1)
+        hint = f". Did you mean {close[0]!r}?" if close else ""
+        raise ValueError(f"task={name!r}: expected one of {', '.join(KINDS)}{hint}")
+    return KINDS[name]
+
+
+def kind_of(estimator: Any, y: Any) -> Target:
+    """Return the kind of target that an estimator learns from y.
+
+    An estimator, or the last step of a pipeline or search, may declare it as `target_kind`; otherwise the kinds are
+    asked, the one that was registered last first.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Estimator, pipeline or search.
+    y : array-like
+        What it learns from.
+
+    Returns
+    -------
+    Target
+        The kind.
+    """
+    declared = getattr(_inner(estimator), "target_kind", None)
+    if declared is not None:
+        return kind_named(declared)
+    y = y if hasattr(y, "columns") or isinstance(y, tuple) else np.asarray(y)
+    return next(kind for kind in reversed(KINDS.values()) if kind.fits(estimator, y))
+
+
+def _inner(estimator):
+    """The estimator that learns the target: the end of a pipeline, or what a search or ensemble searches over."""
+    if getattr(estimator, "steps", None):
+        return _inner(estimator.steps[-1][1])
+    inner = getattr(estimator, "estimator", None)
+    return _inner(inner) if inner is not None and hasattr(inner, "fit") else estimator
