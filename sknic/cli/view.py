@@ -49,7 +49,7 @@ def _model_file(model):
 def _load_model(path, device):
     from sknic.estimators import load_estimator
 
-    return load_estimator(path, device)
+    return load_estimator(path, device=device)
 
 
 def _read_grids(paths, stems):

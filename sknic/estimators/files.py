@@ -51,7 +51,7 @@ def read_estimator(path):
         raise ModelFileError(f"{path} is not an estimator file that this sknic can read: {error}") from error
 
 
-def load_estimator(path: str | Path, device: str | torch.device = "auto", module: Callable | None = None) -> Any:
+def load_estimator(path: str | Path, *, device: str | torch.device = "auto", module: Callable | None = None) -> Any:
     """Read a fitted estimator that `save` wrote. No code in a file is ever run.
 
     Parameters
