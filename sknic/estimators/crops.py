@@ -177,13 +177,8 @@ class TrainingCrops(Dataset):
         return self.canvas.batch([self._draw(index) for index in indices]), self.targets[indices]
 
     def _draw(self, index):
-        orientation = self.random.randint(8)
-        versions = self.grids[index].orientations
-        if len(versions) == 1:
-            cells, _ = orient_cells(versions[0].cells, versions[0].shape, orientation)
-            return versions[0].embeddings, cells - self._place(index, cells)
-        version = versions[orientation]
-        return version.embeddings, version.cells - self._place(index, version.cells)
+        embeddings, cells, _ = oriented(self.grids[index], self.random.randint(8))
+        return embeddings, cells - self._place(index, cells)
 
     def _place(self, index, cells):
         """First row and column of a window that holds all the tissue, or is centred where tissue is deep."""
@@ -202,6 +197,14 @@ class TrainingCrops(Dataset):
             cumulated = np.cumsum(crop_density(cells))
             self._cumulated[index] = (cumulated / cumulated[-1]).astype(np.float32)
         return self._cumulated[index]
+
+
+def oriented(grid, number):
+    """Embeddings, cells and shape of an orientation: as the grid holds it, or of the grid itself, turned."""
+    versions = grid.orientations
+    if number < len(versions):
+        return versions[number].embeddings, versions[number].cells, versions[number].shape
+    return versions[0].embeddings, *orient_cells(versions[0].cells, versions[0].shape, number)
 
 
 def n_versions(grid, canvas_size, turned):
@@ -237,7 +240,7 @@ class SpreadCrops(Dataset):
             (index, version, window)
             for index, grid in enumerate(grids)
             for version in range(min(max_orientations, n_versions(grid, canvas.size, turned)))
-            for window in spread_windows(self._version(grid, version)[1], canvas.size, max_crops)
+            for window in spread_windows(oriented(grid, version)[1], canvas.size, max_crops)
         ]
         self.owner = np.array([index for index, _, _ in self._windows])
         self.targets = targets[self.owner]
@@ -249,7 +252,7 @@ class SpreadCrops(Dataset):
         return self.canvas.batch([self._read(*self._windows[i]) for i in indices]), self.targets[indices]
 
     def _read(self, index, version, window):
-        embeddings, cells = self._version(self.grids[index], version)
+        embeddings, cells, _ = oriented(self.grids[index], version)
         return embeddings, cells - window
 
     def batches(self, size=8):
@@ -257,11 +260,3 @@ class SpreadCrops(Dataset):
         starts = np.flatnonzero(np.diff(self.owner, prepend=-1))
         ends = [*starts[1:].tolist(), len(self.owner)]
         return [list(range(i, min(i + size, end))) for start, end in zip(starts, ends) for i in range(start, end, size)]
-
-    @staticmethod
-    def _version(grid, number):
-        """Embeddings and cells of an orientation: as the grid holds it, or of the grid itself, turned."""
-        versions = grid.orientations
-        if number < len(versions):
-            return versions[number].embeddings, versions[number].cells
-        return versions[0].embeddings, orient_cells(versions[0].cells, versions[0].shape, number)[0]

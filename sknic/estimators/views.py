@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sknic.estimators.crops import SpreadCrops, spread_windows
-from sknic.grids import orient_back, orient_cells
+from sknic.estimators.crops import oriented, spread_windows
+from sknic.grids import orient_back
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,7 @@ class View:
 
 
 def views_of(grid, n_views):
-    """Return the first orientations of a grid: as it holds them, or turned where it holds one."""
-    return [_view(grid, number) for number in range(n_views)]
-
-
-def _view(grid, number):
-    embeddings, cells = SpreadCrops._version(grid, number)
-    shape = orient_cells(np.empty((0, 2)), grid.shape, number)[1]
-    return View(number, np.asarray(embeddings), np.asarray(cells), shape)
+    """Yield the first orientations of a grid: as it holds them, or turned where it holds one."""
+    for number in range(n_views):
+        embeddings, cells, shape = oriented(grid, number)
+        yield View(number, np.asarray(embeddings), np.asarray(cells), shape)

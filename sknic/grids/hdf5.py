@@ -15,6 +15,7 @@ import os
 import sys
 from dataclasses import asdict, fields
 from functools import lru_cache
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -23,7 +24,7 @@ from sknic.exceptions import GridFileError
 from sknic.files.whole import whole_file
 from sknic.grids.embeddings import finite_embeddings
 from sknic.grids.header import GridHeader
-from sknic.grids.placement import Placement, name_of
+from sknic.grids.placement import Placement
 
 FORMAT = 1
 _SEAL = b"sknic grid, checksum of what follows the first 512 bytes: "
@@ -86,7 +87,7 @@ def _peer_attributes(header):
     """The attributes on `coords` that TRIDENT's and CLAM's loaders look for; what is not known is left out."""
     patch = header.patch_size or 0
     found = {
-        "name": name_of(header).encode(errors="backslashreplace").decode(),
+        "name": Path(header.slide or "").stem.encode(errors="backslashreplace").decode(),
         "patch_size": patch,
         "overlap": patch - (header.stride or patch),
     }

@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-N_ORIENTATIONS = 8
-
 
 def orient(array: np.ndarray, k: int, axes: tuple[int, int] = (-2, -1)) -> np.ndarray:
     """Turn and mirror the rows and columns of an array.

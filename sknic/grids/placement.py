@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -169,19 +168,3 @@ def cell_um(grid: Grid | Any) -> float | None:
     """
     mpp, stride = getattr(grid, "mpp", None), getattr(grid, "stride", None)
     return None if mpp is None or stride is None else mpp * stride
-
-
-def name_of(header: GridHeader) -> str:
-    """Name the slide of a grid without its folder and suffix.
-
-    Parameters
-    ----------
-    header : GridHeader
-        Header of the grid.
-
-    Returns
-    -------
-    str
-        "" where the header names no slide.
-    """
-    return Path(header.slide).stem if header.slide else ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
 from sknic.grids import hdf5
@@ -123,10 +125,19 @@ class Oriented:
 
     def __init__(self, storage, k):
         self._storage, self._k = storage, k
-        known = storage.header
-        self.cells, shape = orient_cells(storage.cells, known.shape, k)
-        self.header = GridHeader(shape, known.mpp, known.patch_size, known.stride, known.slide)
 
+    @cached_property
+    def _turned(self):
+        # Eight orientations are listed to use one of them: the others are not worked out.
+        return orient_cells(self._storage.cells, self._storage.header.shape, self._k)
+
+    @cached_property
+    def header(self):
+        """Header without what is not true of a turned slide, such as its corner."""
+        known = self._storage.header
+        return GridHeader(self._turned[1], known.mpp, known.patch_size, known.stride, known.slide)
+
+    cells = property(lambda self: self._turned[0])
     embeddings = property(lambda self: self._storage.oriented_embeddings(self._k))
     n_cells = property(lambda self: self._storage.n_cells)
     code_size = property(lambda self: self._storage.code_size)
