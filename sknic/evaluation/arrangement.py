@@ -15,7 +15,6 @@ from sknic.estimators.reading import read_grids
 from sknic.evaluation.bootstrap import compare
 from sknic.evaluation.ensemble import CrossValEnsemble
 from sknic.evaluation.results import Comparison, format_p
-from sknic.evaluation.verdict import chance_level
 from sknic.exceptions import NothingLearntWarning
 from sknic.grids import Grid
 from sknic.learning.randomness import make_random
@@ -147,12 +146,11 @@ def arrangement_test(
         warnings.simplefilter("ignore", NothingLearntWarning)  # the very thing that is asked
         shuffled = CrossValEnsemble(model, baseline=False, **options).fit(elsewhere, y, groups)
     metric = intact.kind_.metrics[0] if metric is None else metric
+    measured = {"level": level, "n_resamples": n_resamples, "random_state": seed}
     a, b = (ensemble._for_metric(metric, ensemble.oof_prediction_) for ensemble in (intact, shuffled))
-    measured = {"groups": groups, "level": level, "n_resamples": n_resamples, "random_state": seed}
-    pooled = intact.oof_verdict(metric, level=level, n_resamples=n_resamples, random_state=seed).comparison
-    name = metric if isinstance(metric, str) else getattr(metric, "__name__", "score")
-    lost = compare(metric, intact.y_, a, b, **measured)
-    return ArrangementTest(name, lost, pooled, chance_level(metric, np.asarray(intact.y_)))
+    lost = compare(metric, intact.y_, a, b, groups=groups, **measured)
+    verdict = intact.oof_verdict(metric, **measured)
+    return ArrangementTest(verdict.metric, lost, verdict.comparison, verdict.chance)
 
 
 def shuffle_cells(grids: Any, random_state: int | np.random.RandomState | None = None) -> np.ndarray:
