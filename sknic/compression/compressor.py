@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -195,14 +196,16 @@ class SlideCompressor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
         """
         paths, job = check_paths(X), self._job()
         manifest = Manifest(job.cache.folder) if job.cache is not None else None
-        outcomes = {}
+        outcomes, done = {}, Counter[str]()
         try:
             with tqdm(total=len(set(paths)), unit="slide", disable=not self.verbose, smoothing=0.05) as bar:
                 for outcome in run(job, paths, n_jobs=self.n_jobs):
                     outcomes[outcome.slide] = outcome
                     if manifest is not None:
                         manifest.add(outcome)
-                    _advance(bar, outcomes.values())
+                    done[outcome.status] += 1
+                    done["patches"] += outcome.n_cells if outcome.status == "done" else 0
+                    _advance(bar, done)
         finally:
             if manifest is not None:
                 manifest.tidy()
@@ -290,11 +293,9 @@ class SlideCompressor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
         return tags
 
 
-def _advance(bar, outcomes):
-    n_patches = sum(outcome.n_cells for outcome in outcomes if outcome.status == "done")
-    n_failed = sum(outcome.status == "failed" for outcome in outcomes)
+def _advance(bar, done):
     elapsed = bar.format_dict["elapsed"] or 1e-9
-    bar.set_postfix_str(f"{n_patches / elapsed:,.0f} patches/s, {n_failed} failed", refresh=False)
+    bar.set_postfix_str(f"{done['patches'] / elapsed:,.0f} patches/s, {done['failed']} failed", refresh=False)
     bar.update()
 
 
