@@ -9,7 +9,7 @@ import typer
 
 from sknic.cli import options
 from sknic.cli.common import write_run_record
-from sknic.cli.grids import grouped, load_grids
+from sknic.cli.grids import grouped, load_grids, reason_of
 from sknic.cli.inputs import find_slides, tables_of
 from sknic.cli.model_folder import load_model
 from sknic.cli.predict import compressor_of
@@ -64,10 +64,13 @@ def explain(
     for row in loaded.good:
         grid, slide = loaded.grids[row], paths[row]
         try:
-            heat = make_map(estimator, grid, explained)
-            _write(out / names[slide], slide, grid, heat, method, _words(estimator, grid, explained))
+            said = _predicted(estimator, grid)
+            # The predicted class is handed on, so that the map does not predict it once more.
+            label = said["prediction"][0] if explained is None and hasattr(estimator, "classes_") else explained
+            heat = make_map(estimator, grid, label)
+            _write(out / names[slide], slide, grid, heat, method, _words(said, explained))
         except (SknicError, ValueError) as error:
-            errors[row] = " ".join(str(error).replace("X[0] ", "").split())
+            errors[row] = reason_of(error)
     settings = {"model": model.resolve(), "method": method, "class": target, "slide_mpp": slide_mpp, "fitted": record}
     write_run_record(out, "explain", settings, n_slides=len(paths))
     for line in grouped(paths, errors):
@@ -89,12 +92,16 @@ def _class_of(estimator, text):
     return found[0]
 
 
-def _words(estimator, grid, explained):
-    """What the model says of a slide, in a line."""
+def _predicted(estimator, grid):
+    """Columns of the prediction of one slide."""
     from sknic.targets import kind_named
 
-    kind, classes = kind_named(estimator.target_kind), getattr(estimator, "classes_", None)
-    said = kind.predicted(getattr(estimator, kind.prediction_method)([grid]), classes)
+    kind = kind_named(estimator.target_kind)
+    return kind.predicted(getattr(estimator, kind.prediction_method)([grid]), getattr(estimator, "classes_", None))
+
+
+def _words(said, explained):
+    """What the model says of a slide, in a line."""
     shown = said["prediction"][0] if explained is None and "prediction" in said else explained
     words = {name: column[0] for name, column in said.items() if shown is None or name.startswith("prediction")}
     if (probability := f"probability {shown}") in said:

@@ -106,6 +106,11 @@ def _why_not(outcome):
     return outcome.error if says_it else f"{outcome.status}: {outcome.error}"
 
 
+def reason_of(error):
+    """What an estimator says of a single grid, in one line."""
+    return " ".join(str(error).replace("X[0] ", "").split())
+
+
 def grouped(paths, errors):
     """One line for each cause, with the number of its slides and the first of them."""
     causes = defaultdict(list)

@@ -7,7 +7,7 @@ import typer
 
 from sknic.cli import options
 from sknic.cli.common import saying_what_is_kept, write_run_record
-from sknic.cli.grids import are_grid_files, grouped, load_grids
+from sknic.cli.grids import are_grid_files, grouped, load_grids, reason_of
 from sknic.cli.inputs import find_rows, tables_of
 from sknic.cli.model_folder import compression_of, load_model
 from sknic.cli.settings import choose, kept_settings, say, slide_mpp_option
@@ -103,7 +103,7 @@ def predict_rows(estimator, loaded):
             try:
                 results.append(([row], method(loaded.grids[[row]])))
             except (SknicError, ValueError) as error:
-                errors[row] = " ".join(str(error).replace("X[0] ", "").split())
+                errors[row] = reason_of(error)
     columns: dict[str, list] = {}
     for rows, result in results:
         for name, values in kind.predicted(result, getattr(estimator, "classes_", None)).items():

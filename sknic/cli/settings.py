@@ -17,6 +17,8 @@ from sknic.cli.options import DEFAULT_ENCODER
 NUMBERS = ("mpp", "patch_size", "stride", "min_tissue", "orientations", "precision")
 MASKS = ("tissue", "classes", "exclude")
 DEFAULTS: dict[str, Any] = {"tissue": "density"}
+# Grids of a folder that are asked for their settings.
+_N_ASKED = 20
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def kept_settings(folder):
         return {}
     record = _record(folder)
     if record is not None:
-        return record
+        return {**record, "fingerprint": headers[0]["fingerprint"]}
     agreed = {name: {header[name] for header in headers} for name in headers[0]}
     return {name: values.pop() for name, values in agreed.items() if len(values) == 1}
 
@@ -234,8 +236,7 @@ def _record(folder):
         known = {name: settings[name] for name in (*NUMBERS, *MASKS, "encoder")}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    headers = _headers(folder, 1)
-    return {**known, "slide_mpp": settings.get("slide_mpp"), "fingerprint": headers[0]["fingerprint"]}
+    return {**known, "slide_mpp": settings.get("slide_mpp")}
 
 
 def _of_paths(slide_mpp, paths):
@@ -246,7 +247,7 @@ def _of_paths(slide_mpp, paths):
     return {path: stated[os.path.realpath(path)] for path in paths if os.path.realpath(path) in stated} or None
 
 
-def _headers(folder, most=20):
+def _headers(folder):
     """What some grids of a folder say of themselves."""
     from sknic import Grid
     from sknic.exceptions import GridFileError
@@ -258,6 +259,6 @@ def _headers(folder, most=20):
         except GridFileError:
             continue
         found.append({name: getattr(grid, name) for name in ("mpp", "patch_size", "stride", "fingerprint")})
-        if len(found) == most:
+        if len(found) == _N_ASKED:
             break
     return found

@@ -13,7 +13,6 @@ from sknic.encoders.store import read_encoder
 from sknic.exceptions import EncoderNotFoundError
 
 BUNDLED = Path(__file__).parent / "bundled"
-DEFAULT = "sknic-he-1"
 # Where the authors' files are, and the license they are under.
 PUBLISHED_AT = "https://github.com/davidtellez/neural-image-compression (models/encoders_patches_pathology)"
 PUBLISHED_LICENSE = "MIT"
