@@ -17,7 +17,6 @@ ABOUT = {
             "mitoses at 0.5 or 1 um/px: its mitosis patches have 0.19 um/px",
             "pen marks, folds and other artifacts as a class of their own",
         ],
-        "remark": "It was ended early: after 6,800 of 9,000 steps the learning rate fell to its lowest in 600 more. ",
     },
 }
 
@@ -52,7 +51,7 @@ random), with 95 % intervals that resample sources. {trained_on} are its own tas
 
 ## How it was trained
 
-{steps:,} steps at {speed:,} patches/s, {hours:.1f} h on {machine}. {remark}The whole training, in a
+{steps:,} steps at {speed:,} patches/s, {hours:.1f} h on {machine}. The whole training, in a
 clone of the repository:
 
     SKNIC_TEST_DATA=FOLDER python -m benchmarks.train_encoder {name} --seed {seed}
@@ -77,7 +76,6 @@ def card_text(card):
         speed=card["trained"]["patches/s"],
         hours=card["trained"]["seconds"] / 3600,
         machine=card["trained"]["machine"],
-        remark=card.get("remark", ""),
         seed=card["settings"]["seed"],
     )
 
