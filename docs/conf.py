@@ -72,8 +72,10 @@ html_theme = "pydata_sphinx_theme"
 html_title = f"sknic {release}"
 html_static_path = ["_static"]
 html_css_files = ["sknic.css"]
+html_logo = html_favicon = "_static/logo.svg"
 html_theme_options = {
     "navbar_align": "left",
+    "logo": {"text": html_title},
     "show_toc_level": 2,
     "header_links_before_dropdown": 6,
     "secondary_sidebar_items": ["page-toc"],
