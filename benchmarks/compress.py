@@ -80,7 +80,7 @@ class Clock:
         self.seconds, self.cpu = time.perf_counter() - self._wall, sum(os.times()[:4]) - self._cpu
 
 
-def run_sknic(path, n_threads):
+def run_sknic(path, n_threads, precision="float32"):
     import torch
 
     from sknic import SlideCompressor, load_encoder
@@ -88,7 +88,7 @@ def run_sknic(path, n_threads):
     torch.set_num_threads(n_threads)
     encoder = load_encoder(test_data("encoders", "encoder_multitask-4.h5"))
     out = work_dir("compress") / f"grids-{os.getpid()}"
-    compressor = SlideCompressor(encoder, cache_dir=out)
+    compressor = SlideCompressor(encoder, cache_dir=out, precision=precision)
     with Clock() as clock:
         (grid,) = compressor.transform([path])
     for file in out.rglob("*"):
@@ -172,6 +172,7 @@ def _on_threads(path, n_threads, make_work):
 
 WAYS = {
     "sknic": run_sknic,
+    "sknic, fast": lambda path, threads: run_sknic(path, threads, "fast"),
     "usual, batch 256": lambda path, threads: run_usual(path, threads, 256),
     "usual, batch 32": lambda path, threads: run_usual(path, threads, 32),
     "reading only": run_reading,

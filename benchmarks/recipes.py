@@ -124,21 +124,22 @@ def fit_and_measure(target, method, seed, train, test):
     """Measure on the test part, what the true hazard has there (survival alone), and seconds of CPU time of the fit."""
     from sknic.evaluation import aggregate, auc, concordance, spearman
 
-    y = _truth(train, target)
+    y = truth(train, target)
     started = time.process_time()  # other work on the machine does not count
     patients = {} if method == LINEAR else {"groups": train.patients}
     model = estimator(target, method, seed).fit(train.grids, y, **patients)
     seconds = time.process_time() - started
     if target == "pattern":
-        return auc(_truth(test, target), model.predict_proba(test.grids)[:, 1]), np.nan, seconds
+        return auc(truth(test, target), model.predict_proba(test.grids)[:, 1]), np.nan, seconds
     if target != "survival":
-        return spearman(_truth(test, target), model.predict(test.grids)), np.nan, seconds
+        return spearman(truth(test, target), model.predict(test.grids)), np.nan, seconds
     risk = aggregate(model.predict(test.grids), test.patients)[1]
     outcome = aggregate(test.survival, test.patients, how="same")[1]
     return concordance(outcome, risk), test.best_concordance, seconds
 
 
-def _truth(cohort, target):
+def truth(cohort, target):
+    """What a cohort has to be told of a target."""
     if target == "survival":
         return cohort.survival
     values = cohort.table[target]

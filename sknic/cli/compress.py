@@ -29,7 +29,10 @@ def compress(
         str | None, typer.Option(help="um/px of the slides: a number, or the name of a column of the CSV.")
     ] = None,
     orientations: Annotated[int, typer.Option(help="1, or 8 to encode turned and mirrored patches too.")] = 1,
-    precision: Annotated[str, typer.Option(help="float32; float16 or bfloat16 for a GPU.")] = "float32",
+    precision: Annotated[
+        str,
+        typer.Option(help="float32; fast is bfloat16 where the machine computes it natively; or bfloat16, float16."),
+    ] = "float32",
     on_error: Annotated[str, typer.Option(help="raise or skip; either way every slide is tried.")] = "raise",
     n_jobs: Annotated[int, typer.Option("--n-jobs", help="Slides at once.")] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "auto",

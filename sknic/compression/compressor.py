@@ -19,7 +19,7 @@ from sknic.compression.outcomes import Manifest, speak_up
 from sknic.compression.recipe import Recipe
 from sknic.compression.restartable import run
 from sknic.grids import Grid, GridCache
-from sknic.learning.device import resolve_device
+from sknic.learning.device import resolve_device, resolve_precision
 from sknic.learning.params import check, check_params
 from sknic.slides import Annotations
 
@@ -51,9 +51,10 @@ class SlideCompressor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
         from path, file name or stem to a number.
     orientations : {1, 8}, default=1
         Number of orientations of the pixels that are encoded; 8 serve training and test-time augmentation.
-    precision : {"float32", "bfloat16", "float16"}, default="float32"
-        Type the encoder computes in. The halves are for GPUs; a slide whose embeddings they change by more than 1 %
-        fails.
+    precision : {"float32", "fast", "bfloat16", "float16"}, default="float32"
+        Type the encoder computes in. "fast" is "bfloat16" on CPUs and GPUs that compute it natively (AVX512-BF16, AMX),
+        and "float32" elsewhere; the grids record which it was. In the short types, first and last layer stay float32,
+        and a slide whose embeddings they change by more than 1 % fails.
     cache_dir : str, Path, "auto" or None, default=None
         Folder that keeps the grids, so that a slide is compressed once for the same encoder and settings; "auto" is the
         platform's cache folder, None keeps nothing.
@@ -268,8 +269,11 @@ class SlideCompressor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
             min_tissue=self.min_tissue,
             slide_mpp=self.slide_mpp.to_dict() if isinstance(self.slide_mpp, pd.Series) else self.slide_mpp,
             orientations=self.orientations,
-            precision=self.precision,
+            precision=self._precision(),
         )
+
+    def _precision(self):
+        return self.precision if self.precision != "fast" else resolve_precision("auto", resolve_device(self.device))
 
     def _code_size(self, outcomes):
         """C of the grids, for the empty ones of slides that failed."""

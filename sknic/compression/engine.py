@@ -214,6 +214,7 @@ def _grid(path, slide, lattice, parts, recipe, encoder):
         slide_mpp=slide.mpp,
         slide_size=slide.level_dimensions[0],
         slide_digest=slide.digest,
+        precision=recipe.precision,
         origin=slide.origin,
         fingerprint=encoder.fingerprint(),
         tissue_fraction=len(cells) / n_lattice if n_lattice else 0.0,

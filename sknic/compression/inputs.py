@@ -26,7 +26,7 @@ RULES: dict[str, Rule] = {
     "min_tissue": real(0, below=1),
     "slide_mpp": real(above=0) | instance(Mapping, pd.Series, name="a mapping from path to a number") | nothing,
     "orientations": Rule(lambda value: integer().accepts(value) and value in (1, 8), "1 or 8"),
-    "precision": choice("float32", "bfloat16", "float16"),
+    "precision": choice("float32", "fast", "bfloat16", "float16"),
     "cache_dir": instance(str, os.PathLike, name="a folder") | nothing,
     "on_error": choice("raise", "skip"),
     "batch_size": choice("auto") | integer(1),

@@ -105,6 +105,34 @@ def _fold_back(layer, scale, shift):
     layer.bias.data = layer.bias.data * scale + shift
 
 
+class MiddleInHalf(nn.Module):
+    """A folded network whose first and last weights compute in float32 and everything between in another type.
+
+    Pixels, and embeddings, have more digits than bfloat16: with these two layers in float32, a fifth to a half of the
+    error is left, for a tenth of the time.
+
+    Parameters
+    ----------
+    network : torch.nn.Sequential
+        Network of :func:`fold`.
+    dtype : torch.dtype
+        Type of the middle.
+    """
+
+    def __init__(self, network, dtype):
+        super().__init__()
+        layers = list(network)
+        weighted = [i for i, layer in enumerate(layers) if isinstance(layer, nn.Conv2d | nn.Linear)]
+        has_middle = len(weighted) > 2
+        first, last = (weighted[0] + 1, weighted[-1]) if has_middle else (len(layers), len(layers))
+        self.dtype = dtype if has_middle else torch.float32
+        self.first, self.last = nn.Sequential(*layers[:first]), nn.Sequential(*layers[last:])
+        self.middle = nn.Sequential(*layers[first:last]).to(dtype)
+
+    def forward(self, pixels):
+        return self.last(self.middle(self.first(pixels).to(self.dtype)).float())
+
+
 def check_patches(patches, sizes=None):
     """Return `patches` if they are uint8 (n, size, size, 3) with a size among `sizes`.
 
@@ -138,6 +166,19 @@ def to_pixels(patches, input_size=None):
     return (rows[:, :, :, 0] + rows[:, :, :, 1]).permute(0, 3, 1, 2).float().div_(4)
 
 
+def precision_type(precision):
+    """Return the torch.dtype of a precision by name.
+
+    Raises
+    ------
+    ValueError
+        For another name.
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision={precision!r}: expected {', '.join(PRECISIONS)}")
+    return PRECISIONS[precision]
+
+
 class Embedder:
     """Patches in, embeddings out: a function without state that threads may share.
 
@@ -149,15 +190,14 @@ class Embedder:
         Patches of twice `input_size` are averaged 2x2; None takes every size.
     device : str or torch.device
     precision : "float32", "bfloat16" or "float16"
+        Type of the network, and of the pixels that it gets.
     batch_size : int, optional
         Patches at once; chosen by the device.
     """
 
     def __init__(self, network, code_size, input_size, device="cpu", precision="float32", batch_size=None):
-        if precision not in PRECISIONS:
-            raise ValueError(f"precision={precision!r}: expected {', '.join(PRECISIONS)}")
         self.device = torch.device(device)
-        self.dtype = PRECISIONS[precision]
+        self.dtype = precision_type(precision)
         self.network = network.to(self.device, self.dtype, memory_format=torch.channels_last)
         self.code_size = code_size
         self.input_size = input_size
@@ -195,4 +235,7 @@ class Embedder:
 def folded_embedder(network: Chain, scale, shift, code_size, input_size, device, precision):
     """An `Embedder` of a chain that wants pixels * scale + shift."""
     folded = fold(network, torch.as_tensor(scale), torch.as_tensor(shift))
-    return Embedder(folded, code_size, input_size, device, precision)
+    embedder = Embedder(folded, code_size, input_size, device)
+    if precision != "float32":
+        embedder.network = MiddleInHalf(embedder.network, precision_type(precision))
+    return embedder

@@ -52,6 +52,8 @@ class Grid:
         Size of the slide's level 0 in px; a slide of another size is then refused.
     slide_digest : str, default=None
         `Slide.digest`; a slide of another content is then refused.
+    precision : str, default=None
+        Type in which the encoder computed: "float32", "bfloat16" or "float16".
     oriented_embeddings : array (7, n_cells, C), default=None
         The embeddings of the same patches after orientations 1 to 7 of their pixels (see `orient`).
 
@@ -77,11 +79,12 @@ class Grid:
         tissue_fraction: float | None = None,
         slide_size: tuple[int, int] | None = None,
         slide_digest: str | None = None,
+        precision: str | None = None,
         oriented_embeddings: np.ndarray | None = None,
     ) -> None:
         name = None if slide is None else str(slide)
         origins = (fingerprint, tissue_fraction, slide_size, slide_digest)
-        header = GridHeader(shape, mpp, patch_size, stride, name, slide_mpp, origin, *origins)
+        header = GridHeader(shape, mpp, patch_size, stride, name, slide_mpp, origin, *origins, precision=precision)
         self._storage: InMemory | InFile | Oriented = InMemory(header, embeddings, cells, oriented_embeddings)
 
     @classmethod

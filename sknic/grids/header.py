@@ -38,6 +38,8 @@ class GridHeader:
         `patch_size` and `stride` in level-0 px; by default from `mpp` and `slide_mpp` where both are known.
     bounds : (x, y), default=None
         Level-0 px of the corner of the slide's bounds, where QuPath starts counting; `origin` by default.
+    precision : str, default=None
+        Type in which the encoder computed: "float32", "bfloat16" or "float16".
     """
 
     shape: tuple[int, int]
@@ -54,6 +56,7 @@ class GridHeader:
     patch_size_level0: float | None = None
     stride_level0: float | None = None
     bounds: tuple[int, int] | None = None
+    precision: str | None = None
 
     def __post_init__(self):
         self._set("shape", _whole_pair("shape", self.shape))

@@ -274,6 +274,20 @@ def test_half_precision_that_is_close_enough_has_grids_of_its_own(slides, tmp_pa
     np.testing.assert_allclose(half[0].embeddings, full[0].embeddings, rtol=0.01)
 
 
+@pytest.mark.parametrize("native", ["bfloat16", "float32"])
+def test_fast_is_what_the_machine_computes_natively_and_the_grid_says_which(slides, tmp_path, monkeypatch, native):
+    monkeypatch.setattr("sknic.compression.compressor.resolve_precision", lambda precision, device: native)
+    encoder = HalvingEncoder(error=0.005)
+    fast, same = (
+        SlideCompressor(encoder, precision=precision, cache_dir=tmp_path / "grids").transform(slides[:1])[0]
+        for precision in ("fast", native)
+    )
+    assert fast.header.precision == native
+    assert fast.path == same.path
+    exact = SlideCompressor(encoder).transform(slides[:1])[0]
+    assert np.array_equal(fast.embeddings, exact.embeddings) == (native == "float32")
+
+
 def test_half_precision_that_changes_the_embeddings_fails_the_slide(slides):
     with pytest.raises(CompressionError, match=r"precision='float16' changes the embeddings by 5\.00%"):
         SlideCompressor(HalvingEncoder(error=0.05), precision="float16").transform(slides[:1])

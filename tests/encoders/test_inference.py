@@ -7,8 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from sknic.encoders.inference import Embedder, fold, to_pixels
-from sknic.encoders.networks import Chain, encoder_layers, new_encoder
+from sknic import load_encoder
+from sknic.encoders.inference import Embedder, MiddleInHalf, fold, to_pixels
+from sknic.encoders.network_encoder import SCALE, SHIFT
+from sknic.encoders.networks import Chain, Flatten, encoder_layers, new_encoder
 from sknic.exceptions import PatchSizeError
 
 
@@ -147,3 +149,20 @@ def test_half_precision_is_near(embedder, precision, tolerance):
     embedder.network.float()
     exact = embedder(patches)
     assert np.abs(half - exact).max() < tolerance * np.abs(exact).max()
+
+
+def test_first_and_last_layer_in_float32_leave_less_of_the_error_of_bfloat16(patches):
+    encoder = load_encoder("sknic-he-1", device="cpu")
+    exact = encoder.transform(patches)
+    whole = Embedder(fold(encoder.network_, *map(torch.as_tensor, (SCALE, SHIFT))), 128, 64, precision="bfloat16")
+    errors = [
+        np.linalg.norm(embed(patches) - exact) / np.linalg.norm(exact)
+        for embed in (encoder.embedder(precision="bfloat16"), whole)
+    ]
+    assert 0 < 2 * errors[0] < errors[1] < 0.02
+
+
+def test_a_network_of_two_layers_has_no_middle():
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), Flatten(), nn.Linear(16, 2))
+    pixels = torch.rand(1, 3, 4, 4)
+    torch.testing.assert_close(MiddleInHalf(network, torch.bfloat16)(pixels), network(pixels))
