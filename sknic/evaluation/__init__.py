@@ -3,6 +3,7 @@
 import lazy_loader
 
 from sknic.evaluation.ablation import by_task_count, task_inclusion
+from sknic.evaluation.added_value import AddedValue, added_value
 from sknic.evaluation.arrangement import ArrangementTest, arrangement_test, shuffle_cells
 from sknic.evaluation.bootstrap import compare, estimate
 from sknic.evaluation.delong import compare_auc
@@ -11,6 +12,7 @@ from sknic.evaluation.metrics import accuracy, auc, balanced_accuracy, concordan
 from sknic.evaluation.patients import aggregate
 from sknic.evaluation.results import Comparison, Estimate, format_p
 from sknic.evaluation.scorers import auc_scorer, concordance_scorer, spearman_scorer
+from sknic.evaluation.slide_and_table import SlideAndTable
 from sknic.evaluation.survival import (
     KaplanMeier,
     RiskGroups,
@@ -23,15 +25,18 @@ from sknic.evaluation.survival import (
 from sknic.evaluation.verdict import Verdict, chance_level
 
 __all__ = [
+    "AddedValue",
     "ArrangementTest",
     "Comparison",
     "CrossValEnsemble",
     "Estimate",
     "KaplanMeier",
     "RiskGroups",
+    "SlideAndTable",
     "TaskSelector",
     "Verdict",
     "accuracy",
+    "added_value",
     "aggregate",
     "arrangement_test",
     "auc",

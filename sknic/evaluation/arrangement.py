@@ -174,8 +174,6 @@ def shuffle_cells(grids: Any, random_state: int | np.random.RandomState | None =
         order = random.permutation(len(grid.cells))
         versions = [np.asarray(version.embeddings)[order] for version in grid.orientations]
         oriented = np.stack(versions[1:]) if len(versions) > 1 else None
-        known: dict[str, Any] = {
-            name: getattr(grid, name, None) for name in ("mpp", "patch_size", "stride", "slide", "fingerprint")
-        }
+        known: dict[str, Any] = {name: getattr(grid, name, None) for name in _KEPT}
         shuffled[index] = Grid(versions[0], grid.cells, grid.shape, oriented_embeddings=oriented, **known)
     return shuffled

@@ -12,6 +12,8 @@ from sknic.targets.names import refuse_alike
 
 # These metrics take labels; the others take probabilities.
 _OF_LABELS = ("accuracy", "balanced_accuracy")
+# Probabilities below it count as it, in log odds.
+_LEAST = 1e-4
 
 
 @register
@@ -77,6 +79,13 @@ class Classification(Target):
     def labels(self, prediction, classes):
         """The class of the highest probability."""
         return classes[prediction.argmax(axis=1)]
+
+    def scores(self, prediction):
+        """Log odds of each class but the first against the first; probabilities of 0 and 1 stay finite."""
+        if prediction.ndim == 1:
+            raise ValueError("the slide model has no predict_proba: expected a classifier with probabilities")
+        logs = np.log(np.clip(prediction, _LEAST, None))
+        return logs[:, 1:] - logs[:, :1]
 
     def for_metric(self, metric, prediction, classes):
         """Labels for accuracies, probabilities for all else."""

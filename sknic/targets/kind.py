@@ -35,6 +35,8 @@ class Target(ABC):
         Columns of predictions.csv whose cells are names, even if they look like numbers.
     is_of_patient : bool
         Whether all slides of a patient must have the same target.
+    has_model_scale : bool
+        Whether each fitted model has a scale of its own, so that predictions of two cannot be compared as they are.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Target(ABC):
     quality: tuple[str, str]
     text_columns: tuple[str, ...] = ()
     is_of_patient: bool = False
+    has_model_scale: bool = False
 
     @abstractmethod
     def fits(self, estimator: Any, y: np.ndarray) -> bool:
@@ -163,6 +166,21 @@ class Target(ABC):
             Labels, numbers or risks.
         """
         return prediction
+
+    def scores(self, prediction: np.ndarray) -> np.ndarray:
+        """A mean prediction as columns that a linear model can take.
+
+        Parameters
+        ----------
+        prediction : array (n_slides,) or (n_slides, k)
+            Result of `prediction_method`.
+
+        Returns
+        -------
+        float array (n_slides, n_scores)
+            One column, or one for each class but the first.
+        """
+        return np.asarray(prediction, dtype=float).reshape(len(prediction), -1)
 
     def for_metric(self, metric: Any, prediction: np.ndarray, classes: np.ndarray | None) -> np.ndarray:
         """The form of a mean prediction that a metric takes.

@@ -96,6 +96,7 @@ class Survival(Target):
     title = "Predicting survival"
     roles = ("event", "time")
     is_of_patient = True
+    has_model_scale = True
     metrics = ("concordance",)
     score_metric = "concordance"
     quality = ("ranked rightly", "the share of comparable slides against which its risk is ranked rightly")

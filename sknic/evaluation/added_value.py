@@ -1,0 +1,177 @@
+"""What does the slide add to clinical data, and clinical data to the slide?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+from tqdm.auto import tqdm
+
+from sknic.evaluation.bootstrap import compare
+from sknic.evaluation.ensemble import CrossValEnsemble
+from sknic.evaluation.fitting import rows_of
+from sknic.evaluation.folds import make_folds
+from sknic.evaluation.results import Comparison, Estimate, format_p
+from sknic.evaluation.slide_and_table import SlideAndTable, clinical_model, split_columns
+from sknic.targets import kind_of
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+SIDES = ("table", "slide", "both")
+
+
+@dataclass(frozen=True)
+class AddedValue:
+    """Clinical data alone, the slide alone, and both, out of fold; made by :func:`added_value`.
+
+    Attributes
+    ----------
+    metric : str
+        Name of the metric.
+    of_slide : Comparison
+        Both (`a`) against clinical data alone (`b`): what the slide adds.
+    of_table : Comparison
+        Both (`a`) against the slide alone (`b`): what clinical data add.
+    predictions : DataFrame (n_slides, 3 or more)
+        Out-of-fold predictions, columns "table", "slide" and "both", with the class where there are several.
+    """
+
+    metric: str
+    of_slide: Comparison
+    of_table: Comparison
+    predictions: pd.DataFrame
+
+    @property
+    def scores(self) -> dict[str, Estimate]:
+        """Score of each side: "table", "slide" and "both"."""
+        return {"table": self.of_slide.b, "slide": self.of_table.b, "both": self.of_slide.a}
+
+    @property
+    def shown(self) -> bool:
+        """Whether the interval of what the slide adds lies above zero."""
+        return bool(self.of_slide.difference.low > 0)
+
+    def __str__(self) -> str:
+        gain, p_value = self.of_slide.difference, format_p(self.of_slide.p_value)
+        verdict = (
+            "The slide adds to clinical data" if self.shown else "That the slide adds to clinical data is not shown"
+        )
+        parts = f"clinical data alone {self.scores['table']}, slide alone {self.scores['slide']}"
+        return f"{verdict}: {self.metric} {self.scores['both']} with both, {parts} (difference {gain}, {p_value})."
+
+
+def added_value(
+    estimator: SlideAndTable,
+    X: pd.DataFrame,
+    y: ArrayLike,
+    *,
+    groups: ArrayLike | None = None,
+    cv: Any = 4,
+    metric: str | Callable | None = None,
+    level: float = 0.95,
+    n_resamples: int = 1000,
+    random_state: int | None = 0,
+    verbose: int = 0,
+) -> AddedValue:
+    """Measure what the slide adds to clinical data, by patient.
+
+    In each fold three models learn from the same slides: the model of the table without the slide's score, the models
+    of the slide, and both. The slide's score that the table learns from is out of fold within the training part, so no
+    patient of the test part has touched it; that takes as many slide models per fold as `estimator.cv` makes.
+
+    Parameters
+    ----------
+    estimator : SlideAndTable
+        Model to measure; cloned, never fitted itself.
+    X : DataFrame (n_slides, n_columns)
+        Slides and clinical data, as the estimator takes them.
+    y : array-like (n_slides,), or survival times
+        Target.
+    groups : array-like (n_slides,), default=None
+        Patient of each slide: no patient is on both sides of a fold, and intervals resample patients.
+    cv : int, splitter or iterable of (train, test), default=4
+        Outer folds, as in CrossValEnsemble.
+    metric : str or callable, default=None
+        Metric as in :func:`sknic.evaluation.estimate`; the most telling one of the kind of target by default.
+    level : float, default=0.95
+        Level of the intervals.
+    n_resamples : int, default=1000
+        Number of bootstrap resamples.
+    random_state : int, default=0
+        Seed of the folds and of the resamples.
+    verbose : int, default=0
+        1 shows progress over the folds.
+
+    Returns
+    -------
+    AddedValue
+        Scores, paired differences with intervals, and a sentence (`str`).
+
+    Raises
+    ------
+    TypeError
+        If the estimator is not a SlideAndTable.
+    DegenerateDataError
+        If the target cannot be cross-validated, or measured.
+
+    Examples
+    --------
+    >>> from sknic import GridCoxSurvival
+    >>> from sknic.evaluation import SlideAndTable, added_value
+    >>> print(added_value(SlideAndTable(GridCoxSurvival()), X, y, groups=patients))  # doctest: +SKIP
+    """
+    if not isinstance(estimator, SlideAndTable):
+        raise TypeError(f"estimator={type(estimator).__name__}: expected a SlideAndTable")
+    slides, _ = split_columns(X, estimator.column)
+    kind = kind_of(estimator.slide, y)
+    y = kind.read(y)
+    folds = make_folds(cv, kind, y, groups, random_state, slides)
+    parts: dict[str, list] = {side: [] for side in SIDES}
+    for train, test in tqdm(folds, desc="Folds", unit="fold", disable=not verbose):
+        for side, prediction in _fold(estimator, kind, X, y, groups, train, test).items():
+            parts[side].append(prediction)
+    order = np.argsort(np.concatenate([test for _, test in folds]))
+    found = {side: np.concatenate(part)[order] for side, part in parts.items()}
+    metric = kind.metrics[0] if metric is None else metric
+    classes = np.unique(y) if found["both"].ndim == 2 else None
+    measured = {side: kind.for_metric(metric, prediction, classes) for side, prediction in found.items()}
+    options: dict[str, Any] = {"level": level, "n_resamples": n_resamples, "random_state": random_state}
+    of_slide, of_table = (
+        compare(metric, y, measured["both"], measured[side], groups=groups, **options) for side in ("table", "slide")
+    )
+    name = metric if isinstance(metric, str) else getattr(metric, "__name__", "score")
+    return AddedValue(name, of_slide, of_table, _table_of(found, classes, X.index))
+
+
+def _fold(estimator, kind, X, y, groups, train, test):
+    """Predictions of the three for the test side."""
+    X_train, X_test = X.iloc[train], X.iloc[test]
+    both = clone(estimator).fit(X_train, y[train], None if groups is None else rows_of(np.asarray(groups), train))
+    _, clinical = split_columns(X_train, estimator.column)
+    slides_test, clinical_test = split_columns(X_test, estimator.column)
+    table = clinical_model(kind) if estimator.table is None else clone(estimator.table)
+    return {
+        "table": _ask(table.fit(clinical, y[train]), kind, clinical_test),
+        "slide": _ask(both.ensemble_, kind, slides_test),
+        "both": _ask(both, kind, X_test),
+    }
+
+
+def _ask(model: CrossValEnsemble | Any, kind, X):
+    method = kind.prediction_method if hasattr(model, kind.prediction_method) else "predict"
+    return np.asarray(getattr(model, method)(X))
+
+
+def _table_of(found, classes, index):
+    columns = {}
+    for side, prediction in found.items():
+        if prediction.ndim == 1:
+            columns[side] = prediction
+        else:
+            columns |= {f"{side} {label}": column for label, column in zip(classes, prediction.T)}
+    return pd.DataFrame(columns, index=index)

@@ -1,0 +1,352 @@
+"""SlideAndTable: clinical data beside the slide, in one estimator (late fusion)."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
+from sklearn.compose import ColumnTransformer, make_column_selector
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.utils import get_tags
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+from sksurv.linear_model import CoxPHSurvivalAnalysis
+
+from sknic.evaluation.ensemble import CrossValEnsemble
+from sknic.evaluation.metrics import get_metric
+from sknic.targets import Classification, Regression, Survival, Target, kind_of
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+# By kind of target; for a kind that is not here, `table` has no default.
+_MODELS = {
+    Regression.name: lambda: RidgeCV(np.logspace(-2, 4, 13)),
+    Classification.name: lambda: LogisticRegression(max_iter=2000),
+    Survival.name: lambda: CoxPHSurvivalAnalysis(alpha=0.1),
+}
+
+
+def clinical_model(kind: Target) -> Pipeline:
+    """Return an unfitted linear model of a clinical table.
+
+    Numbers are standardized, their gaps filled with the median and marked; words are one-hot, a gap is a word of its
+    own, and words that were never seen say nothing.
+
+    Parameters
+    ----------
+    kind : sknic.targets.Target
+        Kind of the target.
+
+    Returns
+    -------
+    Pipeline
+        Preparation of the columns, and a ridge, logistic or Cox regression.
+
+    Raises
+    ------
+    ValueError
+        For a kind of one's own.
+    """
+    if kind.name not in _MODELS:
+        raise ValueError(f"table=None: expected an estimator, for there is no default for {kind.name}")
+    numbers = make_pipeline(SimpleImputer(strategy="median", add_indicator=True), StandardScaler())
+    words = make_pipeline(
+        SimpleImputer(strategy="constant", fill_value="missing"),
+        OneHotEncoder(handle_unknown="ignore", sparse_output=False),
+    )
+    prepared = ColumnTransformer(
+        [
+            ("numbers", numbers, make_column_selector(dtype_include="number")),
+            ("words", words, make_column_selector(dtype_exclude="number")),
+        ]
+    )
+    return make_pipeline(prepared, _MODELS[kind.name]())
+
+
+def _table_model_has(name):
+    def check(self):
+        getattr(self.model_ if hasattr(self, "model_") else self.table, name)
+        return True
+
+    return check
+
+
+class SlideAndTable(MetaEstimatorMixin, BaseEstimator):
+    """Learn from slides and clinical data together (late fusion).
+
+    The slide model is cross-validated, and what it says of the slides that it had not seen becomes a column of the
+    clinical table ("slide score"); a model of the table learns from that. For new slides the column is the mean over
+    the models of the folds. `sknic.evaluation.added_value` measures what each side adds.
+
+    Parameters
+    ----------
+    slide : classifier, regressor or survival estimator for slides, or a Pipeline that ends in one
+        Cloned for each fold, such as ``GridCNNClassifier()``.
+    table : estimator, default=None
+        Learns from the table; cloned. Any scikit-learn or scikit-survival model of a DataFrame, such as
+        ``skrub.tabular_pipeline(LogisticRegression())``. By default a ridge, logistic or Cox regression, numbers
+        standardized and words one-hot.
+    column : str, default="grid"
+        Column of X with the grids, or with the paths where `slide` begins with a SlideCompressor. All other columns are
+        clinical data.
+    cv : int, splitter or iterable of (train, test), default=4
+        Folds of the slide model, as in CrossValEnsemble.
+    n_jobs : int, default=None
+        Folds fitted at once.
+    random_state : int, RandomState or None, default=None
+        Seed of the folds.
+    verbose : int, default=0
+        1 shows a progress bar over the folds.
+
+    Attributes
+    ----------
+    ensemble_ : CrossValEnsemble
+        Models of the slides.
+    model_ : estimator
+        Fitted model of the table with the slide's score.
+    feature_names_in_ : object array of str
+        Columns of X.
+    target_kind_ : str
+        Name of the kind of target.
+
+    Notes
+    -----
+    Risks of two Cox models are not on one scale. Each fold's risks are therefore standardized, by mean and standard
+    deviation over the slides that the fold tested.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> from sklearn.linear_model import Ridge
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sknic.evaluation import SlideAndTable
+    >>> from sknic.evaluation.baseline import MeanEmbedding
+    >>> random = np.random.RandomState(0)
+    >>> X = pd.DataFrame({"grid": list(random.normal(size=(80, 3, 1, 1))), "age": random.normal(size=80)})
+    >>> y = np.stack(X["grid"])[:, 0, 0, 0] + X["age"]
+    >>> model = SlideAndTable(make_pipeline(MeanEmbedding(), Ridge()), random_state=0).fit(X, y)
+    >>> round(model.score(X, y), 1)
+    1.0
+    """
+
+    def __init__(
+        self,
+        slide: Any,
+        table: Any = None,
+        *,
+        column: str = "grid",
+        cv: Any = 4,
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.slide = slide
+        self.table = table
+        self.column = column
+        self.cv = cv
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: pd.DataFrame, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
+        """Cross-validate the slide model, and fit the model of the table with its out-of-fold scores.
+
+        Parameters
+        ----------
+        X : DataFrame (n_slides, n_columns)
+            A column of grids or paths, and clinical data.
+        y : array-like (n_slides,), or survival times
+            Labels, numbers, or what GridCoxSurvival takes.
+        groups : array-like (n_slides,), default=None
+            Patient of each slide.
+
+        Returns
+        -------
+        self : SlideAndTable
+            Fitted estimator.
+
+        Raises
+        ------
+        TypeError
+            If X is not a DataFrame.
+        ValueError
+            If a column is missing, or holds what is neither a number nor a word.
+        """
+        slides, clinical = split_columns(X, self.column)
+        kind = kind_of(self.slide, y)
+        y = kind.read(y)
+        ensemble = CrossValEnsemble(
+            self.slide,
+            self.cv,
+            n_jobs=self.n_jobs,
+            random_state=self.random_state,
+            verbose=self.verbose,
+            baseline=False,
+        )
+        self.ensemble_ = ensemble.fit(slides, y, groups)
+        self.target_kind_ = kind.name
+        scores = kind.scores(ensemble.oof_prediction_)
+        self._scales = [_scale(kind, scores[ensemble.fold_ == fold]) for fold in range(len(ensemble.estimators_))]
+        shift, scale = (np.array(part)[ensemble.fold_] for part in zip(*self._scales))
+        self.feature_names_in_ = np.asarray(X.columns, dtype=object)
+        model = clinical_model(kind) if self.table is None else clone(self.table)
+        self.model_ = model.fit(self._with_scores(clinical, (scores - shift) / scale), y)
+        return self
+
+    def predict(self, X: pd.DataFrame) -> np.ndarray:
+        """Predict labels, numbers or risks.
+
+        Parameters
+        ----------
+        X : DataFrame (n_slides, n_columns)
+            The columns of `fit`.
+
+        Returns
+        -------
+        array (n_slides,)
+            What the model of the table predicts.
+        """
+        return self.model_.predict(self.to_table(X))
+
+    @available_if(_table_model_has("predict_proba"))
+    def predict_proba(self, X: pd.DataFrame) -> np.ndarray:
+        """Probabilities of the model of the table, shape (n_slides, n_classes)."""
+        return self.model_.predict_proba(self.to_table(X))
+
+    @available_if(_table_model_has("predict_survival_function"))
+    def predict_survival_function(self, X: pd.DataFrame) -> np.ndarray:
+        """Survival functions of the model of the table, an object array of scikit-survival's step functions."""
+        return self.model_.predict_survival_function(self.to_table(X))
+
+    def score(self, X: pd.DataFrame, y: ArrayLike) -> float:
+        """Measure `predict`: accuracy, R2 or concordance.
+
+        Parameters
+        ----------
+        X : DataFrame (n_slides, n_columns)
+            The columns of `fit`.
+        y : array-like (n_slides,), or survival times
+            Target.
+
+        Returns
+        -------
+        float
+            The metric of the kind of target.
+        """
+        kind = self.ensemble_.kind_
+        return get_metric(kind.score_metric)(kind.read(y), self.predict(X))
+
+    def to_table(self, X: pd.DataFrame) -> pd.DataFrame:
+        """Return the clinical data with the slide's score: what the model of the table sees.
+
+        Parameters
+        ----------
+        X : DataFrame (n_slides, n_columns)
+            The columns of `fit`.
+
+        Returns
+        -------
+        DataFrame (n_slides, n_clinical + n_scores)
+            Clinical columns, then "slide score", or one for each class but the first.
+        """
+        check_is_fitted(self, "model_")
+        missing = [name for name in self.feature_names_in_ if name not in getattr(X, "columns", ())]
+        if missing:
+            raise ValueError(f"X lacks {', '.join(map(repr, missing))}: expected the columns of fit")
+        slides, clinical = split_columns(X[list(self.feature_names_in_)], self.column)
+        kind = self.ensemble_.kind_
+        method = kind.prediction_method
+        of_models = [
+            (kind.scores(getattr(model, method)(slides)) - shift) / scale
+            for model, (shift, scale) in zip(self.ensemble_.estimators_, self._scales)
+        ]
+        return self._with_scores(clinical, np.mean(of_models, axis=0))
+
+    @property
+    def classes_(self) -> np.ndarray:
+        """Labels in the order of the columns of `predict_proba`."""
+        return self.model_.classes_
+
+    def _with_scores(self, clinical, scores):
+        classes = getattr(self.ensemble_, "classes_", ())
+        names = [f"slide score {label}" for label in classes[1:]] if scores.shape[1] > 1 else ["slide score"]
+        taken = sorted(set(names) & set(clinical.columns))
+        if taken:
+            raise ValueError(f"X has a column {taken[0]!r}, which is the name of what the slide model says; rename it")
+        return clinical.assign(**dict(zip(names, scores.T)))
+
+    def __sklearn_tags__(self):
+        tags, inner = super().__sklearn_tags__(), get_tags(self.slide)
+        for name in ("estimator_type", "classifier_tags", "regressor_tags", "target_tags"):
+            setattr(tags, name, getattr(inner, name))
+        return tags
+
+
+def split_columns(X: pd.DataFrame, column: str) -> tuple[np.ndarray, pd.DataFrame]:
+    """Take the slides out of a table.
+
+    Parameters
+    ----------
+    X : DataFrame (n_slides, n_columns)
+        Slides and clinical data.
+    column : str
+        Column of the slides.
+
+    Returns
+    -------
+    slides : object array (n_slides,)
+        Grids or paths.
+    clinical : DataFrame (n_slides, n_columns - 1)
+        The other columns, with missing values as NaN.
+
+    Raises
+    ------
+    TypeError
+        If X is not a DataFrame.
+    ValueError
+        If the column is missing or the only one, or another holds what is neither a number nor a word.
+    """
+    if not isinstance(X, pd.DataFrame):
+        raise TypeError(f"X is a {type(X).__name__}; expected a DataFrame with the column {column!r} and clinical data")
+    if column not in X:
+        close = get_close_matches(column, map(str, X.columns), n=1)
+        hint = f"; did you mean column={close[0]!r}?" if close else f", found {', '.join(map(str, X.columns))}"
+        raise ValueError(f"column={column!r}: expected a column of X{hint}")
+    clinical = X.drop(columns=column)
+    if clinical.shape[1] == 0:
+        raise ValueError(f"X has no column but {column!r}: expected clinical data beside it")
+    slides = np.empty(len(X), dtype=object)
+    slides[:] = X[column].tolist()
+    return slides, pd.DataFrame({name: _clinical(name, clinical[name]) for name in clinical}, index=X.index)
+
+
+def _clinical(name, values):
+    """A column as numbers or words; a gap is NaN."""
+    if pd.api.types.is_bool_dtype(values.dtype):
+        return values.astype(float)
+    if pd.api.types.is_numeric_dtype(values.dtype):
+        numbers = values.astype(float)
+        if np.isinf(numbers).any():
+            raise ValueError(f"column {name!r} of X holds an infinite number in row {int(np.isinf(numbers).argmax())}")
+        return numbers
+    known = values.dropna()
+    wrong = [value for value in known if not isinstance(value, (str, bool))]
+    if wrong:
+        kind = type(wrong[0]).__name__
+        raise ValueError(f"column {name!r} of X holds {wrong[0]!r} ({kind}); expected numbers or words")
+    return values.astype(object).where(values.notna(), np.nan).map(lambda word: word if word is np.nan else str(word))
+
+
+def _scale(kind, scores):
+    """Mean and standard deviation to take out of the scores of one model; 0 and 1 where models share a scale."""
+    if not kind.has_model_scale:
+        return np.zeros(scores.shape[1]), np.ones(scores.shape[1])
+    spread = scores.std(axis=0)
+    return scores.mean(axis=0), np.where(spread > 0, spread, 1.0)
