@@ -1,5 +1,6 @@
 """`sknic view`: look at slides, grids and models in the browser."""
 
+import os
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -7,18 +8,33 @@ from typing import Annotated
 import typer
 
 from sknic.cli import options
-from sknic.cli.settings import tissue_option
+from sknic.cli.grids import are_grid_files, grouped, load_grids
+from sknic.cli.inputs import find_rows, tables_of
+from sknic.cli.model_folder import load_model
+from sknic.cli.predict import compressor_of
+from sknic.cli.settings import slide_mpp_option, tissue_option
 
 
 def view(
-    slides: Annotated[list[Path], typer.Argument(help="Slides to show, and nothing but these.")],
+    slides: Annotated[
+        list[str], typer.Argument(help="Slides, folders, glob patterns or CSV files; or grids, whose slides are shown.")
+    ],
+    path: options.PathColumn = "path",
+    target: Annotated[
+        list[str] | None, typer.Option(help="Column of the CSV to show as the truth; may be repeated (event, time).")
+    ] = None,
     grid: Annotated[
-        list[Path] | None, typer.Option(help="Grid or feature file of a slide, or a folder of them; may be repeated.")
+        list[Path] | None,
+        typer.Option(
+            help="Grid or feature file of a slide, or a folder of them; may be repeated. Not needed with the folder of "
+            "a model, whose grids are taken."
+        ),
     ] = None,
     model: Annotated[
-        Path | None, typer.Option(help="Folder that `sknic fit` wrote, or its model file: shows where it looked.")
+        Path | None,
+        typer.Option(help="Folder that `sknic fit` wrote, or its model file: shows what it predicts and sees."),
     ] = None,
-    slide_mpp: Annotated[float | None, typer.Option(help="um/px of level 0, where the metadata lack it.")] = None,
+    slide_mpp: options.SlideMpp = None,
     tissue: options.Tissue = "density",
     classes: options.Classes = None,
     exclude: options.Exclude = None,
@@ -29,40 +45,98 @@ def view(
 ):
     """Zoom into slides in the browser, with tissue, embeddings and saliency laid over them.
 
-    Example: `sknic view slide.svs --grid grids --model model`
+    Example: `sknic view cohort.csv --target score --model model`
     """
     from sknic.viewer import open_views, serve
 
-    load = None if model is None else partial(_load_model, _model_file(model), device)
-    grids = _read_grids(grid or [], {path.stem for path in slides})
-    views = open_views(slides, grids, load, slide_mpp=slide_mpp, tissue=tissue_option(tissue, classes, exclude))
+    rows = find_rows(slides, path)
+    shown, mpp = list(dict.fromkeys(rows.paths)), slide_mpp_option(slide_mpp, tables_of(slides), path)
+    load = None if model is None else _loader(model, device)
+    if are_grid_files(shown):
+        shown, grids = _slides_of(shown)
+    elif grid or model is None or not model.is_dir():
+        grids = _read_grids(grid or [], shown)
+    else:
+        grids = _grids_of_model(shown, model, mpp, device)
+    views = open_views(
+        shown,
+        grids,
+        load,
+        truth=_truth(rows, shown, target or []),
+        slide_mpp=mpp,
+        tissue=tissue_option(tissue, classes, exclude),
+        on_error="raise" if len(shown) == 1 else "skip",
+    )
     serve(views, host=host, port=port, ready=partial(_announce, open_browser=open_browser))
 
 
-def _model_file(model):
-    path = model / "model.safetensors" if model.is_dir() else model
-    if not path.is_file():
-        raise typer.BadParameter(f"no model at {path}", param_hint="--model")
-    return path
-
-
-def _load_model(path, device):
+def _loader(model, device):
+    """What returns the model of a folder, or of a file."""
     from sknic.estimators import load_estimator
 
-    return load_estimator(path, device=device)
+    if model.is_dir():
+        estimator, _ = load_model(model)
+        return lambda: estimator
+    if not model.is_file():
+        raise typer.BadParameter(f"no model at {model}", param_hint="--model")
+    return partial(load_estimator, model, device=device)
 
 
-def _read_grids(paths, stems):
-    """Grids of the files; of a folder, those of the slides that are shown."""
+def _truth(rows, paths, columns):
+    """What the tables say of each slide in these columns; a slide of two rows shows the last."""
+    missing = [name for name in columns if name not in rows.columns]
+    if missing:
+        known = ", ".join(rows.columns) or "none, for no table was given"
+        raise typer.BadParameter(f"{missing[0]!r} is not a column; there are: {known}", param_hint="--target")
+    said = {
+        path: {name: _short(rows.columns[name][row]) for name in columns if rows.columns[name][row] is not None}
+        for row, path in enumerate(rows.paths)
+    }
+    return [said.get(path, {}) for path in paths]
+
+
+def _short(text):
+    """A number in four digits; other text stays as it is."""
+    try:
+        return f"{float(text):.4g}" if "." in str(text) else str(text)
+    except ValueError:
+        return str(text)
+
+
+def _slides_of(files):
+    """The slides of grid files, and the grids."""
+    from sknic import Grid
+
+    grids = [Grid.read(file) for file in files]
+    lost = [file for file, grid in zip(files, grids) if not (grid.slide and Path(grid.slide).exists())]
+    if lost:
+        raise typer.BadParameter(f"the slide of {lost[0]} is not where it was; give the slide, and the grid as --grid")
+    return list(dict.fromkeys(grid.slide for grid in grids)), grids
+
+
+def _grids_of_model(paths, model, slide_mpp, device):
+    """Grids of the slides, compressed as the model knows them; slides that have none are shown without."""
+    _, record = load_model(model)
+    loaded = load_grids(paths, compressor_of(paths, model, record, model / "grids", slide_mpp, device, 1))
+    for line in grouped(paths, loaded.errors):
+        typer.secho(f"warning: no grid of {line}", err=True)
+    return [loaded.grids[row] for row in loaded.good]
+
+
+def _read_grids(files, paths):
+    """Grids of the files; of a folder, those of the slides that are shown: at their path, or else of their name."""
     from sknic import Grid
 
     grids = []
-    for path in paths:
-        if path.is_dir():
-            found = [Grid.read(file) for file in sorted(path.glob("*.h5"))]
-            grids += [grid for grid in found if Path(grid.slide or grid.path).stem in stems]
+    for file in files:
+        if file.is_dir():
+            found = [Grid.read(one) for one in sorted(file.glob("*.h5"))]
+            at_path = {os.path.realpath(path) for path in paths}
+            here = [grid for grid in found if grid.slide and os.path.realpath(grid.slide) in at_path]
+            names = {Path(path).stem for path in paths} - {Path(grid.slide).stem for grid in here}
+            grids += here + [grid for grid in found if Path(grid.slide or grid.path).stem in names]
         else:
-            grids.append(Grid.read(path))
+            grids.append(Grid.read(file))
     return grids
 
 

@@ -32,19 +32,49 @@ def pca_rgb(grid: Grid, *others: Grid) -> Any:
         With fewer than three cells or features, or no variation.
     """
     grids = [grid, *others]
-    embeddings = [np.asarray(each.embeddings, dtype=np.float32) for each in grids]
-    table = np.concatenate(embeddings)
-    if min(table.shape) < 3 or not np.ptp(table, axis=0).any():
-        raise DegenerateDataError(
-            f"{table.shape[0]} cells of {table.shape[1]} features; colors want 3 of each that vary"
-        )
-    pca = PCA(3, random_state=0).fit(table)
-    low, high = np.percentile(pca.transform(table), [1, 99], axis=0)
-    scale = np.where(high > low, high - low, 1)
-    images = []
-    for each, values in zip(grids, embeddings):
-        image = np.ones((*each.shape, 3))
-        if len(values):
-            image[tuple(np.asarray(each.cells).T)] = np.clip((pca.transform(values) - low) / scale, 0, 1)
-        images.append(image)
+    colors = PrincipalColors(np.concatenate([np.asarray(each.embeddings, np.float32) for each in grids]))
+    images = [colors.image(each) for each in grids]
     return images if others else images[0]
+
+
+class PrincipalColors:
+    """The colors that the principal components of some embeddings give to any others.
+
+    Parameters
+    ----------
+    table : float array (n_cells, C)
+        Embeddings; each component is stretched between its 1st and 99th percentile over them.
+
+    Raises
+    ------
+    DegenerateDataError
+        With fewer than three cells or features, or no variation.
+    """
+
+    def __init__(self, table: np.ndarray) -> None:
+        if min(table.shape) < 3 or not np.ptp(table, axis=0).any():
+            raise DegenerateDataError(
+                f"{table.shape[0]} cells of {table.shape[1]} features; colors want 3 of each that vary"
+            )
+        self._pca = PCA(3, random_state=0).fit(table)
+        self._low, high = np.percentile(self._pca.transform(table), [1, 99], axis=0)
+        self._scale = np.where(high > self._low, high - self._low, 1)
+
+    def image(self, grid: Grid) -> np.ndarray:
+        """Color a grid.
+
+        Parameters
+        ----------
+        grid : Grid
+            Grid of the same encoder.
+
+        Returns
+        -------
+        float ndarray, shape (rows, columns, 3)
+            0 to 1; background is white.
+        """
+        image = np.ones((*grid.shape, 3))
+        if grid.n_cells:
+            values = self._pca.transform(np.asarray(grid.embeddings, np.float32))
+            image[tuple(np.asarray(grid.cells).T)] = np.clip((values - self._low) / self._scale, 0, 1)
+        return image

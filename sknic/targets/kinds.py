@@ -76,6 +76,25 @@ def kind_of(estimator: Any, y: Any) -> Target:
     return next(kind for kind in reversed(KINDS.values()) if kind.fits(estimator, y))
 
 
+def predicted_columns(estimator: Any, X: Any) -> dict[str, np.ndarray]:
+    """Predict, and name what comes out as a table of predictions does.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+        Estimator, pipeline or ensemble.
+    X : sequence of n_slides
+        What it predicts.
+
+    Returns
+    -------
+    dict of str to array (n_slides,)
+        Such as "prediction" and "probability tumor".
+    """
+    kind = kind_of(estimator, None)
+    return kind.predicted(getattr(estimator, kind.prediction_method)(X), getattr(estimator, "classes_", None))
+
+
 def _inner(estimator):
     """The estimator that learns the target: the end of a pipeline, or what a search or ensemble searches over."""
     if getattr(estimator, "steps", None):

@@ -4,6 +4,7 @@ A new layer is a class like those below, named in `slide_view.py`; the page need
 it is asked for, and the server asks for one thing at a time.
 """
 
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -59,20 +60,23 @@ class Layer:
         Frame of the grid whose cells it shows.
     n_features : int
         How many features there are to choose from.
+    has_classes : bool
+        Whether there is a class to choose.
     """
 
     n_features = 0
+    has_classes = False
 
     def __init__(self, name, title, frame=None):
         self.id = f"{frame.id}-{name}" if frame else name
         self.title = title
         self.frame = frame
 
-    def picture(self, feature):
-        """Draw the layer, or that feature of it; returns a Picture."""
+    def picture(self, choice=None):
+        """Draw the layer, or the feature or class of that number; returns a Picture."""
         raise NotImplementedError
 
-    def value(self, row, column, feature):
+    def value(self, row, column, choice=None):
         """What the layer says of a tissue cell, as a text; None where it has nothing to say."""
 
 
@@ -86,13 +90,14 @@ class TissueLayer(Layer):
 
     @cached_property
     def _picture(self):
-        found = tissue_mask(self._slide, self._method)
+        with copy(self._slide) as slide:  # it may be closed
+            found = tissue_mask(slide, self._method)
         height, width = found.mask.shape
         scale = found.mpp / self._slide.mpp
         pixels = np.where(found.mask[..., None], np.array(_GREEN, np.uint8), np.uint8(0))
         return Picture(pixels, (0, 0, width * scale, height * scale))
 
-    def picture(self, feature):
+    def picture(self, choice=None):
         """Green where there is tissue."""
         return self._picture
 
@@ -104,7 +109,7 @@ class ColorLayer(Layer):
         super().__init__("colors", "Embedding as colors", frame)
         self._palette = palette
 
-    def picture(self, feature):
+    def picture(self, choice=None):
         """Similar cells in similar colors; background is transparent."""
         colors = self._palette.colors(self.frame.grid)
         return self.frame.picture(colors[tuple(self.frame.cells.T)])
@@ -118,16 +123,16 @@ class FeatureLayer(Layer):
         self.n_features = frame.grid.code_size
         self._palette = palette
 
-    def picture(self, feature):
+    def picture(self, choice=None):
         """Blue below the mean, red above."""
-        low, high = self._palette.range(feature)
-        values = self.frame.embeddings[:, feature].astype(np.float64)
+        low, high = self._palette.range(choice or 0)
+        values = self.frame.embeddings[:, choice or 0].astype(np.float64)
         colors = mpl.colormaps["RdBu_r"](np.clip((values - low) / (high - low), 0, 1))
         return self.frame.picture(colors, Legend.of("RdBu_r", low, high))
 
-    def value(self, row, column, feature):
+    def value(self, row, column, choice=None):
         """The feature's value."""
-        return f"{self.frame.embedding(row, column)[feature]:.4g}"
+        return f"{self.frame.embedding(row, column)[choice or 0]:.4g}"
 
 
 class SaliencyLayer(Layer):
@@ -139,31 +144,30 @@ class SaliencyLayer(Layer):
     method : str
         Name of a function of :mod:`sknic.saliency`.
     title : str
-    model : callable () -> fitted estimator
+    model : Model
     """
+
+    has_classes = True
 
     def __init__(self, frame, method, title, model):
         super().__init__(method.replace("_", "-"), title, frame)
         self._method = method
         self._model = model
+        self._drawn = {}
 
-    @cached_property
-    def _saliency(self):
-        from sknic import saliency
-
-        return getattr(saliency, self._method)(self._model(), self.frame.grid)
-
-    def picture(self, feature):
+    def picture(self, choice=None):
         """The stronger, the more opaque."""
         from sknic.plotting.overlay import COLOR_MAPS, colorize
 
-        values = self._saliency
+        if choice not in self._drawn:
+            self._drawn[choice] = self._model.explain(self._method, self.frame.grid, choice)
+        values = self._drawn[choice]
         colors, opacity = colorize(values, alpha=1)
         limit, signed = np.abs(values).max(), values.min() < 0
         legend = Legend.of(COLOR_MAPS["signed" if signed else "positive"], -limit if signed else 0, limit)
         cells = tuple(self.frame.cells.T)
         return self.frame.picture(np.dstack([colors, opacity])[cells], legend)
 
-    def value(self, row, column, feature):
+    def value(self, row, column, choice=None):
         """The cell's saliency, once the layer has been drawn: a look at a cell shall not start a model."""
-        return f"{self._saliency[row, column]:.4g}" if "_saliency" in self.__dict__ else None
+        return f"{self._drawn[choice][row, column]:.4g}" if choice in self._drawn else None

@@ -5,8 +5,11 @@ from functools import cached_property
 import numpy as np
 
 from sknic.exceptions import DegenerateDataError
+from sknic.grids.colors import PrincipalColors
 
 _SD_LIMIT = 2.5
+# Cells that colors and ranges are taken from: more change them no more, and would fill the memory.
+_MAX_CELLS = 100_000
 
 
 class Palette:
@@ -30,28 +33,28 @@ class Palette:
         return [palettes[grid.fingerprint, grid.code_size] for grid in grids]
 
     @cached_property
-    def _colors(self):
-        from sknic.plotting import pca_rgb
+    def _cells(self):
+        """Embeddings, float32 (n_cells, C): all of them, or every k-th of each grid."""
+        total = sum(grid.n_cells for grid in self._grids)
+        if not total:
+            raise DegenerateDataError("the grid has no tissue cell; there is nothing to show")
+        step = -(-total // _MAX_CELLS)
+        return np.concatenate([np.asarray(grid.embeddings[::step], np.float32) for grid in self._grids])
 
-        self._check_cells()
-        colors = pca_rgb(*self._grids)
-        return colors if len(self._grids) > 1 else [colors]
+    @cached_property
+    def _colors(self):
+        return PrincipalColors(self._cells)
 
     def colors(self, grid):
         """Principal components as colors, float (rows, columns, 3) between 0 and 1."""
-        return next(colors for own, colors in zip(self._grids, self._colors) if own is grid)
+        return self._colors.image(grid)
 
     @cached_property
     def _ranges(self):
-        self._check_cells()
-        cells = np.concatenate([np.asarray(grid.embeddings, np.float32) for grid in self._grids])
-        spread = _SD_LIMIT * cells.std(axis=0)
+        spread = _SD_LIMIT * self._cells.std(axis=0)
         spread[spread == 0] = 1
-        return np.stack([cells.mean(axis=0) - spread, cells.mean(axis=0) + spread])
-
-    def _check_cells(self):
-        if not any(grid.n_cells for grid in self._grids):
-            raise DegenerateDataError("the grid has no tissue cell; there is nothing to show")
+        mean = self._cells.mean(axis=0)
+        return np.stack([mean - spread, mean + spread])
 
     def range(self, feature):
         """Values of a feature at which its colors begin and end: 2.5 standard deviations either side of the mean."""

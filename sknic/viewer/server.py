@@ -14,13 +14,11 @@ from typing import Any
 from PIL import Image
 
 from sknic.exceptions import MissingDependencyError, SknicError
+from sknic.viewer.neighbors import neighbors_of
 
-_ASSETS = {
-    "page.css": "text/css",
-    "page.js": "text/javascript",
-    "pane.js": "text/javascript",
-    "openseadragon.min.js": "text/javascript",
-}
+_SCRIPTS = ("page", "pane", "state", "dom", "layers", "cell", "model", "picture", "openseadragon.min")
+_ASSETS = {"page.css": "text/css", **{f"{name}.js": "text/javascript" for name in _SCRIPTS}}
+_MAX_NEIGHBORS = 48
 # Of nothing: page.html holds one empty style element.
 _EMPTY = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
 _HEADERS = {
@@ -101,13 +99,25 @@ def create_app(views: list, token: str) -> Any:
     @app.get("/<token>/slides/<int:number>/layers/<name>")
     def layer(token, number, name):
         chosen = _item(views, number).layers.get(name) or abort(404)
-        feature = request.args.get("feature", 0, int)
-        if chosen.n_features and not 0 <= feature < chosen.n_features:
+        choice = _label() if chosen.has_classes else request.args.get("feature", 0, int)
+        if chosen.n_features and not 0 <= choice < chosen.n_features:
             abort(404)
         with computing:
-            picture = chosen.picture(feature)
+            picture = chosen.picture(choice)
         legend = picture.legend and asdict(picture.legend)
         return jsonify(image=_png_uri(picture.pixels), place=picture.place, legend=legend)
+
+    @app.get("/<token>/model")
+    def model(token):
+        with computing:
+            return jsonify(views[0].model and views[0].model.describe())
+
+    @app.get("/<token>/slides/<int:number>/grids/<int:grid>/prediction")
+    def prediction(token, number, grid):
+        frame = _item(_item(views, number).frames, grid)
+        asked = views[number].model or abort(404)
+        with computing:
+            return jsonify(asked.predict(frame.grid))
 
     @app.get("/<token>/slides/<int:number>/grids/<int:grid>/cells/<int:row>/<int:column>")
     def cell(token, number, grid, row, column):
@@ -115,8 +125,31 @@ def create_app(views: list, token: str) -> Any:
         _item(view.frames, grid)
         feature = max(0, request.args.get("feature", 0, int))
         with computing:
-            found = view.cell(grid, row, column, feature)
+            found = view.cell(grid, row, column, feature, _label())
         return jsonify(found) if found else abort(404)
+
+    @app.get("/<token>/slides/<int:number>/grids/<int:grid>/cells/<int:row>/<int:column>/patch")
+    def patch(token, number, grid, row, column):
+        frame = _item(_item(views, number).frames, grid)
+        if not (row < frame.grid.shape[0] and column < frame.grid.shape[1]):
+            abort(404)
+        data = _encoded(frame.patch(row, column), "JPEG")
+        return Response(data, mimetype="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
+
+    @app.get("/<token>/slides/<int:number>/grids/<int:grid>/cells/<int:row>/<int:column>/neighbors")
+    def neighbors(token, number, grid, row, column):
+        _item(_item(views, number).frames, grid)
+        n = min(max(1, request.args.get("n", 8, int)), _MAX_NEIGHBORS)
+        with computing:
+            found = neighbors_of(views, number, grid, row, column, n)
+        return abort(404) if found is None else jsonify(found)
+
+    def _label():
+        """Number of the class that was chosen; None for the predicted one."""
+        label = request.args.get("class", None, int)
+        if label is not None and not 0 <= label < len(views[0].model.classes if views[0].model else ()):
+            abort(404)
+        return label
 
     def _item(items, number):
         return items[number] if number < len(items) else abort(404)
@@ -165,6 +198,10 @@ def _asset(name):
 
 
 def _png_uri(pixels):
+    return f"data:image/png;base64,{base64.b64encode(_encoded(pixels, 'PNG')).decode()}"
+
+
+def _encoded(pixels, file_format):
     file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+    Image.fromarray(pixels).save(file, file_format)
+    return file.getvalue()

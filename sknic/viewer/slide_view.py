@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from sknic.exceptions import SknicError, SlideFailureWarning, warn
 from sknic.slides import Annotations, Slide
 from sknic.viewer.grid_frame import GridFrame
 from sknic.viewer.layers import ColorLayer, FeatureLayer, Layer, SaliencyLayer, TissueLayer
+from sknic.viewer.model import Model
 from sknic.viewer.owners import grids_of_slides
 from sknic.viewer.palette import Palette
 from sknic.viewer.tiles import Tiles
@@ -24,26 +25,34 @@ def open_views(
     grids: Any = (),
     model: Callable | None = None,
     *,
-    slide_mpp: float | None = None,
+    truth: Sequence[dict] | None = None,
+    slide_mpp: float | dict | None = None,
     tissue: str | Annotations | Callable | None = "density",
+    on_error: str = "raise",
 ) -> list:
     """Open slides with the grids that belong to them.
 
     Parameters
     ----------
     slides : sequence of str or Path
-    grids : sequence of Grid
+        Slides to show.
+    grids : sequence of Grid, default=()
         Each belongs to the slide at its path, of its digest, or else of its name, if only one slide has that name.
-    model : callable () -> fitted estimator, optional
-        Called when its saliency is first looked at.
-    slide_mpp : float, optional
-        um per px of level 0, where the metadata lack it and the grids do not know it either.
+    model : callable () -> fitted estimator, default=None
+        Called when its prediction or saliency is first looked at.
+    truth : sequence of dict of str to str, default=None
+        What is known of each slide, by name; shown beside the prediction.
+    slide_mpp : float or dict of str to float, default=None
+        um per px of level 0, of all slides or by path, where the metadata lack it and the grids do not know it either.
     tissue : str, Annotations, callable or None, default="density"
         Method of the mask, as in :func:`sknic.slides.tissue_mask`.
+    on_error : {"raise", "skip"}, default="raise"
+        What to do about slides that cannot be shown, where there are others.
 
     Returns
     -------
     list of SlideView
+        In the order of `slides`.
 
     Raises
     ------
@@ -51,20 +60,37 @@ def open_views(
         If a grid belongs to none of the slides, or may belong to several.
     UnreadableSlideError, MissingMppError
         As in :class:`sknic.slides.Slide`.
+
+    Warns
+    -----
+    SlideFailureWarning
+        With the slides that are left out.
     """
     paths = [str(path) for path in slides]
     owned = grids_of_slides(paths, grids)
     palettes = {id(grid): palette for grid, palette in zip(grids, Palette.of_encoders(grids))}
-    model = model and cache(model)
-    return [
-        SlideView(_open_slide(path, own, slide_mpp), own, palettes, model, tissue) for path, own in zip(paths, owned)
-    ]
+    asked = model and Model(model)
+    views, failed = [], []
+    for path, own, known in zip(paths, owned, truth or [{}] * len(paths)):
+        try:
+            with _open_slide(path, own, slide_mpp) as slide:
+                views.append(SlideView(slide, own, palettes, asked, tissue, known))
+        except SknicError as error:
+            if on_error == "raise":
+                raise
+            failed.append(error)
+    if failed and not views:
+        raise failed[0]
+    if failed:
+        warn(f"{len(failed)} slides are left out: {'; '.join(map(str, failed[:3]))}", SlideFailureWarning)
+    return views
 
 
 def _open_slide(path, grids, slide_mpp):
     """The slide at the um/px given, or else at the one that its grids were made with."""
     known = [grid.slide_mpp for grid in grids if grid.slide_mpp]
-    return Slide(path, mpp=slide_mpp or (known[0] if known else None))
+    given = slide_mpp.get(path) if isinstance(slide_mpp, dict) else slide_mpp
+    return Slide(path, mpp=given or (known[0] if known else None))
 
 
 class SlideView:
@@ -73,15 +99,17 @@ class SlideView:
     Parameters
     ----------
     slide : Slide
-        Slide to show.
+        Slide to show; it may be closed afterwards.
     grids : list of Grid
         Its grids.
     palettes : dict of int to palette
         Colors of each grid's embeddings, by its `id`.
-    model : callable or None
-        Returns the fitted estimator whose saliency is drawn; None draws none.
+    model : model or None
+        The fitted estimator whose prediction and saliency are shown; None shows none.
     tissue : str, Annotations, callable or None
         Tissue mask to draw, as SlideCompressor takes it; None draws none.
+    truth : dict of str to str
+        What is known of the slide, by name.
     """
 
     def __init__(
@@ -89,19 +117,22 @@ class SlideView:
         slide: Slide,
         grids: list,
         palettes: dict,
-        model: Callable | None,
+        model: Any,
         tissue: str | Annotations | Callable | None,
+        truth: dict,
     ) -> None:
         self.name = Path(slide.path).name
         self.mpp = slide.mpp
-        self.tiles = Tiles(slide.path)
+        self.truth = truth
+        self.model = model
+        self.tiles = Tiles(slide.file)
         self.frames = [GridFrame(grid, slide, number) for number, grid in enumerate(grids)]
         layers: list[Layer] = [TissueLayer(slide, tissue)] if tissue is not None else []
         for frame in self.frames:
             palette = palettes[id(frame.grid)]
-            layers += [ColorLayer(frame, palette), FeatureLayer(frame, palette)]
             if model is not None:
                 layers += [SaliencyLayer(frame, method, title, model) for method, title in _SALIENCY.items()]
+            layers += [ColorLayer(frame, palette), FeatureLayer(frame, palette)]
         self.layers = {layer.id: layer for layer in layers}
 
     def describe(self) -> dict:
@@ -110,21 +141,28 @@ class SlideView:
         Returns
         -------
         dict
-            What JSON can hold: "name", "mpp", "tiles", "layers" and "grids".
+            What JSON can hold: "name", "mpp", "truth", "tiles", "layers" and "grids".
         """
         layers = [
             {
                 "id": layer.id,
                 "title": layer.title,
                 "features": layer.n_features,
+                "classes": layer.has_classes,
                 "grid": self.frames.index(layer.frame) if layer.frame else None,
             }
             for layer in self.layers.values()
         ]
-        grids = [frame.describe() for frame in self.frames]
-        return {"name": self.name, "mpp": self.mpp, "tiles": self.tiles.describe(), "layers": layers, "grids": grids}
+        return {
+            "name": self.name,
+            "mpp": self.mpp,
+            "truth": self.truth,
+            "tiles": self.tiles.describe(),
+            "layers": layers,
+            "grids": [frame.describe() for frame in self.frames],
+        }
 
-    def cell(self, number: int, row: int, column: int, feature: int) -> dict | None:
+    def cell(self, number: int, row: int, column: int, feature: int = 0, label: int | None = None) -> dict | None:
         """Describe a cell of a grid to the page.
 
         Parameters
@@ -133,8 +171,10 @@ class SlideView:
             Number of the grid.
         row, column : int
             Place of the cell.
-        feature : int
+        feature : int, default=0
             Number of the feature whose value is told.
+        label : int, default=None
+            Number of the class whose saliency is told; the predicted one by default.
 
         Returns
         -------
@@ -153,13 +193,13 @@ class SlideView:
         found = {"tissue": embedding is not None, "x": x, "y": y, "values": {}, "embedding": []}
         if embedding is not None:
             found["embedding"] = np.asarray(embedding, float).round(4).tolist()
-            found["values"] = self._values(frame, row, column, feature)
+            found["values"] = self._values(frame, row, column, feature, label)
         return found
 
-    def _values(self, frame, row, column, feature):
+    def _values(self, frame, row, column, feature, label):
         values = {}
         for layer in self.layers.values():
             if layer.frame is frame and (not layer.n_features or feature < layer.n_features):
                 title = f"Feature {feature}" if layer.n_features else layer.title
-                values[title] = layer.value(row, column, feature)
+                values[title] = layer.value(row, column, label if layer.has_classes else feature)
         return {title: text for title, text in values.items() if text is not None}

@@ -1,8 +1,10 @@
 """Two slides of some kB with a grid each, and a model, as the viewer opens them."""
 
+import numpy as np
 import pytest
 
-from sknic.estimators import GridCNNRegressor
+from sknic.estimators import GridCNNClassifier, GridCNNRegressor
+from sknic.evaluation import CrossValEnsemble
 from sknic.viewer import create_app, open_views
 
 from .helpers import TOKEN, draw_slide, make_grid
@@ -26,8 +28,16 @@ def model(grids):
 
 
 @pytest.fixture(scope="session")
+def ensemble():
+    """Of classifiers of "a" and "b"."""
+    classifier = GridCNNClassifier(max_steps=8, n_filters=4, device="cpu", n_threads=1, random_state=0)
+    ensemble = CrossValEnsemble(classifier, cv=2, random_state=0, baseline=False)
+    return ensemble.fit([make_grid(f"{seed}.tiff", seed) for seed in range(2, 10)], np.array(["a", "b"] * 4))
+
+
+@pytest.fixture(scope="session")
 def views(slides, grids, model):
-    return open_views(slides, grids, lambda: model)
+    return open_views(slides, grids, lambda: model, truth=[{"score": "0.25"}, {}])
 
 
 @pytest.fixture(scope="session")

@@ -4,12 +4,16 @@ import os
 import shutil
 import threading
 import time
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
+from PIL import Image
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from .helpers import CELL, COLUMNS, ROWS, TOKEN
+from sknic.saliency import integrated_gradients
+
+from .helpers import CELL, CELL_WITH_TWIN, COLUMNS, ROWS, TOKEN, TWIN
 
 ARGUMENTS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
@@ -23,8 +27,9 @@ class QuietHandler(WSGIRequestHandler):
         pass
 
 
-@pytest.fixture(scope="module")
-def url(app):
+@contextmanager
+def served(app):
+    """Address of the page while it is served."""
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=QuietHandler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -32,6 +37,12 @@ def url(app):
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture(scope="module")
+def url(app):
+    with served(app) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +80,7 @@ def wait_for(condition, seconds=40):
 class Page:
     """What a user sees and does."""
 
-    def __init__(self, browser, url, fragment=""):
+    def __init__(self, browser, url, fragment="layers="):
         self.browser = browser
         browser.get("about:blank")
         browser.get(f"{url}#{fragment}")
@@ -147,10 +158,21 @@ def test_a_layer_comes_and_goes_and_lies_on_its_cells(browser, url):
     assert not page.find(".legend .bar")
 
 
-def test_the_opacity_of_layers_follows_the_slider(browser, url):
-    page = Page(browser, url, "layers=grid0-colors&opacity=30")
+def test_each_layer_has_an_opacity_of_its_own(browser, url):
+    from selenium.webdriver.common.keys import Keys
+
+    page = Page(browser, url, "layers=grid0-colors:30,tissue")
     page.layer("grid0-colors")
-    assert page.run("return document.querySelector('img.layer').style.opacity") == "0.3"
+    page.layer("tissue")
+
+    def opacity(layer):
+        return page.run(f"return document.querySelector('img[data-layer={layer}]').style.opacity")
+
+    assert (opacity("grid0-colors"), opacity("tissue")) == ("0.3", "0.6")
+    page.find("input[aria-label='Opacity of Tissue mask']")[0].send_keys(Keys.ARROW_RIGHT)
+    wait_for(lambda: opacity("tissue") == "0.61")
+    assert opacity("grid0-colors") == "0.3"
+    assert "layers=grid0-colors:30,tissue:61" in browser.current_url
 
 
 @pytest.mark.parametrize("cell", [(1, 0), (3, 10), (ROWS - 1, COLUMNS - 1)])
@@ -188,7 +210,7 @@ def test_a_cell_is_reached_by_keyboard_alone(browser, url):
 
 
 def test_the_link_to_a_cell_is_offered_in_words(browser, url):
-    page = Page(browser, url, "cell=3,4")
+    page = Page(browser, url, "layers=&cell=3,4")
     wait_for(lambda: "Row 3, column 4" in page.text("#cell"))
     page.find("#copy")[0].click()
     wait_for(lambda: "ink" in page.text("#status"))
@@ -205,7 +227,7 @@ def test_a_cell_outside_the_grid_is_refused_in_words(browser, url):
 def test_the_cells_of_the_slide_are_drawn_where_the_layer_is(browser, url, slides):
     from sknic.slides import Slide
 
-    page = Page(browser, url, "cell=6,8&layers=grid0-feature&opacity=0")
+    page = Page(browser, url, "cell=6,8&layers=grid0-feature:0")
     page.layer("grid0-feature")
     left, top, width, height = page.still(".marker")
     with Slide(slides[0]) as slide:
@@ -235,10 +257,86 @@ def test_two_slides_lie_side_by_side_and_move_together(browser, url):
 
 
 def test_saliency_of_the_model_is_drawn_and_read(browser, url):
-    page = Page(browser, url, "cell=3,4")
-    page.toggle("grid0-grad-cam")
+    page = Page(browser, url, "cell=3,4")  # the model's saliency is shown first
     page.layer("grid0-grad-cam")
     wait_for(lambda: "Saliency: Grad-CAM" in page.text("#cell"))
+
+
+def test_the_class_to_explain_is_chosen(browser, slides, grids, ensemble):
+    from selenium.webdriver.support.ui import Select
+
+    from sknic.viewer import create_app, open_views
+
+    with served(create_app(open_views(slides, grids, lambda: ensemble), TOKEN)) as url:
+        page = Page(browser, url, "layers=grid0-integrated-gradients&cell=2,5")
+        for label in "ab":
+            wait_for(lambda: page.find("#class")[0].is_displayed())
+            Select(page.find("#class")[0]).select_by_visible_text(label)
+            wanted = f"Saliency: contributions\n{integrated_gradients(ensemble, grids[0], label)[2, 5]:.4g}"
+            wait_for(lambda wanted=wanted: wanted in page.text("#cell"))
+        assert "class=1" in browser.current_url
+
+
+def test_truth_and_prediction_stand_on_the_page(browser, url, model, grids):
+    page = Page(browser, url)
+    predicted = f"{model.predict(grids[:1])[0]:.3g}"
+    wait_for(lambda: page.text("#facts").split("\n") == ["left.tiff", "True score", "0.25", "Prediction", predicted])
+
+
+def test_the_nearest_neighbor_is_shown_a_click_leads_there_and_back_returns(browser, url):
+    page = Page(browser, url, "layers=&cell={},{}".format(*CELL_WITH_TWIN))
+    wait_for(lambda: page.find("#similar")[0].is_displayed())
+    page.find("#similar")[0].send_keys("\n")
+    asked, twin = wait_for(lambda: page.find(".thumbs button"))[:2]
+    assert (asked.text, twin.text) == ("left\nthis cell", "right\n0.00")
+    wait_for(lambda: page.run("return [...document.querySelectorAll('.thumbs img')].every((i) => i.naturalWidth > 0)"))
+    twin.click()
+    wait_for(lambda: "Row {}, column {}".format(*TWIN) in page.text("#cell") and "right.tiff" in page.text("#cell"))
+    assert page.text(".name") == "right.tiff"
+    assert "slide=1" in browser.current_url
+    browser.back()
+    wait_for(lambda: "Row {}, column {}".format(*CELL_WITH_TWIN) in page.text("#cell"))
+    assert page.text(".name") == "left.tiff"
+
+
+def test_what_is_seen_is_saved_as_a_picture_with_layers(browser, url, tmp_path):
+    page = Page(browser, url, "layers=grid0-feature:100")
+    place = page.layer("grid0-feature")
+    canvas = page.box(".openseadragon-canvas canvas")
+    browser.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+    page.find("button[title='Save this view as PNG']")[0].click()
+    (file,) = wait_for(lambda: list(tmp_path.glob("*.png")))
+    assert file.name.startswith("left feature ") and file.name.endswith("x.png")
+    picture = np.asarray(Image.open(file).convert("RGB"))
+    size = page.run("const c = document.querySelector('.openseadragon-canvas canvas'); return [c.width, c.height]")
+    zoom = size[0] / canvas[2]
+    assert picture.shape == (size[1] + round(34 * zoom), size[0], 3)
+    row, column = 9, 3
+    x = (place[0] - canvas[0] + place[2] * (column + 0.5) / COLUMNS) * zoom
+    y = (place[1] - canvas[1] + place[3] * (row + 0.5) / ROWS) * zoom
+    wanted = page.run(f"""
+        const image = document.querySelector('img.layer'), one = document.createElement('canvas');
+        [one.width, one.height] = [image.naturalWidth, image.naturalHeight];
+        one.getContext('2d').drawImage(image, 0, 0);
+        return [...one.getContext('2d').getImageData({column}, {row}, 1, 1).data].slice(0, 3);
+    """)
+    assert np.abs(picture[int(y), int(x)].astype(int) - wanted).max() <= 2
+    assert picture[-1, -1].tolist() == [255, 255, 255] and (picture[size[1] :] < 100).any()
+
+
+def test_the_minimap_leads_and_the_magnification_follows(browser, url):
+    page = Page(browser, url)
+    page.find("button[title='Zoom in']")[0].click()
+    page.find("button[title='Zoom in']")[0].click()
+    _, _, wide, high = page.box(".minimap")
+    assert wide / high == pytest.approx(COLUMNS / ROWS, rel=0.03)
+    left, top, width, height = page.still(".minimap .displayregion")
+    assert 0 < width < wide and 0 < height < high
+    times, _, um, _ = page.text(".zoom").removeprefix("≈ ").replace("x,", " x,").split(" ")
+    assert float(times) == pytest.approx(10 / float(um), rel=0.06)
+    scale = page.run("return parseFloat(document.querySelector('.scale').style.width)")
+    length = float(page.text(".scale").split()[0]) / (0.001 if page.text(".scale").endswith("mm") else 1)
+    assert float(um) == pytest.approx(length / scale, rel=0.06)
 
 
 def test_the_page_fits_a_phone(browser, url):

@@ -9,19 +9,27 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sknic import viewer
 from sknic.exceptions import (
     MissingDependencyError,
     MissingMppError,
     SknicWarning,
+    SlideFailureWarning,
     SlideMismatchError,
     UnreadableSlideError,
 )
 from sknic.grids import Grid
+from sknic.saliency import integrated_gradients
 from sknic.slides import Slide
 from sknic.viewer import create_app, open_views
+from sknic.viewer.neighbors import nearest_cells
 from sknic.viewer.tiles import Tiles
 
-from .helpers import CELL, COLUMNS, N_FEATURES, ROWS, TOKEN, draw_slide, make_grid
+from .helpers import CELL, CELL_WITH_TWIN, COLUMNS, N_FEATURES, ROWS, TOKEN, TWIN, draw_slide, make_grid
+
+SCRIPTS = sorted(
+    path.name for path in (Path(viewer.__file__).parent / "assets").glob("*.js") if not path.name.startswith("open")
+)
 
 
 @pytest.fixture
@@ -61,6 +69,11 @@ def test_a_request_without_the_token_is_refused(client, path):
         f"slides/0/layers/grid0-feature?feature={N_FEATURES}",
         "slides/0/layers/grid0-feature?feature=-1",
         "slides/0/grids/1/cells/0/0",
+        "slides/0/grids/1/prediction",
+        "slides/0/layers/grid0-grad-cam?class=0",
+        f"slides/0/grids/0/cells/{ROWS}/0/patch",
+        f"slides/0/grids/0/cells/{ROWS}/0/neighbors",
+        "slides/0/grids/0/cells/0/0/neighbors",
         f"slides/0/grids/0/cells/{ROWS}/0",
     ],
 )
@@ -70,7 +83,7 @@ def test_what_was_not_named_at_the_start_is_not_found(client, path):
     assert b"root:" not in answer.data
 
 
-@pytest.mark.parametrize("name", ["", "page.css", "page.js", "pane.js", "openseadragon.min.js"])
+@pytest.mark.parametrize("name", ["", "page.css", *SCRIPTS, "openseadragon.min.js"])
 def test_the_page_and_its_parts_are_served_with_a_strict_policy(client, name):
     answer = client.get(f"/{TOKEN}/{name}")
     assert answer.status_code == 200
@@ -79,8 +92,8 @@ def test_the_page_and_its_parts_are_served_with_a_strict_policy(client, name):
 
 
 def test_the_page_asks_nothing_of_the_network():
-    assets = Path(sys.modules["sknic.viewer"].__file__).parent / "assets"
-    for name in ("page.html", "page.js", "pane.js", "page.css"):
+    assets = Path(viewer.__file__).parent / "assets"
+    for name in ("page.html", "page.css", *SCRIPTS):
         assert not re.search(r"https?://", (assets / name).read_text())
     assert "Redistribution" in (assets / "openseadragon.LICENSE.txt").read_text()
 
@@ -93,7 +106,7 @@ def test_slides_are_described_without_their_folders(client, slides):
     name = "Grid 1: 64 px at 0.5 µm/px, 6 features"
     assert first["grids"] == [{"name": name, "rows": ROWS, "columns": COLUMNS, "x": 0, "y": 0, "cell": CELL}]
     assert [layer["id"] for layer in first["layers"]] == [
-        "tissue", "grid0-colors", "grid0-feature", "grid0-grad-cam", "grid0-integrated-gradients"
+        "tissue", "grid0-grad-cam", "grid0-integrated-gradients", "grid0-colors", "grid0-feature"
     ]  # fmt: skip
 
 
@@ -276,3 +289,86 @@ def test_one_slide_takes_a_grid_of_another_name_with_a_warning(slides):
     grid = Grid(np.ones((1, 2)), [[0, 0]], (1, 1), mpp=0.5, patch_size=CELL, slide="elsewhere.svs")
     with pytest.warns(SknicWarning, match="elsewhere"):
         open_views(slides[:1], [grid])
+
+
+def test_the_model_s_prediction_is_told_beside_the_truth(client, model, grids):
+    assert [view["truth"] for view in client.get(f"/{TOKEN}/slides").json] == [{"score": "0.25"}, {}]
+    said = client.get(f"/{TOKEN}/slides/1/grids/0/prediction").json
+    assert said == {"prediction": f"{model.predict(grids[1:])[0]:.3g}"}
+    assert client.get(f"/{TOKEN}/model").json == {"name": "GridCNNRegressor", "classes": []}
+
+
+def test_without_a_model_there_is_no_prediction_and_no_saliency(slides, grids):
+    client = create_app(open_views(slides, grids), TOKEN).test_client()
+    assert client.get(f"/{TOKEN}/model").json is None
+    assert client.get(f"/{TOKEN}/slides/0/grids/0/prediction").status_code == 404
+    assert not any(layer["classes"] for layer in client.get(f"/{TOKEN}/slides").json[0]["layers"])
+
+
+def test_the_mean_of_an_ensemble_is_shown_and_each_of_its_classes_explained(slides, grids, ensemble):
+    client = create_app(open_views(slides, grids, lambda: ensemble), TOKEN).test_client()
+    said = client.get(f"/{TOKEN}/slides/0/grids/0/prediction").json
+    assert said["probability a"] == f"{ensemble.predict_proba(grids[:1])[0, 0]:.3g}"
+    assert client.get(f"/{TOKEN}/model").json["classes"] == ["a", "b"]
+    for number, label in enumerate("ab"):
+        client.get(f"/{TOKEN}/slides/0/layers/grid0-integrated-gradients?class={number}")
+        cell = client.get(f"/{TOKEN}/slides/0/grids/0/cells/2/5?class={number}").json
+        wanted = integrated_gradients(ensemble, grids[0], label)[2, 5]
+        assert float(cell["values"]["Saliency: contributions"]) == pytest.approx(wanted, rel=1e-3)
+
+
+def test_the_twin_of_a_cell_is_its_nearest_neighbor_whatever_slide_it_is_on(client, grids):
+    row, column = CELL_WITH_TWIN
+    found = client.get(f"/{TOKEN}/slides/0/grids/0/cells/{row}/{column}/neighbors?n=5").json
+    assert found[0] == {"slide": 1, "name": "right.tiff", "grid": 0, "row": TWIN[0], "column": TWIN[1], "distance": 0}
+    table = np.concatenate([np.asarray(grid.embeddings, float) for grid in grids])
+    asked = table[row * COLUMNS + column - 1]
+    nearest = np.sort(np.linalg.norm(table - asked, axis=1))[1:6]  # the first is the cell itself
+    np.testing.assert_allclose([cell["distance"] for cell in found], nearest, atol=1e-4)
+
+
+def test_neighbors_are_cells_of_the_same_encoder_only(slides, grids):
+    other = Grid(
+        grids[1].embeddings, grids[1].cells, grids[1].shape, mpp=0.5, patch_size=CELL, slide=slides[1], fingerprint="g"
+    )
+    client = create_app(open_views(slides, [grids[0], other]), TOKEN).test_client()
+    row, column = CELL_WITH_TWIN
+    found = client.get(f"/{TOKEN}/slides/0/grids/0/cells/{row}/{column}/neighbors?n=40").json
+    assert len(found) == 40 and {cell["slide"] for cell in found} == {0}
+
+
+@pytest.mark.parametrize("n", [0, 1, 3, 9])
+def test_no_more_cells_are_found_than_there_are(n):
+    grids = [
+        Grid(np.zeros((0, 2)), np.zeros((0, 2)), (2, 2)),
+        Grid([[1.0, 0], [2, 0], [4, 0]], [[0, 0], [0, 1], [1, 0]], (2, 2)),
+    ]
+    found = nearest_cells(np.zeros(2), grids, n)
+    assert [(cell.distance, cell.grid, cell.row, cell.column) for cell in found] == [
+        (1, 1, 0, 0), (2, 1, 0, 1), (4, 1, 1, 0)
+    ][:n]  # fmt: skip
+
+
+def test_the_thumbnail_of_a_cell_holds_its_pixels(client, slides):
+    answer = client.get(f"/{TOKEN}/slides/0/grids/0/cells/3/10/patch")
+    seen = np.asarray(Image.open(io.BytesIO(answer.data)), float)
+    with Slide(slides[0]) as slide:
+        wanted = slide.read(10 * CELL, 3 * CELL, CELL, CELL)
+    assert seen.shape == (CELL, CELL, 3) and np.abs(seen - wanted).mean() < 4
+
+
+def test_slides_that_cannot_be_shown_are_left_out_where_there_are_others(slides, tmp_path):
+    (tmp_path / "text.svs").write_text("no slide")
+    with pytest.warns(SlideFailureWarning, match=r"1 slides are left out.*text\.svs"):
+        views = open_views([slides[0], tmp_path / "text.svs", slides[1]], on_error="skip")
+    assert [view.name for view in views] == ["left.tiff", "right.tiff"]
+    with pytest.raises(UnreadableSlideError, match="text"):
+        open_views([tmp_path / "text.svs"], on_error="skip")
+
+
+def test_of_many_slides_only_some_are_open_and_all_can_be_looked_at(slides, monkeypatch):
+    monkeypatch.setattr("sknic.viewer.tiles._MAX_OPEN", 2)
+    shown = [Tiles(path) for path in slides * 3]
+    data = [tiles.jpeg(tiles.max_level, 0, 0) for tiles in shown]
+    assert data == data[:2] * 3 and data[0] != data[1]
+    assert sum(tiles._deep_zoom is not None for tiles in shown) == 2

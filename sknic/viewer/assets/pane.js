@@ -1,24 +1,15 @@
 // A pane: one slide in OpenSeadragon, its layers, and the cell under the cursor.
 
-const OSD = window.OpenSeadragon;
+import { getJSON, make, problem } from "./dom.js";
+import { savePicture } from "./picture.js";
+import { choice } from "./state.js";
 
-export async function getJSON(path) {
-  const response = await fetch(path);
-  const answer = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Error(answer.error || `the server answered ${response.status}`);
-  return answer;
-}
+const OSD = window.OpenSeadragon;
 
 // Length of the scale bar: the roundest number of um that fits.
 function roundLength(um) {
   const power = 10 ** Math.floor(Math.log10(um));
   return [5, 2, 1].find((digit) => digit * power <= um) * power;
-}
-
-function make(tag, className, parent, properties = {}) {
-  const element = Object.assign(document.createElement(tag), { className, ...properties });
-  parent.append(element);
-  return element;
 }
 
 export class Pane {
@@ -28,10 +19,15 @@ export class Pane {
     this.events = events;
     this.grid = 0;
     this.cell = null;
-    this.shown = new Map(); // layer id to {element, feature}
+    this.shown = new Map(); // layer id to {element, chosen, legend}
     this.element = make("section", "pane", parent);
     this.element.setAttribute("aria-label", slide.name);
     const canvas = make("div", "canvas", this.element);
+    const minimap = make("div", "minimap", this.element);
+    minimap.setAttribute("aria-hidden", "true");
+    const { width, height } = slide.tiles;
+    minimap.style.setProperty("--wide", Math.min(1, width / height));
+    minimap.style.setProperty("--high", Math.min(1, height / width));
     this.viewer = OSD({
       element: canvas,
       drawer: "canvas",
@@ -40,6 +36,10 @@ export class Pane {
         getTileUrl: (level, x, y) => `slides/${number}/tiles/${level}/${x}/${y}`,
       },
       showNavigationControl: false,
+      showNavigator: true,
+      navigatorElement: minimap,
+      navigatorDrawer: "canvas",
+      navigatorDisplayRegionColor: "#00568c",
       maxZoomPixelRatio: 8,
       visibilityRatio: 0.2,
       animationTime: matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : 0.5,
@@ -48,7 +48,9 @@ export class Pane {
     });
     this.addTools();
     this.readout = make("p", "readout", this.element, { hidden: true });
-    this.scale = make("p", "scale", this.element);
+    const measures = make("div", "measures", this.element);
+    this.zoom = make("p", "zoom", measures);
+    this.scale = make("p", "scale", measures);
     this.listen(canvas);
   }
 
@@ -64,13 +66,16 @@ export class Pane {
         else this.viewport.goHome();
       };
     }
+    const save = make("button", "", tools, { type: "button", textContent: "⤓", title: "Save this view as PNG" });
+    save.setAttribute("aria-label", save.title);
+    save.onclick = () => savePicture(this).catch((error) => problem(`The picture could not be saved: ${error.message}`));
     make("span", "name", tools, { textContent: this.slide.name });
   }
 
   listen(canvas) {
     const { viewer } = this;
     viewer.addHandler("open", () => this.events.opened(this));
-    viewer.addHandler("tile-load-failed", () => this.events.problem("Some tiles of the slide cannot be read."));
+    viewer.addHandler("tile-load-failed", () => problem("Some tiles of the slide cannot be read."));
     viewer.addHandler("update-viewport", () => this.drawScale());
     viewer.addHandler("viewport-change", () => this.events.moved(this));
     viewer.addHandler("canvas-key", (event) => {
@@ -111,11 +116,23 @@ export class Pane {
     this.viewport.zoomTo(zoom, null, true).panTo(new OSD.Point(x / um, y / um), true);
   }
 
-  drawScale() {
+  // The scale bar: its length in um, and what stands at it.
+  get bar() {
+    const um = roundLength(this.view.scale * 120);
+    return { um, text: um >= 1000 ? `${um / 1000} mm` : `${um} µm` };
+  }
+
+  // By the convention that 10x is 1 um per pixel.
+  get magnification() {
     const { scale } = this.view;
-    const um = roundLength(scale * 120);
-    this.scale.style.width = `${um / scale}px`;
-    this.scale.textContent = um >= 1000 ? `${um / 1000} mm` : `${um} µm`;
+    return `≈ ${Number((10 / scale).toPrecision(2))}x, ${scale.toPrecision(2)} µm/px`;
+  }
+
+  drawScale() {
+    const { um, text } = this.bar;
+    this.scale.style.width = `${um / this.view.scale}px`;
+    this.scale.textContent = text;
+    this.zoom.textContent = this.magnification;
   }
 
   cellAt(position) {
@@ -135,14 +152,14 @@ export class Pane {
 
   // Show what is known of the cell under the cursor, once a cell.
   async read(cell) {
-    const key = cell && `${this.grid}/${cell.row}/${cell.column}/${this.events.feature()}`;
+    const key = cell && `${this.grid}/${cell.row}/${cell.column}/${this.asked()}`;
     if (key === this.reading) return;
     this.reading = key;
     if (!cell) {
       this.readout.hidden = true;
       return;
     }
-    const found = await this.fetchCell(cell).catch((error) => this.events.problem(error.message));
+    const found = await this.fetchCell(cell).catch((error) => problem(error.message));
     if (!found || this.reading !== key) return;
     const values = Object.entries(found.values).map(([title, text]) => `${title} ${text}`);
     const kind = found.tissue ? "" : "background";
@@ -150,9 +167,13 @@ export class Pane {
     this.readout.hidden = false;
   }
 
+  // The feature and the class that a cell is asked about.
+  asked() {
+    return choice({ features: Infinity, classes: true });
+  }
+
   fetchCell({ row, column }) {
-    const feature = this.events.feature();
-    return getJSON(`slides/${this.number}/grids/${this.grid}/cells/${row}/${column}?feature=${feature}`);
+    return getJSON(`slides/${this.number}/grids/${this.grid}/cells/${row}/${column}?${this.asked()}`);
   }
 
   // Outline a cell; with `move`, bring it into the middle.
@@ -173,28 +194,24 @@ export class Pane {
     }
   }
 
-  // Make the layers over the slide those of `wanted`.
-  async showLayers(wanted, feature, opacity) {
+  // Make the layers over the slide those of `wanted`, a map of id to opacity in percent.
+  async showLayers(wanted) {
     const layers = this.slide.layers.filter((layer) => wanted.has(layer.id));
     for (const [id, entry] of this.shown) {
       const layer = layers.find((one) => one.id === id);
-      if (!layer || entry.feature !== this.featureOf(layer, feature)) this.hide(id);
+      if (!layer || entry.chosen !== choice(layer)) this.hide(id);
     }
-    await Promise.all(layers.map((layer) => this.show(layer, this.featureOf(layer, feature))));
-    for (const { element } of this.shown.values()) element.style.opacity = opacity;
+    await Promise.all(layers.map((layer) => this.show(layer, choice(layer))));
+    for (const [id, { element }] of this.shown) element.style.opacity = wanted.get(id) / 100;
   }
 
-  featureOf(layer, feature) {
-    return layer.features ? Math.min(feature, layer.features - 1) : 0;
-  }
-
-  async show(layer, feature) {
+  async show(layer, chosen) {
     if (this.shown.has(layer.id)) return;
-    const element = Object.assign(document.createElement("img"), { className: "layer", alt: "" });
-    const entry = { element, feature, legend: null };
+    const element = make("img", "layer", null, { alt: "" });
+    const entry = { element, chosen, legend: null };
     this.shown.set(layer.id, entry);
     try {
-      const drawn = await getJSON(`slides/${this.number}/layers/${layer.id}?feature=${feature}`);
+      const drawn = await getJSON(`slides/${this.number}/layers/${layer.id}?${chosen}`);
       if (this.shown.get(layer.id) !== entry) return; // was taken away meanwhile
       entry.legend = drawn.legend;
       element.src = drawn.image;
@@ -203,7 +220,7 @@ export class Pane {
       this.viewer.addOverlay({ element, location: this.rectangle(...drawn.place) });
     } catch (error) {
       if (this.shown.get(layer.id) === entry) this.shown.delete(layer.id);
-      this.events.problem(`${layer.title}: ${error.message}`);
+      problem(`${layer.title}: ${error.message}`);
     }
   }
 
