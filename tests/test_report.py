@@ -218,6 +218,35 @@ def test_a_folder_that_is_no_run_is_refused_by_name(damage, tmp_path):
         RunFolder.read(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "damage", "message"),
+    [
+        ("run.json", lambda data: data[: len(data) // 2], "run.json is damaged or cut off: it is not JSON at line 1"),
+        ("run.json", lambda data: b"[]", "run.json is damaged: it holds no JSON object"),
+        ("run.json", lambda data: b"{}", "a file of it lacks 'settings'"),
+        ("metrics.json", lambda data: data.decode().encode("utf-16"), "metrics.json is damaged: byte 0 is not text"),
+        ("predictions.csv", lambda data: data[:-20], r"predictions.csv: column '\w+' is empty in row \d+"),
+        (
+            "predictions.csv",
+            lambda data: b"\n".join(data.splitlines()[:-2]) + b"\n",
+            "run.json says .*cut off or edited",
+        ),
+        ("history.csv", lambda data: data.replace(b"train_", b"tr_"), "history.csv has no column 'train_loss'"),
+        ("history.csv", lambda data: data.replace(b"0.", b"x."), "history.csv is damaged: its losses"),
+        ("verdict.json", lambda data: b"\0" * 100, "verdict.json is damaged or cut off"),
+    ],
+)
+def test_a_damaged_file_of_a_run_is_named(name, damage, message, tmp_path):
+    run = make_run("regression")
+    run.write(tmp_path)
+    (tmp_path / "run.json").write_text(json.dumps({**run.record, "n_slides": len(run.predictions)}))
+    RunFolder.read(tmp_path)
+    file = tmp_path / name
+    file.write_bytes(damage(file.read_bytes() if file.exists() else b"{}"))
+    with pytest.raises(RunFolderError, match=message):
+        RunFolder.read(tmp_path)
+
+
 def test_what_users_wrote_is_text_not_markup():
     report = Report("<script>alert(1)</script>")
     section = report.add_section("a < b").add_text("<b>bold</b>")

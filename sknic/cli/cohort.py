@@ -61,20 +61,24 @@ def read_targets(table, task, columns, *, path, patient=None, no_patient=False, 
     paths = slide_paths(frame, path, table)
     if patient is None and not no_patient:
         patient = _found_patient(frame, [path, *used.values()])
+    patients = None
     if patient:
         need_cells(frame, [patient], table)
         _warn_of_similar(frame[patient], patient)
+        patients = frame[patient].to_numpy(object)
+    elif not no_patient:
+        patients = _patients_by_name(paths)
     try:
         y, note = kind.from_table(frame, used, event_value)
     except ValueError as error:
         raise DatasetError(f"{table}: {error}") from error
     refuse_repeated_slides(paths, list(frame.index), [str(value) for value in y], table)
-    targets = Targets(paths, y, frame[patient].to_numpy(object) if patient else None)
+    targets = Targets(paths, y, patients)
     typer.echo(targets.describe(kind))
     if note:
         typer.echo(note)
-    if kind.is_of_patient and patient:
-        _warn_of_contradictions(targets, patient)
+    if kind.is_of_patient and patients is not None:
+        _warn_of_contradictions(targets, repr(patient) if patient else "the names of the files")
     return targets
 
 
@@ -90,11 +94,23 @@ def _found_patient(frame, used):
     from sknic.datasets.rows import find_patient_column
 
     found = find_patient_column(frame, used)
-    if found is None:
-        typer.echo("no column looks like the patient: every slide counts as a patient of its own")
-    else:
+    if found is not None:
         typer.echo(f"slides of one {found!r} stay together; --no-patient if it is not the patient")
     return found
+
+
+def _patients_by_name(paths):
+    """The patients that names of TCGA say, where no column says them."""
+    import numpy as np
+
+    from sknic.datasets.rows import tcga_patients
+
+    found = tcga_patients(paths)
+    if found is None:
+        typer.echo("no column looks like the patient: every slide counts as a patient of its own")
+        return None
+    typer.echo("slides of one TCGA patient, by the names of the files, stay together; --no-patient if they should not")
+    return np.array(found, object)
 
 
 def _warn_of_similar(patients, column):
@@ -112,7 +128,7 @@ def _warn_of_contradictions(targets, column):
     several = [patient for patient, values in said.items() if len(values) > 1]
     if several:
         typer.secho(
-            f"warning: {len(several)} of {len(said)} patients of {column!r} have slides with different targets, the "
+            f"warning: {len(several)} of {len(said)} patients of {column} have slides with different targets, the "
             f"first of them {several[0]!r}; nothing can be said by patient",
             err=True,
         )

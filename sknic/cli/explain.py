@@ -9,7 +9,7 @@ import typer
 
 from sknic.cli import options
 from sknic.cli.common import write_run_record
-from sknic.cli.grids import grouped, load_grids, reason_of
+from sknic.cli.grids import load_grids, reason_of
 from sknic.cli.inputs import find_slides, tables_of
 from sknic.cli.model_folder import load_model
 from sknic.cli.predict import compressor_of
@@ -52,6 +52,7 @@ def explain(
     Example: `sknic explain slides/case1.svs --model model --out maps`
     """
     from sknic import saliency
+    from sknic.compression.outcomes import by_cause
 
     paths = find_slides(slides, path)
     estimator, record = load_model(model)
@@ -73,7 +74,7 @@ def explain(
             errors[row] = reason_of(error)
     settings = {"model": model.resolve(), "method": method, "class": target, "slide_mpp": slide_mpp, "fitted": record}
     write_run_record(out, "explain", settings, n_slides=len(paths))
-    for line in grouped(paths, errors):
+    for line in by_cause(paths, errors):
         typer.secho(f"no map of {line}", err=True)
     if any(errors) and (on_error == "raise" or all(errors)):
         raise typer.Exit(1)

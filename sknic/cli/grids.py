@@ -1,16 +1,14 @@
 """From paths to grids, and what became of each slide: one bad slide costs one slide."""
 
 import os
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
 import typer
 
-from sknic.cli.inputs import no_such_file
+from sknic.files.nearest import no_such_file
 
 NO_TISSUE = "no tissue: the grid has no cell"
-_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -89,7 +87,8 @@ def _read(paths):
             errors.append("")
         except (SknicError, OSError, ValueError) as error:
             grids.append(None)
-            errors.append(" ".join(str(error).split()).removeprefix(f"{path}: ") or type(error).__name__)
+            said = " ".join(str(error).split()).removeprefix(f"{path}: ").removeprefix(f"{os.path.abspath(path)}: ")
+            errors.append(said or type(error).__name__)
     return grids, errors
 
 
@@ -111,20 +110,6 @@ def reason_of(error):
     return " ".join(str(error).replace("X[0] ", "").split())
 
 
-def grouped(paths, errors):
-    """One line for each cause, with the number of its slides and the first of them."""
-    causes = defaultdict(list)
-    for path, error in zip(paths, errors):
-        if error:
-            causes[error].append(path)
-    lines = []
-    for cause, slides in causes.items():
-        names = dict.fromkeys(slides)
-        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-        lines.append(f"{', '.join(list(names)[:_SHOWN])}{more}: {cause}")
-    return lines
-
-
 def refuse_or_skip(paths, loaded, on_error):
     """Rows that can be used; without `on_error="skip"` an error where there are others.
 
@@ -143,12 +128,13 @@ def refuse_or_skip(paths, loaded, on_error):
     CompressionError
         With every cause, when slides cannot be used and are not to be skipped, or when none is left.
     """
+    from sknic.compression.outcomes import by_cause
     from sknic.exceptions import CompressionError
 
     good, bad = loaded.good, loaded.failures(paths)
     if not bad:
         return good
-    lines = grouped(paths, loaded.errors)
+    lines = by_cause(paths, loaded.errors)
     head = f"{len(paths) - len(good)} of {len(paths)} slides cannot be used"
     if on_error == "raise" or not good:
         remedy = "; --on-error skip leaves them out" if good else ""

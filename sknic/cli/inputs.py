@@ -1,8 +1,6 @@
 """What a command is given: slides as files, folders, patterns and tables, one row for each that was asked for."""
 
-import difflib
 import glob
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,15 +78,6 @@ def table_of(path, columns):
         return read_table(path, columns)
     except DatasetError as error:
         raise typer.BadParameter(str(error)) from error
-
-
-def no_such_file(path):
-    """The words for a path that does not exist, with the name in its folder that is nearest to it."""
-    folder, name = os.path.split(path)
-    if not os.path.isdir(folder or "."):
-        return f"no such file, and no folder {folder}"
-    close = difflib.get_close_matches(name, os.listdir(folder or "."), n=1, cutoff=0.75)
-    return "no such file" + (f". Did you mean {os.path.join(folder, close[0])}?" if close else "")
 
 
 def _expand(source, column) -> tuple[list[str], dict[str, Any]]:

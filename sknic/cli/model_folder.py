@@ -1,6 +1,5 @@
 """The folder of a model: replaced whole or not at all, and read back with the settings it was fitted with."""
 
-import json
 import os
 import shutil
 import tempfile
@@ -8,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sknic.exceptions import ModelFileError
+from sknic.files.records import read_json
 
 _OURS = ("model.safetensors", "history.csv", "run.json")
 
@@ -94,9 +94,11 @@ def load_model(folder):
 
     folder = Path(folder)
     try:
-        settings = json.loads((folder / "run.json").read_text())["settings"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelFileError(f"{folder} is not a folder that `sknic fit` wrote: {error}") from error
+        settings = read_json(folder / "run.json").get("settings")
+        if not isinstance(settings, dict):
+            raise ValueError("its run.json has no settings")
+    except ValueError as error:
+        raise ModelFileError(f"{folder} is not a folder that `sknic fit` wrote: {error}") from None
     return load_estimator(folder / "model.safetensors"), settings
 
 

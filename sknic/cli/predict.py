@@ -7,7 +7,7 @@ import typer
 
 from sknic.cli import options
 from sknic.cli.common import saying_what_is_kept, write_run_record
-from sknic.cli.grids import are_grid_files, grouped, load_grids, reason_of
+from sknic.cli.grids import are_grid_files, load_grids, reason_of
 from sknic.cli.inputs import find_rows, tables_of
 from sknic.cli.model_folder import compression_of, load_model
 from sknic.cli.settings import choose, kept_settings, say, slide_mpp_option
@@ -35,6 +35,8 @@ def predict(
 
     Example: `sknic predict new-slides/ --model model --out predictions.csv`
     """
+    from sknic.compression.outcomes import by_cause
+
     rows = find_rows(slides, path)
     estimator, record = load_model(model)
     mpp = slide_mpp_option(slide_mpp, tables_of(slides), path)
@@ -51,7 +53,7 @@ def predict(
     typer.echo(f"wrote {len(table) - n_failed} predictions to {out}")
     if n_failed:
         typer.secho(f"{n_failed} of {len(table)} slides have no prediction; column {_ERROR!r} says why:", err=True)
-        for line in grouped(rows.paths, errors):
+        for line in by_cause(rows.paths, errors):
             typer.secho(f"  {line}", err=True)
         if on_error == "raise" or n_failed == len(table):
             raise typer.Exit(1)

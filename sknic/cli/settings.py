@@ -1,6 +1,5 @@
 """How slides are compressed: as the grids that are there were, or as the options say, and never anew without a word."""
 
-import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from sknic.cli.common import write_run_record
 from sknic.cli.grids import are_grid_files
 from sknic.cli.inputs import table_of
 from sknic.cli.options import DEFAULT_ENCODER
+from sknic.files.records import read_json
 
 # What SlideCompressor takes besides the encoder and where the tissue is.
 NUMBERS = ("mpp", "patch_size", "stride", "min_tissue", "orientations", "precision")
@@ -230,13 +230,20 @@ def absolute(encoder):
 
 def _record(folder):
     """The settings of compression in a folder's run.json; None where it has none."""
-    try:
-        settings = json.loads((folder / "run.json").read_text())["settings"]
-        settings = settings.get("compression", settings)
-        known = {name: settings[name] for name in (*NUMBERS, *MASKS, "encoder")}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    path = Path(folder) / "run.json"
+    if not path.exists():
         return None
-    return {**known, "slide_mpp": settings.get("slide_mpp")}
+    try:
+        settings = read_json(path).get("settings")
+    except ValueError as error:
+        raise typer.BadParameter(
+            f"{error}; it says how the grids beside it were made. Restore it, or delete it and give --encoder and "
+            "--tissue as they were"
+        ) from None
+    settings = settings.get("compression", settings) if isinstance(settings, dict) else None
+    if not isinstance(settings, dict) or not {*NUMBERS, *MASKS, "encoder"} <= settings.keys():
+        return None
+    return {name: settings.get(name) for name in (*NUMBERS, *MASKS, "encoder", "slide_mpp")}
 
 
 def _of_paths(slide_mpp, paths):

@@ -15,7 +15,8 @@ from tqdm.auto import tqdm
 
 from sknic.compression.inputs import RULES, check_paths, resolve_encoder
 from sknic.compression.job import Job, Outcome
-from sknic.compression.outcomes import Manifest, speak_up
+from sknic.compression.manifest import Manifest
+from sknic.compression.outcomes import speak_up
 from sknic.compression.recipe import Recipe
 from sknic.compression.restartable import run
 from sknic.grids import Grid, GridCache

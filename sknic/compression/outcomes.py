@@ -1,101 +1,16 @@
-"""What became of many slides: the manifest on disk, and the sentences that say it."""
+"""What became of many slides, in sentences."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import fields
-from pathlib import Path
-
-import pandas as pd
 
 from sknic.compression.job import Outcome
 from sknic.exceptions import CompressionError, SlideFailureWarning, TissueWarning, warn
-from sknic.files.locks import file_lock
-from sknic.files.whole import whole_file
 
-MANIFEST = "manifest.csv"
-OTHER_MANIFEST = "sknic-manifest.csv"
-COLUMNS = [*(field.name for field in fields(Outcome) if field.name != "grid"), "file"]
 # Slides that a message names when many have one fault.
 N_NAMED = 3
-
-
-class Manifest:
-    """The table of a cache folder that says what became of each slide.
-
-    Rows are appended as slides are ready, so that a run that is killed leaves them; the newest row of a slide counts,
-    and `tidy` removes the others. What cannot be written is one warning: no grid depends on it.
-
-    Parameters
-    ----------
-    folder : Path
-        Folder of the cache.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._path: Path | None = None
-        self._is_broken = False
-
-    def add(self, outcome: Outcome) -> None:
-        """Append the row of a slide.
-
-        Parameters
-        ----------
-        outcome : Outcome
-            What became of the slide.
-        """
-        self._guarded(self._append, pd.DataFrame([outcome.row()], columns=COLUMNS))
-
-    def tidy(self) -> None:
-        """Keep the newest row of each slide."""
-        if self._path is not None:
-            self._guarded(self._keep_newest)
-
-    def _guarded(self, write, *arguments):
-        if self._is_broken:
-            return
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with file_lock(self._folder / f".{MANIFEST}.lock"):
-                self._path = self._path or self._own_path()
-                write(*arguments)
-        except (OSError, pd.errors.ParserError) as error:
-            self._is_broken = True
-            path = self._path or self._folder / MANIFEST
-            warn(f"could not write {path}: {error}", SlideFailureWarning)
-
-    def _own_path(self):
-        """The manifest's file; another name where a file of the user's has ours."""
-        for name in (MANIFEST, OTHER_MANIFEST):
-            if _is_manifest(self._folder / name):
-                return self._folder / name
-        raise OSError("it and the file beside it are not manifests of sknic")
-
-    def _append(self, rows):
-        is_new = not self._path.exists() or not self._path.stat().st_size
-        with open(self._path, "a", encoding="utf-8", errors="backslashreplace", newline="") as file:
-            rows.to_csv(file, index=False, header=is_new, lineterminator="\n")
-
-    def _keep_newest(self):
-        rows = pd.read_csv(self._path, keep_default_na=False, dtype=str)
-        newest = rows.drop_duplicates("slide", keep="last")
-        if len(newest) < len(rows):
-            with whole_file(self._path) as temporary:
-                newest.to_csv(temporary, index=False)
-
-
-def _is_manifest(path):
-    """Whether a file is a manifest, empty, or not there."""
-    try:
-        first = pd.read_csv(path, nrows=1, keep_default_na=False)
-    except (FileNotFoundError, pd.errors.EmptyDataError):
-        return True
-    except (UnicodeDecodeError, pd.errors.ParserError):
-        return False
-    return list(first.columns) == COLUMNS
 
 
 def speak_up(outcomes: Sequence[Outcome], on_error: str) -> None:
@@ -119,33 +34,41 @@ def speak_up(outcomes: Sequence[Outcome], on_error: str) -> None:
     )
     of_all = f"of {len(slides)} slide{'s' if len(slides) != 1 else ''}"
     if empty:
-        warn(f"{len(empty)} {of_all} without tissue:\n{by_cause(empty)}", TissueWarning)
+        warn(f"{len(empty)} {of_all} without tissue:\n{_lines(empty)}", TissueWarning)
     if not failed:
         return
-    message = f"{len(failed)} {of_all} could not be compressed:\n{by_cause(failed)}"
+    message = f"{len(failed)} {of_all} could not be compressed:\n{_lines(failed)}"
     if on_error == "raise":
         failures = {outcome.slide: outcome.error for outcome in failed}
         raise CompressionError(message, failures, [outcome.grid for outcome in outcomes])
     warn(f"{message}\nTheir grids are empty.", SlideFailureWarning)
 
 
-def by_cause(outcomes: Sequence[Outcome]) -> str:
+def _lines(outcomes):
+    lines = by_cause([outcome.slide for outcome in outcomes], [outcome.error for outcome in outcomes])
+    return "\n".join(f"  {line}" for line in lines)
+
+
+def by_cause(slides: Sequence[str], errors: Sequence[str]) -> list[str]:
     """Return what went wrong, one line per cause.
 
     Parameters
     ----------
-    outcomes : sequence of Outcome
-        Those that have an error.
+    slides : sequence of str
+        Paths; one that stands there twice is named once.
+    errors : sequence of str
+        Reason of each; empty where nothing went wrong.
 
     Returns
     -------
-    str
-        Lines of two spaces, the slides and the cause; many slides with one cause are counted, and a few are named.
+    list of str
+        The slides and the cause; many slides with one cause are counted, and a few are named.
     """
-    causes: dict[str, list[Outcome]] = {}
-    for outcome in outcomes:
-        causes.setdefault(_without_names(outcome), []).append(outcome)
-    return "\n".join(f"  {_named(those)}: {those[0].error}" for those in causes.values())
+    causes: dict[str, dict[str, str]] = {}
+    for slide, error in zip(slides, errors):
+        if error:
+            causes.setdefault(_without_names(slide, error), {}).setdefault(slide, error)
+    return [f"{_named(list(those))}: {next(iter(those.values()))}" for those in causes.values()]
 
 
 def counts(outcomes: Sequence[Outcome]) -> str:
@@ -167,15 +90,14 @@ def counts(outcomes: Sequence[Outcome]) -> str:
     return f"{len(outcomes)} slide{'s' if len(outcomes) != 1 else ''}: {parts}"
 
 
-def _without_names(outcome):
+def _without_names(slide, error):
     """The cause with the slide's own names taken out, so that equal causes are equal texts."""
-    stem = os.path.splitext(os.path.basename(outcome.slide))[0]
-    text = outcome.error.replace(outcome.slide, "*")
+    stem = os.path.splitext(os.path.basename(slide))[0]
+    text = error.replace(slide, "*")
     return text.replace(stem, "*") if len(stem) > 2 else text
 
 
-def _named(outcomes):
-    names = [outcome.slide for outcome in outcomes]
-    if len(names) <= N_NAMED:
-        return ", ".join(names)
-    return f"{len(names)} slides ({', '.join(names[:N_NAMED])} and {len(names) - N_NAMED} more)"
+def _named(slides):
+    if len(slides) <= N_NAMED:
+        return ", ".join(slides)
+    return f"{len(slides)} slides ({', '.join(slides[:N_NAMED])} and {len(slides) - N_NAMED} more)"

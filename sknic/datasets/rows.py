@@ -7,11 +7,29 @@ from collections import defaultdict
 from sknic.datasets.cohort import shown
 from sknic.exceptions import DatasetError
 
-_PATIENT = {"patient", "patients", "case", "subject", "participant", "person", "donor", "individual", "proband", "mrn"}
-_FOREIGN = ("patient", "pazient", "pacient", "paciente", "participant", "subject")
+_PATIENT = {
+    "patient",
+    "patients",
+    "case",
+    "cases",
+    "subject",
+    "subjects",
+    "participant",
+    "person",
+    "donor",
+    "individual",
+}
+_PATIENT |= {"proband", "mrn", "subj", "subjid", "usubjid", "pat", "ptid", "animal", "mouse"}
+_FOREIGN = re.compile(
+    "((patient|pazient|pacient|paciente|participant|subject)(in|innen|en|e|s|o|i|a|es|os)*|case|pat|fall)"
+    "(id|no|nr|nummer|number|name|code|identifier)*$|.*(患者|病人|病例|환자|пациент)"
+)
 _ID = {"id", "ids", "no", "nr", "num", "number", "nummer", "name", "code", "key", "barcode", "bcr", "submitter", "uid"}
-_ID |= {"uuid", "identifier", "pseudonym", "pid", "anon", "anonymized", "study", "hospital", "the"}
-_ALONE = {"id", "pid", "uid", "barcode", "identifier", "pseudonym"}
+_ID |= {"uuid", "identifier", "pseudonym", "pid", "anon", "anonymized", "study", "hospital", "the", "tcga", "icgc"}
+_ALONE = {"id", "pid", "uid", "barcode", "identifier", "pseudonym", "tcga"}
+# What a patient has one or a few of: where its numbers repeat, slides belong together.
+_PARTS = {"record", "accession", "specimen", "sample", "block", "biopsy", "client", "owner"}
+_TCGA = re.compile(r"TCGA-\w{2}-\w{4}(?!\w)", re.IGNORECASE)
 _SAMPLES, _SAMPLE_BYTES = 16, 4096
 
 
@@ -27,25 +45,34 @@ def find_patient_column(table, used=()):
     Returns
     -------
     str or None
-        A column named after patients, cases, subjects ..., or an id whose values repeat; of several the one with the
-        fewest values, which keeps most slides together.
+        A column named after patients, cases, subjects ...; or else an id, or a column of any name whose cells look like
+        ids (letters and digits), whose values repeat. Of several the one with the fewest values, which keeps most
+        slides together.
     """
     columns = [name for name in table if name not in used and list(table.columns).count(name) == 1]
-    named = [name for name in columns if _is_patient(name)]
-    if not named:
-        repeats = [name for name in columns if 1 < table[name].nunique() < len(table)]
-        named = [name for name in repeats if _words(name) <= _ID and _words(name) & _ALONE]
-    return min(named, key=lambda name: table[name].nunique(), default=None)
+    for looks_like_it in (_is_patient, lambda name: _is_id(name, table[name]), lambda name: _are_ids(table[name])):
+        named = [name for name in columns if looks_like_it(name)]
+        if named:
+            return min(named, key=lambda name: table[name].nunique())
+    return None
 
 
 def _is_patient(name):
     words = _words(name)
-    rest = {word for word in words if word not in _PATIENT and not re.match(_foreign_word(), word)}
+    rest = {word for word in words if word not in _PATIENT and not _FOREIGN.match(word)}
     return len(rest) < len(words) and rest <= _ID
 
 
-def _foreign_word():
-    return rf"({'|'.join(_FOREIGN)})(in|innen|en|e|s|o|i|a|es|os|id|no|nr|nummer|number|name|code|identifier)*$"
+def _is_id(name, column):
+    words = _words(name)
+    return words <= _ID | _PARTS and bool(words & (_ALONE | _PARTS)) and 1 < column.nunique() < len(column)
+
+
+def _are_ids(column):
+    """Whether cells are single words of letters and digits, few of each: P01, P01, P02, but not grades G1, G2, G3."""
+    if not 5 <= column.nunique() < len(column) <= 3 * column.nunique():
+        return False
+    return all(re.fullmatch(r"(?=.*[^\W\d_])(?=.*\d)[\w#/-]{2,40}", cell) for cell in column)
 
 
 def _words(name):
@@ -54,12 +81,33 @@ def _words(name):
     return set(re.findall(r"[^\W_]+", spaced.casefold()))
 
 
+def tcga_patients(paths):
+    """Barcodes of the patients in names of files; None where one has none, or no patient has two slides.
+
+    Parameters
+    ----------
+    paths : sequence of str
+
+    Returns
+    -------
+    list of str or None
+    """
+    found = [_TCGA.match(os.path.basename(path)) for path in paths]
+    patients = [match[0].upper() for match in found if match]
+    return patients if len(set(patients)) < len(patients) == len(paths) else None
+
+
 def similar_ids(ids):
-    """Groups of ids that differ only in case, spaces, signs or leading zeros: perhaps one patient, perhaps not."""
+    """Groups of ids that differ only in case, spaces, signs, leading zeros or ".0", or in the sample of a TCGA patient.
+
+    Perhaps they are one patient, perhaps not.
+    """
     groups = defaultdict(set)
     for name in map(str, ids):
-        plain = re.sub(r"[\W_]+", "", name.casefold())
-        groups[re.sub(r"(?<!\d)0+(?=\d)", "", plain)].add(name)
+        tcga = _TCGA.match(name)
+        plain = tcga[0] if tcga else re.sub(r"(?<=\d)\.0+$", "", name)
+        plain = re.sub(r"(?<!\d)0+(?=\d)", "", plain.casefold())
+        groups[re.sub(r"[\W_]+", "", plain)].add(name)
     return [sorted(group) for group in groups.values() if len(group) > 1]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import csv
-import difflib
 import io
 import os
 import re
@@ -15,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from sknic.exceptions import DatasetError
+from sknic.files.nearest import did_you_mean, no_such_file
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx")
 # Texts that stand for an empty cell.
@@ -87,10 +87,8 @@ def need_column(table: pd.DataFrame, column: str, path: str | Path) -> None:
         return
     if names.count(column) > 1:
         raise DatasetError(f"{path} has {names.count(column)} columns named {column!r}; rename all but one")
-    folded = {name.casefold(): name for name in names}
-    close = difflib.get_close_matches(column.casefold().strip(), folded, n=1, cutoff=0.6)
-    hint = f" Did you mean {folded[close[0]]!r}?" if close else ""
-    raise DatasetError(f"{path} has no column {column!r}; it has {', '.join(map(repr, names))}.{hint}")
+    meant = did_you_mean(column, names, cutoff=0.6)
+    raise DatasetError(f"{path} has no column {column!r}; it has {', '.join(map(repr, names))}{meant}")
 
 
 def need_cells(table: pd.DataFrame, columns: Any, path: str | Path) -> None:
@@ -191,7 +189,7 @@ def _rows(path):
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        raise DatasetError(f"{path}: no such file") from None
+        raise DatasetError(f"{path}: {no_such_file(path)}") from None
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read: {error.strerror}") from error
     if data.startswith(b"PK\x03\x04"):

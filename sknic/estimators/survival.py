@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import torch
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
-from sksurv.metrics import concordance_index_censored
 
 from sknic.estimators.base import RULES, GridEstimator
 from sknic.estimators.cohort_loss import CohortLoss
@@ -19,6 +18,7 @@ from sknic.estimators.hazard import HazardCurves
 from sknic.exceptions import FewEventsWarning, TrainingInterrupted
 from sknic.learning.params import choice
 from sknic.targets import Survival, read_survival
+from sknic.targets.concordance import concordance_index
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -291,7 +291,12 @@ class GridCoxSurvival(HazardCurves, GridEstimator):
         -------
         float
             Fraction of the comparable pairs that are ordered correctly.
+
+        Raises
+        ------
+        DegenerateDataError
+            When no pair can be compared: no event, or none before the end of another's follow-up.
         """
         check_is_fitted(self, "net_")
         event, time = _event_and_time(y)
-        return float(concordance_index_censored(event, time, self.predict(X))[0])
+        return concordance_index(event, time, self.predict(X))

@@ -41,12 +41,14 @@ def make_folds(cv, kind, y, groups=None, random_state=None, X=None):
     SlideLeakageError
         When a slide is on both sides.
     DegenerateDataError
-        When a training part would lack a class, or any event.
+        When a training part would lack a class, or any event, or there are fewer patients than folds.
     """
     kind.check(y)
     if groups is not None:
         check_names("groups", groups)
     strata = kind.strata(y)
+    if isinstance(cv, numbers.Integral):
+        _check_number(cv, len(y) if groups is None else len(set(groups)), groups is not None, strata)
     splitter = _splitter(cv, strata, groups, random_state)
     with warnings.catch_warnings():
         # A splitter that ignores groups is allowed to, as long as it splits no patient: checked below.
@@ -63,6 +65,18 @@ def make_folds(cv, kind, y, groups=None, random_state=None, X=None):
             check_no_shared_patient(groups, train, test)
         kind.check_training_part(y, train)
     return folds
+
+
+def _check_number(cv, n_units, are_patients, strata):
+    """Refuse a number of folds that the data cannot fill."""
+    if cv < 2:
+        raise ValueError(f"cv={cv}: expected 2 folds or more")
+    if cv > n_units:
+        units = f"{'patient' if are_patients else 'sample'}{'s' * (n_units != 1)}"
+        raise DegenerateDataError(f"cv={cv}: {n_units} {units} cannot fill {cv} folds; use fewer folds, or more slides")
+    most = n_units if strata is None else np.unique(strata, return_counts=True)[1].max()
+    if cv > most:
+        raise DegenerateDataError(f"cv={cv}: the most frequent class has {most} slides; use fewer folds or more slides")
 
 
 def _splitter(cv, strata, groups, random_state):

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import rankdata, spearmanr
 from sklearn.metrics import accuracy_score, r2_score, recall_score
-from sksurv.exceptions import NoComparablePairException
-from sksurv.metrics import concordance_index_censored
 
 from sknic.exceptions import DegenerateDataError
 from sknic.targets import read_survival
+from sknic.targets.concordance import concordance_index
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -105,17 +104,7 @@ def concordance(y_true: np.ndarray, risk: ArrayLike) -> float:
     """
     y_true, risk = read_survival(y_true), _numbers("risk", risk)
     _same_length(y_true, risk)
-    if len(y_true) < 2 or not y_true["event"].any():
-        raise DegenerateDataError(f"{len(y_true)} slides without any event; concordance needs events to compare")
-    nothing = "no event lies before the end of another's follow-up; nothing to compare"
-    try:
-        with np.errstate(invalid="ignore"):  # where all times are tied scikit-survival divides 0 by 0
-            value = float(concordance_index_censored(y_true["event"], y_true["time"], risk)[0])
-    except NoComparablePairException as error:
-        raise DegenerateDataError(nothing) from error
-    if np.isnan(value):
-        raise DegenerateDataError(nothing)
-    return value
+    return concordance_index(y_true["event"], y_true["time"], risk)
 
 
 def accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:

@@ -1,12 +1,13 @@
 """Every parameter of an estimator is checked against a rule: one table per class, one grammar of message."""
 
-import difflib
 import re
 import reprlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+
+from sknic.files.nearest import did_you_mean
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 80
@@ -48,9 +49,7 @@ def check(name, value, rule):
     """
     if not rule.accepts(value):
         words = re.findall(r"'([^'{]+)'", rule.expected) if isinstance(value, str) else []
-        meant = difflib.get_close_matches(str(value).lower(), words, 1)
-        hint = f"; did you mean {meant[0]!r}?" if meant else ""
-        raise ValueError(f"{name}={_SHORT.repr(value)}: expected {rule.expected}{hint}")
+        raise ValueError(f"{name}={_SHORT.repr(value)}: expected {rule.expected}{did_you_mean(value, words, 0.6)}")
 
 
 def check_params(estimator, rules):

@@ -28,9 +28,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from sknic.datasets.table import read_table, typed
+from sknic.datasets.table import need_cells, read_table, typed
 from sknic.evaluation import Estimate, Verdict
 from sknic.exceptions import DatasetError, RunFolderError
+from sknic.files.records import read_json
 from sknic.files.whole import whole_file
 from sknic.targets import Target, kind_named
 
@@ -103,16 +104,17 @@ class RunFolder:
         """
         folder = Path(folder)
         try:
-            record = json.loads((folder / "run.json").read_text())
+            record = read_json(folder / "run.json")
             task = record["settings"]["task"]
-            predictions, errors = _read_predictions(folder / "predictions.csv", task)
-            metrics = json.loads((folder / "metrics.json").read_text())
+            predictions, errors = _read_predictions(folder / "predictions.csv", task, record.get("n_slides"))
+            metrics = read_json(folder / "metrics.json")
             metrics = {name: Estimate(**_with_nan(values)) for name, values in metrics.items()}
-            history = pd.read_csv(folder / "history.csv") if (folder / "history.csv").exists() else None
+            history = _read_history(folder / "history.csv")
             verdict = _read_verdict(folder / "verdict.json")
             overlays = {path.stem: _read_image(path) for path in sorted((folder / "overlays").glob("*.png"))}
-        except (OSError, ValueError, KeyError, TypeError, DatasetError) as error:
-            raise RunFolderError(f"{folder} is not a folder that `sknic evaluate` wrote: {error}") from error
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, DatasetError) as error:
+            reason = f"a file of it lacks {error}" if isinstance(error, KeyError) else error
+            raise RunFolderError(f"{folder} is not a folder that `sknic evaluate` wrote: {reason}") from error
         return cls(task, predictions, metrics, history, record, overlays, errors, verdict)
 
     def write(self, folder: str | Path) -> None:
@@ -170,7 +172,7 @@ def _with_errors(predictions, errors):
     return pd.concat([predictions.astype(whole).assign(error=""), left_out], ignore_index=True)
 
 
-def _read_predictions(path, task):
+def _read_predictions(path, task, n_slides=None):
     """The predictions of a file, and the errors of the slides that were left out."""
     table = read_table(path, ["slide"]).reset_index(drop=True)
     errors = {}
@@ -178,12 +180,25 @@ def _read_predictions(path, task):
         bad = table["error"] != ""
         errors = dict(zip(table["slide"][bad], table["error"][bad]))
         table = table[~bad].drop(columns="error").reset_index(drop=True)
+    need_cells(table, [name for name in kind_named(task).required_columns if name in table], path)
+    if n_slides not in (None, len(table)):
+        raise ValueError(f"{path} has {len(table)} predictions, and run.json says {n_slides}: it was cut off or edited")
     texts = ("slide", "patient", *kind_named(task).text_columns)
     return table.apply(lambda column: column if column.name in texts else typed(column)), errors
 
 
+def _read_history(path):
+    """The rows of a training; None where there is no such file."""
+    if not path.exists():
+        return None
+    table = read_table(path, ["train_loss"]).reset_index(drop=True).apply(typed)
+    if table["train_loss"].dtype == object:
+        raise ValueError(f"{path} is damaged: its losses are not numbers")
+    return table
+
+
 def _read_verdict(path):
-    return Verdict.from_dict(json.loads(path.read_text())) if path.exists() else None
+    return Verdict.from_dict(read_json(path)) if path.exists() else None
 
 
 def _without_nan(values):

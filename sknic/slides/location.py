@@ -1,10 +1,10 @@
 """Where a slide lies: its files, whatever name it was given by, and what was meant where there is none."""
 
-import difflib
 import os
 import unicodedata
 
 from sknic.exceptions import UnreadableSlideError
+from sknic.files.nearest import no_such_file
 from sknic.slides.dicom import series_in, series_uid
 
 
@@ -87,24 +87,13 @@ def _as_on_disk(path):
         return path
     folder, name = os.path.split(path)
     try:
-        names = os.listdir(folder or ".")
+        same = [other for other in os.listdir(folder or ".") if _plain(other) == _plain(name)]
     except (OSError, ValueError):
-        raise UnreadableSlideError(f"{path}: no such file{_missing_folder(folder)}") from None
-    same = [other for other in names if _plain(other) == _plain(name)]
+        same = []
     if len(same) == 1:  # é as one character or as two: the eye cannot tell
         return os.path.join(folder, same[0])
-    folded = {other.casefold(): other for other in names}
-    meant = difflib.get_close_matches(name.casefold(), folded, 1, cutoff=0.8)
-    raise UnreadableSlideError(f"{path}: no such file" + (f"; did you mean {folded[meant[0]]!r}?" if meant else ""))
+    raise UnreadableSlideError(f"{path}: {no_such_file(path)}")
 
 
 def _plain(name):
     return unicodedata.normalize("NFC", name)
-
-
-def _missing_folder(folder):
-    while folder and not os.path.isdir(folder) and os.path.dirname(folder) not in ("", folder):
-        if os.path.isdir(os.path.dirname(folder)):
-            break
-        folder = os.path.dirname(folder)
-    return f", nor its folder {folder}" if folder and not os.path.isdir(folder) else ""

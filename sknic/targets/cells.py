@@ -7,17 +7,35 @@ import numpy as np
 from sknic.targets.names import check_names
 
 # What tables of clinical data write where nothing is known.
-_MISSING = {"", "'--", "--", "-", ".", "?", "n/a", "na", "nan", "null", "<na>", "nat", "unknown", "missing"}
+_MISSING = {
+    "",
+    "'--",
+    "--",
+    "-",
+    ".",
+    "?",
+    "n/a",
+    "na",
+    "n.a.",
+    "nan",
+    "null",
+    "none",
+    "<na>",
+    "nat",
+    "unknown",
+    "missing",
+}
 _MISSING |= {"[not available]", "[not applicable]", "[unknown]", "[discrepancy]", "[completed]", "[not evaluated]"}
 _MISSING |= {"not available", "not applicable", "not reported", "not evaluated", "not known", "not done"}
 _ERRORS = {"", "nan", "na", "n/a", "<na>", "nat", "null", "'--", "#n/a", "#na", "#value!", "#ref!", "#null!", "#div/0!"}
 _ERRORS |= {"#name?", "#num!"}
 _MISSING |= _ERRORS
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T]\d.*)?$")
+_CODES = (-9, -99, -999, -9999, 999, 9999, 99999)
 # What float32, in which networks compute, can hold.
 LARGEST = float(np.finfo(np.float32).max)
 _MOMENTS = "{}: expected numbers; found dates or durations. Give numbers, in a unit of your choice such as days"
-_COMMA = re.compile(r"[+-]?\d{1,3}([.\s]\d{3})*,\d+$|[+-]?\d+,\d+$")
+_COMMA = re.compile(r"[+-]?\d[\d.,\s]*,\d+([.,]\d+)*$")
 
 
 def text_of(table, column):
@@ -72,14 +90,16 @@ def _text(value):
 
 def _number(text, where):
     try:
-        number = float(text)
+        number = float(text.replace("_", "x"))  # Python's 1_000
     except ValueError:
         if _DATE.match(text):
             raise ValueError(f"{where} is a date; expected a number") from None
         if _COMMA.match(text):
-            raise ValueError(f"{where} has a decimal comma; write numbers with a decimal point") from None
+            raise ValueError(
+                f"{where} has a comma; write numbers with a decimal point, and thousands without a separator"
+            ) from None
         raise ValueError(f"{where} is not a number; expected numbers") from None
-    if "_" in text or not np.isfinite(number):
+    if not np.isfinite(number):
         raise ValueError(f"{where} is not a finite number")
     if abs(number) > LARGEST:
         raise ValueError(f"{where} is beyond {LARGEST:g}, which float32 cannot hold; choose another unit")
@@ -105,7 +125,7 @@ def as_numbers(y, name="y"):
         With the first value that is not a finite number: missing, masked, a date, complex, or beyond float32; or when
         bools are mixed with numbers.
     """
-    _refuse_bools_among_numbers(y, name)
+    refuse_bools_among_numbers(y, name)
     array = as_array(y, name)
     if array.dtype.kind in "OSU":
         flat = [_one_number(value, f"{name}[{_place(i, array)}]") for i, value in enumerate(array.ravel())]
@@ -141,7 +161,7 @@ def _one_number(value, where):
         raise ValueError(f"{where}={repr(value)[:40]} ({type(value).__name__}): expected a number") from None
 
 
-def _refuse_bools_among_numbers(y, name):
+def refuse_bools_among_numbers(y, name):
     """Raise ValueError for True beside 2.5: numpy would make 1.0 of it."""
     values = np.asarray(y, object if isinstance(y, list | tuple) else None).ravel()
     if values.dtype.kind != "O":
@@ -160,7 +180,10 @@ def as_array(y, name="y"):
     ValueError
     """
     _refuse_masked(y, name)
-    array = np.asarray(y)
+    try:
+        array = np.asarray(y)
+    except ValueError:
+        raise ValueError(f"{name}: expected one value per sample; found values of different lengths") from None
     if array.dtype.kind == "c":
         raise ValueError(f"Complex data not supported: {name} holds {array.dtype}")
     if array.dtype.kind in "mM":
@@ -188,6 +211,28 @@ def _refuse_masked(y, name):
         masked = [any(value) if isinstance(value, np.void) else value for value in masked]
     if any(masked):
         raise ValueError(f"{name}[{masked.index(True)}] is masked; expected a value for each sample")
+
+
+def note_of_codes(column, y):
+    """Say which numbers of a column others write for a missing value, such as 999 far from the rest; "" for none.
+
+    Parameters
+    ----------
+    column : str
+    y : float array (n,)
+
+    Returns
+    -------
+    str
+    """
+    codes = [code for code in _CODES if (y == code).any() and _stands_apart(code, y[y != code])]
+    rows = ", ".join(f"{code:g} ({(y == code).sum()})" for code in codes)
+    note = f"{column}: {rows} counts as a number; leave these rows out if it stands for a missing value"
+    return note if codes else ""
+
+
+def _stands_apart(code, others):
+    return len(others) > 0 and np.abs(others - code).min() > 3 * np.ptp(others)
 
 
 def few(values, limit=5):

@@ -5,7 +5,7 @@ import re
 import numpy as np
 
 from sknic.exceptions import DegenerateDataError
-from sknic.targets.cells import as_array, names_of
+from sknic.targets.cells import as_array, names_of, refuse_bools_among_numbers
 from sknic.targets.kind import Target
 from sknic.targets.kinds import register
 from sknic.targets.names import refuse_alike
@@ -40,6 +40,9 @@ class Classification(Target):
         from sklearn.utils.multiclass import check_classification_targets
 
         array = as_array(y)
+        refuse_bools_among_numbers(y, "y")
+        if array.dtype.kind == "O" and not any(isinstance(value, str) for value in array.flat):
+            array = np.array(array.tolist())  # numbers in an array of objects, as pandas may hand over
         if array.dtype.kind == "f":
             assert_all_finite(array, input_name="y")
         if array.ndim == 2 and array.shape[1] == 1:
@@ -65,11 +68,11 @@ class Classification(Target):
 
     def check_training_part(self, y, train):
         """Every class has to be in the training part."""
-        missing = np.setdiff1d(y, y[train])
-        if len(missing):
+        missing = np.setdiff1d(y, y[train]).tolist()
+        if missing:
             raise DegenerateDataError(
-                f"the training part of a fold lacks class {missing[0]!r}: all its slides are in the fold's test part;"
-                " use fewer folds or more patients of that class"
+                f"the training part of a fold lacks class {missing[0]!r}: all its slides are in the test part; "
+                "use fewer folds or more patients of that class"
             )
 
     def strata(self, y):

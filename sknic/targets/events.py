@@ -9,16 +9,21 @@ from sknic.targets.cells import few
 _YES = ("1", "1.0", "true", "t", "yes", "y")
 _NO = ("0", "0.0", "false", "f", "no", "n")
 _EVENT = "dead, deceased, died, death, event, occurred, relapse, relapsed, recurrence"
-_EVENT += ", recurred, progression, progressed, recurred/progressed, metastasis, failure"
-_NO_EVENT = "alive, living, censored, no event, event free, event-free, disease free"
+_EVENT += ", recurred, progression, progressed, recurred/progressed, metastasis, failure, expired, uncensored"
+_NO_EVENT = (
+    "alive, living, live, survived, censored, no event, not dead, no death, event free, event-free, disease free"
+)
+_NO_EVENT += ", lost to follow-up, lost to follow up, lost to followup"
 _NO_EVENT += ", disease-free, diseasefree, progression free, progression-free, relapse free, relapse-free"
 _NO_EVENT += ", recurrence free, recurrence-free, no recurrence, no relapse, no progression"
 _WORDS = dict.fromkeys((*_YES, *_EVENT.split(", ")), True) | dict.fromkeys((*_NO, *_NO_EVENT.split(", ")), False)
+# Words that say what they mean whatever their column is called, unlike 1 and yes.
+_TELLING = {*_EVENT.split(", "), *_NO_EVENT.split(", ")}
 
 # Words of columns. 1 in a column "alive" is not an event; "vital_status" is 1 for alive in cancer registries.
-_OPPOSITE = r"alive|living|lived|lives|surviv(ed|or|ors|ing|al)|censor(ed|ing|ship)?|cens|zensiert|lebt|lebend|vivant|"
-_OPPOSITE += r"vivante|vivo|viva|free|remission|cured|healthy|ongoing|lost|withdrawn|dropout|no|not|non|"
-_OPPOSITE += r"without|vital|vitalstatus"
+_OPPOSITE = r"alive|living|lived|lives|surviv(ed|or|ors|ing|al)|censor(ed|ing|ship)?|cens|zensiert|zensur|lebt|lebend|"
+_OPPOSITE += r"vivante?|vivo|viva|free|remission|cured|healthy|ongoing|lost|withdrawn|dropout|no|not|non|"
+_OPPOSITE += r"without|vital|vitalstatus|no[nt]?(events?|deaths?|dead|relapse|recurrence|progression|failure)"
 _IS_EVENT = r"events?|status|fstat|dead|deaths?|died|deceased|observed|relapsed?|recurrences?|recurred|progression|"
 _IS_EVENT += r"progressed|failure|failed|metastas[ie]s|mortality|exitus|verstorben|tot|delta|indicator"
 _IS_TIME = r"times?|days?|months?|weeks?|years?|yrs?|hours?|durations?|follow|followup|futime|ftime|lenfol|interval|"
@@ -130,10 +135,10 @@ def _by_words(values, cells, column, rows):
         raise ValueError(
             f"column {column!r}, row {rows[row]}: {unknown[0]!r} is not a known word for an event or for none; {holds}"
         )
-    plain = [str(value) for value in values if value.lower() in (*_YES, *_NO)]
+    plain = [str(value) for value in values if not _words_in(value) & _TELLING]
     role = _role(column)
     if plain and role == "opposite":
-        yes = next((value for value in plain if value.lower() in _YES), "1")
+        yes = next((value for value in plain if _meaning(value)), "1")
         raise ValueError(f"column {column!r}: by its name, {yes!r} is perhaps not an event but its absence; {holds}")
     if plain and role == "time":
         raise ValueError(f"column {column!r} is named like a time, not like an event; {holds}")
@@ -153,6 +158,16 @@ def _same(value, wanted):
 
 def _meaning(value):
     """True for an event, False for none, None where the value is not known; "1:DECEASED" means what its word does."""
-    words = [word.strip() for word in value.lower().split(":")]
-    meanings = {_WORDS.get(word) for word in words}
+    meanings = {_meaning_of_word(word) for word in _words_in(value)}
     return meanings.pop() if len(meanings) == 1 else None
+
+
+def _words_in(value):
+    return {word.strip() for word in value.lower().split(":")}
+
+
+def _meaning_of_word(word):
+    if word in _WORDS:
+        return _WORDS[word]
+    is_number = re.fullmatch(r"\d+(\.0*)?", word) is not None  # 1.00 and 01 are 1
+    return {0.0: False, 1.0: True}.get(float(word)) if is_number else None

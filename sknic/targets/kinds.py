@@ -46,7 +46,7 @@ def kind_named(name: str) -> Target:
     """
     if name not in KINDS:
         close = get_close_matches(str(name).casefold(), KINDS, n=1)
-        hint = f". Did you mean {close[0]!r}?" if close else ""
+        hint = f"; did you mean {close[0]!r}?" if close else ""
         raise ValueError(f"task={name!r}: expected one of {', '.join(KINDS)}{hint}")
     return KINDS[name]
 

@@ -23,14 +23,15 @@ def check_names(name, values):
     Raises
     ------
     ValueError
-        When one is missing (None, NaN, NaT, pandas.NA), when text is mixed with something else, or when two names
-        differ only in what is not seen.
+        When one is missing (None, NaN, NaT, pandas.NA) or blank, when text is mixed with something else, or when two
+        names differ only in what is not seen.
     """
     import pandas as pd
 
     column = np.empty(len(values), dtype=object)
     column[:] = list(values)
-    missing = np.flatnonzero(pd.isna(column))
+    is_blank = [isinstance(value, str) and not value.strip() for value in column]
+    missing = np.flatnonzero(pd.isna(column) | np.array(is_blank, bool))
     if len(missing):
         first = missing[0]
         raise ValueError(

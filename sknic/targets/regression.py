@@ -2,16 +2,9 @@
 
 import numpy as np
 
-from sknic.targets.cells import as_numbers, numbers_of
+from sknic.targets.cells import as_numbers, note_of_codes, numbers_of
 from sknic.targets.kind import Target
 from sknic.targets.kinds import register
-
-# Numbers that registries and instruments write where they have none.
-_CODES = (-9, -99, -999, -9999, 999, 9999, 99999)
-
-
-def _stands_apart(code, others):
-    return len(others) > 0 and np.abs(others - code).min() > 3 * np.ptp(others)
 
 
 def _numbered(name, values):
@@ -42,10 +35,7 @@ class Regression(Target):
         """Read the numbers of the column "target"; a number that others write for a missing value is pointed out."""
         column = columns["target"]
         y = numbers_of(table, column)
-        codes = [code for code in _CODES if (y == code).any() and _stands_apart(code, y[y != code])]
-        rows = ", ".join(f"{code:g} ({(y == code).sum()})" for code in codes)
-        note = f"{column}: {rows} counts as a number; leave these rows out if it stands for a missing value"
-        return y, note if codes else ""
+        return y, note_of_codes(column, y)
 
     def check(self, y):
         """Any number can be learnt from."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from sknic.exceptions import DegenerateDataError
-from sknic.targets.cells import as_array, as_numbers, few, numbers_of, text_of
+from sknic.targets.cells import as_array, as_numbers, few, note_of_codes, numbers_of, text_of
 from sknic.targets.events import event_and_time, read_events
 from sknic.targets.kind import Target
 from sknic.targets.kinds import register
@@ -38,7 +38,7 @@ def survival_array(event: Any, time: Any) -> np.ndarray:
     if event.ndim != 1 or event.shape != time.shape:
         raise ValueError(f"y: expected one event and one time per sample; found shapes {event.shape} and {time.shape}")
     if event.dtype.kind not in "biufO" or not np.isin(event, [0, 1]).all():
-        raise ValueError(f"event: expected True or False (1 or 0), found {few(np.unique(event.astype(str)).tolist())}")
+        raise ValueError(f"event: expected True or False (1 or 0), found {_few_of(event)}")
     if time.dtype.kind == "b" or (time.dtype.kind == "O" and isinstance(time[0], bool | np.bool_)):
         raise ValueError(f"time holds bools such as {time[0]!r}; expected numbers")
     time = as_numbers(time, "time").astype(float)
@@ -120,7 +120,9 @@ class Survival(Target):
             row = np.flatnonzero(times < 0)[0]
             where = f"column {columns['time']!r}, row {table.index[row]}"
             raise ValueError(f"{where}: {times[row]:g} is negative; expected a time")
-        return survival_array(events, times), note
+        _refuse_dates(columns["time"], times)
+        notes = [note, note_of_codes(columns["time"], times), _note_of_years(columns["time"], times)]
+        return survival_array(events, times), "; ".join(filter(None, notes))
 
     def check(self, y):
         """There has to be an event."""
@@ -169,6 +171,27 @@ class Survival(Target):
         event, time = y["event"], y["time"]
         counts = f"{event.sum()} slides with an event, {(~event).sum()} censored"
         return f"{counts}; times from {time.min():g} to {time.max():g}"
+
+
+def _few_of(event):
+    values = few(np.unique(event.astype(str)).tolist())
+    return f"the texts {values}" if event.dtype.kind in "SU" or isinstance(event[0], str) else values.replace("'", "")
+
+
+def _refuse_dates(column, times):
+    """Raise ValueError for days of the calendar such as 20200131: a time counts from a beginning."""
+    year, month, day = times // 10_000, times // 100 % 100, times % 100
+    if ((year >= 1900) & (year < 2100) & (month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)).all():
+        raise ValueError(f"column {column!r} holds dates such as {times[0]:.0f}; expected the time since a beginning")
+
+
+def _note_of_years(column, times):
+    are_years = ((times >= 1900) & (times < 2100) & (times == np.rint(times))).all()
+    return (
+        f"{column}: its values look like years of the calendar; expected the time since a beginning"
+        if are_years
+        else ""
+    )
 
 
 def _event_and_time(y):

@@ -17,3 +17,8 @@ def program(*arguments, **options):
     """The program in a process of its own; its result has `returncode`, `stdout` and `stderr`."""
     command = [sys.executable, "-m", "sknic.cli", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False, errors="replace", **options)
+
+
+def said(result):
+    """The words of a message, without the frame around them."""
+    return " ".join(result.output.replace("│", " ").split())

@@ -5,7 +5,7 @@ import os
 import pandas as pd
 import pytest
 
-from .helpers import program, run
+from .helpers import program, run, said
 
 ONE_STEP = ("--max-steps", "1")
 
@@ -22,11 +22,6 @@ def table(grids, tmp_path):
         return path
 
     return write
-
-
-def said(result):
-    """The words of a message, without the frame around them."""
-    return " ".join(result.output.replace("│", " ").split())
 
 
 @pytest.mark.parametrize("column", ["censored", "alive"])
@@ -72,7 +67,7 @@ def test_epochs_of_older_scripts_are_steps_and_that_is_said(table, tmp_path):
 
 def test_a_kind_that_is_nearly_right_is_named(table, tmp_path):
     result = run("fit", table(), "--task", "classifcation", "--target", "label", "--out", tmp_path / "model")
-    assert result.exit_code == 2 and "Did you mean 'classification'?" in said(result)
+    assert result.exit_code == 2 and "did you mean 'classification'?" in said(result)
 
 
 @pytest.mark.parametrize(

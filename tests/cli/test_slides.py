@@ -7,7 +7,7 @@ import pytest
 
 from sknic import Grid
 
-from .helpers import run
+from .helpers import run, said
 
 LEARN = ("--task", "regression", "--target", "score", "--max-steps", 1)
 
@@ -75,6 +75,14 @@ def test_grids_of_an_encoder_that_is_gone_are_not_computed_anew_in_silence(slide
     (compressed / "run.json").write_text(json.dumps(record))
     result = run("fit", slides / "good.csv", *LEARN, "--grids", compressed, "--out", tmp_path / "model")
     assert result.exit_code == 2 and "gone.h5" in result.output and "--encoder" in result.output
+
+
+@pytest.mark.parametrize("content", ['{"settings": {"tissue"', "[]", "\0\0"])
+def test_a_damaged_record_of_grids_is_named_and_nothing_is_compressed_anew(content, slides, compressed, tmp_path):
+    (compressed / "run.json").write_text(content)
+    result = run("fit", slides / "good.csv", *LEARN, "--grids", compressed, "--out", tmp_path / "model")
+    assert result.exit_code == 2 and "Restore it, or delete it and give --encoder" in said(result)
+    assert n_grids(compressed) == 4 and (compressed / "run.json").read_text() == content
 
 
 def test_a_column_of_um_per_px_is_used_and_kept_with_the_grids(slides, tmp_path):

@@ -9,8 +9,8 @@ import pytest
 
 from sknic import SlideCompressor
 from sknic.compression.job import Outcome
-from sknic.compression.outcomes import COLUMNS, Manifest, by_cause, counts
-from sknic.exceptions import CacheWarning, SlideFailureWarning, TissueWarning
+from sknic.compression.outcomes import by_cause, counts
+from sknic.exceptions import CacheWarning, TissueWarning
 from sknic.files import locks
 
 from .conftest import tissue, write_slide
@@ -69,59 +69,16 @@ def test_the_counts_say_how_many_slides_ended_how():
 
 
 def test_slides_with_one_cause_are_one_line_with_a_count():
-    fails = [Outcome(f"/s/case{i}.tiff", "failed", error=f"no mask: m/case{i}.png is not there") for i in range(24)]
-    text = by_cause([*fails, Outcome("/s/other.tiff", "failed", error="no such file")])
-    assert text.splitlines() == [
-        "  24 slides (/s/case0.tiff, /s/case1.tiff, /s/case2.tiff and 21 more): no mask: m/case0.png is not there",
-        "  /s/other.tiff: no such file",
+    slides = [*(f"/s/case{i}.tiff" for i in range(24)), "/s/case0.tiff", "/s/other.tiff", "/s/good.tiff"]
+    errors = [*(f"no mask: m/case{i}.png is not there" for i in range(24)), "no mask: m/case0.png is not there"]
+    assert by_cause(slides, [*errors, "no such file", ""]) == [
+        "24 slides (/s/case0.tiff, /s/case1.tiff, /s/case2.tiff and 21 more): no mask: m/case0.png is not there",
+        "/s/other.tiff: no such file",
     ]
 
 
-def rows(folder, name="manifest.csv"):
-    return pd.read_csv(folder / name, keep_default_na=False)
-
-
-def test_the_manifest_has_a_row_as_soon_as_a_slide_is_ready(tmp_path):
-    manifest = Manifest(tmp_path)
-    manifest.add(Outcome("a.svs", "failed", error="x"))
-    assert rows(tmp_path).slide.tolist() == ["a.svs"]  # a run that is killed here leaves it
-    manifest.add(Outcome("b.svs", "done"))
-    manifest.add(Outcome("a.svs", "done"))
-    assert rows(tmp_path).status.tolist() == ["failed", "done", "done"]
-    manifest.tidy()
-    assert rows(tmp_path).set_index("slide").status.to_dict() == {"a.svs": "done", "b.svs": "done"}
-
-
-def test_a_manifest_of_the_user_is_left_alone(tmp_path):
-    theirs = "slide,status\nmine.svs,precious\n"
-    (tmp_path / "manifest.csv").write_text(theirs)
-    manifest = Manifest(tmp_path)
-    manifest.add(Outcome("a.svs", "done"))
-    manifest.tidy()
-    assert (tmp_path / "manifest.csv").read_text() == theirs
-    assert rows(tmp_path, "sknic-manifest.csv").slide.tolist() == ["a.svs"]
-
-
-def test_where_no_manifest_can_be_written_one_warning_says_so(tmp_path):
-    for name in ("manifest.csv", "sknic-manifest.csv"):
-        (tmp_path / name).write_text("mine\n1\n")
-    manifest = Manifest(tmp_path)
-    with pytest.warns(SlideFailureWarning, match="could not write") as caught:
-        for slide in "abc":
-            manifest.add(Outcome(slide, "done"))
-    assert len(caught) == 1
-
-
-def test_a_path_that_is_not_utf8_has_a_row(tmp_path):
-    manifest = Manifest(tmp_path)
-    manifest.add(Outcome(os.fsdecode(b"M\xfcller.tiff"), "done"))
-    manifest.add(Outcome("\u0142\u00f3d\u017a [1].tiff", "done"))
-    manifest.tidy()
-    assert rows(tmp_path).slide.tolist() == ["M\\udcfcller.tiff", "\u0142\u00f3d\u017a [1].tiff"]
-
-
-def test_the_columns_of_the_manifest_are_those_of_a_row():
-    assert list(Outcome("a", "done").row()) == COLUMNS
+def rows(folder):
+    return pd.read_csv(folder / "manifest.csv", keep_default_na=False)
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])

@@ -9,6 +9,7 @@ import pytest
 from sknic import SlideCompressor
 from sknic.compression.identity import callable_identity
 from sknic.compression.recipe import Recipe
+from sknic.exceptions import CacheWarning
 
 THRESHOLD = 1
 
@@ -60,7 +61,8 @@ def test_the_state_of_partials_and_bound_methods_is_in_the_identity(make):
 def test_a_manifest_of_the_user_is_not_touched(slides, tmp_path, encoder, theirs):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "manifest.csv").write_bytes(theirs)
-    SlideCompressor(encoder, cache_dir=tmp_path / "out").transform(slides[:1])
+    with pytest.warns(CacheWarning, match="is not a manifest of sknic and is left alone"):
+        SlideCompressor(encoder, cache_dir=tmp_path / "out").transform(slides[:1])
     assert (tmp_path / "out" / "manifest.csv").read_bytes() == theirs
     assert slides[0] in (tmp_path / "out" / "sknic-manifest.csv").read_text()
 

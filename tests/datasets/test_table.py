@@ -59,7 +59,7 @@ def test_what_is_not_a_table_is_named(data, message, tmp_path):
 
 
 def test_a_missing_column_is_answered_by_the_nearest_and_all(tmp_path):
-    with pytest.raises(DatasetError, match=r"no column 'Patients'; it has 'path', .*Did you mean 'patient'"):
+    with pytest.raises(DatasetError, match=r"no column 'Patients'; it has 'path', .*did you mean 'patient'"):
         read_table(write(tmp_path / "t.csv"), ["Patients"])
     doubled = [["path", "path"], ["a", "b"]]
     with pytest.raises(DatasetError, match="2 columns named 'path'"):

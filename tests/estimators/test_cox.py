@@ -24,6 +24,7 @@ from sknic.estimators import GridCoxSurvival
 from sknic.estimators.cox import (
     cox_loss,
 )
+from sknic.exceptions import DegenerateDataError
 from sknic.targets import read_survival
 
 COHORTS = {"gbsg2": load_gbsg2, "whas500": load_whas500, "veterans": load_veterans_lung_cancer}
@@ -196,3 +197,14 @@ def table(event, time):
 def test_a_target_that_is_no_survival_time_is_refused(y, message):
     with pytest.raises(ValueError, match=message):
         _pair(y)
+
+
+def test_a_score_that_cannot_be_computed_is_an_error_with_its_reason():
+    grids = [np.full((2, 3, 3), i, np.float32) for i in range(6)]
+    y = Surv.from_arrays([True, False] * 3, [1.0, 2, 3, 4, 5, 6])
+    model = GridCoxSurvival(max_steps=1, n_filters=2, random_state=0).fit(grids, y)
+    assert 0 <= model.score(grids, y) <= 1
+    with pytest.raises(DegenerateDataError, match="no event lies before the end of another's follow-up"):
+        model.score(grids, Surv.from_arrays([True] * 6, [3.0] * 6))
+    with pytest.raises(DegenerateDataError, match="without any event"):
+        model.score(grids, Surv.from_arrays([False] * 6, [1.0, 2, 3, 4, 5, 6]))

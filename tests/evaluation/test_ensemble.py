@@ -16,7 +16,9 @@ from sksurv.util import Surv
 
 from sknic.estimators import GridCoxSurvival
 from sknic.evaluation import CrossValEnsemble, concordance, estimate
+from sknic.evaluation.folds import make_folds
 from sknic.exceptions import DegenerateDataError, PatientLeakageError
+from sknic.targets import Classification
 
 RNG = np.random.RandomState(0)
 PATIENT = np.repeat(np.arange(30), 3)
@@ -222,3 +224,23 @@ def test_a_cohort_without_events_is_refused():
 def test_a_cohort_of_one_class_is_refused():
     with pytest.raises(DegenerateDataError, match="one class"):
         CrossValEnsemble(LogisticRegression()).fit(X, np.zeros(90))
+
+
+@pytest.mark.parametrize(
+    ("cv", "groups", "message"),
+    [
+        (4, ["one"] * 8, "cv=4: 1 patient cannot fill 4 folds; use fewer folds, or more slides"),
+        (9, None, "cv=9: 8 samples cannot fill 9 folds"),
+        (5, None, "cv=5: the most frequent class has 4 slides; use fewer folds or more slides"),
+    ],
+)
+def test_more_folds_than_the_data_can_fill_are_refused(cv, groups, message):
+    y = np.array(["a", "b"] * 4)
+    with pytest.raises(DegenerateDataError, match=message):
+        make_folds(cv, Classification(), y, groups)
+
+
+def test_a_class_that_no_training_part_has_is_named():
+    y = np.array(["a", "a", "a", "b", "b"])
+    with pytest.raises(DegenerateDataError, match="the training part of a fold lacks class 'b'"):
+        make_folds([(np.arange(3), np.arange(3, 5)), (np.arange(3, 5), np.arange(3))], Classification(), y)

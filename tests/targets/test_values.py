@@ -30,6 +30,8 @@ def _survival(events, event_value=None, times=TIMES):
         ["yes", "no", "Yes", "NO"],
         ["1:DECEASED", "0:LIVING", "1:DECEASED", "0:LIVING"],
         ["Recurred/Progressed", "Disease Free", "Recurred/Progressed", "Disease free"],
+        ["1.00", "0.00", "01", "00"],
+        ["Expired", "Survived", "uncensored", "Lost to follow-up"],
     ],
 )
 def test_known_words_for_events_are_understood_and_said(words):
@@ -39,7 +41,16 @@ def test_known_words_for_events_are_understood_and_said(words):
     assert note.startswith("status: ") and "= event" in note and "= no event" in note
 
 
-@pytest.mark.parametrize("words", [["1", "2", "1", "2"], ["dead", "alive", "lost", "dead"], ["2:Dead", "0:LIVING"] * 2])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["1", "2", "1", "2"],
+        ["dead", "alive", "lost", "dead"],
+        ["2:Dead", "0:LIVING"] * 2,
+        ["1:DiseaseFree", "0:Recurred/Progressed"] * 2,
+        ["dead", "alive with disease"] * 2,
+    ],
+)
 def test_an_unknown_word_for_an_event_is_refused_with_all_values(words):
     with pytest.raises(ValueError, match="column 'status', row [234].*the column holds.*--event-value"):
         _survival(words)
@@ -54,12 +65,16 @@ def test_the_value_of_an_event_may_be_named():
 @pytest.mark.parametrize(
     ("cell", "message"),
     [
-        ("0,05", "decimal comma"),
+        ("0,05", "has a comma"),
+        ("1,234.5", "has a comma"),
+        ("1 year", "is not a number"),
+        ("03.01.2020", "is a date"),
+        ("none", "stands for a missing value"),
         ("2020-01-31", "is a date"),
         ("'--", "stands for a missing value"),
         ("[Not Available]", "stands for a missing value"),
         ("inf", "not a finite number"),
-        ("1_000", "not a finite number"),
+        ("1_000", "is not a number"),
         ("many", "is not a number"),
         ("-4", "is negative"),
     ],
@@ -67,6 +82,21 @@ def test_the_value_of_an_event_may_be_named():
 def test_a_time_that_is_not_one_is_named_with_column_and_row(cell, message):
     with pytest.raises(ValueError, match=f"column 'days', row 4.*{message}"):
         _survival(["1", "0", "1", "0"], times=["1", "2", cell, "4"])
+
+
+def test_days_of_the_calendar_are_not_times():
+    with pytest.raises(ValueError, match="column 'days' holds dates such as 20200131; expected the time since"):
+        _survival(["1", "0", "1", "0"], times=["20200131", "20191224", "20210601", "20200229"])
+    assert "look like years" in _survival(["1", "0", "1", "0"], times=["2001", "2020", "1999", "2010"])[1]
+    assert "look like" not in _survival(["1", "0", "1", "0"], times=["2001", "2020", "1999", "31"])[1]
+
+
+def test_a_time_that_stands_for_a_missing_one_is_pointed_out():
+    assert "days: 9999 (1) counts as a number" in _survival(["1", "0", "1", "0"], times=["10", "20", "30", "9999"])[1]
+
+
+def test_numbers_in_an_array_of_objects_are_classes():
+    assert Classification().read(np.array([1, np.int64(0), 1], object)).tolist() == [1, 0, 1]
 
 
 def test_classes_are_text_as_it_is_written():
@@ -89,6 +119,10 @@ def test_classes_are_text_as_it_is_written():
         (Classification(), np.array([1, "a"], object), "y: expected all text or all numbers; found int, str"),
         (Classification(), [1, "1", 2], "y: expected all text or all numbers; found int, str"),
         (Classification(), [True, "x"], "found bool, str"),
+        (Classification(), [True, 1, 0], r"y\[0\]=True is a bool among numbers"),
+        (Classification(), ["a", ""], r"y\[1\]='': expected a value"),
+        (Regression(), [[1], [2, 3]], "found values of different lengths"),
+        (Survival(), pd.DataFrame({"event": ["0", "1"], "time": [1, 2]}), "found the texts '0', '1'"),
         (Classification(), ["a", np.nan], r"y\[1\]=nan"),
         (Survival(), (np.array([True]), np.array([1.0])), "structured array"),
         (Survival(), pd.DataFrame({"event": ["Dead"], "time": [1.0]}), "True or False"),
@@ -164,7 +198,7 @@ def test_times_are_read_by_value(times, value):
         (np.array([np.timedelta64(1, "D"), 2], object), "durations"),
         ([pd.Timedelta(1, "D"), pd.Timedelta(2, "D")], "durations"),
         ([1, pd.Timedelta(2, "D")], "durations"),
-        (["1", "1,5"], r"time\[1\]='1,5' has a decimal comma"),
+        (["1", "1,5"], r"time\[1\]='1,5' has a comma"),
         (["1", "2020-01-31"], "is a date"),
         (np.ma.array([1.0, 2.0], mask=[False, True]), r"time\[1\] is masked"),
         ([1, 1e39], "float32 can hold"),
@@ -203,7 +237,7 @@ def test_numbers_are_read_by_value(y, read):
         (np.array([0.5, True], object), r"y\[1\]=True is a bool among numbers"),
         ([[1, True], [2, 3]], "is a bool among numbers"),
         (np.array(["1", "x"], object), r"y\[1\]='x' is not a number"),
-        (["1", "1_000"], "not a finite number"),
+        (["1", "1_000"], "is not a number"),
         ([1, 1e39], r"y\[1\]=1e\+39: expected numbers that float32 can hold"),
         (["1", "1e39"], "float32 cannot hold"),
         ([1, 10**400], r"y\[1\]=1000.*\(int\): expected a number"),

@@ -1,0 +1,132 @@
+"""The manifest of a folder of grids: what became of each slide, never at the cost of a file that was there."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from dataclasses import fields
+from pathlib import Path
+
+import pandas as pd
+
+from sknic.compression.job import Outcome
+from sknic.exceptions import CacheWarning, SlideFailureWarning, warn
+from sknic.files.locks import file_lock
+from sknic.files.whole import whole_file
+
+MANIFEST = "manifest.csv"
+OTHER_MANIFEST = "sknic-manifest.csv"
+COLUMNS = [*(field.name for field in fields(Outcome) if field.name != "grid"), "file"]
+
+
+class Manifest:
+    """The table of a cache folder that says what became of each slide.
+
+    Rows are appended as slides are ready, so that a run that is killed leaves them; the newest row of a slide counts,
+    and `tidy` removes the others. A file that sknic did not write is left alone, and one of its own that is damaged is
+    put aside. What cannot be written is one warning: no grid depends on it.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the cache.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._path: Path | None = None
+        self._is_broken = False
+
+    def add(self, outcome: Outcome) -> None:
+        """Append the row of a slide.
+
+        Parameters
+        ----------
+        outcome : Outcome
+            What became of the slide.
+        """
+        self._guarded(self._append, [outcome.row()])
+
+    def tidy(self) -> None:
+        """Keep the newest row of each slide."""
+        if self._path is not None:
+            self._guarded(self._keep_newest)
+
+    def _guarded(self, write, *arguments):
+        if self._is_broken:
+            return
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with file_lock(self._folder / f".{MANIFEST}.lock"):
+                self._path = self._path or self._own_path()
+                write(*arguments)
+        except OSError as error:
+            self._is_broken = True
+            path = self._path or self._folder / MANIFEST
+            warn(f"could not write {path}: {error.strerror or error}", SlideFailureWarning)
+
+    def _own_path(self):
+        """The manifest's file; another name where a file of the user's has ours."""
+        path, other = self._folder / MANIFEST, self._folder / OTHER_MANIFEST
+        for own in (path, other):
+            if _is_manifest(own):
+                _put_aside_if_damaged(own)
+                if own == other:
+                    warn(f"{path} is not a manifest of sknic and is left alone; it is {other.name} here", CacheWarning)
+                return own
+        raise OSError("neither it nor the file beside it is a manifest of sknic")
+
+    def _append(self, rows):
+        is_new = not self._path.exists() or not self._path.stat().st_size
+        with open(self._path, "a", encoding="utf-8", errors="backslashreplace", newline="") as file:
+            pd.DataFrame(rows, columns=COLUMNS).to_csv(file, index=False, header=is_new, lineterminator="\n")
+
+    def _keep_newest(self):
+        rows, _ = _read(self._path)
+        newest = {row[0]: row for row in rows}
+        if len(newest) < len(rows):
+            _write(self._path, newest.values())
+
+
+def _is_manifest(path):
+    """Whether a file is a manifest, the beginning of one, or not there."""
+    try:
+        first = path.read_bytes().partition(b"\n")[0]
+    except FileNotFoundError:
+        return True
+    header = ",".join(COLUMNS).encode()
+    is_cut = header.startswith(first) and (not first or first.count(b",") > 1) and path.stat().st_size == len(first)
+    return first.rstrip(b"\r") == header or is_cut
+
+
+def _read(path):
+    """Rows of a manifest, and whether it is whole: text, as many cells in each row as columns, a line's end at last."""
+    data = path.read_bytes()
+    text = data.decode("utf-8", "backslashreplace")
+    lines = list(csv.reader(io.StringIO(text.replace("\0", ""), newline="")))
+    rows = [row for row in lines[1:] if len(row) == len(COLUMNS)]
+    is_whole = not data or (len(rows) == len(lines) - 1 and data.endswith(b"\n") and b"\0" not in data)
+    return rows, is_whole and lines[:1] in ([], [COLUMNS])
+
+
+def _put_aside_if_damaged(path):
+    """Begin a manifest anew with the whole rows of a damaged one, which is kept beside it under another name."""
+    if not path.exists():
+        return
+    rows, is_whole = _read(path)
+    if is_whole:
+        return
+    aside = next(new for i in range(1, 10_000) if not (new := path.with_name(f"{path.stem}-damaged-{i}.csv")).exists())
+    os.rename(path, aside)
+    _write(path, rows)
+    warn(
+        f"{path} was cut off or edited: it is kept as {aside.name}, and its {len(rows)} whole rows are in a new one; "
+        "compress again to have a row of every slide",
+        CacheWarning,
+    )
+
+
+def _write(path, rows):
+    with whole_file(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows])

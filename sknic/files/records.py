@@ -1,0 +1,39 @@
+"""Small files of ours that say what ran, read with the reason where one is not what was written."""
+
+import json
+from pathlib import Path
+
+from sknic.files.nearest import no_such_file
+
+
+def read_json(path):
+    """Read a file that holds one JSON object.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    ValueError
+        With the file, and why it is not what was written: missing, not readable, cut off, or something else.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(f"{path}: {no_such_file(path)}") from None
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is damaged: byte {error.start} is not text in UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is damaged or cut off: it is not JSON at line {error.lineno}") from None
+    except RecursionError:
+        raise ValueError(f"{path} is damaged: its JSON is nested without end") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} is damaged: it holds no JSON object")
+    return content

@@ -1,0 +1,40 @@
+"""Harrell's concordance, with the reason where there is none."""
+
+import numpy as np
+
+from sknic.exceptions import DegenerateDataError
+
+
+def concordance_index(event, time, risk):
+    """Share of the comparable pairs of slides that their risks put in the right order.
+
+    Parameters
+    ----------
+    event : bool array (n,)
+    time : float array (n,)
+    risk : float array (n,)
+        Higher means an earlier event.
+
+    Returns
+    -------
+    float
+        0.5 for guessing, 1 for the right order.
+
+    Raises
+    ------
+    DegenerateDataError
+        When no pair can be compared: no event, or none before the end of another's follow-up.
+    """
+    from sksurv.exceptions import NoComparablePairException
+    from sksurv.metrics import concordance_index_censored
+
+    if not event.any():
+        raise DegenerateDataError(f"{len(event)} slides without any event; concordance needs events to compare")
+    try:
+        with np.errstate(invalid="ignore"):  # where all times are tied scikit-survival divides 0 by 0
+            value = float(concordance_index_censored(event, time, risk)[0])
+    except NoComparablePairException:
+        value = float("nan")
+    if np.isnan(value):
+        raise DegenerateDataError("no event lies before the end of another's follow-up; nothing to compare")
+    return value
