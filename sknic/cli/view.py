@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sknic.cli import options
-from sknic.cli.grids import are_grid_files, grouped, load_grids
+from sknic.cli.grids import are_grid_files, load_grids
 from sknic.cli.inputs import find_rows, tables_of
 from sknic.cli.model_folder import load_model
 from sknic.cli.predict import compressor_of
@@ -116,9 +116,11 @@ def _slides_of(files):
 
 def _grids_of_model(paths, model, slide_mpp, device):
     """Grids of the slides, compressed as the model knows them; slides that have none are shown without."""
+    from sknic.compression.outcomes import by_cause
+
     _, record = load_model(model)
     loaded = load_grids(paths, compressor_of(paths, model, record, model / "grids", slide_mpp, device, 1))
-    for line in grouped(paths, loaded.errors):
+    for line in by_cause(paths, loaded.errors):
         typer.secho(f"warning: no grid of {line}", err=True)
     return [loaded.grids[row] for row in loaded.good]
 
