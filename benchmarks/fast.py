@@ -24,7 +24,7 @@ class Fast:
 
     def __init__(self, encoder):
         self.patch_size, self.code_size = encoder.patch_size, encoder.code_size
-        self.transform = encoder.embedder("cpu", "bfloat16")
+        self.transform, self.fingerprint = encoder.embedder("cpu", "bfloat16"), encoder.fingerprint
 
 
 def encoders():
