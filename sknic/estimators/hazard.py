@@ -5,12 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from sksurv.base import SurvivalAnalysisMixin
 from sksurv.functions import StepFunction
 from sksurv.linear_model.coxph import BreslowEstimator
 
 
-class HazardCurves:
+class HazardCurves(SurvivalAnalysisMixin):
     """What a model of the risk offers beside `predict`: the curves that scikit-survival evaluates."""
+
+    event_times_: np.ndarray
+
+    @property
+    def unique_times_(self) -> np.ndarray:
+        """Distinct times of `fit`, with and without events, as scikit-survival calls them; float array (m,)."""
+        return self.event_times_
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict the risk of each grid, float array (n,); the model's own."""
