@@ -1,7 +1,7 @@
 """`sknic explain`: where did a model look?"""
 
-from contextlib import nullcontext
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +11,7 @@ from sknic.cli import options
 from sknic.cli.common import write_run_record
 from sknic.cli.grids import load_grids, reason_of
 from sknic.cli.inputs import find_slides, tables_of
+from sknic.cli.maps import write_gallery, write_map
 from sknic.cli.model_folder import load_model
 from sknic.cli.predict import compressor_of
 from sknic.cli.settings import slide_mpp_option
@@ -29,7 +30,7 @@ class Method(StrEnum):
 def explain(
     slides: Annotated[list[str], typer.Argument(help="Slides, grid files, folders, glob patterns or CSV files.")],
     model: Annotated[Path, typer.Option(help="Folder that `sknic fit` wrote.")],
-    out: Annotated[Path, typer.Option(help="Folder for one overlay (.png) and one QuPath file (.geojson) per slide.")],
+    out: Annotated[Path, typer.Option(help="Folder for an overlay (.png) and QuPath files (.geojson) of each slide.")],
     path: options.PathColumn = "path",
     method: Annotated[
         Method,
@@ -41,6 +42,19 @@ def explain(
     target: Annotated[
         str | None, typer.Option("--class", help="Class to explain; the one that is predicted, by default.")
     ] = None,
+    top: Annotated[
+        int, typer.Option(min=0, help="How many of the most salient cells NAME.top.geojson holds, as annotations.")
+    ] = 20,
+    gallery: Annotated[
+        int,
+        typer.Option(min=0, help="Draw so many of the most and least convincing cells of all slides, as patches."),
+    ] = 0,
+    per_slide: Annotated[
+        int | None, typer.Option(min=1, help="At most so many cells of one slide in the gallery.")
+    ] = None,
+    ome_tiff: Annotated[
+        bool, typer.Option("--ome-tiff", help="Also write each overlay at full resolution, as pyramidal OME-TIFF.")
+    ] = False,
     grids: options.Grids = None,
     slide_mpp: options.SlideMpp = None,
     on_error: options.OnError = "raise",
@@ -49,7 +63,7 @@ def explain(
 ):
     """Draw saliency over the thumbnails of slides, and write it as cells that QuPath imports.
 
-    Example: `sknic explain slides/case1.svs --model model --out maps`
+    Example: `sknic explain slides/ --model model --out maps --gallery 12`
     """
     from sknic import saliency
     from sknic.compression.outcomes import by_cause
@@ -68,10 +82,14 @@ def explain(
             said = _predicted(estimator, grid)
             # The predicted class is handed on, so that the map does not predict it once more.
             label = said["prediction"][0] if explained is None and hasattr(estimator, "classes_") else explained
-            heat = make_map(estimator, grid, label)
-            _write(out / names[slide], slide, grid, heat, method, _words(said, explained))
+            heat, title = make_map(estimator, grid, label), f"{Path(slide).name}: {_words(said, explained)}"
+            write_map(out / names[slide], grid, heat, method, title, top=top, ome_tiff=ome_tiff)
         except (SknicError, ValueError) as error:
             errors[row] = reason_of(error)
+    if gallery:
+        explainable = [loaded.grids[row] for row, error in enumerate(errors) if not error]
+        classes = [explained] if explained is not None else getattr(estimator, "classes_", [None])
+        write_gallery(out, explainable, partial(make_map, estimator), classes, gallery, per_slide)
     settings = {"model": model.resolve(), "method": method, "class": target, "slide_mpp": slide_mpp, "fitted": record}
     write_run_record(out, "explain", settings, n_slides=len(paths))
     for line in by_cause(paths, errors):
@@ -95,10 +113,9 @@ def _class_of(estimator, text):
 
 def _predicted(estimator, grid):
     """Columns of the prediction of one slide."""
-    from sknic.targets import kind_named
+    from sknic.targets.kinds import predicted_columns
 
-    kind = kind_named(estimator.target_kind)
-    return kind.predicted(getattr(estimator, kind.prediction_method)([grid]), getattr(estimator, "classes_", None))
+    return predicted_columns(estimator, [grid])
 
 
 def _words(said, explained):
@@ -116,32 +133,3 @@ def _short(value):
     import numpy as np
 
     return f"{value:.3g}" if isinstance(value, (float, np.floating)) else str(value)
-
-
-def _write(stem, slide, grid, heat, method, words):
-    """Picture and tiles of one slide."""
-    from sknic.exceptions import MissingMppError
-    from sknic.slides import Slide
-
-    here = grid.slide and Path(grid.slide).exists()
-    with Slide(grid.slide, mpp=grid.slide_mpp) if here else nullcontext() as open_slide:
-        _draw(f"{stem}.png", grid, heat, open_slide, f"{Path(slide).name}: {words}")
-        try:
-            grid.to_geojson({method: heat}, f"{stem}.geojson", slide=open_slide)
-        except MissingMppError as error:
-            typer.echo(f"no GeoJSON for {slide}: {error}")
-        else:
-            typer.echo(f"wrote {stem}.geojson")
-
-
-def _draw(path, grid, heat, open_slide, title):
-    import matplotlib.pyplot as plt
-
-    from sknic.plotting import SaliencyDisplay
-
-    with plt.rc_context({"backend": "agg"}):
-        figure, ax = plt.subplots(figsize=(8, 6), layout="constrained")
-        SaliencyDisplay.from_grid(grid, heat, slide=open_slide, ax=ax, title=title, max_size=2048)
-        figure.savefig(path, dpi=200)
-        plt.close(figure)
-    typer.echo(f"wrote {path}")

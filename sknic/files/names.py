@@ -1,5 +1,6 @@
-"""Names of files that are made from slides: one per slide, though many slides are called HE.tiff."""
+"""Names of files: one per slide, though many slides are called HE.tiff, and one per class, whatever it is called."""
 
+import re
 from pathlib import Path
 
 
@@ -27,6 +28,25 @@ def unique_names(paths):
     for number, path in enumerate(_shared(names), 1):
         names[path] += f"-{number}"
     return names
+
+
+def names_of_labels(labels):
+    """A name of a file for each label, and never one name for two.
+
+    Parameters
+    ----------
+    labels : sequence
+        Their texts may hold anything.
+
+    Returns
+    -------
+    list of str
+        Letters, digits, ".", "_" and "-" are kept; with a number where two labels would have one name.
+    """
+    names = {index: re.sub(r"[^\w.-]+", "-", str(label)).strip("-.")[:80] for index, label in enumerate(labels)}
+    for number, index in enumerate(_shared(names), 1):
+        names[index] += f"-{number}"
+    return list(names.values())
 
 
 def _shared(names):

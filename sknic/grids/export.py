@@ -7,8 +7,8 @@ from sknic.files.notebook import card
 from sknic.grids.placement import Placement
 
 
-def geojson(grid, values=None, slide=None):
-    """Cells as QuPath's tiles with measurements: a FeatureCollection.
+def geojson(grid, values=None, slide=None, annotate=None):
+    """Cells as QuPath's tiles or annotations with measurements: a FeatureCollection.
 
     Parameters
     ----------
@@ -18,6 +18,8 @@ def geojson(grid, values=None, slide=None):
         Measurements, as in `Grid.to_geojson`.
     slide : Slide, default=None
         The open slide.
+    annotate : dict of str to int array, default=None
+        Class to positions, as in `Grid.to_geojson`.
     """
     if values is None:
         values = {f"embedding {i}": column for i, column in enumerate(grid.embeddings.T)}
@@ -25,9 +27,13 @@ def geojson(grid, values=None, slide=None):
     place = Placement.of(grid.header) if slide is None else Placement.on(grid.header, slide)
     # QuPath counts from the corner of the slide's bounds, as it does in the masks that are read.
     corners = place.corners(grid.cells) - np.asarray(place.bounds, np.int64)
+    wanted = {"": range(grid.n_cells)} if annotate is None else annotate
     features = [
-        _tile(corner, round(place.patch), {name: float(column[i]) for name, column in columns.items()})
-        for i, corner in enumerate(corners.tolist())
+        _feature(
+            corners[i].tolist(), round(place.patch), {name: float(column[i]) for name, column in columns.items()}, kind
+        )
+        for kind, rows in wanted.items()
+        for i in rows
     ]
     return {"type": "FeatureCollection", "features": features}
 
@@ -80,11 +86,13 @@ def notebook_card(grid):
     return card("Grid", rows, pixels)
 
 
-def _tile(corner, size, measurements):
+def _feature(corner, size, measurements, kind):
+    """A tile, or an annotation of the class `kind`."""
     x, y = corner
     ring = [[x, y], [x + size, y], [x + size, y + size], [x, y + size], [x, y]]
+    what = {"objectType": "annotation", "classification": {"name": kind}} if kind else {"objectType": "tile"}
     return {
         "type": "Feature",
         "geometry": {"type": "Polygon", "coordinates": [ring]},
-        "properties": {"objectType": "tile", "measurements": measurements},
+        "properties": {**what, "measurements": measurements},
     }

@@ -280,9 +280,9 @@ class Grid:
         return orient(out.reshape(height, width, -1).transpose(2, 0, 1), orientation)
 
     def to_geojson(
-        self, values: dict[str, Any] | None = None, path: str | Path | None = None, *, slide: Any = None
+        self, values: dict | None = None, path: str | Path | None = None, *, slide: Any = None, annotate: Any = None
     ) -> dict:
-        """Make a GeoJSON FeatureCollection that QuPath imports as tiles with measurements.
+        """Make a GeoJSON FeatureCollection that QuPath imports as tiles, or annotations, with measurements.
 
         Corners are level-0 px from the corner of the slide's bounds (`openslide.bounds-x`, `-y`), where QuPath starts
         counting; `coords` of a grid file, which TRIDENT and CLAM read, count from the corner of the file. Their files
@@ -296,6 +296,8 @@ class Grid:
             Also write the JSON there.
         slide : Slide, default=None
             The open slide, which knows its bounds, and the um/px of level 0 where the grid does not.
+        annotate : dict of str to int array, default=None
+            Class to positions in `cells` of its annotations, which QuPath lists; by default every cell is a tile.
 
         Returns
         -------
@@ -309,7 +311,7 @@ class Grid:
         SlideMismatchError
             If the grid was made from another slide.
         """
-        collection = export.geojson(self, values, slide)
+        collection = export.geojson(self, values, slide, annotate)
         if path is not None:
             with whole_file(path) as temporary:
                 temporary.write_text(json.dumps(collection))

@@ -3,6 +3,8 @@
 from sknic.plotting.grids import FeatureMapsDisplay, GridDisplay, pca_rgb
 from sknic.plotting.learning_curve import LearningCurveDisplay
 from sknic.plotting.overlay import overlay
+from sknic.plotting.overlay_tiff import write_overlay
+from sknic.plotting.patches import PatchGalleryDisplay
 from sknic.plotting.results import RocDisplay, ScatterDisplay
 from sknic.plotting.slides import SaliencyDisplay, TissueDisplay
 from sknic.plotting.survival import KaplanMeierDisplay
@@ -12,10 +14,12 @@ __all__ = [
     "GridDisplay",
     "KaplanMeierDisplay",
     "LearningCurveDisplay",
+    "PatchGalleryDisplay",
     "RocDisplay",
     "SaliencyDisplay",
     "ScatterDisplay",
     "TissueDisplay",
     "overlay",
     "pca_rgb",
+    "write_overlay",
 ]

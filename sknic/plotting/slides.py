@@ -11,7 +11,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 
 from sknic.grids.placement import cell_um
-from sknic.plotting.overlay import COLOR_MAPS, colorize, extent_um, opened
+from sknic.plotting.overlay import color_map, colorize, extent_um, opened
 from sknic.plotting.style import COLORS, axes_for, tidy_image
 from sknic.slides import Annotations, tissue_mask
 
@@ -203,10 +203,7 @@ class SaliencyDisplay:
             opacity = colorize(self.saliency, alpha)[1]
             _draw_thumbnail(self.ax_, self.thumbnail, self.mpp)
         limit, signed = np.abs(self.saliency).max() or 1.0, self.saliency.min() < 0
-        colors: dict[str, Any] = {
-            "cmap": COLOR_MAPS["signed" if signed else "positive"],
-            "vmin": -limit if signed else 0,
-        }
+        colors: dict[str, Any] = {"cmap": color_map(self.saliency), "vmin": -limit if signed else 0}
         place = {"extent": self.extent, "interpolation": "nearest", "alpha": opacity}
         self.image_ = self.ax_.imshow(self.saliency, vmax=limit, **colors, **place)
         if self.thumbnail is not None:

@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from sknic.grids import Placement
+from sknic.plotting.patches import cell_pixels
 from sknic.viewer.layers import Picture
 
 # Side of a cell's thumbnail at most, px.
@@ -37,7 +38,6 @@ class GridFrame:
         size = f"{grid.stride} px at {grid.mpp:.4g} µm/px" if grid.mpp else f"{place.cell:.4g} level-0 px"
         self.name = f"Grid {number + 1}: {size}, {grid.code_size} features"
         self.cell_size = place.cell
-        self.patch_size = place.patch
         self._slide = slide
         self._rectangle = place.rectangle(grid.shape)
         self.corner = self._rectangle[:2]
@@ -67,12 +67,9 @@ class GridFrame:
 
     def patch(self, row, column):
         """Pixels of a cell, for a thumbnail: uint8 (side, side, 3)."""
-        (x, y), size = (np.array(self.corner) + np.array([column, row]) * self.cell_size), self.patch_size
         # A closed slide copies to an open one.
         with copy(self._slide) as slide:
-            mpp = max(slide.mpp, size * slide.mpp / _THUMBNAIL)
-            side = max(1, round(size * slide.mpp / mpp))
-            return slide.read(x * slide.mpp / mpp, y * slide.mpp / mpp, side, side, mpp)
+            return cell_pixels(slide, self.grid, row, column, max_size=_THUMBNAIL)
 
     def describe(self):
         """What the page needs to find the cell under the cursor."""

@@ -26,8 +26,8 @@ class Legend:
 
     @classmethod
     def of(cls, color_map, low, high):
-        """Nine colors of a matplotlib color map between two numbers."""
-        colors = mpl.colormaps[color_map](np.linspace(0, 1, 9))
+        """Seventeen colors of a matplotlib color map, or of one of that name, between two numbers."""
+        colors = mpl.colormaps.get_cmap(color_map)(np.linspace(0, 1, 17))
         return cls([mpl.colors.to_hex(color) for color in colors], f"{low:.3g}", f"{high:.3g}")
 
 
@@ -157,14 +157,14 @@ class SaliencyLayer(Layer):
 
     def picture(self, choice=None):
         """The stronger, the more opaque."""
-        from sknic.plotting.overlay import COLOR_MAPS, colorize
+        from sknic.plotting.overlay import color_map, colorize
 
         if choice not in self._drawn:
             self._drawn[choice] = self._model.explain(self._method, self.frame.grid, choice)
         values = self._drawn[choice]
         colors, opacity = colorize(values, alpha=1)
         limit, signed = np.abs(values).max(), values.min() < 0
-        legend = Legend.of(COLOR_MAPS["signed" if signed else "positive"], -limit if signed else 0, limit)
+        legend = Legend.of(color_map(values), -limit if signed else 0, limit)
         cells = tuple(self.frame.cells.T)
         return self.frame.picture(np.dstack([colors, opacity])[cells], legend)
 

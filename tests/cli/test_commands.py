@@ -281,6 +281,39 @@ def test_explain_takes_the_class_to_explain_and_names_those_there_are(folder, tm
     assert refused.exit_code == 2 and "a, b" in refused.output
 
 
+def test_explain_writes_the_most_salient_cells_as_annotations(folder, tmp_path):
+    model = tmp_path / "model"
+    run("fit", folder / "grids.csv", "--task", "regression", "--target", "score", "--out", model, *QUICK_FIT)
+    run("explain", folder / "grid0.h5", "--model", model, "--out", tmp_path, "--top", 3)
+    features = {
+        name: json.loads((tmp_path / name).read_text())["features"] for name in ("grid0.geojson", "grid0.top.geojson")
+    }
+    values = {
+        name: [cell["properties"]["measurements"]["grad_cam"] for cell in cells] for name, cells in features.items()
+    }
+    assert values["grid0.top.geojson"] == sorted(values["grid0.geojson"], reverse=True)[:3]
+    assert {cell["properties"]["objectType"] for cell in features["grid0.top.geojson"]} == {"annotation"}
+
+
+def test_explain_draws_a_gallery_for_each_class_and_overlays_at_full_resolution(folder, tmp_path):
+    table = pd.read_csv(folder / "slides" / "cohort.csv", dtype=str)
+    paths = [str(folder / "slides" / path) for path in table["path"]]
+    pd.DataFrame({"path": paths, "kind": ["a/b", "c"], "patient": ["p", "q"]}).to_csv(tmp_path / "t.csv", index=False)
+    options = ("--encoder", folder / "encoder.safetensors", "--out", tmp_path / "model", *QUICK_FIT)
+    fitted = run("fit", tmp_path / "t.csv", "--task", "classification", "--target", "kind", *options)
+    assert fitted.exit_code == 0, fitted.output
+    asked = ("--gallery", 4, "--ome-tiff", "--out", tmp_path / "maps")
+    said = run("explain", tmp_path / "t.csv", "--model", tmp_path / "model", *asked)
+    assert said.exit_code == 0, said.output
+    galleries = sorted(path.name for path in (tmp_path / "maps").glob("gallery*"))
+    assert galleries == ["gallery-a-b.png", "gallery-c.png"]
+    assert len(list((tmp_path / "maps").glob("*.ome.tiff"))) == 2
+    again = run(
+        "explain", tmp_path / "t.csv", "--model", tmp_path / "model", "--class", "c", *asked[:2], "--out", tmp_path
+    )
+    assert again.exit_code == 0 and [path.name for path in tmp_path.glob("gallery*")] == ["gallery-c.png"]
+
+
 def test_two_slides_of_one_file_name_get_a_map_each(folder, tmp_path):
     table = _table_with(folder, tmp_path, lambda t: t)
     run("fit", table, "--task", "classification", "--target", "label", "--out", tmp_path / "model", *QUICK_FIT)

@@ -128,6 +128,15 @@ def test_geojson_counts_level0_pixels_from_the_bounds_as_qupath_does(grid, tmp_p
     assert (tmp_path / "cells.geojson").stat().st_size > 100
 
 
+def test_geojson_annotates_the_cells_that_are_asked_for_in_that_order(grid):
+    values = {"saliency": np.arange(grid.n_cells)}
+    features = grid.to_geojson(values, annotate={"most salient": [4, 1]})["features"]
+    assert [feature["properties"]["measurements"]["saliency"] for feature in features] == [4, 1]
+    assert features[0]["geometry"] == grid.to_geojson(values)["features"][4]["geometry"]
+    assert features[0]["properties"]["objectType"] == "annotation"
+    assert features[0]["properties"]["classification"] == {"name": "most salient"}
+
+
 def test_geojson_refuses_values_of_another_length(grid):
     with pytest.raises(ValueError, match="risk"):
         grid.to_geojson({"risk": np.zeros(3)})

@@ -1,0 +1,116 @@
+"""What `sknic explain` writes: of each slide a picture and cells for QuPath, and of all slides a gallery of cells."""
+
+from contextlib import nullcontext
+from pathlib import Path
+from textwrap import wrap
+
+import typer
+
+# Letters that the picture's width holds.
+_LINE = 85
+
+
+def write_map(stem, grid, heat, method, title, *, top, ome_tiff):
+    """Picture and cells of one slide.
+
+    Parameters
+    ----------
+    stem : Path
+        Where, without suffix.
+    grid : Grid
+    heat : float array (rows, columns)
+    method : str
+        Name of the measurement.
+    title : str
+        What stands above the picture.
+    top : int
+        How many of the most salient cells are annotations.
+    ome_tiff : bool
+        Whether the overlay is also written at full resolution.
+    """
+    from sknic.exceptions import MissingMppError
+    from sknic.plotting import write_overlay
+    from sknic.slides import Slide
+
+    here = grid.slide and Path(grid.slide).exists()
+    with Slide(grid.slide, mpp=grid.slide_mpp) if here else nullcontext() as slide:
+        _draw(f"{stem}.png", grid, heat, slide, method, title)
+        try:
+            _write_cells(stem, grid, heat, method, slide, top)
+        except MissingMppError as error:
+            typer.echo(f"no GeoJSON for {title.split(': ')[0]}: {error}")
+        if ome_tiff and slide is None:
+            typer.echo(f"no OME-TIFF for {title.split(': ')[0]}: its slide is not where it was")
+        elif ome_tiff:
+            typer.echo(f"wrote {write_overlay(f'{stem}.ome.tiff', slide, heat, grid)}")
+
+
+def write_gallery(out, grids, make_map, classes, n, max_per_slide):
+    """The most and the least convincing cells of all slides, a picture for each class.
+
+    Parameters
+    ----------
+    out : Path
+        Folder.
+    grids : list of Grid
+        Those whose slide is gone are left out.
+    make_map : callable (grid, label) -> float array (rows, columns)
+    classes : sequence
+        Labels that are explained; None for a model without classes.
+    n : int
+        Number of cells, of either sort.
+    max_per_slide : int or None
+        At most so many of one slide.
+    """
+    from sknic.files.names import names_of_labels
+    from sknic.plotting import PatchGalleryDisplay
+    from sknic.saliency import rank_cells
+
+    shown = [grid for grid in grids if grid.slide and Path(grid.slide).exists()]
+    if not shown:
+        typer.echo("no gallery: none of the slides is where it was")
+        return
+    for label, name in zip(classes, names_of_labels(classes)):
+        maps = [make_map(grid, label) for grid in shown]
+        ranked = {
+            f"{sort} convincing": rank_cells(shown, maps, n, lowest=lowest, max_per_slide=max_per_slide)
+            for sort, lowest in (("Most", False), ("Least", True))
+        }
+        what, file = ("", "gallery.png") if label is None else (f" for {label}", f"gallery-{name}.png")
+        _draw_gallery(out / file, PatchGalleryDisplay, ranked, shown, f"Cells of {len(shown)} slides: saliency{what}")
+
+
+def _draw_gallery(path, display, ranked, grids, title):
+    import matplotlib.pyplot as plt
+
+    with plt.rc_context({"backend": "agg"}):
+        figure = display.from_cells(ranked, grids, title=title).figure_
+        figure.savefig(path, dpi=150)
+        plt.close(figure)
+    typer.echo(f"wrote {path}")
+
+
+def _write_cells(stem, grid, heat, method, slide, top):
+    from sknic.saliency import rank_cells
+
+    grid.to_geojson({method: heat}, f"{stem}.geojson", slide=slide)
+    typer.echo(f"wrote {stem}.geojson")
+    if top:
+        position = {tuple(cell): index for index, cell in enumerate(grid.cells.tolist())}
+        rows = [position[cell.row, cell.column] for cell in rank_cells([grid], [heat], top)]
+        grid.to_geojson({method: heat}, f"{stem}.top.geojson", slide=slide, annotate={"most salient": rows})
+        typer.echo(f"wrote {stem}.top.geojson")
+
+
+def _draw(path, grid, heat, slide, method, title):
+    import matplotlib.pyplot as plt
+
+    from sknic.plotting import SaliencyDisplay
+
+    with plt.rc_context({"backend": "agg"}):
+        figure, ax = plt.subplots(figsize=(8, 6), layout="constrained")
+        SaliencyDisplay.from_grid(grid, heat, slide=slide, ax=ax, title=f"Saliency: {method}", max_size=2048)
+        figure.suptitle("\n".join(wrap(title, _LINE)), x=0.02, ha="left", fontsize="medium")
+        figure.savefig(path, dpi=200)
+        plt.close(figure)
+    typer.echo(f"wrote {path}")

@@ -1,0 +1,77 @@
+"""The cells of a cohort that speak most, and least, for what a model says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from sknic.grids import Grid
+
+
+@dataclass(frozen=True)
+class RankedCell:
+    """A cell and its saliency.
+
+    Attributes
+    ----------
+    slide : int
+        Number of its slide among those that were ranked.
+    row, column : int
+        Place of the cell in the grid.
+    saliency : float
+        Value of the map there.
+    """
+
+    slide: int
+    row: int
+    column: int
+    saliency: float
+
+
+def rank_cells(
+    grids: Sequence[Grid],
+    maps: Sequence[np.ndarray],
+    n: int = 12,
+    *,
+    lowest: bool = False,
+    max_per_slide: int | None = None,
+    random_state: int = 0,
+) -> list[RankedCell]:
+    """Find the tissue cells of a cohort with the highest, or lowest, saliency.
+
+    Parameters
+    ----------
+    grids : sequence of Grid
+        Slides of the cohort.
+    maps : sequence of float array (rows, columns)
+        Saliency of each, of one model and one class, so that values can be compared.
+    n : int, default=12
+        How many cells are wanted.
+    lowest : bool, default=False
+        Whether those of the lowest saliency are wanted: of `integrated_gradients` what speaks against, of `grad_cam`
+        what says nothing.
+    max_per_slide : int, default=None
+        At most so many cells of one slide; all may be of one by default.
+    random_state : int, default=0
+        Seed of the order among equals, which else would all be of the first slide.
+
+    Returns
+    -------
+    list of RankedCell
+        The most extreme first; fewer than `n` where there are fewer cells.
+    """
+    random = np.random.RandomState(random_state)
+    candidates = []
+    for slide, (grid, saliency) in enumerate(zip(grids, maps, strict=True)):
+        cells = np.asarray(grid.cells)
+        values = np.asarray(saliency, float)[tuple(cells.T)]
+        keys = values if lowest else -values
+        best = np.lexsort((random.permutation(len(keys)), keys))[: n if max_per_slide is None else max_per_slide]
+        for i in best:
+            row, column = cells[i].tolist()
+            candidates.append((keys[i], random.rand(), RankedCell(slide, row, column, float(values[i]))))
+    return [cell for *_, cell in sorted(candidates, key=lambda found: found[:2])[:n]]
