@@ -14,6 +14,7 @@ from sknic.encoders.multitask_training import RULES, build_module, check_encoder
 from sknic.encoders.task_encoder import TaskEncoder
 from sknic.encoders.task_heads import TaskHeads
 from sknic.exceptions import TrainingInterrupted
+from sknic.learning.followed import Followed, followed
 from sknic.learning.net import history
 from sknic.learning.params import Rule
 from sknic.learning.randomness import make_random
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 
-class MultitaskEncoder(TaskEncoder):
+class MultitaskEncoder(Followed, TaskEncoder):
     """Encoder trained on several patch classification tasks at once (section 3 of [1]_).
 
     Four strided convolutions and a linear code are shared; each task has its own small head on the code. Each batch
@@ -180,6 +181,7 @@ class MultitaskEncoder(TaskEncoder):
         self.random_state = random_state
         self.verbose = verbose
 
+    @followed
     def fit(
         self, X: np.ndarray, y: Any = None, groups: ArrayLike | None = None, centers: ArrayLike | None = None
     ) -> Self:

@@ -109,7 +109,7 @@ def train_tasks(encoder, module, data, rows, random):
         net_class=MultitaskNet,
         batch_sampler=EvenTasks(blocks, block_size, max(1, n_labels // encoder.batch_size)),
         collate=as_it_is,
-        callbacks=_callbacks(encoder, patches, data, valid_rows),
+        callbacks=[*_callbacks(encoder, patches, data, valid_rows), *encoder._followers()],
         monitor="train_loss" if len(valid_rows) == 0 else f"valid_{encoder.monitor}",
         lower_is_better=len(valid_rows) == 0 or encoder.monitor == "loss",
         lr=encoder.lr,

@@ -14,6 +14,7 @@ from torch.nn import functional
 from sknic.estimators.base import RULES, GridEstimator
 from sknic.estimators.cohort_loss import CohortLoss
 from sknic.exceptions import DegenerateDataError
+from sknic.learning.followed import followed
 from sknic.learning.params import flag
 from sknic.targets import Classification
 
@@ -191,6 +192,7 @@ class GridCNNClassifier(ClassifierMixin, GridEstimator):
         )
         self.balanced = balanced
 
+    @followed
     def fit(self, X: Any, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
         """Train the network.
 

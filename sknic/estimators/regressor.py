@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_array, check_consistent_length
 from torch.nn import functional
 
 from sknic.estimators.base import GridEstimator
+from sknic.learning.followed import followed
 from sknic.learning.split import quantile_bins
 from sknic.targets import Regression
 
@@ -123,6 +124,7 @@ class GridCNNRegressor(RegressorMixin, GridEstimator):
         tags.target_tags.multi_output = True
         return tags
 
+    @followed
     def fit(self, X: Any, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
         """Train the network.
 

@@ -16,6 +16,7 @@ from sknic.estimators.cohort_loss import CohortLoss
 from sknic.estimators.cox import check_events, risk_loss
 from sknic.estimators.hazard import HazardCurves
 from sknic.exceptions import FewEventsWarning, TrainingInterrupted
+from sknic.learning.followed import followed
 from sknic.learning.params import choice
 from sknic.targets import Survival, read_survival
 from sknic.targets.concordance import concordance_index
@@ -195,6 +196,7 @@ class GridCoxSurvival(HazardCurves, GridEstimator):
         tags.target_tags.required = True
         return tags
 
+    @followed
     def fit(self, X: Any, y: np.ndarray, groups: ArrayLike | None = None) -> Self:
         """Train the network, then estimate the baseline hazard.
 
@@ -248,6 +250,9 @@ class GridCoxSurvival(HazardCurves, GridEstimator):
             raise
         self._estimate_baseline(self._predict_outputs(X)[:, 0], event, time)
         return self
+
+    def _learnt_so_far(self, net):
+        return {**super()._learnt_so_far(net), "mean_risk_": 0.0}  # the order of the risks is all that is known yet
 
     def _split(self, n, groups, strata, random):
         train_rows, valid_rows = super()._split(n, groups, strata, random)

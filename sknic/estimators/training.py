@@ -9,6 +9,7 @@ from sknic.estimators.evidence import constant_loss, warn_of_doubts
 from sknic.estimators.scaling import ChannelScaling
 from sknic.exceptions import TrainingInterrupted
 from sknic.learning.device import resolve_device
+from sknic.learning.followed import Followed
 from sknic.learning.net import history, train
 from sknic.learning.randomness import make_random
 from sknic.learning.schedule import Cosine, Plateau
@@ -25,7 +26,7 @@ def as_it_is(batch):
     return batch
 
 
-class GridTraining:
+class GridTraining(Followed):
     """The part of a grid estimator that trains its network, by the parameters that the estimator holds."""
 
     def _fit_net(self, grids, targets, *, loss, n_outputs, strata, groups, balanced=False, constant=None, callbacks=()):
@@ -68,7 +69,7 @@ class GridTraining:
                 collate=as_it_is,
                 l2=self.l2,
                 weight_decay=self.weight_decay,
-                callbacks=[*callbacks, *(self.callbacks or [])],
+                callbacks=[*callbacks, *(self.callbacks or []), *self._followers()],
                 device=self.device,
                 n_threads=self.n_threads,
                 random_state=random,
@@ -93,6 +94,9 @@ class GridTraining:
         """Take over a trained net; what is learnt besides it is learnt here."""
         self.net_ = net
         self.history_ = history(net)
+
+    def _learnt_so_far(self, net):
+        return {"net_": net}
 
     def _split(self, n, groups, strata, random):
         n_patients = n if groups is None else len(np.unique(check_groups(groups, n)))
