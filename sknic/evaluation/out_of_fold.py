@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from sknic.evaluation.bootstrap import estimate
+from sknic.evaluation.card import ensemble_card
 from sknic.evaluation.verdict import Verdict, judge, value_or_nan
 
 if TYPE_CHECKING:
@@ -27,6 +28,11 @@ class OutOfFold:
     oof_prediction_: np.ndarray
     baseline_prediction_: np.ndarray | None
     baseline_reason_: str
+
+    def _html_repr(self):
+        """What scikit-learn shows in a notebook, below what was measured once the ensemble is fitted."""
+        diagram = super()._html_repr()
+        return f"{ensemble_card(self)}{diagram}" if hasattr(self, "oof_prediction_") else diagram
 
     def oof_score(
         self,

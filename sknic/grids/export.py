@@ -1,10 +1,107 @@
-"""Cells of a grid in the forms that other tools read."""
+"""A grid in the forms that other tools read and people look at."""
+
+from __future__ import annotations
+
+import json
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sknic.exceptions import DegenerateDataError
 from sknic.files.notebook import card
+from sknic.files.whole import whole_file
 from sknic.grids.placement import Placement
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from matplotlib.axes import Axes
+
+
+class GridExports:
+    """What a Grid shows of itself and hands to other tools."""
+
+    def plot(self, *, ax: Axes | None = None, title: str | None = None) -> Any:
+        """Draw the grid in the colors of its principal components.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw on; new ones by default.
+        title : str, default=None
+            Title of the picture; what is drawn, by default.
+
+        Returns
+        -------
+        GridDisplay
+            The display, drawn; :mod:`sknic.plotting` has others.
+
+        Raises
+        ------
+        DegenerateDataError
+            With fewer than three cells or features, or no variation.
+        """
+        # By name: pictures know grids, and grids, which know no torch, must not import what knows it.
+        return import_module("sknic.plotting").GridDisplay.from_grid(self, ax=ax, title=title)
+
+    def to_geojson(
+        self, values: dict | None = None, path: str | Path | None = None, *, slide: Any = None, annotate: Any = None
+    ) -> dict:
+        """Make a GeoJSON FeatureCollection that QuPath imports as tiles, or annotations, with measurements.
+
+        Corners are level-0 px from the corner of the slide's bounds (`openslide.bounds-x`, `-y`), where QuPath starts
+        counting; `coords` of a grid file, which TRIDENT and CLAM read, count from the corner of the file. Their files
+        do not say where the bounds are: without `slide`, the corner of the file is taken for them.
+
+        Parameters
+        ----------
+        values : dict of str to array, default=None
+            Numbers to attach: `(n_cells,)` in the order of `cells`, or `(rows, columns)`. The embeddings by default.
+        path : str or Path, default=None
+            Also write the JSON there.
+        slide : Slide, default=None
+            The open slide, which knows its bounds, and the um/px of level 0 where the grid does not.
+        annotate : dict of str to int array, default=None
+            Class to positions in `cells` of its annotations, which QuPath lists; by default every cell is a tile.
+
+        Returns
+        -------
+        dict
+            The collection.
+
+        Raises
+        ------
+        MissingMppError
+            If the size of a cell in level-0 px is not known.
+        SlideMismatchError
+            If the grid was made from another slide.
+        """
+        collection = geojson(self, values, slide, annotate)
+        if path is not None:
+            with whole_file(path) as temporary:
+                temporary.write_text(json.dumps(collection))
+        return collection
+
+    def to_anndata(self: Any) -> AnnData:
+        """Make an AnnData whose observations are the cells, for scanpy, squidpy and what else reads one.
+
+        Returns
+        -------
+        anndata.AnnData
+            `X` float32 (n_cells, C), the embeddings; `obs["row"]`, `obs["column"]`; `obsm["spatial"]` float64
+            (n_cells, 2), center of each patch in level-0 px from the corner of the file, x before y. Where the size of
+            a cell in level-0 px is not known, the unit is a cell; `uns["spatial_unit"]` says which.
+
+        Raises
+        ------
+        ImportError
+            Without the package `anndata` (``pip install "sknic[anndata]"``).
+        """
+        return anndata(self.header, self.cells, self.embeddings)
+
+    def _repr_html_(self):
+        return notebook_card(self)
 
 
 def geojson(grid, values=None, slide=None, annotate=None):

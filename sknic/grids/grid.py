@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from sknic.exceptions import GridFileError
-from sknic.files.whole import whole_file
-from sknic.grids import export, hdf5
-from sknic.grids.export import notebook_card
+from sknic.grids import hdf5
+from sknic.grids.export import GridExports
 from sknic.grids.foreign import read_foreign
 from sknic.grids.header import GridHeader
 from sknic.grids.orientation import orient
 from sknic.grids.storage import InFile, InMemory, Oriented
 
 if TYPE_CHECKING:
-    from anndata import AnnData
     from numpy.typing import ArrayLike, DTypeLike
 
 
-class Grid:
+class Grid(GridExports):
     """One compressed slide (paper, Fig. 1): embeddings at the cells that hold tissue, zero elsewhere.
 
     Parameters
@@ -279,61 +276,6 @@ class Grid:
             out[(r[kept] - row) * width + (c[kept] - column)] = embeddings[kept]
         return orient(out.reshape(height, width, -1).transpose(2, 0, 1), orientation)
 
-    def to_geojson(
-        self, values: dict | None = None, path: str | Path | None = None, *, slide: Any = None, annotate: Any = None
-    ) -> dict:
-        """Make a GeoJSON FeatureCollection that QuPath imports as tiles, or annotations, with measurements.
-
-        Corners are level-0 px from the corner of the slide's bounds (`openslide.bounds-x`, `-y`), where QuPath starts
-        counting; `coords` of a grid file, which TRIDENT and CLAM read, count from the corner of the file. Their files
-        do not say where the bounds are: without `slide`, the corner of the file is taken for them.
-
-        Parameters
-        ----------
-        values : dict of str to array, default=None
-            Numbers to attach: `(n_cells,)` in the order of `cells`, or `(rows, columns)`. The embeddings by default.
-        path : str or Path, default=None
-            Also write the JSON there.
-        slide : Slide, default=None
-            The open slide, which knows its bounds, and the um/px of level 0 where the grid does not.
-        annotate : dict of str to int array, default=None
-            Class to positions in `cells` of its annotations, which QuPath lists; by default every cell is a tile.
-
-        Returns
-        -------
-        dict
-            The collection.
-
-        Raises
-        ------
-        MissingMppError
-            If the size of a cell in level-0 px is not known.
-        SlideMismatchError
-            If the grid was made from another slide.
-        """
-        collection = export.geojson(self, values, slide, annotate)
-        if path is not None:
-            with whole_file(path) as temporary:
-                temporary.write_text(json.dumps(collection))
-        return collection
-
-    def to_anndata(self) -> AnnData:
-        """Make an AnnData whose observations are the cells, for scanpy, squidpy and what else reads one.
-
-        Returns
-        -------
-        anndata.AnnData
-            `X` float32 (n_cells, C), the embeddings; `obs["row"]`, `obs["column"]`; `obsm["spatial"]` float64
-            (n_cells, 2), center of each patch in level-0 px from the corner of the file, x before y. Where the size of
-            a cell in level-0 px is not known, the unit is a cell; `uns["spatial_unit"]` says which.
-
-        Raises
-        ------
-        ImportError
-            Without the package `anndata` (``pip install "sknic[anndata]"``).
-        """
-        return export.anndata(self.header, self.cells, self.embeddings)
-
     def __repr__(self):
         try:
             rows, columns = self.shape
@@ -341,6 +283,3 @@ class Grid:
         except GridFileError as error:
             return f"<Grid {error}>"
         return f"<Grid {Path(self.slide).name + ': ' if self.slide else ''}{text}>"
-
-    def _repr_html_(self):
-        return notebook_card(self)

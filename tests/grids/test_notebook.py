@@ -3,13 +3,17 @@
 import base64
 import io
 import re
+import subprocess
+import sys
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from PIL import Image
 
 from sknic import Grid
 from sknic.datasets import Cohort, write_pyramid
+from sknic.plotting import pca_rgb
 from sknic.slides import Slide
 
 
@@ -50,3 +54,17 @@ def test_a_cohort_says_how_many_and_not_every_path():
     cohort = Cohort([f"/a/very/long/path/{i}.svs" for i in range(100)], table)
     assert repr(cohort) == "<Cohort: 100 slides of 50 patients; slide, patient>"
     assert "/a/very/long" not in cohort._repr_html_() and cohort._repr_html_().count("<tr") < 15
+
+
+def test_a_grid_draws_itself_in_its_colors(grid):
+    display = grid.plot(title="One slide")
+    np.testing.assert_array_equal(display.image_.get_array(), pca_rgb(grid))
+    assert display.ax_.get_title(loc="left") == "One slide"
+    _, ax = plt.subplots()
+    assert grid.plot(ax=ax).ax_ is ax
+    plt.close("all")
+
+
+def test_grids_know_no_pictures_before_they_are_drawn():
+    code = "import sys, sknic.grids; print(sorted({'matplotlib', 'torch', 'sknic.plotting'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
