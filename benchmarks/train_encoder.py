@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.common import machine, test_data, work_dir
+from benchmarks.common import HERE, machine, test_data, work_dir
 from benchmarks.encoder_card import ABOUT, card_text
 from benchmarks.encoder_data import SHIPPABLE, read_patches
 from benchmarks.encoder_probe import probe_table
@@ -151,6 +151,26 @@ def ship(name, encoder, data):
     print(f"float16 changes embeddings by {change:.1e}; {path} has {path.stat().st_size / 1e6:.2f} MB")
     with whole_file(BUNDLED / f"{name}.md") as temporary:
         temporary.write_text(card_text(encoder.card_))
+    draw_curves(encoder.history_, encoder.card_["data"], HERE.parent / "docs" / "_static" / f"{name}-training.svg")
+
+
+def draw_curves(history, tasks, path):
+    """Loss of each task and learning rate over the steps of a training, as a picture for the docs."""
+    import matplotlib.pyplot as plt
+
+    steps = [row["step"] for row in history]
+    figure, (losses, rate) = plt.subplots(2, 1, figsize=(7, 4), sharex=True, height_ratios=(4, 1), layout="constrained")
+    for name in (*tasks, "unlabelled"):
+        if f"train_{name}" in history[0]:
+            losses.plot(steps, [row[f"train_{name}"] for row in history], label=name, lw=1)
+    losses.set(yscale="log", ylabel="Training loss")
+    losses.legend(frameon=False, ncols=4, fontsize="small")
+    rate.plot(steps, [row["lr"] for row in history], color="0.4", lw=1)
+    rate.set(xlabel="Step", ylabel="Learning rate")
+    for axes in (losses, rate):
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path)
+    plt.close(figure)
 
 
 def main():
