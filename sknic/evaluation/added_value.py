@@ -12,11 +12,12 @@ from sklearn.base import clone
 from tqdm.auto import tqdm
 
 from sknic.evaluation.bootstrap import compare
+from sknic.evaluation.clinical_table import clinical_model, split_columns
 from sknic.evaluation.ensemble import CrossValEnsemble
 from sknic.evaluation.fitting import rows_of
 from sknic.evaluation.folds import make_folds
 from sknic.evaluation.results import Comparison, Estimate, format_p
-from sknic.evaluation.slide_and_table import SlideAndTable, clinical_model, split_columns
+from sknic.evaluation.slide_and_table import SlideAndTable
 from sknic.targets import kind_of
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
+from sknic.evaluation.calibration import at_temperature, calibrate_folds, temperature_of
 from sknic.evaluation.fitting import fit_fold, mean_step_function
 from sknic.evaluation.folds import make_folds
 from sknic.evaluation.metrics import get_metric
@@ -55,6 +56,9 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
         1 shows a progress bar over the folds.
     baseline : bool
         Whether mean embedding and a linear model are fitted beside it, on the same folds, for `oof_verdict`.
+    calibrate : bool
+        Whether probabilities are scaled by a temperature (classifiers with `predict_proba`). It is that at which the
+        out-of-fold probabilities have the lowest log loss; `oof_prediction_` of a fold is scaled by that of the others.
 
     Attributes
     ----------
@@ -68,6 +72,8 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
         Out-of-fold prediction of the baseline, in the form of `oof_prediction_`; None without one.
     baseline_reason_ : str
         Why there is no baseline.
+    temperature_ : float
+        What `predict_proba` is scaled by; 1 without `calibrate`.
     classes_ : ndarray
         Labels, for classifiers.
     target_kind_ : str
@@ -97,6 +103,7 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
         baseline: bool = True,
+        calibrate: bool = False,
     ) -> None:
         self.estimator = estimator
         self.cv = cv
@@ -104,6 +111,7 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
         self.baseline = baseline
+        self.calibrate = calibrate
 
     def fit(self, X: Any, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
         """Fit one clone per fold and predict each slide by the clone that has not seen it.
@@ -147,7 +155,17 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
         self.baseline_reason_ = reasons[0] if reasons else ""
         self.baseline_prediction_ = None if reasons else np.concatenate(baselines)[order]
         self.target_kind_, self.y_, self.groups_ = kind.name, y, None if groups is None else np.asarray(groups)
+        self.temperature_ = self._calibrate() if self.calibrate else 1.0
         return self
+
+    def _calibrate(self):
+        """Temperature of all folds; the out-of-fold probabilities are scaled here."""
+        probabilities = self.oof_prediction_
+        if probabilities.ndim != 2 or not hasattr(self._first_model, "predict_proba"):
+            raise ValueError("calibrate=True: expected False, for this estimator has no probabilities")
+        codes = np.searchsorted(self.classes_, self.y_)
+        self.oof_prediction_ = calibrate_folds(probabilities, codes, self.fold_)
+        return temperature_of(probabilities, codes)
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict by the mean of the folds' models.
@@ -171,9 +189,30 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
 
     @available_if(_inner_has("predict_proba"))
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Mean of the folds' probabilities, shape (n_slides, n_classes)."""
+        """Mean of the folds' probabilities, at `temperature_`; shape (n_slides, n_classes)."""
         check_is_fitted(self)
-        return self._mean("predict_proba", X)
+        mean = self._mean("predict_proba", X)
+        return mean if self.temperature_ == 1 else at_temperature(mean, self.temperature_)
+
+    def predict_spread(self, X: Any) -> np.ndarray:
+        """Measure how far the folds' models are apart: where they disagree, trust their mean less.
+
+        Parameters
+        ----------
+        X : sequence of n_slides
+
+        Returns
+        -------
+        float array (n_slides,)
+            Standard deviation over the models of the probability of the class that is predicted, of the number, or of
+            the log risk. The models share most of their training slides, so it is smaller than the whole uncertainty.
+        """
+        check_is_fitted(self)
+        method = self.kind_.prediction_method
+        found = np.array([getattr(model, method)(X) for model in self.estimators_])
+        if found.ndim == 3 and method == "predict_proba":
+            found = np.take_along_axis(found, found.mean(axis=0).argmax(axis=1)[None, :, None], axis=2)
+        return found.std(axis=0).reshape(found.shape[1], -1).mean(axis=1)
 
     @available_if(_inner_has("predict_survival_function"))
     def predict_survival_function(self, X: Any) -> np.ndarray:

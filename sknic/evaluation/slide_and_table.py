@@ -2,72 +2,22 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
-from sklearn.compose import ColumnTransformer, make_column_selector
-from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression, RidgeCV
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
-from sksurv.linear_model import CoxPHSurvivalAnalysis
 
+from sknic.evaluation.clinical_table import clinical_model, split_columns
 from sknic.evaluation.ensemble import CrossValEnsemble
 from sknic.evaluation.metrics import get_metric
-from sknic.targets import Classification, Regression, Survival, Target, kind_of
+from sknic.targets import kind_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
-
-# By kind of target; for a kind that is not here, `table` has no default.
-_MODELS = {
-    Regression.name: lambda: RidgeCV(np.logspace(-2, 4, 13)),
-    Classification.name: lambda: LogisticRegression(max_iter=2000),
-    Survival.name: lambda: CoxPHSurvivalAnalysis(alpha=0.1),
-}
-
-
-def clinical_model(kind: Target) -> Pipeline:
-    """Return an unfitted linear model of a clinical table.
-
-    Numbers are standardized, their gaps filled with the median and marked; words are one-hot, a gap is a word of its
-    own, and words that were never seen say nothing.
-
-    Parameters
-    ----------
-    kind : sknic.targets.Target
-        Kind of the target.
-
-    Returns
-    -------
-    Pipeline
-        Preparation of the columns, and a ridge, logistic or Cox regression.
-
-    Raises
-    ------
-    ValueError
-        For a kind of one's own.
-    """
-    if kind.name not in _MODELS:
-        raise ValueError(f"table=None: expected an estimator, for there is no default for {kind.name}")
-    numbers = make_pipeline(SimpleImputer(strategy="median", add_indicator=True), StandardScaler())
-    words = make_pipeline(
-        SimpleImputer(strategy="constant", fill_value="missing"),
-        OneHotEncoder(handle_unknown="ignore", sparse_output=False),
-    )
-    prepared = ColumnTransformer(
-        [
-            ("numbers", numbers, make_column_selector(dtype_include="number")),
-            ("words", words, make_column_selector(dtype_exclude="number")),
-        ]
-    )
-    return make_pipeline(prepared, _MODELS[kind.name]())
 
 
 def _table_model_has(name):
@@ -287,61 +237,6 @@ class SlideAndTable(MetaEstimatorMixin, BaseEstimator):
         for name in ("estimator_type", "classifier_tags", "regressor_tags", "target_tags"):
             setattr(tags, name, getattr(inner, name))
         return tags
-
-
-def split_columns(X: pd.DataFrame, column: str) -> tuple[np.ndarray, pd.DataFrame]:
-    """Take the slides out of a table.
-
-    Parameters
-    ----------
-    X : DataFrame (n_slides, n_columns)
-        Slides and clinical data.
-    column : str
-        Column of the slides.
-
-    Returns
-    -------
-    slides : object array (n_slides,)
-        Grids or paths.
-    clinical : DataFrame (n_slides, n_columns - 1)
-        The other columns, with missing values as NaN.
-
-    Raises
-    ------
-    TypeError
-        If X is not a DataFrame.
-    ValueError
-        If the column is missing or the only one, or another holds what is neither a number nor a word.
-    """
-    if not isinstance(X, pd.DataFrame):
-        raise TypeError(f"X is a {type(X).__name__}; expected a DataFrame with the column {column!r} and clinical data")
-    if column not in X:
-        close = get_close_matches(column, map(str, X.columns), n=1)
-        hint = f"; did you mean column={close[0]!r}?" if close else f", found {', '.join(map(str, X.columns))}"
-        raise ValueError(f"column={column!r}: expected a column of X{hint}")
-    clinical = X.drop(columns=column)
-    if clinical.shape[1] == 0:
-        raise ValueError(f"X has no column but {column!r}: expected clinical data beside it")
-    slides = np.empty(len(X), dtype=object)
-    slides[:] = X[column].tolist()
-    return slides, pd.DataFrame({name: _clinical(name, clinical[name]) for name in clinical}, index=X.index)
-
-
-def _clinical(name, values):
-    """A column as numbers or words; a gap is NaN."""
-    if pd.api.types.is_bool_dtype(values.dtype):
-        return values.astype(float)
-    if pd.api.types.is_numeric_dtype(values.dtype):
-        numbers = values.astype(float)
-        if np.isinf(numbers).any():
-            raise ValueError(f"column {name!r} of X holds an infinite number in row {int(np.isinf(numbers).argmax())}")
-        return numbers
-    known = values.dropna()
-    wrong = [value for value in known if not isinstance(value, (str, bool))]
-    if wrong:
-        kind = type(wrong[0]).__name__
-        raise ValueError(f"column {name!r} of X holds {wrong[0]!r} ({kind}); expected numbers or words")
-    return values.astype(object).where(values.notna(), np.nan).map(lambda word: word if word is np.nan else str(word))
 
 
 def _scale(kind, scores):
