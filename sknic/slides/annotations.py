@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from sknic.exceptions import TissueMaskError
+from sknic.exceptions import TissueMaskError, TissueWarning, warn
+from sknic.files.nearest import did_you_mean, no_such_file
 from sknic.slides.mask_files import mask_path
 
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ class Annotations:
         tissue, cut = (
             np.zeros([max(1, round(length / shrink)) for length in reversed(slide.dimensions)], bool) for _ in range(2)
         )
+        self._warn_of_near_names(path, {name for name, _ in regions})
         for name, rings in regions:
             if self._cuts(name):
                 _draw(cut, [ring / shrink for ring in rings])
@@ -129,6 +131,13 @@ class Annotations:
             Names, sorted; "unclassified" stands for polygons without a class.
         """
         return sorted({name or "unclassified" for name, _ in _regions(_load(self.path(slide.path)))})
+
+    def _warn_of_near_names(self, path, names):
+        """Warn of classes that were asked for and are not there, where one that is there is nearly the same."""
+        for role in ("classes", "exclude"):
+            for wanted in getattr(self, role) or ():
+                if not any(_is_one_of(name, [wanted]) for name in names) and (meant := did_you_mean(wanted, names)):
+                    warn(f"{role}={wanted!r} is not a class of {path}{meant}", TissueWarning)
 
     def _cuts(self, name):
         if self.classes is not None and _is_one_of(name, self.classes):
@@ -153,7 +162,13 @@ def _why(error):
         return f"it is not JSON at line {error.lineno}, column {error.colno}"
     if isinstance(error, UnicodeDecodeError):
         return f"byte {error.start} is not text in UTF-8, UTF-16 or UTF-32"
-    return str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
+    if isinstance(error, FileNotFoundError):
+        return no_such_file(error.filename)
+    if isinstance(error, OSError | EOFError):
+        return getattr(error, "strerror", None) or "it is cut off, or not compressed by gzip"
+    if isinstance(error, KeyError):
+        return f"it lacks {error}"
+    return str(error) if type(error) is ValueError else "it is not built as GeoJSON is"
 
 
 def _load(path):
@@ -192,7 +207,10 @@ def _class_name(properties):
 
 
 def _ring(points):
-    ring = np.array([(float(point[0]), float(point[1])) for point in points]).reshape(-1, 2)
+    try:
+        ring = np.array([(float(point[0]), float(point[1])) for point in points]).reshape(-1, 2)
+    except (TypeError, IndexError, KeyError):
+        raise ValueError("coordinates are not rings of points (x, y)") from None
     if not np.isfinite(ring).all():
         raise ValueError("a coordinate is not a finite number")
     return ring

@@ -9,7 +9,8 @@ import numpy as np
 import tifffile
 from PIL import Image, UnidentifiedImageError
 
-from sknic.exceptions import TissueMaskError
+from sknic.exceptions import TissueMaskError, TissueWarning, warn
+from sknic.files.nearest import did_you_mean, no_such_file
 
 # Side of the level taken from a pyramidal mask, px.
 LEAST_SIZE = 1024
@@ -42,6 +43,7 @@ def mask_path(pattern: str | Path, slide_path: str | Path) -> str:
     if not is_pattern(pattern):
         raise TissueMaskError(
             f"tissue={pattern!r}: expected 'density', 'otsu', or a pattern of mask files such as '{{stem}}.png'"
+            + did_you_mean(pattern, ["density", "otsu"])
         )
     name = pattern.replace("{stem}", slide_path.stem)
     beside = slide_path.parent / name
@@ -67,17 +69,6 @@ def is_pattern(value: object) -> bool:
     return isinstance(value, (str, Path)) and ("{stem}" in str(value) or bool(Path(value).suffix))
 
 
-# What Pillow and tifffile raise for files that are damaged or not images; SyntaxError is for the checksum of a PNG.
-_UNREADABLE = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    UnidentifiedImageError,
-    Image.DecompressionBombError,
-    tifffile.TiffFileError,
-)
-
-
 def read_mask_image(path, slide):
     """Tissue in a mask image over the whole slide.
 
@@ -96,14 +87,39 @@ def read_mask_image(path, slide):
     ------
     TissueMaskError
         If the file is missing or is not an image.
+
+    Warns
+    -----
+    TissueWarning
+        If the image has many values between black and white, which may be labels or probabilities.
     """
     try:
         pixels = _read_tiff(path) if path.lower().endswith((".tif", ".tiff")) else _read_picture(path)
-    except _UNREADABLE as error:
-        raise TissueMaskError(f"cannot read the tissue mask {path} of {slide.path}: {error}") from error
+    except Exception as error:  # Pillow and tifffile meet damage with many kinds of errors
+        raise TissueMaskError(f"cannot read the tissue mask {path} of {slide.path}: {_why(path, error)}") from error
     if pixels.ndim == 3:
         pixels = _one_channel(pixels)
-    return is_marked(pixels)
+    mask = is_marked(pixels)
+    if is_doubtful(pixels):
+        warn(
+            f"the tissue mask {path} has values up to {np.nanmax(pixels):g} that may be labels or probabilities: all "
+            f"from {pixels[mask].min():g} counts as tissue; save it with 0 and 255 if that is not meant",
+            TissueWarning,
+        )
+    return mask
+
+
+def _why(path, error):
+    """What is wrong with a file, in our words."""
+    if isinstance(error, FileNotFoundError):
+        return no_such_file(path)
+    if isinstance(error, UnidentifiedImageError | tifffile.TiffFileError):
+        return "it is not an image" + ("; polygons are read from GeoJSON" if path.lower().endswith(".xml") else "")
+    if isinstance(error, Image.DecompressionBombError):
+        return "it has more pixels than a mask needs; save it smaller"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) if type(error) is ValueError else "the image is damaged or cut off"
 
 
 def is_marked(values: np.ndarray) -> np.ndarray:
@@ -117,19 +133,46 @@ def is_marked(values: np.ndarray) -> np.ndarray:
     Returns
     -------
     bool array (h, w)
-        Whole numbers that nowhere reach half of white are labels, such as 0 and 1: everything above 0. In any other
-        image of at most 16 values: everything from a sixteenth of white. The rest are soft masks with smooth edges,
-        probabilities or JPEG noise: everything from half of white.
+        Of at most 16 values: everything above 0 where they are whole numbers that nowhere reach half of white, such as
+        0 and 1, else everything from a sixteenth of white. More values in numbers of 16 bits or more that nowhere reach
+        half of white are labels: everything above 0. The rest are soft masks with smooth edges, probabilities or JPEG
+        noise: everything from half of white, or from half of the brightest where nothing reaches that.
     """
     if values.dtype == bool or not values.size:
         return values.astype(bool)
     whole = np.issubdtype(values.dtype, np.integer)
     values = np.maximum(np.nan_to_num(values, nan=0, posinf=0, neginf=0), 0)
-    brightest = values.max()
-    white = (255 if brightest <= 255 else np.iinfo(values.dtype).max) if whole else max(1.0, float(brightest))
-    if whole and brightest < white / 2:
+    brightest, few = values.max(), len(np.unique(values)) <= MAX_LABELS
+    is_deep = whole and values.dtype.itemsize > 1 and not few
+    white = (255 if brightest <= 255 and not is_deep else np.iinfo(values.dtype).max) if whole else max(1.0, brightest)
+    if whole and brightest < white / 2 and (few or is_deep):
         return values > 0
-    return values >= white / (16 if len(np.unique(values)) <= MAX_LABELS else 2)
+    return values >= (white / 16 if few else min(white, max(brightest, 1)) / 2)
+
+
+def is_doubtful(values: np.ndarray) -> bool:
+    """Whether the values of a mask may be labels as well as shades.
+
+    They may where more than a tenth of what is not black is neither black nor white, in many shades; or where few
+    values nowhere reach half of white, and some are far below the others.
+
+    Parameters
+    ----------
+    values : array (h, w)
+        Values of the mask.
+
+    Returns
+    -------
+    bool
+    """
+    if values.dtype == bool or not values.size:
+        return False
+    known = np.maximum(np.nan_to_num(values, nan=0, posinf=0, neginf=0), 0)
+    brightest, used = float(known.max()), np.unique(known)
+    if len(used) <= MAX_LABELS:
+        return MAX_LABELS < brightest < 127 and bool(((used > 0) & (used < brightest / 16)).any())
+    bright = known[known > brightest / 8]
+    return float((bright < brightest * 7 / 8).mean()) > 0.1
 
 
 def _one_channel(pixels):
@@ -165,4 +208,10 @@ def _read_tiff(path):
     with tifffile.TiffFile(path) as file:
         levels = sorted(file.series[0].levels, key=lambda level: max(level.shape))
         fine = [level for level in levels if max(level.shape) >= LEAST_SIZE]
-        return (fine or levels[-1:])[0].asarray()
+        level = (fine or levels[-1:])[0]
+        axes, pixels = [axis for axis, n in zip(level.axes, level.shape) if n > 1], np.squeeze(level.asarray())
+    if len(axes) > 2 and axes[0] == "S":  # red, green and blue in planes of their own
+        return np.moveaxis(pixels, 0, -1)
+    if len(axes) > 2 and axes[-1] != "S":
+        raise ValueError(f"it holds {pixels.shape[0]} images; expected one")
+    return pixels

@@ -201,6 +201,8 @@ def _given_mask(slide, answer, source="the tissue function"):
     mask = np.asarray(mask)
     if mask.ndim != 2 or not mask.size:
         raise TissueMaskError(f"{source} gave a mask of shape {mask.shape} for {slide.path}; expected (h, w)")
+    if mask.dtype.kind not in "biuf":
+        raise TissueMaskError(f"{source} gave a mask of {mask.dtype} for {slide.path}; expected bools or numbers")
     width, height = (length * slide.mpp for length in slide.dimensions)
     if mpp is None:
         mpp = max(width / mask.shape[1], height / mask.shape[0])

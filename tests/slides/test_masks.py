@@ -90,6 +90,56 @@ def test_probabilities_are_cut_at_half():
     np.testing.assert_array_equal(is_marked((chances * 65535).astype(np.uint16)), (chances * 65535).astype(int) > 32767)
 
 
+@pytest.mark.parametrize(
+    ("values", "first"),
+    [
+        (np.arange(200, dtype=np.uint16), 1),  # numbers of cells, as segmentations write them
+        (np.arange(3000, dtype=np.uint16), 1),
+        (np.arange(101, dtype=np.uint8), 50),  # percent
+        (np.linspace(0, 1, 101), 0.5),
+        (np.array([0, 1, 3, 90, 94], np.uint8), 1),
+    ],
+)
+def test_values_that_may_be_labels_or_probabilities_are_doubted(values, first, slide, tmp_path):
+    image = np.zeros(MASK.shape, values.dtype)
+    image.ravel()[: 3 * len(values)] = np.tile(values, 3)
+    tifffile.imwrite(tmp_path / "mask.tif", image)
+    with pytest.warns(TissueWarning, match=f"may be labels or probabilities: all from {first:g} counts as tissue"):
+        mask = tissue_mask(slide, tmp_path / "mask.tif").mask
+    np.testing.assert_array_equal(mask, image >= first)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "axes"), [(MASK[None, None], "QZYX"), (np.stack([MASK] * 3), "SYX"), (np.dstack([MASK] * 3), "YXS")]
+)
+def test_planes_of_a_tiff_are_colors_and_axes_of_one_are_nothing(pixels, axes, slide, tmp_path):
+    options = {"photometric": "rgb"} if "S" in axes else {}
+    tifffile.imwrite(tmp_path / "mask.tif", pixels, planarconfig="separate" if axes == "SYX" else None, **options)
+    np.testing.assert_array_equal(tissue_mask(slide, tmp_path / "mask.tif").mask, MASK > 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("mask.xml", b"<ASAP_Annotations/>", "it is not an image; polygons are read from GeoJSON"),
+        ("mask.npy", b"\x93NUMPY", "it is not an image"),
+        ("mask.png", None, "no such file; did you mean 'musk.png'?"),
+        ("mask.tif", b"II*\0", "it is not an image|damaged"),
+    ],
+)
+def test_why_an_image_cannot_be_read_is_said_in_our_words(name, content, words, slide, tmp_path):
+    (tmp_path / "musk.png").touch()
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(TissueMaskError, match=f"cannot read the tissue mask .*{name} of .*a.tiff: ({words})"):
+        tissue_mask(slide, tmp_path / name)
+
+
+def test_a_function_that_returns_text_is_refused(slide):
+    with pytest.raises(TissueMaskError, match="the tissue function gave a mask of <U3 .* expected bools or numbers"):
+        tissue_mask(slide, lambda slide: MASK.astype(str))
+
+
 def test_nan_is_background_in_a_tiff(slide, tmp_path):
     tifffile.imwrite(tmp_path / "mask.tif", np.where(MASK > 0, 1.0, np.nan).astype(np.float32))
     np.testing.assert_array_equal(tissue_mask(slide, tmp_path / "mask.tif").mask, MASK > 0)
@@ -199,6 +249,32 @@ def test_a_coordinate_that_is_not_a_number_is_refused(slide, tmp_path, value):
         n_px(slide, tmp_path, [feature([[value, 3], *A])])
 
 
+BROKEN = {
+    "null": ([[None, 1], [2, 3], [4, 5]], "coordinates are not rings of points"),
+    "a ring too few": ({"type": "Polygon", "coordinates": A}, "coordinates are not rings of points"),
+    "a ring too many": ({"type": "Polygon", "coordinates": [[A]]}, "coordinates are not rings of points"),
+    "no coordinates": ({"type": "Polygon"}, "it lacks 'coordinates'"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_polygons_that_are_not_built_as_geojson_are_refused(slide, tmp_path, case):
+    geometry, words = BROKEN[case]
+    with pytest.raises(TissueMaskError, match=words):
+        n_px(slide, tmp_path, [feature(geometry)])
+
+
+@pytest.mark.parametrize("role", ["classes", "exclude"])
+def test_a_class_that_is_nearly_one_of_the_file_is_pointed_out(slide, tmp_path, role):
+    with pytest.warns(TissueWarning, match=f"{role}='Necrosys' is not a class of .*; did you mean 'Necrosis'?"):
+        n_px(
+            slide,
+            tmp_path,
+            [feature(A, "Tumor"), feature(B, "Necrosis")],
+            **{"classes": ["Tumor"], role: ["Tumor", "Necrosys"] if role == "classes" else ["Necrosys"]},
+        )
+
+
 def test_a_far_corner_does_no_harm(slide, tmp_path):
     assert n_px(slide, tmp_path, [feature(box(-1e300, -1e12, 600, 1e300))]) == pytest.approx(600 * 900, abs=1500)
 
@@ -209,7 +285,7 @@ DOUBTFUL = {
     "no features": ([], "nothing"),
     "points and lines": ([feature(POINT), feature(LINE)], "nothing"),
     "outside": ([feature(box(5000, 5000, 6000, 6000))], "nothing; the classes of its polygons are unclassified"),
-    "another class": ([feature(A, "Tumour"), feature(B, "Stroma")], "nothing; .* are Stroma, Tumour"),
+    "another class": ([feature(A, "Lymph"), feature(B, "Stroma")], "nothing; .* are Lymph, Stroma"),
     "tiny": ([feature(box(10, 10, 30, 30), "Tumor")], "only 1[0-9]{3} um2, less than a patch"),
     "everything": ([feature(box(-9, -9, 2000, 2000), "Tumor")], "the whole slide"),
 }
