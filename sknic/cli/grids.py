@@ -1,6 +1,7 @@
 """From paths to grids, and what became of each slide: one bad slide costs one slide."""
 
 import os
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,7 +108,7 @@ def _why_not(outcome):
 
 def reason_of(error):
     """What an estimator says of a single grid, in one line."""
-    return " ".join(str(error).replace("X[0] ", "").split())
+    return " ".join(re.sub(r"X\[0\] \((.*?)\)", r"\1", str(error)).replace("X[0]", "the grid").split())
 
 
 def refuse_or_skip(paths, loaded, on_error):
