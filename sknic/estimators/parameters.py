@@ -83,8 +83,9 @@ def check_parameters(estimator, rules):
 
 
 def _refuse_unused(estimator, names, beside):
-    defaults = signature(type(estimator)).parameters
+    # A subclass may have fewer parameters, and has their defaults from its parents.
+    signatures = [signature(cls).parameters for cls in type(estimator).__mro__ if "__init__" in vars(cls)]
     for name in names:
-        value, default = getattr(estimator, name), defaults[name].default
+        value, default = getattr(estimator, name), next(each[name].default for each in signatures if name in each)
         if value != default:
             raise ValueError(f"{name}={value!r}: expected the default, {default!r}, beside {beside}")

@@ -14,6 +14,7 @@ from sknic.exceptions import EmptyGridError, ProvenanceError, ProvenanceWarning
 
 # Nominal and true um/px of scanners differ by less; the um/px that people choose, by more.
 MPP_TOLERANCE = 0.05
+_EXPECTED = "a sequence of Grids or of arrays (C, rows, columns)"
 _WORDS = {"encoder": "encoder", "mpp": "um/px", "patch_size": "patch size", "stride": "stride"}
 
 
@@ -43,10 +44,17 @@ def read_grids(estimator, X, *, reset):
     ProvenanceError
         For grids of different encoders, um/px, patch sizes or strides.
     """
+    if getattr(X, "shape", ())[1:] == (1,) and _holds_grids(np.asarray(X, object)[:, 0]):
+        X = np.asarray(X, object)[:, 0]
     if not _holds_grids(X):
         if reset:
             estimator.provenance_ = None
-        table = validate_data(estimator, X, dtype=np.float32, reset=reset)
+        try:
+            table = validate_data(estimator, X, dtype=np.float32, reset=reset)
+        except TypeError as error:
+            if "float() argument" not in str(error) or isinstance(X, np.ndarray):
+                raise
+            raise ValueError(f"X of type {type(X).__name__}: expected {_EXPECTED}, or a table of numbers") from None
         cell = np.zeros((1, 2), np.int32)
         return [ArrayGrid(row[None], cell, (1, 1)) for row in table]
     grids = [_as_grid(item, index) for index, item in enumerate(X)]
@@ -171,8 +179,8 @@ def _finite(embeddings, rows=1 << 16):
 def _holds_grids(X):
     if isinstance(X, np.ndarray) and X.ndim == 4:
         return True
-    if not hasattr(X, "__len__") or not hasattr(X, "__iter__") or getattr(X, "ndim", 1) != 1:
-        return False
+    if not hasattr(X, "__len__") or not hasattr(X, "__getitem__") or getattr(X, "ndim", 1) != 1 or isinstance(X, dict):
+        return False  # a set has no order, and its grids would meet the targets of others
     return any(_is_grid_or_slide(item) for item in X)
 
 
@@ -188,5 +196,9 @@ def _as_grid(item, index):
             f"X[{index}] is {type(item).__name__}: expected a Grid or an array (C, rows, columns). SlideCompressor "
             "makes grids of slides"
         )
+    if np.ma.is_masked(item):
+        raise ValueError(f"X[{index}] is masked: expected a number in every place; fill it")
     array = np.asarray(item)
+    if array.dtype.kind == "c":
+        raise ValueError(f"X[{index}] is {array.dtype}: expected real numbers")
     return ArrayGrid.of_array(array if array.dtype == np.float16 else array.astype(np.float32))

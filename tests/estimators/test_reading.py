@@ -3,6 +3,7 @@
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from sknic.estimators import GridCNNClassifier, GridCNNRegressor, GridCoxSurvival, load_estimator
@@ -139,3 +140,40 @@ def test_a_number_that_is_not_finite_is_refused_with_its_file(tmp_path, estimato
 def test_groups_that_do_not_name_a_patient_for_each_grid_are_refused(estimator, groups):
     with pytest.raises(ValueError, match="^groups.*expected"):
         estimator(**QUICK).fit(six(), TARGETS[estimator], groups=groups)
+
+
+class Narrow(GridCNNClassifier):
+    """A subclass with parameters of its own choice."""
+
+    def __init__(self, *, lr=1e-2):
+        super().__init__(lr=lr, **QUICK)
+
+
+def test_a_subclass_with_fewer_parameters_is_checked_like_its_parent():
+    assert Narrow().fit(six(), TARGETS[GridCNNClassifier]).predict(six()).shape == (6,)
+    with pytest.raises(ValueError, match="lr=-1"):
+        Narrow(lr=-1).fit(six(), TARGETS[GridCNNClassifier])
+
+
+def test_a_frame_of_grids_is_a_sequence_of_grids():
+    y = TARGETS[GridCNNRegressor]
+    model = GridCNNRegressor(**QUICK).fit(pd.DataFrame({"grid": six()}), y)
+    column = np.empty((6, 1), object)
+    column[:, 0] = six()
+    for X in (pd.DataFrame({"grid": six()}), column):
+        np.testing.assert_array_equal(model.predict(six()), model.predict(X))
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (set(six()), "X of type set: expected a sequence of Grids"),  # it has no order, and y has one
+        (dict(enumerate(six())), "X of type dict: expected a sequence of Grids"),
+        (pd.DataFrame({"grid": six(), "age": range(6)}), "X of type DataFrame: expected a sequence of Grids"),
+        ([np.ones((2, 3, 3), complex)] * 6, r"X\[0\] is complex128: expected real numbers"),
+        ([np.ma.array(np.ones((2, 3, 3)), mask=np.eye(3, dtype=bool)[None].repeat(2, 0))] * 6, r"X\[0\] is masked"),
+    ],
+)
+def test_what_is_no_sequence_of_grids_is_refused_in_our_words(X, message):
+    with pytest.raises(ValueError, match=message):
+        GridCNNRegressor(**QUICK).fit(X, TARGETS[GridCNNRegressor])
