@@ -1,5 +1,6 @@
 """The `sknic` program: its commands, and the one readable line that every failure ends in."""
 
+import os
 import sys
 import warnings
 from typing import Annotated
@@ -80,11 +81,18 @@ def main():
     except MissingMppError as error:
         _fail(error, f"sknic: {error}; on the command line with --mpp or --slide-mpp", 1)
     except (SknicError, ValueError, TypeError, OSError) as error:
-        _fail(error, f"sknic: {error}", 1)
+        _fail(error, f"sknic: {_words(error)}", 1)
     except Exception as error:  # noqa: BLE001  what nobody foresaw is one line too
         _fail(error, f"sknic: {type(error).__name__}: {error} (--debug shows where)", 1)
     else:
         sys.exit(code)
+
+
+def _words(error):
+    """What an error says; those of the system in words, with the file first."""
+    if isinstance(error, OSError) and error.errno and error.strerror and error.filename:
+        return f"{os.fsdecode(error.filename)}: {os.strerror(error.errno)}"
+    return error
 
 
 def _print_anything():

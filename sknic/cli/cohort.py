@@ -60,7 +60,7 @@ def read_targets(table, task, columns, *, path, patient=None, no_patient=False, 
     frame = table_of(table, [path, *used.values(), *([patient] if patient else [])])
     paths = slide_paths(frame, path, table)
     if patient is None and not no_patient:
-        patient = _found_patient(frame, [path, *used.values()])
+        patient = _found_patient(frame, [path, *used.values()], table)
     patients = None
     if patient:
         need_cells(frame, [patient], table)
@@ -90,11 +90,13 @@ def _refuse_one_column_twice(used):
         raise typer.BadParameter(f"{options} name the same column, {used[twice[0]]!r}")
 
 
-def _found_patient(frame, used):
+def _found_patient(frame, used, table):
     from sknic.datasets.rows import find_patient_column
+    from sknic.datasets.table import need_column
 
     found = find_patient_column(frame, used)
     if found is not None:
+        need_column(frame, found, table)
         typer.echo(f"slides of one {found!r} stay together; --no-patient if it is not the patient")
     return found
 
@@ -140,11 +142,23 @@ def usable(targets, task, loaded, on_error):
     from sknic.targets import kind_named
 
     rows = refuse_or_skip(targets.paths, loaded, on_error)
+    _refuse_two_grids_of_a_slide([targets.paths[row] for row in rows], loaded.grids[rows])
     if len(rows) == len(targets.paths):
         return targets, loaded.grids
     left = targets.select(rows)
     typer.echo(f"left are {left.describe(kind_named(task))}")
     return left, loaded.grids[rows]
+
+
+def _refuse_two_grids_of_a_slide(paths, grids):
+    from sknic.evaluation.same_slide import slide_names
+    from sknic.exceptions import DatasetError
+
+    path_of: dict[str, str] = {}
+    for path, names in zip(paths, slide_names(grids)):
+        for name in names:
+            if (other := path_of.setdefault(name, path)) != path:
+                raise DatasetError(f"{other} and {path} are grids of one slide; keep one row per slide")
 
 
 def make_estimator(task, max_steps, random_state, device, verbose=0):

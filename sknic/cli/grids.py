@@ -88,7 +88,9 @@ def _read(paths):
             errors.append("")
         except (SknicError, OSError, ValueError) as error:
             grids.append(None)
-            said = " ".join(str(error).split()).removeprefix(f"{path}: ").removeprefix(f"{os.path.abspath(path)}: ")
+            said = " ".join(str(error).split())
+            for name in (path, os.path.abspath(path)):
+                said = said.removeprefix(f"{name}: ").removeprefix(f"{name} ")
             errors.append(said or type(error).__name__)
     return grids, errors
 

@@ -47,14 +47,16 @@ def find_patient_column(table, used=()):
     str or None
         A column named after patients, cases, subjects ...; or else an id, or a column of any name whose cells look like
         ids (letters and digits), whose values repeat. Of several the one with the fewest values, which keeps most
-        slides together.
+        slides together. A name of patients that several columns have is returned for the caller to refuse.
     """
-    columns = [name for name in table if name not in used and list(table.columns).count(name) == 1]
-    for looks_like_it in (_is_patient, lambda name: _is_id(name, table[name]), lambda name: _are_ids(table[name])):
-        named = [name for name in columns if looks_like_it(name)]
-        if named:
-            return min(named, key=lambda name: table[name].nunique())
-    return None
+    columns = [name for name in dict.fromkeys(table) if name not in used]
+    single = {name: table[name] for name in columns if list(table.columns).count(name) == 1}
+    named = [name for name in columns if _is_patient(name)]
+    if any(name not in single for name in named):
+        return next(name for name in named if name not in single)
+    named = named or [name for name in single if _is_id(name, single[name])]
+    named = named or [name for name in single if _are_ids(single[name])]
+    return min(named, key=lambda name: single[name].nunique(), default=None)
 
 
 def _is_patient(name):

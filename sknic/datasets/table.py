@@ -22,6 +22,8 @@ MISSING = frozenset(
     ("", "#N/A", "#NA", "#NULL!", "#VALUE!", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null")
 )
 
+# Columns that a message names.
+_SHOWN = 20
 _SAVE_AS_CSV = "save it as CSV (in Excel: Save As, 'CSV UTF-8')"
 _SIGNATURES = {
     b"\xd0\xcf\x11\xe0": f"is an old Excel file (.xls); {_SAVE_AS_CSV}",
@@ -88,7 +90,8 @@ def need_column(table: pd.DataFrame, column: str, path: str | Path) -> None:
     if names.count(column) > 1:
         raise DatasetError(f"{path} has {names.count(column)} columns named {column!r}; rename all but one")
     meant = did_you_mean(column, names, cutoff=0.6)
-    raise DatasetError(f"{path} has no column {column!r}; it has {', '.join(map(repr, names))}{meant}")
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    raise DatasetError(f"{path} has no column {column!r}; it has {', '.join(map(repr, names[:_SHOWN]))}{more}{meant}")
 
 
 def need_cells(table: pd.DataFrame, columns: Any, path: str | Path) -> None:

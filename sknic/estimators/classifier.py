@@ -240,7 +240,7 @@ class GridCNNClassifier(ClassifierMixin, GridEstimator):
         check_consistent_length(grids, y)
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
-            raise DegenerateDataError(f"y holds one class, {self.classes_[0]!r}; a classifier needs two or more")
+            raise DegenerateDataError(f"y holds one class, {self.classes_[0]}; a classifier needs two or more")
         return codes
 
     def predict_proba(self, X: Any) -> np.ndarray:

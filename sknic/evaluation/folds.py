@@ -76,7 +76,9 @@ def _check_number(cv, n_units, are_patients, strata):
         raise DegenerateDataError(f"cv={cv}: {n_units} {units} cannot fill {cv} folds; use fewer folds, or more slides")
     most = n_units if strata is None else np.unique(strata, return_counts=True)[1].max()
     if cv > most:
-        raise DegenerateDataError(f"cv={cv}: the most frequent class has {most} slides; use fewer folds or more slides")
+        raise DegenerateDataError(
+            f"cv={cv}: the most frequent class has {most} slide{'s' * (most != 1)}; use fewer folds or more slides"
+        )
 
 
 def _splitter(cv, strata, groups, random_state):

@@ -38,7 +38,10 @@ def no_such_file(path):
     """
     folder, name = os.path.split(os.fspath(path))
     try:
-        return "no such file" + did_you_mean(name, os.listdir(folder or "."))
+        names = os.listdir(folder or ".")
+        stems = {name, os.path.splitext(name)[0]}  # the suffix was left out, or is another
+        same = [other for other in names if os.path.splitext(other)[0] in stems]
+        return "no such file" + did_you_mean(same[0] if same else name, names)
     except (OSError, ValueError):
         return f"no such file{_missing_folder(folder)}"
 

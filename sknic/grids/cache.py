@@ -155,7 +155,7 @@ class GridCache:
             self.folder.mkdir(parents=True, exist_ok=True)
             return grid.write(self.path(slide_path, key), key=key)
         except OSError as error:
-            raise CacheError(f"cannot write to cache_dir {self.folder}: {error}") from error
+            raise self._cannot_write(error) from error
 
     def refresh(self, slide_path: str | Path, key: str) -> Any:
         """Record where the slide of a kept grid is now.
@@ -183,8 +183,12 @@ class GridCache:
         try:
             hdf5.write_grid_file(path, header, stored.embeddings, stored.cells, stored.oriented, key)
         except OSError as error:
-            raise CacheError(f"cannot write to cache_dir {self.folder}: {error}") from error
+            raise self._cannot_write(error) from error
         return Grid.read(path)
+
+    def _cannot_write(self, error):
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        return CacheError(f"cannot write to cache_dir {self.folder}: {reason}")
 
     @contextmanager
     def lock(self, slide_path: str | Path, key: str) -> Any:
@@ -210,7 +214,7 @@ class GridCache:
             lock = file_lock(locks / f"{self.path(slide_path, key).name}.lock")
             lock.__enter__()
         except OSError as error:
-            raise CacheError(f"cannot write to cache_dir {self.folder}: {error}") from error
+            raise self._cannot_write(error) from error
         try:
             yield
         finally:

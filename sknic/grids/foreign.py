@@ -75,7 +75,7 @@ def _read_datasets(path, file):
     try:
         features, coords = np.asarray(file["features"]), np.asarray(file["coords"])
     except (OSError, TypeError, ValueError, MemoryError) as error:
-        raise GridFileError(f"{path} is damaged: {error}") from error
+        raise GridFileError(f"{path} is damaged: its features or coords cannot be read") from error
     if features.dtype in (np.int16, np.uint16):
         raise GridFileError(
             f"{path}: features of dtype {features.dtype}: expected float16 or float32; "

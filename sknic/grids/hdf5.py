@@ -21,6 +21,7 @@ import h5py
 import numpy as np
 
 from sknic.exceptions import GridFileError
+from sknic.files.nearest import no_such_file
 from sknic.files.whole import whole_file
 from sknic.grids.embeddings import finite_embeddings
 from sknic.grids.header import GridHeader
@@ -138,7 +139,17 @@ def is_own(path):
         with open(path, "rb") as file:
             return file.read(len(_SEAL)) == _SEAL
     except OSError as error:
-        raise GridFileError(f"{path} cannot be read as a grid file: {error}") from error
+        raise GridFileError(_cannot_be_read(path, error)) from error
+
+
+def _cannot_be_read(path, error):
+    """Why a file cannot be opened, in our words."""
+    if isinstance(error, FileNotFoundError):
+        return f"{path}: {no_such_file(path)}"
+    if getattr(error, "errno", None):
+        return f"{path} cannot be read as a grid file: {os.strerror(error.errno)}"
+    what = "is a damaged HDF5 file" if h5py.is_hdf5(path) else "is not an HDF5 file, as grids and features are"
+    return f"{path} {what}, or was cut off"
 
 
 def verify(path):
@@ -168,7 +179,7 @@ def open_grid_file(path):
     try:
         return h5py.File(path, "r")
     except (OSError, ValueError) as error:
-        raise GridFileError(f"{path} cannot be read as a grid file: {error}") from error
+        raise GridFileError(_cannot_be_read(path, error)) from error
 
 
 def read_header(path):
@@ -196,7 +207,7 @@ def read_header(path):
     try:
         status = os.stat(path)
     except OSError as error:
-        raise GridFileError(f"{path} cannot be read as a grid file: {error}") from error
+        raise GridFileError(_cannot_be_read(path, error)) from error
     return _read_header(os.fspath(path), status.st_size, status.st_mtime_ns, status.st_ino)
 
 
@@ -267,7 +278,7 @@ def read_dataset(path, place):
             return _map(path, offset, shape, dtype)
         array = np.fromfile(path, dtype, int(np.prod(shape)), offset=offset)
     except (OSError, ValueError) as error:
-        raise GridFileError(f"{path} cannot be read: {error}") from error
+        raise GridFileError(_cannot_be_read(path, error)) from error
     if array.size != np.prod(shape):
         raise GridFileError(f"{path} is truncated: it was cut after it had been opened")
     return array.reshape(shape)

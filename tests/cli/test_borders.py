@@ -5,6 +5,8 @@ import os
 import pandas as pd
 import pytest
 
+from sknic import Grid
+
 from .helpers import program, run, said
 
 ONE_STEP = ("--max-steps", "1")
@@ -50,6 +52,44 @@ def test_two_events_of_twelve_are_enough_for_folds(seed, table, tmp_path):
     result = run("evaluate", path, "--task", "survival", *options, *ONE_STEP)
     assert result.exit_code == 0, result.output
     assert "12 slides of 12 patients; 2 slides with an event, 10 censored" in result.output
+
+
+def test_two_columns_of_patients_are_not_overlooked(table, tmp_path):
+    path = table()
+    path.write_text(path.read_text().replace("score", "patient", 1))
+    result = program("fit", path, "--task", "classification", "--target", "label", "--out", tmp_path / "m", *ONE_STEP)
+    assert result.returncode == 1 and "2 columns named 'patient'; rename all but one" in result.stderr
+
+
+def test_two_grids_of_one_slide_are_not_two_slides(grids, table, tmp_path):
+    first = Grid.read(grids / "grid0.h5")
+    for name, stride in (("a", 64), ("b", 64)):
+        header = {"mpp": 0.5, "patch_size": 64, "stride": stride, "slide_mpp": 0.25, "slide": "/slides/case.svs"}
+        Grid(first.embeddings + ord(name), first.cells, first.shape, **header).write(tmp_path / f"{name}.h5")
+    frame = pd.read_csv(table(), dtype=str)
+    frame.loc[:1, "path"] = ["a.h5", "b.h5"]
+    frame.to_csv(tmp_path / "table.csv", index=False)
+    for command in ("fit", "evaluate"):
+        options = ("--task", "classification", "--target", "label", "--out", tmp_path / command, *ONE_STEP)
+        result = program(command, tmp_path / "table.csv", *options)
+        assert result.returncode == 1 and "a.h5 and " in result.stderr
+        assert "b.h5 are grids of one slide; keep one row per slide" in result.stderr
+
+
+def test_a_file_that_cannot_be_written_is_named_by_its_own_name(grids, tmp_path):
+    (tmp_path / "out").write_text("a file, not a folder")
+    result = program(
+        "fit",
+        grids / "grids.csv",
+        "--task",
+        "regression",
+        "--target",
+        "score",
+        "--out",
+        tmp_path / "out" / "m",
+        *ONE_STEP,
+    )
+    assert result.returncode == 1 and "Errno" not in result.stderr and f"{tmp_path / 'out'}" in result.stderr
 
 
 def test_one_column_is_not_two_things(table, tmp_path):

@@ -25,6 +25,11 @@ def test_a_column_of_any_name_whose_cells_look_like_repeated_ids_is_found():
     assert find_patient_column(table, ["path"]) == "who"
 
 
+def test_two_columns_of_patients_with_one_name_are_not_overlooked():
+    table = pd.DataFrame([[f"{i}.svs", "a", "b"] for i in range(4)], columns=["path", "case", "case"])
+    assert find_patient_column(table, ["path"]) == "case"
+
+
 @pytest.mark.parametrize(
     ("name", "cells"),
     [
