@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from sknic.exceptions import SknicError, SlideFailureWarning, warn
+from sknic.files.names import unique_names
 from sknic.slides import Annotations, Slide
 from sknic.viewer.grid_frame import GridFrame
 from sknic.viewer.layers import ColorLayer, FeatureLayer, Layer, SaliencyLayer, TissueLayer
@@ -71,10 +72,10 @@ def open_views(
     palettes = {id(grid): palette for grid, palette in zip(grids, Palette.of_encoders(grids))}
     asked = model and Model(model)
     views, failed = [], []
-    for path, own, known in zip(paths, owned, truth or [{}] * len(paths)):
+    for path, name, own, known in zip(paths, _names(paths), owned, truth or [{}] * len(paths)):
         try:
             with _open_slide(path, own, slide_mpp) as slide:
-                views.append(SlideView(slide, own, palettes, asked, tissue, known))
+                views.append(SlideView(slide, own, palettes, asked, tissue, name=name, truth=known))
         except SknicError as error:
             if on_error == "raise":
                 raise
@@ -84,6 +85,12 @@ def open_views(
     if failed:
         warn(f"{len(failed)} slides are left out: {'; '.join(map(str, failed[:3]))}", SlideFailureWarning)
     return views
+
+
+def _names(paths):
+    """Name of each file; where another has it, with the folders that tell them apart."""
+    names, apart = [Path(path).name for path in paths], unique_names(paths)
+    return [name if names.count(name) == 1 else f"{apart[path]}{Path(path).suffix}" for path, name in zip(paths, names)]
 
 
 def _open_slide(path, grids, slide_mpp):
@@ -108,6 +115,8 @@ class SlideView:
         The fitted estimator whose prediction and saliency are shown; None shows none.
     tissue : str, Annotations, callable or None
         Tissue mask to draw, as SlideCompressor takes it; None draws none.
+    name : str
+        What the page calls it.
     truth : dict of str to str
         What is known of the slide, by name.
     """
@@ -119,9 +128,11 @@ class SlideView:
         palettes: dict,
         model: Any,
         tissue: str | Annotations | Callable | None,
+        *,
+        name: str,
         truth: dict,
     ) -> None:
-        self.name = Path(slide.path).name
+        self.name = name
         self.mpp = slide.mpp
         self.truth = truth
         self.model = model

@@ -260,6 +260,7 @@ def test_slides_of_one_name_in_two_folders_have_a_grid_each(tmp_path):
     made = [make_grid(path, seed) for seed, path in enumerate(paths)]
     views = open_views(paths, made[::-1])
     assert [[frame.grid for frame in view.frames] for view in views] == [[made[0]], [made[1]]]
+    assert [view.name for view in views] == ["P1-HE.tiff", "P2-HE.tiff"]
 
 
 def test_a_grid_that_knows_the_name_only_is_refused_where_two_slides_have_it(tmp_path):
