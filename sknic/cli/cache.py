@@ -19,6 +19,8 @@ def cache(
     """Show and verify a folder of compressed slides, every checksum compared; prune it."""
     from sknic.grids import GridCache
 
+    if (yes or orphans) and not prune:
+        raise typer.BadParameter("--yes and --orphans say what --prune does; give --prune as well")
     grids = GridCache(folder)
     if not grids.folder.is_dir():
         raise typer.BadParameter(f"{grids.folder} is not a folder")

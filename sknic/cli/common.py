@@ -4,9 +4,12 @@ import json
 import os
 import platform
 import sys
+import tempfile
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+
+import typer
 
 from sknic.files.whole import whole_file
 
@@ -29,6 +32,31 @@ def saying_what_is_kept(grids, rest):
     except KeyboardInterrupt as error:
         kept = f"compressed slides are kept in {grids}; " if Path(grids).is_dir() else ""
         raise KeyboardInterrupt(f"interrupted: {kept}{rest}") from error
+
+
+def need_writable(path, *, is_folder):
+    """Refuse a result that could not be written, before the work is done.
+
+    Parameters
+    ----------
+    path : Path
+        File or folder of the result; it need not exist.
+    is_folder : bool
+    """
+    path = Path(path)
+    if path.exists() and path.is_dir() != is_folder:
+        raise typer.BadParameter(
+            f"--out {path} is a {'file' if is_folder else 'folder'}; expected the name of a "
+            f"{'folder' if is_folder else 'file'}"
+        )
+    there = path if is_folder else path.parent
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise typer.BadParameter(f"--out {path} cannot be written: {os.strerror(error.errno)} ({there})") from None
 
 
 def write_run_record(folder, command, settings, name="run.json", **results):

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from sknic.cli import options
-from sknic.cli.common import write_run_record
+from sknic.cli.common import need_writable, write_run_record
 from sknic.cli.inputs import find_slides, tables_of
 from sknic.cli.settings import absolute, slide_mpp_option, tissue_option
 
@@ -65,6 +65,7 @@ def compress(
     if dry_run:
         _show_plan(compressor.plan(paths))
         return
+    need_writable(out, is_folder=True)
     compressor.fit(paths)
     # As `fit` and `evaluate` read them again.
     masks = {"tissue": tissue, "classes": classes, "exclude": exclude}

@@ -7,7 +7,7 @@ import typer
 
 from sknic.cli import options
 from sknic.cli.cohort import make_estimator, read_targets, steps_of, usable
-from sknic.cli.common import saying_what_is_kept, write_run_record
+from sknic.cli.common import need_writable, saying_what_is_kept, write_run_record
 from sknic.cli.grids import load_grids
 from sknic.cli.settings import choose, keep_record, slide_mpp_option
 from sknic.files.names import unique_names
@@ -45,6 +45,7 @@ def evaluate(
     from sknic import CrossValEnsemble
     from sknic.report import report_of_run
 
+    need_writable(out, is_folder=True)
     columns = {"target": target, "event": event, "time": time}
     targets = read_targets(
         table, task, columns, path=path, patient=patient, no_patient=no_patient, event_value=event_value

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sknic.cli import options
-from sknic.cli.common import write_run_record
+from sknic.cli.common import need_writable, write_run_record
 from sknic.cli.grids import load_grids, reason_of
 from sknic.cli.inputs import find_slides, tables_of
 from sknic.cli.maps import write_gallery, write_map
@@ -68,6 +68,7 @@ def explain(
     from sknic import saliency
     from sknic.compression.outcomes import by_cause
 
+    need_writable(out, is_folder=True)
     paths = find_slides(slides, path)
     estimator, record = load_model(model)
     explained = _class_of(estimator, target)

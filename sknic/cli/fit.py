@@ -8,7 +8,7 @@ import typer
 
 from sknic.cli import options
 from sknic.cli.cohort import make_estimator, read_targets, steps_of, usable
-from sknic.cli.common import saying_what_is_kept, write_run_record
+from sknic.cli.common import need_writable, saying_what_is_kept, write_run_record
 from sknic.cli.grids import load_grids
 from sknic.cli.model_folder import replaced_folder
 from sknic.cli.settings import choose, keep_record, slide_mpp_option
@@ -42,6 +42,7 @@ def fit(
 
     Example: `sknic fit slides.csv --task regression --target score --patient patient --out model`
     """
+    need_writable(out, is_folder=True)
     columns = {"target": target, "event": event, "time": time}
     targets = read_targets(
         table, task, columns, path=path, patient=patient, no_patient=no_patient, event_value=event_value

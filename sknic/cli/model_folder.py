@@ -28,13 +28,24 @@ def replaced_folder(folder):
     """
     folder = Path(folder).resolve()  # the folder behind a link, not the link
     folder.parent.mkdir(parents=True, exist_ok=True)
-    new = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
+    new = _empty_folder(folder)
     try:
         yield new
         os.chmod(new, folder.stat().st_mode if folder.is_dir() else 0o777 & ~_umask())
         _take_place(new, folder)
     finally:
         shutil.rmtree(new, ignore_errors=True)
+
+
+def _empty_folder(folder):
+    """A new folder beside another one, or inside of it where that alone can be written, as in a container."""
+    names = {"prefix": f".{folder.name}.", "suffix": ".part"}
+    try:
+        return Path(tempfile.mkdtemp(**names, dir=folder.parent))
+    except OSError:
+        if not folder.is_dir():
+            raise
+        return Path(tempfile.mkdtemp(**names, dir=folder))
 
 
 def _take_place(new, folder):

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from sknic.cli import options
-from sknic.cli.common import saying_what_is_kept, write_run_record
+from sknic.cli.common import need_writable, saying_what_is_kept, write_run_record
 from sknic.cli.grids import are_grid_files, load_grids, reason_of
 from sknic.cli.inputs import find_rows, tables_of
 from sknic.cli.model_folder import compression_of, load_model
@@ -37,6 +37,7 @@ def predict(
     """
     from sknic.compression.outcomes import by_cause
 
+    need_writable(out, is_folder=False)
     rows = find_rows(slides, path)
     estimator, record = load_model(model)
     mpp = slide_mpp_option(slide_mpp, tables_of(slides), path)

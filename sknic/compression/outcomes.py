@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -94,7 +95,8 @@ def _without_names(slide, error):
     """The cause with the slide's own names taken out, so that equal causes are equal texts."""
     stem = os.path.splitext(os.path.basename(slide))[0]
     text = error.replace(slide, "*")
-    return text.replace(stem, "*") if len(stem) > 2 else text
+    # A short name is perhaps a word; as the name of a file it is not.
+    return text.replace(stem, "*") if len(stem) > 2 else re.sub(rf"(?<=/){re.escape(stem)}(?=\.)", "*", text)
 
 
 def _named(slides):

@@ -37,6 +37,8 @@ def no_such_file(path):
         With the name in its folder that is nearest to it, or the first folder on its way that is not there.
     """
     folder, name = os.path.split(os.fspath(path))
+    if os.path.islink(path):
+        return f"it is a link to {os.readlink(path)}, which is not there"
     try:
         names = os.listdir(folder or ".")
         stems = {name, os.path.splitext(name)[0]}  # the suffix was left out, or is another

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -20,6 +21,9 @@ from sknic.grids import hdf5
 from sknic.grids.grid import Grid
 from sknic.grids.header import GridHeader
 from sknic.grids.storage import InFile
+
+# Half-written files as `whole_file` names them; hidden .part files of other programs are not ours.
+_OURS = re.compile(r"\..+\.(h5|csv|json)\.[a-z0-9_]{8}\.part")
 
 
 @dataclass(frozen=True)
@@ -239,7 +243,8 @@ class GridCache:
             Number of files that were deleted.
         """
         locks = self.folder / ".locks"
-        leftovers = [*self.folder.glob(".*.part"), *locks.glob("*.tries"), *locks.glob("*.lock")]
+        parts = [path for path in self.folder.glob(".*.part") if _OURS.fullmatch(path.name)]
+        leftovers = [*parts, *locks.glob("*.tries"), *locks.glob("*.lock")]
         removed = 0
         for path in leftovers:
             if _is_idle(path) if path.suffix == ".lock" else _is_abandoned(path):
@@ -290,7 +295,7 @@ def _is_idle(lock_path):
     lock = FileLock(lock_path, blocking=False)
     try:
         lock.acquire()
-    except TimeoutError:
+    except OSError:  # held by another process, or in a folder that cannot be written
         return False
     lock.release()
     return True

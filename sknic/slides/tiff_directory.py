@@ -29,6 +29,7 @@ def _is_sound(page):
     """Whether the numbers of a directory are numbers, for damage may change the type of a tag."""
     numbers = (page.imagewidth, page.imagelength, page.tilewidth, page.tilelength)
     numbers = (*numbers, *page.dataoffsets, *page.databytecounts)
+    page.colormap  # noqa: B018  read while the file is open
     return all(isinstance(number, int) for number in numbers) and isinstance(page.jpegtables, bytes | None)
 
 

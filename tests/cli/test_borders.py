@@ -76,20 +76,24 @@ def test_two_grids_of_one_slide_are_not_two_slides(grids, table, tmp_path):
         assert "b.h5 are grids of one slide; keep one row per slide" in result.stderr
 
 
-def test_a_file_that_cannot_be_written_is_named_by_its_own_name(grids, tmp_path):
-    (tmp_path / "out").write_text("a file, not a folder")
-    result = program(
-        "fit",
-        grids / "grids.csv",
-        "--task",
-        "regression",
-        "--target",
-        "score",
-        "--out",
-        tmp_path / "out" / "m",
-        *ONE_STEP,
-    )
-    assert result.returncode == 1 and "Errno" not in result.stderr and f"{tmp_path / 'out'}" in result.stderr
+@pytest.mark.parametrize(
+    ("command", "out", "message"),
+    [
+        ("fit", "file", "is a file; expected the name of a folder"),
+        ("evaluate", "file", "is a file; expected the name of a folder"),
+        ("predict", "folder", "is a folder; expected the name of a file"),
+        ("predict", "file/p.csv", "cannot be written: Not a directory"),
+        ("compress", "file", "is a file; expected the name of a folder"),
+        ("explain", "file", "is a file; expected the name of a folder"),
+    ],
+)
+def test_where_a_result_cannot_be_written_no_work_is_begun(command, out, message, grids, tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    task = ("--task", "regression", "--target", "score") if command in ("fit", "evaluate") else ()
+    model = ("--model", tmp_path / "no-model") if command in ("predict", "explain") else ()
+    result = run(command, grids / "grids.csv", *task, *model, "--out", tmp_path / out)
+    assert result.exit_code == 2 and message in said(result).replace("- ", "-")
 
 
 def test_one_column_is_not_two_things(table, tmp_path):

@@ -151,6 +151,11 @@ def test_cache_prunes_damaged_grids_and_lists_what_is_not_its_own(folder, tmp_pa
     assert Grid.read(tmp_path / "good.h5").n_cells == grid.n_cells
 
 
+@pytest.mark.parametrize("option", ["--yes", "--orphans"])
+def test_cache_deletes_nothing_without_prune(option, folder):
+    assert run("cache", folder, option).exit_code == 2
+
+
 def test_cache_deletes_grids_of_absent_slides_only_when_asked_to(folder, tmp_path):
     grid = Grid.read(folder / "grid0.h5")
     absent = Grid(grid.embeddings, grid.cells, grid.shape, slide=tmp_path / "not mounted.svs")

@@ -73,6 +73,20 @@ def test_a_failure_between_two_renames_leaves_a_whole_model(step, folder, monkey
     assert content(folder) == before
 
 
+def test_a_folder_whose_parent_cannot_be_written_is_filled(folder, monkeypatch):
+    mkdtemp = model_folder.tempfile.mkdtemp
+
+    def refuse(dir, **names):
+        if dir == folder.parent:
+            raise PermissionError(13, "Permission denied", str(dir))
+        return mkdtemp(dir=dir, **names)
+
+    monkeypatch.setattr(model_folder.tempfile, "mkdtemp", refuse)
+    replace(folder)
+    assert content(folder) == WANTED
+    assert sorted(path.name for path in folder.iterdir() if path.is_dir()) == ["grids"]
+
+
 def test_a_folder_that_cannot_be_renamed_is_filled(folder, monkeypatch):
     def refuse(source, target):
         raise OSError("device or resource busy")

@@ -77,6 +77,11 @@ def test_slides_with_one_cause_are_one_line_with_a_count():
     ]
 
 
+def test_short_names_of_slides_are_no_causes_of_their_own():
+    errors = [f"no tissue mask: m/{name}.png is not a mask" for name in "ab"]
+    assert by_cause(["s/a.tiff", "s/b.tiff"], errors) == [f"s/a.tiff, s/b.tiff: {errors[0]}"]
+
+
 def rows(folder):
     return pd.read_csv(folder / "manifest.csv", keep_default_na=False)
 

@@ -21,6 +21,11 @@ def test_what_has_no_neighbor_is_only_missing(tmp_path):
     assert did_you_mean("x", []) == ""
 
 
+def test_a_link_to_nothing_says_where_it_leads(tmp_path):
+    (tmp_path / "a.svs").symlink_to(tmp_path / "gone.svs")
+    assert no_such_file(tmp_path / "a.svs") == f"it is a link to {tmp_path / 'gone.svs'}, which is not there"
+
+
 def test_the_first_folder_that_is_not_there_is_named(tmp_path):
     assert no_such_file(tmp_path / "a" / "b" / "c.svs") == f"no such file, nor its folder {tmp_path / 'a'}"
 

@@ -74,12 +74,16 @@ def test_a_cache_that_is_a_file_says_which(slide, grid, tmp_path):
 
 def test_leftovers_of_killed_processes_are_removed_and_held_locks_are_not(cache, slide, grid):
     cache.put(slide, "a" * 32, grid)
-    old = cache.folder / ".slide.h5.x.part"
+    old = cache.folder / ".slide.h5.0a_bcdef.part"
     old.write_bytes(b"half")
     os.utime(old, (0, 0))
-    (cache.folder / ".fresh.h5.x.part").write_bytes(b"being written")
+    (cache.folder / ".fresh.h5.0a_bcdef.part").write_bytes(b"being written")
+    theirs = cache.folder / ".download.svs.part"
+    theirs.write_bytes(b"of another program")
+    os.utime(theirs, (0, 0))
     with cache.lock(slide, "b" * 32):
         assert cache.remove_leftovers() == 1
+    assert theirs.exists() and not old.exists()
     assert cache.get(slide, "a" * 32) is not None
 
 
