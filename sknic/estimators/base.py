@@ -40,6 +40,9 @@ class GridEstimator(GridTraining, BaseEstimator):
         `fit`, at most the paper's 400 (and 400 for `padding="valid"`). It is fixed after `fit`.
     padding : {"same", "valid"}, default="same"
         Padding of the convolutions. "valid" is the authors' network on 400 x 400 cells; "same" takes any canvas.
+    pooled_branch : bool, default=True
+        Whether a linear map of the mean embedding of the tissue is added to the network's outputs, so that amounts of
+        tissue are learnt from few slides; False is the paper's network.
     n_filters : int, default=128
         Number of filters of each of the eight convolutions.
     dropout : float, default=0.2
@@ -79,8 +82,8 @@ class GridEstimator(GridTraining, BaseEstimator):
         a prediction is the mean over eight orientations of every grid.
     module : callable (n_channels, n_outputs) -> torch.nn.Module, default=None
         Another network, as a class or a function (not an instance), e.g. `AttentionMIL`. It maps crops
-        (n, C, canvas, canvas) to (n, n_outputs). `n_filters`, `dropout` and `padding` describe sknic's own network and
-        are refused beside it.
+        (n, C, canvas, canvas) to (n, n_outputs). `n_filters`, `dropout`, `padding` and `pooled_branch` describe
+        sknic's own network and are refused beside it.
     callbacks : list of skorch callbacks, default=None
         Callbacks of the training; their epoch is the interval between two evaluations.
     device : "auto", "cpu", "cuda", "cuda:<n>" or torch.device, default="auto"
@@ -122,6 +125,7 @@ class GridEstimator(GridTraining, BaseEstimator):
         *,
         crop_size: int | str = "auto",
         padding: str = "same",
+        pooled_branch: bool = True,
         n_filters: int = 128,
         dropout: float = 0.2,
         standardize: bool = True,
@@ -146,6 +150,7 @@ class GridEstimator(GridTraining, BaseEstimator):
     ) -> None:
         self.crop_size = crop_size
         self.padding = padding
+        self.pooled_branch = pooled_branch
         self.n_filters = n_filters
         self.dropout = dropout
         self.standardize = standardize
@@ -189,7 +194,8 @@ class GridEstimator(GridTraining, BaseEstimator):
         """What builds the network: a callable without arguments."""
         if self.module is not None:
             return partial(self.module, self.n_features_in_, n_outputs)
-        return partial(GridCNN, self.n_features_in_, n_outputs, self.n_filters, self.dropout, self.padding)
+        settings = (self.n_filters, self.dropout, self.padding, self.pooled_branch)
+        return partial(GridCNN, self.n_features_in_, n_outputs, *settings)
 
     def _predict_outputs(self, X, link=as_it_is):
         """Mean over crops and orientations of `link` of the network's outputs, float64 (n, n_outputs)."""

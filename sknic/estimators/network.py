@@ -50,6 +50,9 @@ class GridCNN(nn.Module):
     padding : {"same", "valid"}, default="same"
         Padding of the convolutions. "valid" turns the 400 x 400 canvas into one position: the dense layer sees
         `n_filters` values. "same" takes a canvas of any size; the mean over the positions that are left is taken.
+    pooled_branch : bool, default=False
+        Whether a linear map of the mean embedding of the tissue is added to the outputs. It begins at zero, and learns
+        the amounts of tissue that a CNN needs many slides for; the paper has none.
 
     References
     ----------
@@ -58,7 +61,13 @@ class GridCNN(nn.Module):
     """
 
     def __init__(
-        self, n_channels: int, n_outputs: int, n_filters: int = 128, dropout: float = 0.2, padding: str = "same"
+        self,
+        n_channels: int,
+        n_outputs: int,
+        n_filters: int = 128,
+        dropout: float = 0.2,
+        padding: str = "same",
+        pooled_branch: bool = False,
     ) -> None:
         super().__init__()
         self.blocks = nn.Sequential(
@@ -76,6 +85,9 @@ class GridCNN(nn.Module):
         self.head = nn.Sequential(
             nn.Linear(n_filters, 128, bias=False), nn.BatchNorm1d(128), nn.LeakyReLU(0.2), nn.Linear(128, n_outputs)
         )
+        self.pooled = nn.Linear(n_channels, n_outputs, bias=False) if pooled_branch else None
+        if self.pooled is not None:
+            nn.init.zeros_(self.pooled.weight)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map crops to outputs.
@@ -90,7 +102,25 @@ class GridCNN(nn.Module):
         float tensor (n, n_outputs)
             Outputs without a link: logits, standardized numbers or log hazards.
         """
-        return self.head(self.blocks(x).mean(dim=(2, 3)))
+        outputs = self.head(self.blocks(x).mean(dim=(2, 3)))
+        return outputs if self.pooled is None else outputs + self.pooled(mean_of_tissue(x))
+
+
+def mean_of_tissue(x: torch.Tensor) -> torch.Tensor:
+    """Average the cells of crops that are not background, which is zero throughout.
+
+    Parameters
+    ----------
+    x : float tensor (n, C, height, width)
+        Crops.
+
+    Returns
+    -------
+    float tensor (n, C)
+        Means; 0 for a crop without tissue.
+    """
+    n_cells = (x != 0).any(dim=1).sum(dim=(1, 2)).clamp(min=1)
+    return x.sum(dim=(2, 3)) / n_cells[:, None]
 
 
 class AttentionMIL(nn.Module):

@@ -24,6 +24,7 @@ from sknic.learning.params import (
 RULES: dict[str, Rule] = {
     "crop_size": choice("auto") | integer(1),
     "padding": choice("same", "valid"),
+    "pooled_branch": flag,
     "n_filters": integer(1),
     "dropout": real(0, below=1),
     "standardize": flag,
@@ -50,6 +51,7 @@ RULES: dict[str, Rule] = {
 # The training of the paper (appendix, "Training"), for `GridCNNRegressor(**PAPER_RECIPE)` and its like. It is also what
 # a model file means that does not name these parameters: one written before they were there.
 PAPER_RECIPE: dict[str, Any] = {
+    "pooled_branch": False,
     "standardize": False,
     "l2": 1e-5,
     "weight_decay": 0.0,
@@ -73,7 +75,7 @@ def check_parameters(estimator, rules):
         )
     if estimator.module is not None:
         beside = "module=, whose network they do not describe"
-        _refuse_unused(estimator, ("n_filters", "dropout", "padding"), beside)
+        _refuse_unused(estimator, ("n_filters", "dropout", "padding", "pooled_branch"), beside)
     if estimator.weight_decay:
         _refuse_unused(estimator, ("l2",), f"weight_decay={estimator.weight_decay}, which replaces it")
     if estimator.schedule == "cosine":

@@ -40,6 +40,9 @@ class GridCoxSurvival(HazardCurves, GridEstimator):
         `fit`, at most the paper's 400 (and 400 for `padding="valid"`). It is fixed after `fit`.
     padding : {"same", "valid"}, default="same"
         Padding of the convolutions. "valid" is the authors' network on 400 x 400 cells; "same" takes any canvas.
+    pooled_branch : bool, default=True
+        Whether a linear map of the mean embedding of the tissue is added to the network's outputs, so that amounts of
+        tissue are learnt from few slides; False is the paper's network.
     n_filters : int, default=128
         Number of filters of each of the eight convolutions.
     dropout : float, default=0.2
@@ -80,8 +83,8 @@ class GridCoxSurvival(HazardCurves, GridEstimator):
         a prediction is the mean over eight orientations of every grid.
     module : callable (n_channels, n_outputs) -> torch.nn.Module, default=None
         Another network, as a class or a function (not an instance), e.g. `AttentionMIL`. It maps crops
-        (n, C, canvas, canvas) to (n, n_outputs). `n_filters`, `dropout` and `padding` describe sknic's own network and
-        are refused beside it.
+        (n, C, canvas, canvas) to (n, n_outputs). `n_filters`, `dropout`, `padding` and `pooled_branch` describe
+        sknic's own network and are refused beside it.
     callbacks : list of skorch callbacks, default=None
         Callbacks of the training; their epoch is the interval between two evaluations.
     device : "auto", "cpu", "cuda", "cuda:<n>" or torch.device, default="auto"
@@ -141,6 +144,7 @@ class GridCoxSurvival(HazardCurves, GridEstimator):
         *,
         crop_size: int | str = "auto",
         padding: str = "same",
+        pooled_branch: bool = True,
         n_filters: int = 128,
         dropout: float = 0.2,
         standardize: bool = True,
@@ -167,6 +171,7 @@ class GridCoxSurvival(HazardCurves, GridEstimator):
         super().__init__(
             crop_size=crop_size,
             padding=padding,
+            pooled_branch=pooled_branch,
             n_filters=n_filters,
             dropout=dropout,
             standardize=standardize,

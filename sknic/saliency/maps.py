@@ -22,7 +22,8 @@ def grad_cam(estimator: Any, grid: Any, target: Any = None) -> np.ndarray:
     """Grad-CAM at the first convolution (Selvaraju et al., 2017), as the authors used it on compressed slides.
 
     The first convolution's features, each weighted by the mean gradient of the output with respect to it, summed, and
-    cut at zero: what speaks *for* the class, for a higher number, or for a higher risk.
+    cut at zero: what speaks *for* the class, for a higher number, or for a higher risk. Where the network has a pooled
+    branch, what each cell adds through it is part of the sum.
 
     Parameters
     ----------
@@ -158,17 +159,32 @@ def _contribution_of_crop(module, crop, explained, *, column, n_steps):
 
 def _cam_of_crop(module, crop, explained, *, column):
     layer, convolution = _first_convolution(module)
+    branch = getattr(module, "pooled", None)
     kept = []
-    hook = layer.register_forward_hook(lambda module, inputs, output: kept.append(output))
+    hooks = [
+        each.register_forward_hook(lambda module, inputs, output: kept.append(output))
+        for each in (layer, branch)
+        if each
+    ]
     try:
         with torch.enable_grad():
             output = _output(module, crop.detach().clone().requires_grad_(), column, explained)
     finally:
-        hook.remove()
-    (features,) = kept
-    (gradient,) = torch.autograd.grad(output, features)
-    cam = (gradient.mean(dim=(2, 3), keepdim=True) * features).sum(dim=1)[0].relu()
-    return to_cells(cam.detach().cpu().numpy(), convolution, crop.shape[2:])
+        for hook in hooks:
+            hook.remove()
+    features, *of_branch = kept
+    gradient, *gradient_of_branch = torch.autograd.grad(output, kept)
+    cam = (gradient.mean(dim=(2, 3), keepdim=True) * features).sum(dim=1)[0].detach()
+    if not of_branch:
+        return to_cells(cam.relu().cpu().numpy(), convolution, crop.shape[2:])
+    cells = to_cells(cam.cpu().numpy(), convolution, crop.shape[2:])
+    return np.maximum(cells + _of_branch(crop, gradient_of_branch[0] @ branch.weight), 0)
+
+
+def _of_branch(crop, weight):
+    """What each cell adds through the linear branch: its embedding times the weight (1, C), by the number of cells."""
+    cells = (crop[0] * weight[0, :, None, None]).sum(dim=0)
+    return (cells / (crop[0] != 0).any(dim=0).sum().clamp(min=1)).detach().cpu().numpy()
 
 
 def _first_convolution(module):

@@ -43,6 +43,20 @@ def test_same_padding_sees_the_edge_and_the_middle_of_the_canvas():
     assert (x.grad.abs().sum(1)[0] > 0).all()
 
 
+def test_the_pooled_branch_begins_at_zero_and_adds_the_mean_of_the_tissue():
+    torch.manual_seed(0)
+    network = GridCNN(4, 2, n_filters=8, pooled_branch=True).eval()
+    crops = torch.randn(3, 4, 9, 9)
+    crops[:, :, 5:] = 0  # background does not count
+    crops[2] = 0
+    alone = network.head(network.blocks(crops).mean(dim=(2, 3)))
+    torch.testing.assert_close(network(crops), alone)
+    torch.nn.init.normal_(network.pooled.weight)
+    mean = torch.cat([crops[:2, :, :5].mean(dim=(2, 3)), torch.zeros(1, 4)])
+    torch.testing.assert_close(network(crops), alone + mean @ network.pooled.weight.T)
+    assert GridCNN(4, 2).pooled is None
+
+
 def test_attention_is_blind_to_the_places_of_cells_and_to_background():
     network = AttentionMIL(4, 2).eval()
     crops = torch.randn(3, 4, 5, 5)

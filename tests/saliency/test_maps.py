@@ -131,6 +131,17 @@ def test_integrated_gradients_sum_to_the_prediction_minus_that_of_an_empty_slide
     assert total == pytest.approx(model.predict([GRIDS[1]])[0] - empty, rel=0.02, abs=1e-3)
 
 
+def test_grad_cam_has_what_each_cell_adds_through_the_pooled_branch():
+    model = GridCNNRegressor(max_steps=2, n_filters=8, standardize=False, **AS_IT_LIES).fit(GRIDS[:8], TIMES[:8])
+    module = model.net_.module_
+    with torch.no_grad():  # nothing but the branch decides
+        module.head[-1].weight.zero_()
+        module.pooled.weight.copy_(torch.tensor([[0.5, -1.0, 2.0]]))
+    dense = GRIDS[1].to_dense().astype(float)
+    added = np.einsum("crw,c->rw", dense, [0.5, -1.0, 2.0]) / len(GRIDS[1].cells) * model.target_scale_[0]
+    np.testing.assert_allclose(grad_cam(model, GRIDS[1]), np.maximum(added, 0), atol=1e-5)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_crops_cover_a_grid_that_is_larger_than_the_canvas(method):
     model = GridCNNRegressor(crop_size=8, max_steps=32, n_filters=8, random_state=0).fit(GRIDS[:8], TIMES[:8])
