@@ -2,11 +2,79 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import typer
 
+from sknic.cli import options
 from sknic.cli.inputs import table_of
+from sknic.cli.settings import Compression, choose, slide_mpp_option
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """The options of `fit` and `evaluate` that say what there is to learn from: columns, patients, encoder, grids."""
+
+    PANELS: ClassVar[dict[str, str]] = {
+        "path": "Slides, patients and targets",
+        "encoder": "Compression (as the grids that are there, where not given)",
+    }
+
+    path: options.PathColumn = "path"
+    patient: options.PatientColumn = None
+    no_patient: options.NoPatient = False
+    target: options.TargetColumn = None
+    event: options.EventColumn = "event"
+    event_value: options.EventValue = None
+    time: options.TimeColumn = "time"
+    on_error: options.OnError = "raise"
+    encoder: options.Encoder = None
+    grids: options.Grids = None
+    slide_mpp: options.SlideMpp = None
+    tissue: options.TissueOfGrids = None
+    classes: options.Classes = None
+    exclude: options.Exclude = None
+
+    @property
+    def masks(self):
+        """The options that say where tissue is."""
+        return {"tissue": self.tissue, "classes": self.classes, "exclude": self.exclude}
+
+    def read(self, table, task, out):
+        """Read the table, and decide how its slides are compressed.
+
+        Parameters
+        ----------
+        table, out : Path
+            The table, and the folder of the command's results.
+        task : str
+            Name of the kind of target.
+
+        Returns
+        -------
+        Prepared
+            What a command begins with.
+        """
+        columns = {"target": self.target, "event": self.event, "time": self.time}
+        patients = {"patient": self.patient, "no_patient": self.no_patient}
+        targets = read_targets(table, task, columns, path=self.path, event_value=self.event_value, **patients)
+        mpp = slide_mpp_option(self.slide_mpp, [table], self.path)
+        folder = self.grids or out / "grids"
+        return Prepared(targets, folder, choose(targets.paths, self.encoder, self.masks, folder, mpp))
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Targets, the folder of their grids, and how slides are compressed; None where the table names grids."""
+
+    targets: "Targets"
+    folder: Path
+    compression: Compression | None
+
+    def compressor(self, device, n_jobs):
+        """The SlideCompressor, or None where the table names grids."""
+        return self.compression.compressor(self.folder, device, n_jobs) if self.compression else None
 
 
 @dataclass(frozen=True)
@@ -159,18 +227,3 @@ def _refuse_two_grids_of_a_slide(paths, grids):
         for name in names:
             if (other := path_of.setdefault(name, path)) != path:
                 raise DatasetError(f"{other} and {path} are grids of one slide; keep one row per slide")
-
-
-def make_estimator(task, max_steps, random_state, device, verbose=0):
-    """The grid estimator of a task."""
-    from sknic.estimators import estimator_for
-
-    return estimator_for(task)(max_steps=max_steps, random_state=random_state, device=device, verbose=verbose)
-
-
-def steps_of(max_steps, max_epochs):
-    """Maximum number of steps; --max-epochs, of older scripts, counted epochs of 32 batches."""
-    if max_epochs is None:
-        return max_steps
-    typer.secho(f"--max-epochs is now --max-steps; an epoch was 32 batches: --max-steps {32 * max_epochs}", err=True)
-    return 32 * max_epochs

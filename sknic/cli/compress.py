@@ -17,7 +17,7 @@ def compress(
     encoder: Annotated[
         str, typer.Option(help="Encoder file (Keras .h5 as published, or .safetensors), or bundled name.")
     ] = options.DEFAULT_ENCODER,
-    column: Annotated[str, typer.Option(help="Column of paths in a CSV.")] = "path",
+    path: options.PathColumn = "path",
     mpp: Annotated[float | None, typer.Option(help="um/px of the patches; the encoder's by default.")] = None,
     patch_size: Annotated[int | None, typer.Option(help="px at --mpp; the encoder's by default.")] = None,
     stride: Annotated[int | None, typer.Option(help="px at --mpp; --patch-size by default.")] = None,
@@ -45,7 +45,7 @@ def compress(
     from sknic.compression import SlideCompressor
     from sknic.compression.outcomes import counts, speak_up
 
-    paths = find_slides(slides, column)
+    paths = find_slides(slides, path)
     compressor = SlideCompressor(
         encoder,
         mpp=mpp,
@@ -53,7 +53,7 @@ def compress(
         stride=stride,
         tissue=tissue_option(tissue, classes, exclude),
         min_tissue=min_tissue,
-        slide_mpp=slide_mpp_option(slide_mpp, tables_of(slides), column),
+        slide_mpp=slide_mpp_option(slide_mpp, tables_of(slides), path),
         orientations=orientations,
         precision=precision,
         cache_dir=out,

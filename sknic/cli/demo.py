@@ -45,7 +45,7 @@ def demo(
     typer.echo(f"{(time.perf_counter() - started) / 60:.1f} minutes. Look at:")
     for path in (out / "results.png", out / "slide.png", *(out / task / "report.html" for task in _learnt())):
         typer.echo(f"  {path}")
-    typer.echo(f"  sknic view {cohort.paths[0]} --grid {out / 'grids'}")
+    typer.echo(f"  sknic view {cohort.paths[0]} --grids {out / 'grids'}")
 
 
 def _learnt():

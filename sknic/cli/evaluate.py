@@ -6,37 +6,29 @@ from typing import Annotated
 import typer
 
 from sknic.cli import options
-from sknic.cli.cohort import make_estimator, read_targets, steps_of, usable
+from sknic.cli.cohort import Cohort, usable
 from sknic.cli.common import need_writable, saying_what_is_kept, write_run_record
+from sknic.cli.config import Config, write_options
 from sknic.cli.grids import load_grids
-from sknic.cli.settings import choose, keep_record, slide_mpp_option
+from sknic.cli.grouping import grouped
+from sknic.cli.settings import keep_record
+from sknic.cli.training import Training
 from sknic.files.names import unique_names
 
 
+@grouped
 def evaluate(
+    ctx: typer.Context,
     table: options.Table,
     task: options.TaskOption,
     out: Annotated[Path, typer.Option(help="Folder for predictions, metrics, pictures and report.html.")],
-    path: options.PathColumn = "path",
-    patient: options.PatientColumn = None,
-    no_patient: options.NoPatient = False,
-    target: options.TargetColumn = None,
-    event: options.EventColumn = "event",
-    event_value: options.EventValue = None,
-    time: options.TimeColumn = "time",
-    encoder: options.Encoder = None,
-    grids: options.Grids = None,
-    slide_mpp: options.SlideMpp = None,
-    tissue: options.TissueOfGrids = None,
-    classes: options.Classes = None,
-    exclude: options.Exclude = None,
-    on_error: options.OnError = "raise",
+    cohort: Cohort,
+    training: Training,
     cv: Annotated[int, typer.Option(help="Folds.")] = 4,
-    max_steps: options.MaxSteps = 1500,
-    max_epochs: options.MaxEpochs = None,
     device: options.Device = "auto",
     n_jobs: options.Jobs = 1,
     random_state: options.Seed = 0,
+    config: Config = None,
 ):
     """Cross-validate a slide-level model and write a report.
 
@@ -46,32 +38,26 @@ def evaluate(
     from sknic.report import report_of_run
 
     need_writable(out, is_folder=True)
-    columns = {"target": target, "event": event, "time": time}
-    targets = read_targets(
-        table, task, columns, path=path, patient=patient, no_patient=no_patient, event_value=event_value
-    )
-    mpp = slide_mpp_option(slide_mpp, [table], path)
-    folder = grids or out / "grids"
-    masks = {"tissue": tissue, "classes": classes, "exclude": exclude}
-    compression = choose(targets.paths, encoder, masks, folder, mpp)
-    compressor = compression.compressor(folder, device, n_jobs) if compression else None
-    model = make_estimator(task, steps_of(max_steps, max_epochs), random_state, device)
+    prepared = cohort.read(table, task, out)
+    targets, folder, compression = prepared.targets, prepared.folder, prepared.compression
+    model = training.estimator(task, random_state=random_state, device=device)
     with saying_what_is_kept(folder, f"nothing new is in {out}"):
-        loaded = load_grids(targets.paths, compressor)
+        loaded = load_grids(targets.paths, prepared.compressor(device, n_jobs))
         keep_record(folder, "evaluate", compression)
-        used, X = usable(targets, task, loaded, on_error)
+        used, X = usable(targets, task, loaded, cohort.on_error)
         typer.echo(f"{cv}-fold cross-validation of {type(model).__name__} on {len(X)} slides ...")
         ensemble = CrossValEnsemble(model, cv=cv, n_jobs=n_jobs, random_state=random_state, verbose=1)
         ensemble.fit(X, used.y, groups=used.patients)
-    record = compression.record() if compression else {"encoder": None, **masks}
+    record = compression.record() if compression else {"encoder": None, **cohort.masks}
     settings = {
         "task": task,
-        "target": target or f"{event}, {time}",
+        "target": cohort.target or f"{cohort.event}, {cohort.time}",
         "cv": cv,
         **record,
         "compression": record if compression else None,
         **model.get_params(deep=False),
     }
+    write_options(ctx, out, grids=folder)
     errors = loaded.failures(targets.paths)
     record = write_run_record(out, "evaluate", settings, n_slides=len(X), skipped=errors)
     run = run_of(ensemble, used, task, record)

@@ -13,7 +13,7 @@ from sknic.files.names import unique_names
 
 def info(
     slides: Annotated[list[Path], typer.Argument(help="Slides.")],
-    mpp: Annotated[float | None, typer.Option(help="um/px of level 0, where the metadata lack it.")] = None,
+    slide_mpp: Annotated[float | None, typer.Option(help="um/px of level 0, where the metadata lack it.")] = None,
     tissue: options.Tissue = "density",
     classes: options.Classes = None,
     exclude: options.Exclude = None,
@@ -27,7 +27,7 @@ def info(
     for path in slides:
         try:
             target = thumbnail and _beside(thumbnail, path, names)
-            found = _describe(path, mpp, tissue_option(tissue, classes, exclude), target)
+            found = _describe(path, slide_mpp, tissue_option(tissue, classes, exclude), target)
         except (SknicError, OSError) as error:
             if len(slides) == 1:
                 raise

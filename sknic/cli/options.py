@@ -62,8 +62,6 @@ Classes = Annotated[
     list[str] | None, typer.Option(help="Class of GeoJSON polygons that counts as tissue; may be repeated.")
 ]
 Exclude = Annotated[list[str] | None, typer.Option(help="Class of GeoJSON polygons that is cut out; may be repeated.")]
-MaxSteps = Annotated[int, typer.Option(help="Number of training batches; the learning rate falls within them.")]
-MaxEpochs = Annotated[int | None, typer.Option("--max-epochs", hidden=True, min=1)]
 
 
 def _known_on_error(value):

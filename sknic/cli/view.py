@@ -23,7 +23,7 @@ def view(
     target: Annotated[
         list[str] | None, typer.Option(help="Column of the CSV to show as the truth; may be repeated (event, time).")
     ] = None,
-    grid: Annotated[
+    grids: Annotated[
         list[Path] | None,
         typer.Option(
             help="Grid or feature file of a slide, or a folder of them; may be repeated. Not needed with the folder of "
@@ -53,14 +53,14 @@ def view(
     shown, mpp = list(dict.fromkeys(rows.paths)), slide_mpp_option(slide_mpp, tables_of(slides), path)
     load = None if model is None else _loader(model, device)
     if are_grid_files(shown):
-        shown, grids = _slides_of(shown)
-    elif grid or model is None or not model.is_dir():
-        grids = _read_grids(grid or [], shown)
+        shown, found = _slides_of(shown)
+    elif grids or model is None or not model.is_dir():
+        found = _read_grids(grids or [], shown)
     else:
-        grids = _grids_of_model(shown, model, mpp, device)
+        found = _grids_of_model(shown, model, mpp, device)
     views = open_views(
         shown,
-        grids,
+        found,
         load,
         truth=_truth(rows, shown, target or []),
         slide_mpp=mpp,
@@ -110,7 +110,7 @@ def _slides_of(files):
     grids = [Grid.read(file) for file in files]
     lost = [file for file, grid in zip(files, grids) if not (grid.slide and Path(grid.slide).exists())]
     if lost:
-        raise typer.BadParameter(f"the slide of {lost[0]} is not where it was; give the slide, and the grid as --grid")
+        raise typer.BadParameter(f"the slide of {lost[0]} is not where it was; give the slide, and the grid as --grids")
     return list(dict.fromkeys(grid.slide for grid in grids)), grids
 
 

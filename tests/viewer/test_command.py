@@ -26,7 +26,7 @@ def grid_folder(grids, tmp_path):
 
 
 def test_the_command_serves_until_it_is_interrupted(slides, grid_folder):
-    command = [sys.executable, "-m", "sknic.cli", "view", slides[0], "--grid", str(grid_folder)]
+    command = [sys.executable, "-m", "sknic.cli", "view", slides[0], "--grids", str(grid_folder)]
     # What runs in the background of a script, as a whole test run may, inherits that SIGINT is ignored.
     listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=listen)
@@ -69,7 +69,7 @@ def _view(*arguments):
 def test_a_table_is_shown_with_the_truth_of_its_columns(slides, grid_folder, tmp_path, opened):
     table = tmp_path / "cohort.csv"
     table.write_text(f"path,score,kind\n{slides[1]},0.123456789,x\n{slides[0]},7,y\n")
-    _view(table, "--grid", grid_folder, "--target", "kind", "--target", "score")
+    _view(table, "--grids", grid_folder, "--target", "kind", "--target", "score")
     assert [(view.name, view.truth, len(view.frames)) for view in opened] == [
         ("right.tiff", {"kind": "x", "score": "0.1235"}, 1),
         ("left.tiff", {"kind": "y", "score": "7"}, 1),

@@ -1,0 +1,126 @@
+"""How a slide-level model is trained: the options of `fit` and `evaluate` that decide its result, and the estimator."""
+
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, ClassVar
+
+import typer
+
+MODULES = ("cnn", "attention-mil")
+
+
+def _among(*names):
+    def check(value):
+        if value is not None and value not in names:
+            raise typer.BadParameter(f"{value!r}: expected {' or '.join(names)}")
+        return value
+
+    return check
+
+
+def _crop_size(value):
+    if value is None or value == "auto":
+        return value
+    try:
+        return int(value)
+    except ValueError:
+        raise typer.BadParameter(f"{value!r}: expected auto or a whole number of cells") from None
+
+
+@dataclass(frozen=True)
+class Training:
+    """Parameters of the estimators as options; None leaves one to the recipe. See the estimators for what they mean."""
+
+    PANELS: ClassVar[dict[str, str]] = {"recipe": "Training (as the estimators do by default, where not given)"}
+
+    recipe: Annotated[
+        str,
+        typer.Option(
+            help="default, or paper for the training of the paper.",
+            metavar="default|paper",
+            callback=_among("default", "paper"),
+        ),
+    ] = "default"
+    max_steps: Annotated[
+        int | None,
+        typer.Option(help="Training batches; the learning rate falls within them. 1500, or 3200 with --recipe paper."),
+    ] = None
+    max_epochs: Annotated[int | None, typer.Option("--max-epochs", hidden=True, min=1)] = None
+    lr: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None
+    batch_size: Annotated[int | None, typer.Option(help="Crops per training batch.")] = None
+    weight_decay: Annotated[float | None, typer.Option(help="Decoupled weight decay (AdamW).")] = None
+    dropout: Annotated[float | None, typer.Option(help="Share of the features that is dropped.")] = None
+    validation_fraction: Annotated[
+        float | None, typer.Option(help="Share of the patients that is held out to choose the best weights.")
+    ] = None
+    crop_size: Annotated[
+        str | None,
+        typer.Option(help="Side of the canvas in cells, or auto.", metavar="auto|INTEGER", callback=_crop_size),
+    ] = None
+    n_filters: Annotated[int | None, typer.Option(help="Filters of each convolution.")] = None
+    pooled_branch: Annotated[
+        bool | None,
+        typer.Option(
+            "--pooled-branch/--no-pooled-branch", help="A linear branch of the mean embedding beside the CNN."
+        ),
+    ] = None
+    module: Annotated[
+        str | None,
+        typer.Option(
+            help="cnn, or attention-mil, which is blind to the places of cells.",
+            metavar="cnn|attention-mil",
+            callback=_among(*MODULES),
+        ),
+    ] = None
+    balanced: Annotated[
+        bool | None,
+        typer.Option("--balanced/--no-balanced", help="Batches with as many slides of each class; for classes alone."),
+    ] = None
+    ties: Annotated[
+        str | None,
+        typer.Option(
+            help="efron or breslow, for tied times; for survival alone.",
+            metavar="efron|breslow",
+            callback=_among("efron", "breslow"),
+        ),
+    ] = None
+
+    def estimator(self, task: str, **settings: Any) -> Any:
+        """Return the unfitted estimator of a task.
+
+        Parameters
+        ----------
+        task : str
+            Name of the kind of target.
+        **settings
+            Parameters that are not options of the training, such as `random_state`.
+
+        Returns
+        -------
+        estimator
+            With the parameters that the options say.
+        """
+        from sknic.estimators import PAPER_RECIPE, AttentionMIL, estimator_for
+
+        kind = estimator_for(task)
+        params = dict(PAPER_RECIPE) if self.recipe == "paper" else {}
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        params |= {name: value for name, value in given.items() if value is not None and name not in _NOT_PARAMETERS}
+        if self.max_epochs is not None:
+            params["max_steps"] = _steps_of(self.max_epochs)
+        if self.module == "attention-mil":
+            params["module"] = AttentionMIL
+        known = kind().get_params(deep=False)
+        for name in params:
+            if name not in known:
+                raise typer.BadParameter(f"--{name.replace('_', '-')} has no meaning for --task {task}")
+        return kind(**params, **settings)
+
+
+_NOT_PARAMETERS = ("recipe", "max_epochs", "module")
+
+
+def _steps_of(max_epochs):
+    """Number of steps of --max-epochs, which older scripts have; it counted epochs of 32 batches."""
+    steps = 32 * max_epochs
+    typer.secho(f"--max-epochs is now --max-steps; an epoch was 32 batches: --max-steps {steps}", err=True)
+    return steps

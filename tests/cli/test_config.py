@@ -1,0 +1,100 @@
+"""Options in a file, and options of the training: a run is made again with the same numbers, and mistakes are named."""
+
+import json
+import tomllib
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from sknic.cli.config import _toml
+from tests.cli.helpers import run, said
+
+SCORE = ("--task", "regression", "--target", "score", "--cv", 2, "--device", "cpu")
+
+
+def test_a_run_is_made_again_from_its_own_options(grids, tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    settings = ("--max-steps", 4, "--lr", 0.01, "--n-filters", 4, "--random-state", 3)
+    assert run("evaluate", grids / "grids.csv", *SCORE, *settings, "--out", first).exit_code == 0
+    kept = tomllib.loads((first / "options.toml").read_text())
+    assert (kept["max_steps"], kept["lr"], kept["target"], kept["cv"]) == (4, 0.01, "score", 2)
+    assert Path(kept["table"]) == grids / "grids.csv"
+    assert "out" not in kept
+    assert run("evaluate", "--config", first / "options.toml", "--out", second).exit_code == 0
+    tables = [pd.read_csv(folder / "predictions.csv") for folder in (first, second)]
+    pd.testing.assert_frame_equal(*tables)
+    texts = [(folder / "options.toml").read_text() for folder in (first, second)]
+    assert texts[0].replace(str(first), str(second)) == texts[1]
+
+
+def test_the_command_line_goes_before_the_file(grids, tmp_path):
+    (tmp_path / "my.toml").write_text('task = "regression"\ntarget = "score"\nmax-steps = 3\nrandom_state = 1\n')
+    options = ("--config", tmp_path / "my.toml", "--max-steps", 2, "--out", tmp_path / "model")
+    assert run("fit", grids / "grids.csv", *options).exit_code == 0
+    settings = json.loads((tmp_path / "model" / "run.json").read_text())["settings"]
+    assert (settings["max_steps"], settings["random_state"]) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("max_step = 3", "my.toml: max_step is not an option of fit; did you mean max_steps?"),
+        ("zzz = 3", "my.toml: zzz is not an option of fit; expected some of"),
+        ('max_steps = "3"', "my.toml: max_steps = '3': expected a whole number"),
+        ("max_steps = 1.5", "my.toml: max_steps = 1.5: expected a whole number"),
+        ("max_steps = true", "my.toml: max_steps = True: expected a whole number"),
+        ("no_patient = 1", "my.toml: no_patient = 1: expected true or false"),
+        ("target = 5", "my.toml: target = 5: expected a text"),
+        ('classes = "tumour"', "my.toml: classes = 'tumour': expected a list"),
+        ('recipe = "papr"', "'papr': expected default or paper"),
+        ("max_steps = ", "my.toml is not a TOML file"),
+        (None, "my.toml: No such file or directory"),
+    ],
+)
+def test_a_mistake_in_the_file_is_named(text, words, grids, tmp_path):
+    if text is not None:
+        (tmp_path / "my.toml").write_text(text)
+    options = ("--config", tmp_path / "my.toml", "--task", "regression", "--target", "score")
+    result = run("fit", grids / "grids.csv", *options, "--out", tmp_path / "model")
+    assert result.exit_code == 2
+    assert words.replace(" ", "") in said(result).replace(" ", "")
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize("value", ['say "hi"\\now', "Zürich 組織 🔬", "line\nbreak\ttab\x01\x7f", "a' b # c", ""])
+def test_any_text_is_read_as_it_was_written(value):
+    assert tomllib.loads(f"x = {_toml(value)}\ny = {_toml([value, value])}") == {"x": value, "y": [value, value]}
+
+
+def test_numbers_and_answers_are_read_as_they_were_written():
+    values = {"a": 1e-05, "b": 3, "c": True, "d": 0.25}
+    assert tomllib.loads("\n".join(f"{name} = {_toml(value)}" for name, value in values.items())) == values
+
+
+def test_the_papers_recipe_and_attention_reach_the_estimator(grids, tmp_path):
+    base = (grids / "grids.csv", "--max-steps", 2, "--device", "cpu")
+    paper = ("--task", "classification", "--target", "label", "--recipe", "paper", "--no-balanced")
+    assert run("fit", *base, *paper, "--out", tmp_path / "paper").exit_code == 0
+    settings = json.loads((tmp_path / "paper" / "run.json").read_text())["settings"]
+    found = [settings[name] for name in ("schedule", "lr", "standardize", "max_steps", "balanced")]
+    assert found == ["plateau", 0.01, False, 2, False]
+    bag = ("--task", "survival", "--module", "attention-mil", "--ties", "breslow")
+    assert run("fit", *base, *bag, "--out", tmp_path / "bag").exit_code == 0
+    assert "AttentionMIL" in json.loads((tmp_path / "bag" / "run.json").read_text())["settings"]["module"]
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        (("--balanced",), "--balanced has no meaning for --task regression"),
+        (("--ties", "breslow"), "--ties has no meaning for --task regression"),
+        (("--ties", "exact"), "'exact': expected efron or breslow"),
+        (("--crop-size", "big"), "'big': expected auto or a whole number of cells"),
+        (("--module", "vit"), "'vit': expected cnn or attention-mil"),
+    ],
+)
+def test_a_training_option_without_meaning_is_refused(options, words, grids, tmp_path):
+    result = run("fit", grids / "grids.csv", *SCORE[:4], *options, "--out", tmp_path / "model")
+    assert result.exit_code == 2
+    assert words.replace(" ", "") in said(result).replace(" ", "")
