@@ -327,7 +327,8 @@ def test_two_slides_of_one_file_name_get_a_map_each(folder, tmp_path):
         (tmp_path / case / "HE.h5").write_bytes((folder / f"grid{number}.h5").read_bytes())
     slides = [tmp_path / case / "HE.h5" for case in ("P1", "P2")]
     run("explain", *slides, "--model", tmp_path / "model", "--out", tmp_path / "maps")
-    assert sorted(path.name for path in (tmp_path / "maps").glob("*.geojson")) == ["P1-HE.geojson", "P2-HE.geojson"]
+    names = {path.name for path in (tmp_path / "maps").glob("*.geojson")}
+    assert names == {f"{case}-HE{end}.geojson" for case in ("P1", "P2") for end in ("", ".top")}
 
 
 def test_two_positives_of_twelve_keep_their_predictions(folder, tmp_path):
