@@ -35,6 +35,14 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
+_RULES = (
+    "**Rules.** Patients, classes and paths are text: 007 is not 7. Slides of one patient stay together; without "
+    "--patient a column that is named or looks like one, or the TCGA barcodes of the files, are taken and printed, "
+    "unless --no-patient. Events are 1/0, true/false, yes/no, dead/alive and their like, printed as they were "
+    "understood; other words, and 1 in a column such as 'alive', need --event-value. A slide has one row. Grids of "
+    "different encoders, um/px, patch sizes or strides do not mix; files that do not name their encoder count as one "
+    "unknown encoder."
+)
 # In the order of the work.
 for panel, commands in {
     "Try": (demo, make_cohort, doctor),
@@ -43,7 +51,7 @@ for panel, commands in {
     "Use": (predict, explain, view),
 }.items():
     for command in commands:
-        app.command(rich_help_panel=panel)(command)
+        app.command(rich_help_panel=panel, epilog=_RULES if command in (fit, evaluate) else None)(command)
 
 
 def _show_version(value: bool):

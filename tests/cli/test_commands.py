@@ -14,6 +14,8 @@ from sknic import Grid, MeanRGBEncoder, saliency
 from sknic.cli.inputs import find_slides
 from sknic.datasets import make_histology_cohort
 from sknic.estimators import load_estimator
+from sknic.exceptions import GridFileError
+from sknic.grids import hdf5
 
 from .helpers import program, run
 
@@ -149,6 +151,22 @@ def test_cache_prunes_damaged_grids_and_lists_what_is_not_its_own(folder, tmp_pa
     assert run("cache", tmp_path, "--prune", "--yes").exit_code == 0
     assert sorted(path.name for path in tmp_path.glob("*.h5")) == ["foreign.h5", "good.h5"]
     assert Grid.read(tmp_path / "good.h5").n_cells == grid.n_cells
+
+
+def test_a_grid_that_may_not_be_read_is_listed_and_stays(folder, tmp_path, monkeypatch):
+    mine, theirs = tmp_path / "mine.h5", tmp_path / "theirs.h5"
+    for path in (mine, theirs):
+        path.write_bytes((folder / "grid0.h5").read_bytes())
+    is_own = hdf5.is_own
+
+    def refuse(path):
+        if path == theirs:
+            raise GridFileError(f"{path} cannot be read as a grid file: Permission denied")
+        return is_own(path)
+
+    monkeypatch.setattr(hdf5, "is_own", refuse)
+    result = run("cache", tmp_path, "--prune", "--orphans", "--yes")
+    assert "theirs.h5: unreadable" in result.output and mine.exists() and theirs.exists()
 
 
 @pytest.mark.parametrize("option", ["--yes", "--orphans"])
