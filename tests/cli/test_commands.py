@@ -14,8 +14,6 @@ from sknic import Grid, MeanRGBEncoder, saliency
 from sknic.cli.inputs import find_slides
 from sknic.datasets import make_histology_cohort
 from sknic.estimators import load_estimator
-from sknic.exceptions import GridFileError
-from sknic.grids import hdf5
 
 from .helpers import program, run
 
@@ -136,52 +134,6 @@ def test_a_dry_run_that_finds_a_bad_slide_exits_with_1(folder, tmp_path):
     result = run("compress", tmp_path, *options)
     assert result.exit_code == 1
     assert "cannot" in result.output
-
-
-def test_cache_prunes_damaged_grids_and_lists_what_is_not_its_own(folder, tmp_path):
-    grid = Grid.read(folder / "grid0.h5").write(tmp_path / "good.h5")
-    (tmp_path / "foreign.h5").write_bytes(b"not a grid")
-    assert run("cache", tmp_path).exit_code == 0
-    content = bytearray((tmp_path / "good.h5").read_bytes())
-    content[-1] ^= 1
-    (tmp_path / "bad.h5").write_bytes(content)
-    assert run("cache", tmp_path).exit_code == 1
-    assert run("cache", tmp_path, "--prune").exit_code == 0
-    assert (tmp_path / "bad.h5").exists()
-    assert run("cache", tmp_path, "--prune", "--yes").exit_code == 0
-    assert sorted(path.name for path in tmp_path.glob("*.h5")) == ["foreign.h5", "good.h5"]
-    assert Grid.read(tmp_path / "good.h5").n_cells == grid.n_cells
-
-
-def test_a_grid_that_may_not_be_read_is_listed_and_stays(folder, tmp_path, monkeypatch):
-    mine, theirs = tmp_path / "mine.h5", tmp_path / "theirs.h5"
-    for path in (mine, theirs):
-        path.write_bytes((folder / "grid0.h5").read_bytes())
-    is_own = hdf5.is_own
-
-    def refuse(path):
-        if path == theirs:
-            raise GridFileError(f"{path} cannot be read as a grid file: Permission denied")
-        return is_own(path)
-
-    monkeypatch.setattr(hdf5, "is_own", refuse)
-    result = run("cache", tmp_path, "--prune", "--orphans", "--yes")
-    assert "theirs.h5: unreadable" in result.output and mine.exists() and theirs.exists()
-
-
-@pytest.mark.parametrize("option", ["--yes", "--orphans"])
-def test_cache_deletes_nothing_without_prune(option, folder):
-    assert run("cache", folder, option).exit_code == 2
-
-
-def test_cache_deletes_grids_of_absent_slides_only_when_asked_to(folder, tmp_path):
-    grid = Grid.read(folder / "grid0.h5")
-    absent = Grid(grid.embeddings, grid.cells, grid.shape, slide=tmp_path / "not mounted.svs")
-    absent.write(tmp_path / "orphan.h5")
-    run("cache", tmp_path, "--prune", "--yes")
-    assert (tmp_path / "orphan.h5").exists()
-    run("cache", tmp_path, "--prune", "--orphans", "--yes")
-    assert not (tmp_path / "orphan.h5").exists()
 
 
 @pytest.mark.parametrize(
