@@ -36,6 +36,12 @@ class Cohort:
     classes: options.Classes = None
     exclude: options.Exclude = None
 
+    def columns(self, task):
+        """Column of each role that a kind of target has, as the record of a model keeps them."""
+        from sknic.targets import kind_named
+
+        return {role: getattr(self, role) for role in kind_named(task).roles}
+
     @property
     def masks(self):
         """The options that say where tissue is."""

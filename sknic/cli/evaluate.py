@@ -11,9 +11,11 @@ from sknic.cli.common import need_writable, saying_what_is_kept, write_run_recor
 from sknic.cli.config import Config, write_options
 from sknic.cli.grids import load_grids
 from sknic.cli.grouping import grouped
+from sknic.cli.model_folder import replaced_folder, write_model
 from sknic.cli.settings import keep_record
 from sknic.cli.training import Training
 from sknic.files.names import unique_names
+from sknic.files.whole import whole_file
 
 
 @grouped
@@ -25,6 +27,13 @@ def evaluate(
     cohort: Cohort,
     training: Training,
     cv: Annotated[int, typer.Option(help="Folds.")] = 4,
+    repeats: Annotated[
+        int, typer.Option(min=1, help="Cross-validations with other seeds of folds and training: how far they scatter.")
+    ] = 1,
+    save_model: Annotated[
+        bool,
+        typer.Option("--save-model", help="Keep the models of the folds in OUT/model, for predict, explain, view."),
+    ] = False,
     device: options.Device = "auto",
     n_jobs: options.Jobs = 1,
     random_state: options.Seed = 0,
@@ -52,6 +61,7 @@ def evaluate(
     settings = {
         "task": task,
         "target": cohort.target or f"{cohort.event}, {cohort.time}",
+        "columns": cohort.columns(task),
         "cv": cv,
         **record,
         "compression": record if compression else None,
@@ -72,7 +82,44 @@ def evaluate(
     folds = ", ".join(f"{score:.3f}" for score in run.verdict.fold_scores)
     typer.echo(f"{run.verdict.metric} of each fold: {folds}; mean {run.verdict.mean_of_folds:.3f}")
     typer.echo(str(run.verdict))
+    if save_model:
+        _save_models(out / "model", ensemble, compression, settings)
+    if repeats > 1:
+        _repeat(out, ensemble, X, used, repeats, random_state)
     typer.echo(f"wrote {out / 'report.html'}")
+
+
+def _save_models(folder, ensemble, compression, settings):
+    """Keep the models of the folds, which predict by their mean."""
+    with replaced_folder(folder) as new:
+        kept = write_model(new, [_last(model) for model in ensemble.estimators_], compression)
+        write_run_record(new, "evaluate", {**settings, "encoder": kept})
+    typer.echo(f"wrote the models of {len(ensemble.estimators_)} folds to {folder}")
+
+
+def _repeat(out, first, X, targets, repeats, seed):
+    """Cross-validate again with other seeds; write and print the score of each."""
+    import numpy as np
+    import pandas as pd
+    from sklearn.base import clone
+
+    rows = []
+    for number in range(repeats):
+        ensemble = first
+        if number:
+            ensemble = clone(first).set_params(random_state=seed + number, estimator__random_state=seed + number)
+            ensemble.fit(X, targets.y, groups=targets.patients)
+        verdict = ensemble.oof_verdict()
+        baseline = verdict.comparison.b.value if verdict.comparison else float("nan")
+        score = {"metric": verdict.metric, "value": verdict.score.value, "low": verdict.score.low}
+        rows.append({"random_state": seed + number, **score, "high": verdict.score.high, "baseline": baseline})
+        with whole_file(out / "repeats.csv") as temporary:
+            pd.DataFrame(rows).to_csv(temporary, index=False)
+    values = np.array([row["value"] for row in rows])
+    typer.echo(
+        f"{rows[0]['metric']} of {repeats} repeats: {', '.join(f'{value:.3f}' for value in values)}; mean "
+        f"{values.mean():.3f}, standard deviation {values.std(ddof=1):.3f}; wrote {out / 'repeats.csv'}"
+    )
 
 
 def run_of(ensemble, targets, task, record):

@@ -1,6 +1,5 @@
 """`sknic fit`: slides and their targets to a model folder."""
 
-import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +11,7 @@ from sknic.cli.common import need_writable, saying_what_is_kept, write_run_recor
 from sknic.cli.config import Config, write_options
 from sknic.cli.grids import load_grids
 from sknic.cli.grouping import grouped
-from sknic.cli.model_folder import replaced_folder
+from sknic.cli.model_folder import replaced_folder, write_model
 from sknic.cli.settings import keep_record
 from sknic.cli.training import Training
 
@@ -44,26 +43,16 @@ def fit(
         used, X = usable(targets, task, loaded, cohort.on_error)
         model.fit(X, used.y, groups=used.patients)
         with replaced_folder(out) as new:
-            kept = _write_model(new, model, compression)
+            kept = write_model(new, [model], compression)
             record = compression.record() if compression else {}
-            settings = {"task": task, **record, "encoder": kept, "compression": record or None}
+            settings = {
+                "task": task,
+                "columns": cohort.columns(task),
+                **record,
+                "encoder": kept,
+                "compression": record or None,
+            }
             results = {"n_slides": len(X), "skipped": loaded.failures(targets.paths)}
             write_run_record(new, "fit", {**settings, **model.get_params(deep=False)}, **results)
             write_options(ctx, new, grids=folder)
     typer.echo(f"wrote {out / 'model.safetensors'}, trained on {len(X)} slides in {model.history_[-1]['step']} steps")
-
-
-def _write_model(folder, model, compression):
-    """Write the model and its encoder; returns the name of the encoder's file, None where it was fitted on grids."""
-    import pandas as pd
-
-    from sknic.encoders.catalog import encoder_path
-
-    model.save(folder / "model.safetensors")
-    pd.DataFrame(model.history_).to_csv(folder / "history.csv", index=False)
-    if compression is None:
-        return None
-    encoder = encoder_path(compression.encoder)
-    kept = folder / f"encoder{encoder.suffix}"
-    shutil.copyfile(encoder, kept)
-    return kept.name

@@ -1,4 +1,4 @@
-"""The folder of a model: replaced whole or not at all, and read back with the settings it was fitted with."""
+"""The folder of a model, or of the models of folds: replaced whole or not at all, read back with its settings."""
 
 import os
 import shutil
@@ -9,7 +9,8 @@ from pathlib import Path
 from sknic.exceptions import ModelFileError
 from sknic.files.records import read_json
 
-_OURS = ("model.safetensors", "history.csv", "run.json")
+_OURS = ("model.safetensors", "history.csv", "run.json", "options.toml")
+_FOLDS = "fold_*.safetensors"
 
 
 @contextmanager
@@ -78,7 +79,8 @@ def _fill(new, folder):
 
 
 def _is_ours(path):
-    return path.name in _OURS or (path.is_file() and path.stem == "encoder")
+    is_fold = path.match(_FOLDS)
+    return path.name in _OURS or is_fold or (path.is_file() and path.stem == "encoder")
 
 
 def _umask():
@@ -87,21 +89,56 @@ def _umask():
     return mask
 
 
+def write_model(folder, models, compression):
+    """Write a model, or the models of folds, with their encoder.
+
+    Parameters
+    ----------
+    folder : Path
+        An empty folder.
+    models : list of fitted estimators
+    compression : Compression or None
+        How slides are compressed; None for models that were fitted on grids.
+
+    Returns
+    -------
+    str or None
+        Name of the encoder's file; None without one.
+    """
+    import pandas as pd
+
+    from sknic.encoders.catalog import encoder_path
+
+    names = ["model"] if len(models) == 1 else [f"fold_{number}" for number in range(len(models))]
+    for name, model in zip(names, models):
+        model.save(folder / f"{name}.safetensors")
+    history = pd.concat([pd.DataFrame(model.history_).assign(fold=fold) for fold, model in enumerate(models)])
+    history.drop(columns=[] if len(models) > 1 else "fold").to_csv(folder / "history.csv", index=False)
+    if compression is None:
+        return None
+    encoder = encoder_path(compression.encoder)
+    kept = folder / f"encoder{encoder.suffix}"
+    shutil.copyfile(encoder, kept)
+    return kept.name
+
+
 def load_model(folder):
     """Estimator and settings of a model folder.
 
     Returns
     -------
     estimator : fitted estimator
+        An ensemble where the folder has the models of folds.
     settings : dict
-        As `sknic fit` recorded them.
+        As `sknic fit` or `sknic evaluate` recorded them.
 
     Raises
     ------
     ModelFileError
-        If the folder is not one that `sknic fit` wrote.
+        If the folder is not one that `sknic fit`, or `sknic evaluate --save-model`, wrote.
     """
     from sknic.estimators import load_estimator
+    from sknic.evaluation import CrossValEnsemble
 
     folder = Path(folder)
     try:
@@ -110,6 +147,15 @@ def load_model(folder):
             raise ValueError("its run.json has no settings")
     except ValueError as error:
         raise ModelFileError(f"{folder} is not a folder that `sknic fit` wrote: {error}") from None
+    folds = sorted(folder.glob(_FOLDS), key=lambda path: int(path.stem.removeprefix("fold_")))
+    if folds:
+        return CrossValEnsemble.from_models([load_estimator(path) for path in folds]), settings
+    if not (folder / "model.safetensors").is_file():
+        has_folds = (folder / "model" / "run.json").is_file()
+        hint = f"; the models of its folds are {folder / 'model'}" if has_folds else ""
+        raise ModelFileError(
+            f"{folder} has no model.safetensors{hint or '; `sknic evaluate --save-model` keeps models'}"
+        )
     return load_estimator(folder / "model.safetensors"), settings
 
 

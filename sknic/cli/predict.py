@@ -7,6 +7,7 @@ import typer
 
 from sknic.cli import options
 from sknic.cli.common import need_writable, saying_what_is_kept, write_run_record
+from sknic.cli.external import tell_external_test
 from sknic.cli.grids import are_grid_files, load_grids, reason_of
 from sknic.cli.inputs import find_rows, tables_of
 from sknic.cli.model_folder import compression_of, load_model
@@ -28,10 +29,11 @@ def predict(
     device: options.Device = "auto",
     n_jobs: options.Jobs = 1,
 ):
-    """Predict slides with a model of `sknic fit`: scores, class probabilities or risks.
+    """Predict slides with a model of `sknic fit` or `sknic evaluate --save-model`: scores, probabilities or risks.
 
     One row for each row of a CSV, in its order and with its columns; slides that cannot be used have an error instead
-    of a prediction, and the exit code is 1 unless they are to be skipped.
+    of a prediction, and the exit code is 1 unless they are to be skipped. Where the CSV has the columns that the model
+    learnt, the predictions are measured against them, with intervals by patient.
 
     Example: `sknic predict new-slides/ --model model --out predictions.csv`
     """
@@ -52,6 +54,7 @@ def predict(
     n_failed = sum(map(bool, errors))
     write_run_record(out.parent, "predict", settings, f"{out.stem}.run.json", n_slides=len(table), n_failed=n_failed)
     typer.echo(f"wrote {len(table) - n_failed} predictions to {out}")
+    tell_external_test(estimator, rows, table, record, out.with_name(f"{out.stem}.metrics.json"))
     if n_failed:
         typer.secho(f"{n_failed} of {len(table)} slides have no prediction; column {_ERROR!r} says why:", err=True)
         for line in by_cause(rows.paths, errors):
@@ -94,9 +97,9 @@ def predict_rows(estimator, loaded):
         Why there is no prediction, empty where there is one.
     """
     from sknic.exceptions import SknicError
-    from sknic.targets import kind_named
+    from sknic.targets import kind_of
 
-    kind = kind_named(estimator.target_kind)
+    kind = kind_of(estimator, ())
     method, errors = getattr(estimator, kind.prediction_method), list(loaded.errors)
     results = []
     try:

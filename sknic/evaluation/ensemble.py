@@ -113,6 +113,25 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
         self.baseline = baseline
         self.calibrate = calibrate
 
+    @classmethod
+    def from_models(cls, models: list) -> Self:
+        """Make an ensemble of models that were fitted before, such as those of files.
+
+        Parameters
+        ----------
+        models : list of fitted estimators
+            Models of one kind of target.
+
+        Returns
+        -------
+        CrossValEnsemble
+            What predicts by their mean; without out-of-fold predictions.
+        """
+        ensemble = cls(models[0], cv=max(2, len(models)))
+        ensemble.estimators_, ensemble.temperature_ = list(models), 1.0
+        ensemble.target_kind_ = kind_of(models[0], ()).name
+        return ensemble
+
     def fit(self, X: Any, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
         """Fit one clone per fold and predict each slide by the clone that has not seen it.
 

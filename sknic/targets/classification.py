@@ -105,6 +105,10 @@ class Classification(Target):
         probabilities = {f"probability {name}": column for name, column in zip(classes, prediction.T)}
         return {"prediction": self.labels(prediction, classes), **probabilities}
 
+    def prediction_of(self, table, classes):
+        """Probabilities of the classes."""
+        return table[[f"probability {name}" for name in classes]].to_numpy(float)
+
     @property
     def required_columns(self):
         """Target and prediction."""

@@ -233,6 +233,23 @@ class Target(ABC):
             Columns by name.
         """
 
+    def prediction_of(self, table: pd.DataFrame, classes: np.ndarray | None) -> np.ndarray:
+        """The result of `prediction_method` that stands in a table of predictions: what `predicted` wrote, read back.
+
+        Parameters
+        ----------
+        table : DataFrame
+            Rows with the columns of `predicted`.
+        classes : array or None
+            Labels of the estimator; None without classes.
+
+        Returns
+        -------
+        array (n_slides,) or (n_slides, k)
+            As the estimator gave it.
+        """
+        return table["prediction"].to_numpy(float)
+
     def columns(self, y: np.ndarray, prediction: np.ndarray, classes: np.ndarray | None) -> dict[str, np.ndarray]:
         """Columns of predictions.csv: the truth, then the prediction.
 

@@ -1,0 +1,86 @@
+"""An external test: where new slides come with the target, the predictions are measured against it."""
+
+import json
+from dataclasses import asdict
+
+import typer
+
+from sknic.files.whole import whole_file
+
+
+def tell_external_test(estimator, rows, table, record, path):
+    """Measure predictions against the target columns of the CSV, if they are there; print and write the metrics.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+    rows : Rows
+        What was asked for.
+    table : DataFrame
+        The predictions, row for row.
+    record : dict
+        Settings of the model.
+    path : Path
+        JSON file to write.
+    """
+    from sknic.exceptions import DegenerateDataError
+    from sknic.targets import kind_of
+
+    kind, columns = kind_of(estimator, ()), record.get("columns") or {}
+    if not columns or not set(columns.values()) <= set(rows.columns):
+        return
+    frame, predicted = _rows_with_both(rows, columns.values(), table)
+    try:
+        y, note = kind.from_table(frame, columns)
+    except (ValueError, DegenerateDataError) as error:
+        typer.secho(f"not measured against {_names(columns)}: {error}", err=True)
+        return
+    typer.echo(f"external test on {_names(columns)}: {len(frame)} slides; {kind.describe(y)}")
+    if note:
+        typer.echo(note)
+    patients = _patients(frame, columns)
+    prediction = kind.prediction_of(predicted, getattr(estimator, "classes_", None))
+    metrics = {}
+    for name in kind.metrics:
+        measured = kind.for_metric(name, prediction, getattr(estimator, "classes_", None))
+        metrics[name] = _measure(name, y, measured, patients)
+        typer.echo(f"{name:18s} {metrics[name]}   (n={metrics[name].n})")
+    with whole_file(path) as temporary:
+        temporary.write_text(json.dumps({name: asdict(found) for name, found in metrics.items()}, indent=2))
+
+
+def _rows_with_both(rows, columns, table):
+    """The rows that have a prediction and a target, as text; the index counts the rows of the CSV from 2."""
+    import pandas as pd
+
+    frame = pd.DataFrame(rows.columns)
+    frame.index = frame.index + 2
+    has_target = frame[list(columns)].notna().all(axis=1) & (frame[list(columns)] != "").all(axis=1)
+    has_both = has_target.to_numpy() & table["prediction"].notna().to_numpy()
+    return frame[has_both], table[has_both]
+
+
+def _patients(frame, columns):
+    from sknic.datasets.rows import find_patient_column
+
+    found = find_patient_column(frame, list(columns.values()))
+    if found is None:
+        typer.echo("no column looks like the patient: every slide counts as a patient of its own")
+        return None
+    typer.echo(f"intervals resample {found!r}")
+    return frame[found].to_numpy(object)
+
+
+def _measure(name, y, prediction, patients):
+    from sknic.evaluation import Estimate, estimate
+    from sknic.exceptions import DegenerateDataError
+
+    try:
+        return estimate(name, y, prediction, groups=patients)
+    except DegenerateDataError as error:
+        n = len(y) if patients is None else len(set(patients))
+        return Estimate(float("nan"), float("nan"), float("nan"), 0.95, n, reason=str(error))
+
+
+def _names(columns):
+    return ", ".join(map(repr, columns.values()))

@@ -1,0 +1,98 @@
+"""The models of the folds are kept and predict together; new slides with a target are an external test; repeats."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sknic.cli.model_folder import load_model
+from sknic.evaluation import estimate
+from tests.cli.helpers import run, said
+
+QUICK = ("--max-steps", 12, "--n-filters", 4, "--device", "cpu", "--cv", 3)
+TASKS = {
+    "classification": ("--task", "classification", "--target", "label"),
+    "regression": ("--task", "regression", "--target", "score"),
+    "survival": ("--task", "survival"),
+}
+
+
+@pytest.fixture(scope="module", params=TASKS)
+def kept(request, grids, tmp_path_factory):
+    out = tmp_path_factory.mktemp(request.param) / "result"
+    result = run("evaluate", grids / "grids.csv", *TASKS[request.param], *QUICK, "--save-model", "--out", out)
+    assert result.exit_code == 0, result.output
+    return request.param, out / "model"
+
+
+def test_the_mean_of_the_folds_predicts_and_is_measured_against_the_target(kept, grids, tmp_path):
+    task, model = kept
+    out = tmp_path / "predictions.csv"
+    result = run("predict", grids / "grids.csv", "--model", model, "--out", out)
+    assert result.exit_code == 0, result.output
+    ensemble, _ = load_model(model)
+    assert len(ensemble.estimators_) == 3
+    table = pd.read_csv(out)
+    from sknic import Grid
+
+    wanted = ensemble.predict([Grid.read(path) for path in table["slide"]])
+    if task == "classification":
+        np.testing.assert_array_equal(table["prediction"], wanted)
+    else:
+        np.testing.assert_allclose(table["prediction"], wanted, rtol=1e-5)
+    found = json.loads((tmp_path / "predictions.metrics.json").read_text())
+    name = {"classification": "accuracy", "regression": "spearman", "survival": "concordance"}[task]
+    truth = {"classification": "label", "regression": "score"}.get(task)
+    if truth:
+        by_hand = estimate(name, table[truth], table["prediction"], groups=table["patient"])
+        assert found[name]["value"] == pytest.approx(by_hand.value)
+        assert (found[name]["low"], found[name]["n"]) == (pytest.approx(by_hand.low), 6)
+    assert f"{name:18s}" in result.output
+    assert "external test on" in result.output and "12 slides" in result.output
+
+
+def test_slides_without_a_target_are_predicted_and_not_measured(kept, grids, tmp_path):
+    _, model = kept
+    result = run("predict", grids / "grid0.h5", "--model", model, "--out", tmp_path / "one.csv")
+    assert result.exit_code == 0
+    assert "external test" not in result.output
+    assert not (tmp_path / "one.metrics.json").exists()
+
+
+def test_a_target_that_cannot_be_read_costs_no_prediction(grids, tmp_path):
+    model = tmp_path / "model"
+    run("fit", grids / "grids.csv", *TASKS["regression"], *QUICK[:6], "--out", model)
+    table = pd.read_csv(grids / "grids.csv").astype({"score": object})
+    table["path"] = [str(grids / name) for name in table["path"]]
+    table.loc[2, "score"] = "high"
+    table.loc[3, "score"] = ""
+    table.to_csv(tmp_path / "new.csv", index=False)
+    result = run("predict", tmp_path / "new.csv", "--model", model, "--out", tmp_path / "predictions.csv")
+    assert result.exit_code == 0
+    assert len(pd.read_csv(tmp_path / "predictions.csv")) == 12
+    assert "not measured against 'score'" in said(result) and "'high'" in said(result) and "row 4" in said(result)
+
+
+def test_the_models_explain_together(kept, grids, tmp_path):
+    _, model = kept
+    assert run("explain", grids / "grid1.h5", "--model", model, "--out", tmp_path / "maps").exit_code == 0
+    assert (tmp_path / "maps" / "grid1.geojson").is_file()
+
+
+def test_a_result_without_models_says_so(grids, tmp_path):
+    run("evaluate", grids / "grids.csv", *TASKS["regression"], *QUICK, "--out", tmp_path / "result")
+    with pytest.raises(Exception, match="has no model.safetensors; `sknic evaluate --save-model` keeps models"):
+        run("predict", grids / "grid0.h5", "--model", tmp_path / "result", "--out", tmp_path / "one.csv")
+
+
+def test_repeats_are_other_seeds(grids, tmp_path):
+    options = (*TASKS["regression"], *QUICK, "--random-state", 4)
+    result = run("evaluate", grids / "grids.csv", *options, "--repeats", 3, "--out", tmp_path / "three")
+    assert result.exit_code == 0, result.output
+    rows = pd.read_csv(tmp_path / "three" / "repeats.csv")
+    assert list(rows["random_state"]) == [4, 5, 6]
+    run("evaluate", grids / "grids.csv", *options[:-1], 5, "--out", tmp_path / "one")
+    alone = json.loads((tmp_path / "one" / "metrics.json").read_text())["spearman"]["value"]
+    assert rows["value"][1] == pytest.approx(alone)
+    assert "of 3 repeats" in result.output
