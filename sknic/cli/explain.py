@@ -87,12 +87,12 @@ def explain(
             write_map(out / names[slide], grid, heat, method, title, top=top, ome_tiff=ome_tiff)
         except (SknicError, ValueError) as error:
             errors[row] = reason_of(error)
+    settings = {"model": model.resolve(), "method": method, "class": target, "slide_mpp": slide_mpp, "fitted": record}
+    write_run_record(out, "explain", settings, n_slides=len(paths))
     if gallery:
         explainable = [loaded.grids[row] for row, error in enumerate(errors) if not error]
         classes = [explained] if explained is not None else getattr(estimator, "classes_", [None])
         write_gallery(out, explainable, partial(make_map, estimator), classes, gallery, per_slide)
-    settings = {"model": model.resolve(), "method": method, "class": target, "slide_mpp": slide_mpp, "fitted": record}
-    write_run_record(out, "explain", settings, n_slides=len(paths))
     for line in by_cause(paths, errors):
         typer.secho(f"no map of {line}", err=True)
     if any(errors) and (on_error == "raise" or all(errors)):

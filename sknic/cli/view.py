@@ -9,7 +9,7 @@ import typer
 
 from sknic.cli import options
 from sknic.cli.grids import are_grid_files, load_grids
-from sknic.cli.inputs import find_rows, tables_of
+from sknic.cli.inputs import Rows, find_rows, tables_of
 from sknic.cli.model_folder import load_model
 from sknic.cli.predict import compressor_of
 from sknic.cli.settings import slide_mpp_option, tissue_option
@@ -53,7 +53,9 @@ def view(
     shown, mpp = list(dict.fromkeys(rows.paths)), slide_mpp_option(slide_mpp, tables_of(slides), path)
     load = None if model is None else _loader(model, device)
     if are_grid_files(shown):
-        shown, found = _slides_of(shown)
+        on_slides = _grids_with_slides(shown)
+        rows = Rows([on_slides[file].slide for file in rows.paths], rows.columns)
+        shown, found = list(dict.fromkeys(rows.paths)), list(on_slides.values())
     elif grids or model is None or not model.is_dir():
         found = _read_grids(grids or [], shown)
     else:
@@ -103,15 +105,15 @@ def _short(text):
         return str(text)
 
 
-def _slides_of(files):
-    """The slides of grid files, and the grids."""
+def _grids_with_slides(files):
+    """Grid of each file; one whose slide is gone has nothing to lie on."""
     from sknic import Grid
 
-    grids = [Grid.read(file) for file in files]
-    lost = [file for file, grid in zip(files, grids) if not (grid.slide and Path(grid.slide).exists())]
+    grids = {file: Grid.read(file) for file in files}
+    lost = [file for file, grid in grids.items() if not (grid.slide and Path(grid.slide).exists())]
     if lost:
         raise typer.BadParameter(f"the slide of {lost[0]} is not where it was; give the slide, and the grid as --grids")
-    return list(dict.fromkeys(grid.slide for grid in grids)), grids
+    return grids
 
 
 def _grids_of_model(paths, model, slide_mpp, device):

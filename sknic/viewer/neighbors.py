@@ -67,7 +67,9 @@ def nearest_cells(embedding: np.ndarray, grids: Iterable[Grid], n: int, *, besid
     return found
 
 
-def neighbors_of(views: list, number: int, grid: int, row: int, column: int, n: int) -> list[dict] | None:
+def neighbors_of(
+    views: list, number: int, grid: int, row: int, column: int, n: int, *, others: bool = False
+) -> list[dict] | None:
     """Describe the neighbors of a cell to the page.
 
     Parameters
@@ -80,6 +82,8 @@ def neighbors_of(views: list, number: int, grid: int, row: int, column: int, n: 
         Place of the cell.
     n : int
         How many neighbors are wanted.
+    others : bool, default=False
+        Whether only cells of other slides are.
 
     Returns
     -------
@@ -92,8 +96,8 @@ def neighbors_of(views: list, number: int, grid: int, row: int, column: int, n: 
     if embedding is None:
         return None
     shown = [(i, k, one.grid) for i, view in enumerate(views) for k, one in enumerate(view.frames)]
-    kin = [(i, k, one) for i, k, one in shown if _encoder(one) == _encoder(frame.grid)]
-    asked = next(index for index, (i, k, _) in enumerate(kin) if (i, k) == (number, grid))
+    kin = [(i, k, one) for i, k, one in shown if _encoder(one) == _encoder(frame.grid) and not (others and i == number)]
+    asked = next((index for index, (i, k, _) in enumerate(kin) if (i, k) == (number, grid)), None)
     found = []
     for neighbor in nearest_cells(embedding, [one for _, _, one in kin], n, besides=(asked, row, column)):
         slide, its_grid, _ = kin[neighbor.grid]

@@ -141,7 +141,7 @@ def create_app(views: list, token: str) -> Any:
         _item(_item(views, number).frames, grid)
         n = min(max(1, request.args.get("n", 8, int)), _MAX_NEIGHBORS)
         with computing:
-            found = neighbors_of(views, number, grid, row, column, n)
+            found = neighbors_of(views, number, grid, row, column, n, others="others" in request.args)
         return abort(404) if found is None else jsonify(found)
 
     def _label():

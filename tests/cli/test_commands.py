@@ -259,7 +259,8 @@ def test_explain_takes_the_class_to_explain_and_names_those_there_are(folder, tm
 def test_explain_writes_the_most_salient_cells_as_annotations(folder, tmp_path):
     model = tmp_path / "model"
     run("fit", folder / "grids.csv", "--task", "regression", "--target", "score", "--out", model, *QUICK_FIT)
-    run("explain", folder / "grid0.h5", "--model", model, "--out", tmp_path, "--top", 3)
+    said = run("explain", folder / "grid0.h5", "--model", model, "--out", tmp_path, "--top", 3, "--gallery", 2)
+    assert said.exit_code == 0 and "no gallery: none of the slides is where it was" in said.output
     features = {
         name: json.loads((tmp_path / name).read_text())["features"] for name in ("grid0.geojson", "grid0.top.geojson")
     }

@@ -112,6 +112,15 @@ def test_grids_are_shown_on_their_slides(grid_folder, opened):
     assert [(view.name, len(view.frames)) for view in opened] == [("left.tiff", 1), ("right.tiff", 1)]
 
 
+def test_a_table_of_grids_is_shown_with_the_truth_on_their_slides(grid_folder, opened):
+    (grid_folder / "cohort.csv").write_text("path,score\nb.h5,2\na.h5,1\n")
+    _view(grid_folder / "cohort.csv", "--target", "score")
+    assert [(view.name, view.truth) for view in opened] == [
+        ("right.tiff", {"score": "2"}),
+        ("left.tiff", {"score": "1"}),
+    ]
+
+
 def test_a_grid_whose_slide_is_gone_is_refused_by_name(tmp_path):
     Grid([[1.0, 2.0]], [[0, 0]], (1, 1), slide="/gone/case.svs").write(tmp_path / "case.h5")
     answer = CliRunner().invoke(program, ["view", str(tmp_path)])

@@ -328,6 +328,16 @@ def test_the_twin_of_a_cell_is_its_nearest_neighbor_whatever_slide_it_is_on(clie
     np.testing.assert_allclose([cell["distance"] for cell in found], nearest, atol=1e-4)
 
 
+def test_neighbors_on_other_slides_are_asked_for(client):
+    row, column = CELL_WITH_TWIN
+    everywhere, others = (
+        client.get(f"/{TOKEN}/slides/0/grids/0/cells/{row}/{column}/neighbors?n=48{option}").json
+        for option in ("", "&others")
+    )
+    assert {cell["slide"] for cell in everywhere} == {0, 1} and {cell["slide"] for cell in others} == {1}
+    assert [cell for cell in everywhere if cell["slide"]] == others[: sum(cell["slide"] for cell in everywhere)]
+
+
 def test_neighbors_are_cells_of_the_same_encoder_only(slides, grids):
     other = Grid(
         grids[1].embeddings, grids[1].cells, grids[1].shape, mpp=0.5, patch_size=CELL, slide=slides[1], fingerprint="g"

@@ -14,13 +14,13 @@ export async function showCell(pane) {
   const title = make("h2", "", null, { textContent: `Row ${cell.row}, column ${cell.column}` });
   $("cell").replaceChildren(title, factList(facts));
   $("copy").hidden = false;
-  $("similar").hidden = !found.tissue;
+  $("search").hidden = !found.tissue;
   drawEmbedding(found.embedding);
 }
 
 export function forgetCell() {
   $("cell").replaceChildren();
-  $("embedding").hidden = $("copy").hidden = $("similar").hidden = true;
+  $("embedding").hidden = $("copy").hidden = $("search").hidden = true;
 }
 
 // Bars up for positive features and down for negative ones; the chosen feature stands out.
@@ -47,15 +47,15 @@ const at = (cell) => `slides/${cell.slide}/grids/${cell.grid}/cells/${cell.row}/
 export async function showNeighbors(pane, visit) {
   const asked = { slide: pane.number, grid: pane.grid, ...pane.cell, name: pane.slide.name, distance: 0 };
   problem("Searching …");
-  const found = await getJSON(`${at(asked)}/neighbors?n=11`).catch((error) => problem(error.message));
+  const where = $("others").checked ? "&others" : "";
+  const found = await getJSON(`${at(asked)}/neighbors?n=11${where}`).catch((error) => problem(error.message));
   if (!found) return;
   problem("");
   const list = make("ul", "thumbs");
   for (const cell of [asked, ...found]) {
     const button = make("button", "", make("li", "", list), { type: "button" });
-    const where = `row ${cell.row}, column ${cell.column} of ${cell.name}`;
-    button.title = where;
-    make("img", "", button, { src: `${at(cell)}/patch`, alt: where, width: 72, height: 72 });
+    button.title = `row ${cell.row}, column ${cell.column} of ${cell.name}`;
+    make("img", "", button, { src: `${at(cell)}/patch`, alt: button.title, width: 72, height: 72 });
     make("span", "", button, { textContent: cell.name.replace(/\.[^.]*$/, "") });
     make("span", "", button, { textContent: cell === asked ? "this cell" : cell.distance.toPrecision(3) });
     button.onclick = () => {
@@ -68,4 +68,5 @@ export async function showNeighbors(pane, visit) {
   const title = make("h2", "", null, { textContent: `Cells like row ${asked.row}, column ${asked.column}` });
   const hint = make("p", "hint", null, { textContent: "Slide, and distance of the embeddings. A click goes there." });
   $("neighbors").replaceChildren(title, hint, list);
+  if (!found.length) problem("There are no other cells of this encoder.");
 }

@@ -155,7 +155,7 @@ function listen() {
 async function start() {
   slides = await getJSON("slides");
   for (const id of ["slide", "beside"]) $(id).append(...slides.map((slide, index) => new Option(slide.name, index)));
-  $("beside-field").hidden = slides.length < 2;
+  $("beside-field").hidden = $("others-field").hidden = slides.length < 2;
   recall(slides);
   listen();
   openPanes();
