@@ -8,6 +8,11 @@ from sknic.exceptions import GridFileError, SknicWarning
 from sknic.grids.embeddings import finite_embeddings
 from sknic.grids.header import GridHeader
 
+# Attributes that are numbers; those that a patch or a slide cannot have as 0; more px than any slide has.
+_SIZES = {"patch_size", "patch_size_level0", "level0_width", "level0_height"}
+_NUMBERS = {*_SIZES, "overlap", "target_magnification", "level0_magnification"}
+_FARTHEST = 2.0**31
+
 
 def read_foreign(path, file, mpp=None):
     """Place the patches of a foreign feature file on a lattice.
@@ -33,7 +38,7 @@ def read_foreign(path, file, mpp=None):
     known_size = _patch_size_level0(path, attributes, coords, patch_size)
     # A single patch of unknown size is a grid of one cell that does not say how large it is.
     patch_size_level0 = known_size or 1.0
-    overlap = float(attributes.get("overlap", 0)) * patch_size_level0 / (patch_size or patch_size_level0)
+    overlap = attributes.get("overlap", 0) * patch_size_level0 / (patch_size or patch_size_level0)
     stride_level0 = min(patch_size_level0 - overlap, _common_step(coords, share=0.5) or np.inf)
     if known_size is None:
         cells, kept, origin = np.zeros((1, 2), np.int32), np.array([0]), tuple(coords[0].tolist())
@@ -56,7 +61,7 @@ def read_foreign(path, file, mpp=None):
         slide=str(attributes["name"]) if "name" in attributes else None,
         slide_mpp=_slide_mpp(attributes, mpp, patch_size, patch_size_level0),
         origin=origin,
-        fingerprint=str(file["features"].attrs.get("encoder", "")) or None,
+        fingerprint=str(_plain(file["features"].attrs.get("encoder", ""))) or None,
         # What the file says in level-0 px is the truth of a place; its um/px is what the scanner's power suggests.
         patch_size_level0=known_size,
         stride_level0=known_size and stride_level0,
@@ -76,17 +81,26 @@ def _read_datasets(path, file):
         features, coords = np.asarray(file["features"]), np.asarray(file["coords"])
     except (OSError, TypeError, ValueError, MemoryError) as error:
         raise GridFileError(f"{path} is damaged: its features or coords cannot be read") from error
-    if features.dtype in (np.int16, np.uint16):
+    if features.dtype.kind in "iu" and features.dtype.itemsize in (2, 4):
+        bits = {2: "bfloat16", 4: "float32"}[features.dtype.itemsize]
         raise GridFileError(
-            f"{path}: features of dtype {features.dtype}: expected float16 or float32; "
-            "these may be the bits of bfloat16"
+            f"{path}: features of dtype {features.dtype}: expected float16 or float32; these may be the bits of {bits}"
         )
     features, coords = (each[0] if each.ndim == 3 and each.shape[0] == 1 else each for each in (features, coords))
-    if features.ndim != 2 or coords.shape != (len(features), 2) or features.dtype.kind not in "fiu":
+    if (
+        features.ndim != 2
+        or coords.shape != (len(features), 2)
+        or not {*features.dtype.kind, *coords.dtype.kind} <= {*"fiu"}
+    ):
         raise GridFileError(
             f"{path}: features {features.shape} and coords {coords.shape} should be (n, C) and (n, 2) numbers"
         )
-    attributes = _attributes(file)
+    if not features.shape[1]:
+        raise GridFileError(f"{path}: features of no numbers, {features.shape}: expected (n, C)")
+    wrong = np.flatnonzero(~(np.abs(coords.astype(float)) < _FARTHEST).all(axis=1))
+    if len(wrong):
+        raise GridFileError(f"{path}: coords of row {wrong[0]} are {coords[wrong[0]].tolist()}: expected level-0 px")
+    attributes = _attributes(path, file)
     _check_inside(path, coords, _slide_size(attributes))
     return features, np.rint(coords).astype(np.int64), attributes
 
@@ -95,17 +109,32 @@ def _check_inside(path, coords, size):
     if size is None or not len(coords):
         return
     (x, y), (width, height) = coords.max(0), size
-    if x >= width or y >= height or coords.min() < 0:
-        hint = "; they look like row before column" if x < height and y < width and coords.min() >= 0 else ""
+    if coords.min() < 0:
+        raise GridFileError(f"{path}: coords reach {coords.min():.0f}: expected level-0 px on the slide, from 0")
+    if x >= width or y >= height:
+        hint = "; they look like row before column" if x < height and y < width else ""
         raise GridFileError(
             f"{path}: coords reach x={x:.0f}, y={y:.0f} on a slide of {width} x {height} level-0 px{hint}: "
             "expected x before y in level-0 px"
         )
 
 
-def _attributes(file):
-    attributes = {**file.attrs, **file["coords"].attrs}
-    return {name: _plain(value) for name, value in attributes.items()}
+def _attributes(path, file):
+    """What a file says of its patches: text for names, finite numbers where numbers are meant."""
+    attributes = {name: _plain(value) for name, value in {**file.attrs, **file["coords"].attrs}.items()}
+    for name in attributes.keys() & _NUMBERS:
+        try:
+            number = float(str(attributes[name]).strip().rstrip("xX"))  # some write 20x
+        except ValueError:
+            number = np.nan
+        # 0 stands for what is not known, but a patch has a size; patches with gaps between them overlap by less than 0.
+        lowest = {"overlap": -_FARTHEST}.get(name, 1e-9 if name in _SIZES else 0)
+        if not lowest <= number < _FARTHEST:
+            raise GridFileError(f"{path}: {name}={attributes[name]}: expected a positive number")
+        attributes[name] = number
+    if attributes.get("overlap", 0) >= attributes.get("patch_size", np.inf):
+        raise GridFileError(f"{path}: overlap={attributes['overlap']:g}: expected less than the patch size")
+    return attributes
 
 
 def _plain(value):
@@ -116,7 +145,7 @@ def _plain(value):
 
 def _patch_size_level0(path, attributes, coords, patch_size):
     if "patch_size_level0" in attributes:
-        return float(attributes["patch_size_level0"])
+        return attributes["patch_size_level0"]
     if patch_size and "downsample" in attributes:
         return patch_size * float(np.ravel(attributes["downsample"])[0])
     # CLAM's feature files carry no attributes: neighbors in a row or in a column are one patch apart.
@@ -164,7 +193,9 @@ def _true_stride(coords, stride):
     """The stride without its rounding: a scanner at 0.2528 um/px has 517.36 px where the file says 517."""
     if not len(coords):
         return stride
-    best = stride
+    steps = np.concatenate([_steps(coords, 0), _steps(coords, 1)])
+    near = steps[np.abs(steps - stride) <= 1]
+    best = near.mean() if len(near) else stride
     for _ in range(2):  # a better stride finds better cells
         cells = np.rint((coords - coords.min(0)) / best)
         centered = cells - cells.mean(0)
@@ -172,7 +203,8 @@ def _true_stride(coords, stride):
             return stride
         best = float((centered * coords).sum() / (centered**2).sum())  # one slope for both axes
     residual = np.ptp(coords - cells * best, axis=0).max()
-    return best if 1e-3 < abs(best - stride) < 0.5 and residual <= 2 else stride
+    # Some round the size of a patch, others cut it off.
+    return best if 1e-3 < abs(best - stride) < 1 and residual <= 2 else stride
 
 
 def _common_phase(values, stride):
@@ -195,12 +227,12 @@ def _slide_size(attributes):
 
 
 def _mpp(attributes):
-    magnification = float(attributes.get("target_magnification", 0) or 0)
+    magnification = attributes.get("target_magnification", 0)
     return 10.0 / magnification if magnification else None
 
 
 def _slide_mpp(attributes, mpp, patch_size, patch_size_level0):
     if mpp and patch_size:
         return mpp * patch_size / patch_size_level0
-    magnification = float(attributes.get("level0_magnification", 0) or 0)
+    magnification = attributes.get("level0_magnification", 0)
     return 10.0 / magnification if magnification else None

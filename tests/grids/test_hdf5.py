@@ -164,13 +164,69 @@ def test_what_overflows_float16_is_kept_in_float32(tmp_path):
     np.testing.assert_array_equal(grid.embeddings, [[70000, 1]])
 
 
-@pytest.mark.parametrize("dtype", [np.int16, np.uint16])
-def test_sixteen_bit_integers_may_be_bfloat16_and_are_refused(dtype, tmp_path):
+@pytest.mark.parametrize(
+    ("dtype", "bits"), [("i2", "bfloat16"), ("u2", "bfloat16"), ("i4", "float32"), ("u4", "float32")]
+)
+def test_sixteen_bit_integers_may_be_bfloat16_and_are_refused(dtype, bits, tmp_path):
     with h5py.File(tmp_path / "bits.h5", "w") as file:
         file["features"] = np.ones((2, 2), dtype)
         file["coords"] = [[0, 0], [256, 0]]
-    with pytest.raises(GridFileError, match="bfloat16"):
+    with pytest.raises(GridFileError, match=f"may be the bits of {bits}"):
         Grid.read(tmp_path / "bits.h5")
+
+
+def trident(path, coords=None, encoder=None, **attributes):
+    """A file of four patches, as TRIDENT writes it but for the attributes."""
+    with h5py.File(path, "w") as file:
+        file["features"] = np.arange(8, dtype=np.float32).reshape(4, 2)
+        file["coords"] = [[0, 0], [512, 0], [0, 512], [512, 512]] if coords is None else coords
+        file["coords"].attrs.update({"patch_size": 256, "patch_size_level0": 512, **attributes})
+        if encoder is not None:
+            file["features"].attrs["encoder"] = encoder
+    return path
+
+
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        ({"target_magnification": "twenty"}, "target_magnification=twenty: expected a positive number"),
+        ({"target_magnification": -1}, "target_magnification=-1: expected a positive number"),
+        ({"target_magnification": np.nan}, "target_magnification=nan"),
+        ({"patch_size_level0": 0}, "patch_size_level0=0: expected a positive number"),
+        ({"overlap": 256}, "overlap=256: expected less than the patch size"),
+        ({"level0_width": 0, "level0_height": 9}, "level0_width=0"),
+        ({"coords": [[0, 0], [np.nan, 0], [0, 512], [512, 512]]}, r"coords of row 1 are \[nan, 0.0\]"),
+        ({"coords": [[0, 0], [1e15, 0], [0, 512], [512, 512]]}, "coords of row 1"),
+        ({"coords": [[-9, 0], [512, 0], [0, 512], [512, 512]], "level0_width": 999, "level0_height": 999}, "reach -9"),
+    ],
+)
+def test_places_that_make_no_sense_are_refused_with_the_file(attributes, message, tmp_path):
+    with pytest.raises(GridFileError, match=f"t.h5: {message}|t.h5: coords {message}"):
+        Grid.read(trident(tmp_path / "t.h5", **attributes))
+
+
+def test_a_magnification_may_be_written_as_text(tmp_path):
+    assert (
+        Grid.read(trident(tmp_path / "t.h5", target_magnification="20x", level0_magnification="40")).slide_mpp == 0.25
+    )
+
+
+@pytest.mark.parametrize("encoder", ["uni_v1", np.bytes_("uni_v1"), np.array(["uni_v1"], h5py.string_dtype())])
+def test_an_encoder_is_the_same_however_its_name_is_stored(encoder, tmp_path):
+    assert Grid.read(trident(tmp_path / "t.h5", encoder=encoder)).fingerprint == "uni_v1"
+
+
+@pytest.mark.parametrize("cut", [np.rint, np.floor])
+def test_sizes_that_were_rounded_or_cut_off_put_no_patch_in_another_cell(cut, tmp_path):
+    true, cells = 256 * 0.5 / 0.22, np.stack(np.meshgrid(np.arange(600), [0, 1]), axis=-1).reshape(-1, 2)
+    with h5py.File(tmp_path / "wide.h5", "w") as file:
+        file["features"] = np.ones((len(cells), 2), np.float32)
+        file["coords"] = cut(cells * true).astype(int)
+        file["coords"].attrs.update({"patch_size": 256, "patch_size_level0": int(cut(true))})
+    grid = Grid.read(tmp_path / "wide.h5")
+    assert grid.n_cells == 1200 and abs(grid.header.stride_level0 - true) < 0.01
+    span = grid.cells.max(axis=0) - grid.cells.min(axis=0)
+    assert span.tolist() == [1, 599]
 
 
 def test_a_clam_file_of_one_column_takes_its_patch_size_from_the_rows(tmp_path):
