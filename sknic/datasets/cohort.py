@@ -60,7 +60,7 @@ class Cohort:
     def __repr__(self):
         patients = f" of {self.table['patient'].nunique()} patients" if "patient" in self.table else ""
         absent = f", {len(self.missing)} missing" if self.missing else ""
-        return f"<Cohort: {len(self)} slides{patients}{absent}; {', '.join(map(str, self.table))}>"
+        return f"<{type(self).__name__}: {len(self)} slides{patients}{absent}; {', '.join(map(str, self.table))}>"
 
     def _repr_html_(self):
         return f"<p>{html.escape(repr(self))}</p>{self.table.to_html(max_rows=8)}"

@@ -9,10 +9,11 @@ import sys
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import pytest
 from PIL import Image
 
 from sknic import Grid
-from sknic.datasets import Cohort, write_pyramid
+from sknic.datasets import Cohort, GridCohort, write_pyramid
 from sknic.plotting import pca_rgb
 from sknic.slides import Slide
 
@@ -49,10 +50,11 @@ def test_a_slide_shows_its_thumbnail_and_closed_still_its_facts(tmp_path):
     assert "600 x 300" in slide._repr_html_() and "<img" not in slide._repr_html_()
 
 
-def test_a_cohort_says_how_many_and_not_every_path():
+@pytest.mark.parametrize("kind", [Cohort, GridCohort])
+def test_a_cohort_says_how_many_and_not_every_path(kind):
     table = pd.DataFrame({"slide": [f"{i}.svs" for i in range(100)], "patient": [i // 2 for i in range(100)]})
-    cohort = Cohort([f"/a/very/long/path/{i}.svs" for i in range(100)], table)
-    assert repr(cohort) == "<Cohort: 100 slides of 50 patients; slide, patient>"
+    cohort = kind([f"/a/very/long/path/{i}.svs" for i in range(100)], table)
+    assert repr(cohort) == f"<{kind.__name__}: 100 slides of 50 patients; slide, patient>"
     assert "/a/very/long" not in cohort._repr_html_() and cohort._repr_html_().count("<tr") < 15
 
 

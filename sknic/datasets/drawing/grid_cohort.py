@@ -29,7 +29,7 @@ class Embeds(Protocol):
         """Embed patches, uint8 (n, size, size, 3), as float (n, C)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class GridCohort(Cohort):
     """A cohort of grids that no slide stands behind; ``paths`` are names, not files.
 
