@@ -15,10 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from torch import nn
 
 from benchmarks.common import RESULTS, machine, report, test_data, work_dir
-from sknic.estimators import PAPER_RECIPE, AttentionMIL, GridCNN
+from sknic.estimators import PAPER_RECIPE, AttentionMIL
 from sknic.evaluation.baseline import linear_baseline
 from sknic.targets import kind_named
 
@@ -36,30 +35,16 @@ LINEAR = "mean + linear"
 FEW = PAPER_RECIPE | {"dropout": 0.0, "lr": 3e-3, "validation_fraction": None, "max_steps": 600}
 
 
-class PooledBranch(nn.Module):
-    """The CNN, and beside it a linear model of the mean embedding, where training starts: an idea to measure."""
-
-    def __init__(self, n_channels, n_outputs):
-        super().__init__()
-        self.cnn = GridCNN(n_channels, n_outputs)
-        self.linear = nn.Linear(n_channels, n_outputs, bias=False)
-        nn.init.zeros_(self.linear.weight)
-
-    def forward(self, x):
-        n_cells = (x != 0).any(dim=1).sum(dim=(1, 2)).clamp(min=1)
-        return self.cnn(x) + self.linear(x.sum(dim=(2, 3)) / n_cells[:, None])
-
-
 # Settings of the CNN; a method is one line here.
 METHODS = {
     "default": {},
+    "without the branch": {"pooled_branch": False},
     "paper": PAPER_RECIPE,
     "few slides": FEW,
     "600 steps": {"max_steps": 600},
     "1000 steps": {"max_steps": 1000},
     "not standardized": {"standardize": False},
     "AttentionMIL": {"module": AttentionMIL},
-    "pooled branch": {"module": PooledBranch},
 }
 # Where the paper's training failed in a prototype, or a pooled mean is hard to beat.
 ROWS = (
