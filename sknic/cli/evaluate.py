@@ -11,7 +11,7 @@ from sknic.cli.common import need_writable, saying_what_is_kept, write_run_recor
 from sknic.cli.config import Config, write_options
 from sknic.cli.grids import load_grids
 from sknic.cli.grouping import grouped
-from sknic.cli.model_folder import replaced_folder, write_model
+from sknic.cli.model_folder import replaced_folder, slides_of, write_model
 from sknic.cli.settings import keep_record
 from sknic.cli.training import Training
 from sknic.files.names import unique_names
@@ -83,16 +83,16 @@ def evaluate(
     typer.echo(f"{run.verdict.metric} of each fold: {folds}; mean {run.verdict.mean_of_folds:.3f}")
     typer.echo(str(run.verdict))
     if save_model:
-        _save_models(out / "model", ensemble, compression, settings)
+        _save_models(out / "model", ensemble, slides_of(used.paths, X, used.patients), compression, settings)
     if repeats > 1:
         _repeat(out, ensemble, X, used, repeats, random_state)
     typer.echo(f"wrote {out / 'report.html'}")
 
 
-def _save_models(folder, ensemble, compression, settings):
+def _save_models(folder, ensemble, learnt, compression, settings):
     """Keep the models of the folds, which predict by their mean."""
     with replaced_folder(folder) as new:
-        kept = write_model(new, [_last(model) for model in ensemble.estimators_], compression)
+        kept = write_model(new, [_last(model) for model in ensemble.estimators_], learnt, compression)
         write_run_record(new, "evaluate", {**settings, "encoder": kept})
     typer.echo(f"wrote the models of {len(ensemble.estimators_)} folds to {folder}")
 

@@ -5,17 +5,24 @@ from dataclasses import asdict
 
 import typer
 
+from sknic.cli.model_folder import read_slides, slides_of
 from sknic.files.whole import whole_file
 
 
-def tell_external_test(estimator, rows, table, record, path):
+def tell_external_test(estimator, model, rows, loaded, table, record, path):
     """Measure predictions against the target columns of the CSV, if they are there; print and write the metrics.
+
+    Slides that the model has learnt from are left out: on them any model is good.
 
     Parameters
     ----------
     estimator : fitted estimator
+    model : Path
+        Its folder.
     rows : Rows
         What was asked for.
+    loaded : Loaded
+        Grids of the rows.
     table : DataFrame
         The predictions, row for row.
     record : dict
@@ -29,7 +36,12 @@ def tell_external_test(estimator, rows, table, record, path):
     kind, columns = kind_of(estimator, ()), record.get("columns") or {}
     if not columns or not set(columns.values()) <= set(rows.columns):
         return
-    frame, predicted = _rows_with_both(rows, columns.values(), table)
+    is_new = ~_learnt(model, rows.paths, loaded)
+    if not is_new.all():
+        typer.echo(f"{(~is_new).sum()} of {len(is_new)} slides are not measured: the model has learnt from them")
+    frame, predicted = _rows_with_both(rows, columns.values(), table, is_new)
+    if not len(frame):
+        return
     try:
         y, note = kind.from_table(frame, columns)
     except (ValueError, DegenerateDataError) as error:
@@ -38,7 +50,7 @@ def tell_external_test(estimator, rows, table, record, path):
     typer.echo(f"external test on {_names(columns)}: {len(frame)} slides; {kind.describe(y)}")
     if note:
         typer.echo(note)
-    patients = _patients(frame, columns)
+    patients = _patients(frame, columns, model)
     prediction = kind.prediction_of(predicted, getattr(estimator, "classes_", None))
     metrics = {}
     for name in kind.metrics:
@@ -49,26 +61,49 @@ def tell_external_test(estimator, rows, table, record, path):
         temporary.write_text(json.dumps({name: asdict(found) for name, found in metrics.items()}, indent=2))
 
 
-def _rows_with_both(rows, columns, table):
-    """The rows that have a prediction and a target, as text; the index counts the rows of the CSV from 2."""
+def _learnt(model, paths, loaded):
+    """Whether the model has learnt from the slide of each row, by path or by digest; bool array."""
+    import numpy as np
+
+    learnt = read_slides(model)
+    if learnt is None:
+        typer.secho(
+            f"warning: {model} does not say which slides it has learnt from; leave them out of the CSV", err=True
+        )
+        return np.zeros(len(paths), bool)
+    known = {*learnt["slide"], *learnt["digest"]} - {""}
+    new = slides_of(paths, loaded.grids)
+    return (new["slide"].isin(known) | new["digest"].isin(known)).to_numpy()
+
+
+def _rows_with_both(rows, columns, table, is_new):
+    """The new rows that have a prediction and a target, as text; the index counts the rows of the CSV from 2."""
     import pandas as pd
 
     frame = pd.DataFrame(rows.columns)
     frame.index = frame.index + 2
     has_target = frame[list(columns)].notna().all(axis=1) & (frame[list(columns)] != "").all(axis=1)
-    has_both = has_target.to_numpy() & table["prediction"].notna().to_numpy()
-    return frame[has_both], table[has_both]
+    has_all = has_target.to_numpy() & table["prediction"].notna().to_numpy() & is_new
+    return frame[has_all], table[has_all]
 
 
-def _patients(frame, columns):
+def _patients(frame, columns, model):
     from sknic.datasets.rows import find_patient_column
 
     found = find_patient_column(frame, list(columns.values()))
     if found is None:
         typer.echo("no column looks like the patient: every slide counts as a patient of its own")
         return None
+    patients, learnt = frame[found].to_numpy(object), read_slides(model)
+    shared = set(patients) & set(() if learnt is None or "patient" not in learnt else learnt["patient"])
+    if shared:
+        typer.secho(
+            f"warning: {len(shared)} of {len(set(patients))} patients, such as {min(shared)!r}, have the name of one "
+            "that the model has learnt from; if they are the same, this is not an external test of them",
+            err=True,
+        )
     typer.echo(f"intervals resample {found!r}")
-    return frame[found].to_numpy(object)
+    return patients
 
 
 def _measure(name, y, prediction, patients):

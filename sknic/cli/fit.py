@@ -11,7 +11,7 @@ from sknic.cli.common import need_writable, saying_what_is_kept, write_run_recor
 from sknic.cli.config import Config, write_options
 from sknic.cli.grids import load_grids
 from sknic.cli.grouping import grouped
-from sknic.cli.model_folder import replaced_folder, write_model
+from sknic.cli.model_folder import replaced_folder, slides_of, write_model
 from sknic.cli.settings import keep_record
 from sknic.cli.training import Training
 
@@ -43,7 +43,7 @@ def fit(
         used, X = usable(targets, task, loaded, cohort.on_error)
         model.fit(X, used.y, groups=used.patients)
         with replaced_folder(out) as new:
-            kept = write_model(new, [model], compression)
+            kept = write_model(new, [model], slides_of(used.paths, X, used.patients), compression)
             record = compression.record() if compression else {}
             settings = {
                 "task": task,

@@ -9,7 +9,7 @@ from pathlib import Path
 from sknic.exceptions import ModelFileError
 from sknic.files.records import read_json
 
-_OURS = ("model.safetensors", "history.csv", "run.json", "options.toml")
+_OURS = ("model.safetensors", "history.csv", "slides.csv", "run.json", "options.toml")
 _FOLDS = "fold_*.safetensors"
 
 
@@ -89,14 +89,16 @@ def _umask():
     return mask
 
 
-def write_model(folder, models, compression):
-    """Write a model, or the models of folds, with their encoder.
+def write_model(folder, models, learnt, compression):
+    """Write a model, or the models of folds, with their encoder and the slides that they learnt from.
 
     Parameters
     ----------
     folder : Path
         An empty folder.
     models : list of fitted estimators
+    learnt : DataFrame
+        Slides that they learnt from, by `slides_of`.
     compression : Compression or None
         How slides are compressed; None for models that were fitted on grids.
 
@@ -113,6 +115,7 @@ def write_model(folder, models, compression):
     for name, model in zip(names, models):
         model.save(folder / f"{name}.safetensors")
     history = pd.concat([pd.DataFrame(model.history_).assign(fold=fold) for fold, model in enumerate(models)])
+    learnt.to_csv(folder / "slides.csv", index=False, errors="surrogateescape")
     history.drop(columns=[] if len(models) > 1 else "fold").to_csv(folder / "history.csv", index=False)
     if compression is None:
         return None
@@ -120,6 +123,39 @@ def write_model(folder, models, compression):
     kept = folder / f"encoder{encoder.suffix}"
     shutil.copyfile(encoder, kept)
     return kept.name
+
+
+def slides_of(paths, grids, patients=None):
+    """Which slides these are: path, digest of the slide where its grid knows it, and patient.
+
+    Parameters
+    ----------
+    paths : list of str
+        Slides, or grid files.
+    grids : sequence of Grid or None
+        Their grids, row for row; None for those that cannot be used.
+    patients : array of str, optional
+
+    Returns
+    -------
+    DataFrame
+        Columns "slide", "digest" and, with patients, "patient"; texts.
+    """
+    import pandas as pd
+
+    table = pd.DataFrame(
+        {"slide": [os.path.realpath(getattr(grid, "slide", None) or path) for path, grid in zip(paths, grids)]}
+    )
+    table["digest"] = [getattr(grid, "slide_digest", None) or "" for grid in grids]
+    return table if patients is None else table.assign(patient=patients)
+
+
+def read_slides(folder):
+    """The slides that the model of a folder learnt from; None where it does not say, as those of earlier versions."""
+    import pandas as pd
+
+    path = Path(folder) / "slides.csv"
+    return pd.read_csv(path, dtype=str, keep_default_na=False) if path.is_file() else None
 
 
 def load_model(folder):

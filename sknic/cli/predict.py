@@ -46,7 +46,8 @@ def predict(
     folder = grids or model / "grids"
     compressor = compressor_of(rows.paths, model, record, folder, mpp, device, n_jobs)
     with saying_what_is_kept(folder, f"{out} is not written"):
-        predicted, errors = predict_rows(estimator, load_grids(rows.paths, compressor))
+        loaded = load_grids(rows.paths, compressor)
+        predicted, errors = predict_rows(estimator, loaded)
     table = predictions_table(rows, predicted, errors, always_error=on_error == "skip")
     with whole_file(out) as temporary:
         table.to_csv(temporary, index=False, errors="surrogateescape")
@@ -54,7 +55,7 @@ def predict(
     n_failed = sum(map(bool, errors))
     write_run_record(out.parent, "predict", settings, f"{out.stem}.run.json", n_slides=len(table), n_failed=n_failed)
     typer.echo(f"wrote {len(table) - n_failed} predictions to {out}")
-    tell_external_test(estimator, rows, table, record, out.with_name(f"{out.stem}.metrics.json"))
+    tell_external_test(estimator, model, rows, loaded, table, record, out.with_name(f"{out.stem}.metrics.json"))
     if n_failed:
         typer.secho(f"{n_failed} of {len(table)} slides have no prediction; column {_ERROR!r} says why:", err=True)
         for line in by_cause(rows.paths, errors):

@@ -1,11 +1,13 @@
 """The models of the folds are kept and predict together; new slides with a target are an external test; repeats."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from sknic import Grid
 from sknic.cli.model_folder import load_model
 from sknic.evaluation import estimate
 from tests.cli.helpers import run, said
@@ -26,16 +28,25 @@ def kept(request, grids, tmp_path_factory):
     return request.param, out / "model"
 
 
-def test_the_mean_of_the_folds_predicts_and_is_measured_against_the_target(kept, grids, tmp_path):
+@pytest.fixture
+def others(grids, tmp_path):
+    """The same grids under other names, of other patients: nobody can tell that they are the same."""
+    table = pd.read_csv(grids / "grids.csv")
+    for name in table["path"]:
+        shutil.copy(grids / name, tmp_path / f"new-{name}")
+    table = table.assign(path="new-" + table["path"], patient="q" + table["patient"])
+    table.to_csv(tmp_path / "new.csv", index=False)
+    return tmp_path / "new.csv"
+
+
+def test_the_mean_of_the_folds_predicts_and_is_measured_against_the_target(kept, others, tmp_path):
     task, model = kept
     out = tmp_path / "predictions.csv"
-    result = run("predict", grids / "grids.csv", "--model", model, "--out", out)
+    result = run("predict", others, "--model", model, "--out", out)
     assert result.exit_code == 0, result.output
     ensemble, _ = load_model(model)
     assert len(ensemble.estimators_) == 3
     table = pd.read_csv(out)
-    from sknic import Grid
-
     wanted = ensemble.predict([Grid.read(path) for path in table["slide"]])
     if task == "classification":
         np.testing.assert_array_equal(table["prediction"], wanted)
@@ -50,6 +61,21 @@ def test_the_mean_of_the_folds_predicts_and_is_measured_against_the_target(kept,
         assert (found[name]["low"], found[name]["n"]) == (pytest.approx(by_hand.low), 6)
     assert f"{name:18s}" in result.output
     assert "external test on" in result.output and "12 slides" in result.output
+    assert "not measured" not in result.output and "warning" not in result.output
+
+
+def test_slides_that_the_model_has_learnt_from_are_no_test_of_it(kept, grids, others, tmp_path):
+    task, model = kept
+    result = run("predict", grids / "grids.csv", "--model", model, "--out", tmp_path / "seen.csv")
+    assert "12 of 12 slides are not measured: the model has learnt from them" in result.output
+    assert "external test" not in result.output and not (tmp_path / "seen.metrics.json").exists()
+    table = pd.read_csv(others)
+    table.loc[:3, "path"] = [str(grids / f"grid{i}.h5") for i in range(4)]
+    table.loc[4:, "patient"] = pd.read_csv(grids / "grids.csv")["patient"][4:]
+    table.to_csv(others, index=False)
+    result = run("predict", others, "--model", model, "--out", tmp_path / "some.csv")
+    assert "4 of 12 slides are not measured" in result.output and "8 slides" in result.output
+    assert "4 of 4 patients, such as 'p2', have the name of one that the model has learnt from" in said(result)
 
 
 def test_slides_without_a_target_are_predicted_and_not_measured(kept, grids, tmp_path):
@@ -60,11 +86,10 @@ def test_slides_without_a_target_are_predicted_and_not_measured(kept, grids, tmp
     assert not (tmp_path / "one.metrics.json").exists()
 
 
-def test_a_target_that_cannot_be_read_costs_no_prediction(grids, tmp_path):
+def test_a_target_that_cannot_be_read_costs_no_prediction(grids, others, tmp_path):
     model = tmp_path / "model"
     run("fit", grids / "grids.csv", *TASKS["regression"], *QUICK[:6], "--out", model)
-    table = pd.read_csv(grids / "grids.csv").astype({"score": object})
-    table["path"] = [str(grids / name) for name in table["path"]]
+    table = pd.read_csv(others).astype({"score": object})
     table.loc[2, "score"] = "high"
     table.loc[3, "score"] = ""
     table.to_csv(tmp_path / "new.csv", index=False)
