@@ -21,7 +21,8 @@ def view(
     ],
     path: options.PathColumn = "path",
     target: Annotated[
-        list[str] | None, typer.Option(help="Column of the CSV to show as the truth; may be repeated (event, time).")
+        list[str] | None,
+        typer.Option(help="Column of the CSV to show as the truth; may be repeated. That of the model, if not given."),
     ] = None,
     grids: Annotated[
         list[Path] | None,
@@ -51,20 +52,20 @@ def view(
 
     rows = find_rows(slides, path)
     shown, mpp = list(dict.fromkeys(rows.paths)), slide_mpp_option(slide_mpp, tables_of(slides), path)
-    load = None if model is None else _loader(model, device)
+    load, record = (None, {}) if model is None else _opened(model, device)
     if are_grid_files(shown):
         on_slides = _grids_with_slides(shown)
         rows = Rows([on_slides[file].slide for file in rows.paths], rows.columns)
         shown, found = list(dict.fromkeys(rows.paths)), list(on_slides.values())
-    elif grids or model is None or not model.is_dir():
+    elif grids or not record:
         found = _read_grids(grids or [], shown)
     else:
-        found = _grids_of_model(shown, model, mpp, device)
+        found = _grids_of_model(shown, model, record, mpp, device)
     views = open_views(
         shown,
         found,
         load,
-        truth=_truth(rows, shown, target or []),
+        truth=_truth(rows, shown, target or _known_columns(record, rows)),
         slide_mpp=mpp,
         tissue=tissue_option(tissue, classes, exclude),
         on_error="raise" if len(shown) == 1 else "skip",
@@ -72,16 +73,22 @@ def view(
     serve(views, host=host, port=port, ready=partial(_announce, open_browser=open_browser))
 
 
-def _loader(model, device):
-    """What returns the model of a folder, or of a file."""
+def _opened(model, device):
+    """What returns the model of a folder, or of a file, and what `sknic fit` recorded of it."""
     from sknic.estimators import load_estimator
 
     if model.is_dir():
-        estimator, _ = load_model(model)
-        return lambda: estimator
+        estimator, record = load_model(model)
+        return lambda: estimator, record
     if not model.is_file():
         raise typer.BadParameter(f"no model at {model}", param_hint="--model")
-    return partial(load_estimator, model, device=device)
+    return partial(load_estimator, model, device=device), {}
+
+
+def _known_columns(record, rows):
+    """Columns of the target that the model was fitted on, where the tables have all of them."""
+    columns = [name for name in (record.get("columns") or {}).values() if name]
+    return columns if set(columns) <= set(rows.columns) else []
 
 
 def _truth(rows, paths, columns):
@@ -90,8 +97,10 @@ def _truth(rows, paths, columns):
     if missing:
         known = ", ".join(rows.columns) or "none, for no table was given"
         raise typer.BadParameter(f"{missing[0]!r} is not a column; there are: {known}", param_hint="--target")
+    from sknic.datasets.table import MISSING
+
     said = {
-        path: {name: _short(rows.columns[name][row]) for name in columns if rows.columns[name][row] is not None}
+        path: {name: _short(text) for name in columns if (text := rows.columns[name][row]) not in (None, *MISSING)}
         for row, path in enumerate(rows.paths)
     }
     return [said.get(path, {}) for path in paths]
@@ -116,11 +125,10 @@ def _grids_with_slides(files):
     return grids
 
 
-def _grids_of_model(paths, model, slide_mpp, device):
+def _grids_of_model(paths, model, record, slide_mpp, device):
     """Grids of the slides, compressed as the model knows them; slides that have none are shown without."""
     from sknic.compression.outcomes import by_cause
 
-    _, record = load_model(model)
     loaded = load_grids(paths, compressor_of(paths, model, record, model / "grids", slide_mpp, device, 1))
     for line in by_cause(paths, loaded.errors):
         typer.secho(f"warning: no grid of {line}", err=True)

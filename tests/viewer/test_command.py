@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from sknic import MeanRGBEncoder
 from sknic.cli.app import app as program
-from sknic.cli.view import _loader, _read_grids
+from sknic.cli.view import _opened, _read_grids
 from sknic.estimators import load_estimator
 from sknic.exceptions import SlideFailureWarning
 from sknic.grids import Grid
@@ -68,11 +68,11 @@ def _view(*arguments):
 
 def test_a_table_is_shown_with_the_truth_of_its_columns(slides, grid_folder, tmp_path, opened):
     table = tmp_path / "cohort.csv"
-    table.write_text(f"path,score,kind\n{slides[1]},0.123456789,x\n{slides[0]},7,y\n")
+    table.write_text(f"path,score,kind\n{slides[1]},0.123456789,x\n{slides[0]},NA,y\n")
     _view(table, "--grids", grid_folder, "--target", "kind", "--target", "score")
     assert [(view.name, view.truth, len(view.frames)) for view in opened] == [
         ("right.tiff", {"kind": "x", "score": "0.1235"}, 1),
-        ("left.tiff", {"kind": "y", "score": "7"}, 1),
+        ("left.tiff", {"kind": "y"}, 1),
     ]
 
 
@@ -83,8 +83,9 @@ def test_with_the_folder_of_a_model_slides_are_compressed_as_it_knows_them(slide
     options = ["--task", "regression", "--target", "score", "--encoder", tmp_path / "encoder.safetensors"]
     fit = ["fit", table, *options, "--tissue", "none", "--max-steps", 2, "--out", tmp_path / "model"]
     assert CliRunner().invoke(program, list(map(str, fit))).exit_code == 0
-    _view(slides[0], "--model", tmp_path / "model")
-    (view,) = opened
+    _view(table, "--model", tmp_path / "model")
+    view = opened[0]
+    assert [one.truth for one in opened] == [{"score": "0"}, {"score": "1"}]  # the column that it was fitted on
     assert [layer.id for layer in view.layers.values() if layer.has_classes][0] == "grid0-grad-cam"
     estimator = load_estimator(tmp_path / "model" / "model.safetensors")
     grid = view.frames[0].grid
@@ -129,7 +130,7 @@ def test_a_grid_whose_slide_is_gone_is_refused_by_name(tmp_path):
 
 def test_a_model_is_read_from_its_file(model, grids, tmp_path):
     model.save(tmp_path / "model.safetensors")
-    again = _loader(tmp_path / "model.safetensors", "cpu")()
+    again = _opened(tmp_path / "model.safetensors", "cpu")[0]()
     assert again.predict(grids) == pytest.approx(model.predict(grids))
 
 
