@@ -43,9 +43,9 @@ model.fit(grids[train], pattern[train], groups=patients[train])
 rows = [int(((pattern == name) & ~train).argmax()) for name in model.classes_]
 
 # %%
-# Grad-CAM shows what speaks for the predicted class; integrated gradients what each cell adds to it (red) or takes
-# from it (blue). The chequered pattern is the stride of the convolutions. A map explains the answer of the model,
-# right or wrong, and not the slide.
+# Grad-CAM shows what speaks for the predicted class; integrated gradients what each cell adds to it (green to yellow)
+# or takes from it (blue). The chequered pattern is the stride of the convolutions. A map explains the answer of the
+# model, right or wrong, and not the slide.
 
 figure, axes = plt.subplots(len(rows), 3, figsize=(12, 3.6 * len(rows)), layout="constrained")
 for row, line in zip(rows, axes):

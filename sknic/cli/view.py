@@ -33,7 +33,9 @@ def view(
     ] = None,
     model: Annotated[
         Path | None,
-        typer.Option(help="Folder that `sknic fit` wrote, or its model file: shows what it predicts and sees."),
+        typer.Option(
+            help="Folder of `sknic fit` or `evaluate --save-model`, or a model file: shows what it predicts and sees."
+        ),
     ] = None,
     slide_mpp: options.SlideMpp = None,
     tissue: options.Tissue = "density",
