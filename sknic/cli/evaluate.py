@@ -60,7 +60,7 @@ def evaluate(
     record = compression.record() if compression else {"encoder": None, **cohort.masks}
     settings = {
         "task": task,
-        "target": cohort.target or f"{cohort.event}, {cohort.time}",
+        "target": cohort.target or f"survival ({cohort.time}, {cohort.event})",
         "columns": cohort.columns(task),
         "cv": cv,
         **record,

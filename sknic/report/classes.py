@@ -30,7 +30,7 @@ def class_table(run):
                 "sensitivity": _share(is_predicted[is_class]),
                 "specificity": _share(~is_predicted[~is_class]),
                 "F1": float(f1_score(is_class, is_predicted, zero_division=0)),
-                "area under the ROC curve": _area(is_class, run.predictions.get(f"probability {name}")),
+                "AUC": _area(is_class, run.predictions.get(f"probability {name}")),
             }
         )
     return pd.DataFrame(rows).round(3)

@@ -172,6 +172,28 @@ class Section:
         return self._add("settings", settings=_shown(flatten(settings)), title=title)
 
 
+@dataclass(frozen=True)
+class Headline:
+    """The number that a report is about, at its top.
+
+    Attributes
+    ----------
+    label : str
+        What the number is.
+    value : str
+        The number.
+    facts : dict of str to object
+        Names and values beside it, such as its interval.
+    sentence : str
+        What it means.
+    """
+
+    label: str
+    value: str
+    facts: dict = field(default_factory=dict)
+    sentence: str = ""
+
+
 @dataclass
 class Report:
     """A report in one HTML file: no network, readable on a phone, on paper and by a screen reader.
@@ -182,12 +204,15 @@ class Report:
         Title of the page.
     subtitle : str, default=""
         Line below the title.
+    headline : Headline, default=None
+        Number at the top of the page.
     sections : list of Section, default=[]
         What the page holds; `add_section` appends to it.
     """
 
     title: str
     subtitle: str = ""
+    headline: Headline | None = None
     sections: list = field(default_factory=list)
 
     def add_section(self, heading: str) -> Section:

@@ -12,7 +12,7 @@ from sknic.exceptions import DegenerateDataError
 from sknic.files.names import unique_names
 from sknic.plotting import KaplanMeierDisplay, LearningCurveDisplay, RocDisplay, ScatterDisplay
 from sknic.report.classes import calibration_table, class_table, confusion_table
-from sknic.report.document import Card, Report
+from sknic.report.document import Card, Headline, Report
 from sknic.targets import Classification, Regression, Survival, survival_array
 
 if TYPE_CHECKING:
@@ -27,6 +27,10 @@ _METRICS = {
     "balanced_accuracy": "Balanced accuracy",
     "concordance": "Concordance index",
 }
+
+
+# The colors of `sknic.plotting.overlay`.
+_LEGEND = " Colored cells speak for the prediction (Grad-CAM), from green to yellow: the stronger, the more opaque."
 
 
 def report_of_run(run: RunFolder, title: str | None = None) -> Report:
@@ -44,12 +48,7 @@ def report_of_run(run: RunFolder, title: str | None = None) -> Report:
     Report
         Cohort, results, learning curves, slides and settings.
     """
-    report = Report(title or _title(run), subtitle=_subtitle(run))
-    cohort = report.add_section("Cohort")
-    cohort.add_table(cohort_table(run), caption="What was learnt from, and tested on in each fold")
-    if run.errors:
-        reasons = "; ".join(f"{slide}: {reason}" for slide, reason in run.errors.items())
-        cohort.add_text(f"{len(run.errors)} slides could not be used and were left out: {reasons}.")
+    report = Report(title or _title(run), subtitle=_subtitle(run), headline=_headline(run))
     results = report.add_section("Results")
     results.add_table(metrics_table(run), caption="Predictions of slides that the model had not seen")
     if run.verdict is not None:
@@ -65,6 +64,7 @@ def report_of_run(run: RunFolder, title: str | None = None) -> Report:
         _add_chart(results, run)
     except DegenerateDataError as error:
         results.add_text(f"There is no chart: {error}.")
+    _add_cohort(report, run)
     if run.history is not None:
         _add_learning_curves(report, run)
     _add_slides(report, run)
@@ -74,6 +74,31 @@ def report_of_run(run: RunFolder, title: str | None = None) -> Report:
         if run.record.get(name):
             settings.add_settings(run.record[name], title=name.capitalize())
     return report
+
+
+def _headline(run):
+    """The most telling metric beside chance and baseline, and what it means."""
+    verdict = run.verdict
+    if verdict is None or np.isnan(verdict.score.value):
+        return None
+    score, whose = verdict.score, "slides" if run.patients is None else "patients"
+    facts = {f"{score.level:.0%} interval, by {whose[:-1]}": _interval(score)["interval"].split(" (")[0]}
+    if verdict.chance is not None:
+        facts["chance"] = f"{verdict.chance:.3g}"
+    if verdict.comparison is not None:
+        facts["mean embedding and linear model"] = f"{verdict.comparison.b.value:.3f}"
+    facts["out of fold"] = (
+        f"{len(run.predictions)} slides, {score.n} {whose}" if whose == "patients" else f"{score.n} slides"
+    )
+    return Headline(_METRICS.get(verdict.metric, verdict.metric), f"{score.value:.3f}", facts, str(verdict))
+
+
+def _add_cohort(report, run):
+    cohort = report.add_section("Cohort")
+    cohort.add_table(cohort_table(run), caption="What was learnt from, and tested on in each fold")
+    if run.errors:
+        reasons = "; ".join(f"{slide}: {reason}" for slide, reason in run.errors.items())
+        cohort.add_text(f"{len(run.errors)} slides could not be used and were left out: {reasons}.")
 
 
 def _title(run):
@@ -123,7 +148,8 @@ def _or_na(value, text):
 def _add_verdict(section, run):
     """What the score means: beside chance, beside the baseline, and fold by fold."""
     verdict = run.verdict
-    section.add_text(str(verdict))
+    if np.isnan(verdict.score.value):
+        section.add_text(str(verdict))  # else it stands at the top
     rows = [{"prediction": "model", **_interval(verdict.score)}]
     if verdict.comparison is not None:
         rows.append({"prediction": "mean embedding and linear model", **_interval(verdict.comparison.b)})
@@ -181,7 +207,8 @@ def _classes(section, run):
 
 def _roc(section, run, name):
     is_class = (run.predictions["target"].astype(str) == name).to_numpy()
-    display = RocDisplay.from_predictions(is_class, run.predictions[f"probability {name}"], groups=run.patients)
+    score, title = run.predictions[f"probability {name}"], f"Positive class: {name}"
+    display = RocDisplay.from_predictions(is_class, score, groups=run.patients, title=title)
     _add_display(section, display, f"ROC curve of class {name} against the rest, area {display.area}")
 
 
@@ -237,7 +264,7 @@ def _add_slides(report, run):
     section = report.add_section("Slides")
     fit = fit_of_slides(run)
     name, meaning = run.kind.quality
-    section.add_text(f"Best and worst by {meaning}.")
+    section.add_text(f"Best and worst by {meaning}.{_LEGEND if run.overlays else ''}")
     slides = run.predictions["slide"]
     table = run.predictions.assign(slide=slides.map(unique_names(slides)), **{name: np.abs(fit)})
     for title, rows in zip(("Predicted best", "Predicted worst"), best_and_worst(run)):
@@ -251,8 +278,10 @@ def _add_slides(report, run):
 
 
 def _card(run, row):
-    """A slide with its saliency and what matters most."""
+    """A slide with its saliency and what matters most; a class is marked as right or wrong."""
     shown = row.pop("slide")
+    is_class = "target" in row and isinstance(row["target"], str)
+    mark = {True: "✓ right: ", False: "✗ wrong: "}[row["target"] == row["prediction"]] if is_class else ""
     facts = {name: value for name, value in row.items() if name != "fold" and not name.startswith("probability ")}
     alt = f"Thumbnail of slide {shown}; the cells that the model looked at are colored"
-    return Card(shown, run.overlays[shown], alt, facts)
+    return Card(f"{mark}{shown}", run.overlays[shown], alt, facts)
