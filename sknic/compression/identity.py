@@ -2,15 +2,24 @@
 
 import functools
 import hashlib
+import inspect
+import os
+import sys
+import sysconfig
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 
 import joblib
 
 from sknic.exceptions import SknicError
 
+_INSTALLED = tuple({os.path.realpath(sysconfig.get_path(name)) + os.sep for name in ("purelib", "platlib", "stdlib")})
+
 
 def callable_identity(function):
     """Digest of a function, method, partial or callable object, with the globals and helpers it uses.
+
+    Functions, classes and modules of the user count with their code, those of installed packages with their name and
+    version.
 
     Parameters
     ----------
@@ -29,21 +38,29 @@ def callable_identity(function):
     return hashlib.blake2b(repr(_identity(function, set())).encode(), digest_size=16).hexdigest()
 
 
-def _identity(value, seen):
+def _identity(value, seen, names=()):
+    """What a value is; `names` are those that the code beside it asks a module for."""
     if isinstance(value, functools.partial):
         keywords = [(name, _identity(item, seen)) for name, item in sorted(value.keywords.items())]
         return ["partial", _identity(value.func, seen), [_identity(item, seen) for item in value.args], keywords]
     if isinstance(value, MethodType):
         return ["method", _identity(value.__func__, seen), _identity(value.__self__, seen)]
+    if isinstance(value, staticmethod | classmethod):
+        return _identity(value.__func__, seen)
+    if isinstance(value, property):
+        return ["property", [_identity(each, seen) for each in (value.fget, value.fset) if each is not None]]
     if isinstance(value, FunctionType):
         return _function(value, seen)
     if isinstance(value, ModuleType):
-        return ["module", value.__name__, str(getattr(value, "__version__", ""))]
-    if isinstance(value, (type, BuiltinFunctionType)):
+        return _module(value, seen, names)
+    if isinstance(value, type):
+        return _class(value, seen)
+    if isinstance(value, BuiltinFunctionType):
         return ["name", value.__module__, value.__qualname__]
-    call = type(value).__dict__.get("__call__")
-    if isinstance(call, FunctionType):
-        return ["object", type(value).__qualname__, _function(call, seen), _hash(value)]
+    if isinstance(getattr(value, "__wrapped__", None), FunctionType):  # functools.cache and the like
+        return ["wrapped", type(value).__qualname__, _function(value.__wrapped__, seen)]
+    if _is_users(type(value).__module__) and hasattr(value, "__dict__"):
+        return _object(value, seen)
     return _hash(value)
 
 
@@ -52,10 +69,57 @@ def _function(function, seen):
         return ["again", function.__qualname__]
     seen.add(id(function))
     closed = [_identity(cell.cell_contents, seen) for cell in function.__closure__ or ()]
-    names = sorted(_names(function.__code__) & function.__globals__.keys())
-    outside = [(name, _identity(function.__globals__[name], seen)) for name in names]
+    used = _names(function.__code__)
+    outside = [
+        (name, _identity(function.__globals__[name], seen, used)) for name in sorted(used & function.__globals__.keys())
+    ]
     defaults = _hash((function.__defaults__, function.__kwdefaults__))
     return ["function", function.__qualname__, _code(function.__code__), defaults, closed, outside]
+
+
+def _module(module, seen, names):
+    known = ["module", module.__name__, str(getattr(module, "__version__", ""))]
+    if not _is_users(module.__name__):
+        return known
+    return [*known, [(name, _identity(vars(module)[name], seen)) for name in sorted(names & vars(module).keys())]]
+
+
+def _class(cls, seen):
+    """A class by name and, where it is the user's, by all that it and its parents define."""
+    name = ["class", cls.__module__, cls.__qualname__]
+    if not _is_users(cls.__module__) or id(cls) in seen:
+        return name
+    seen.add(id(cls))
+    return [*name, [_class(parent, seen) for parent in cls.__bases__], _members(cls, seen)]
+
+
+def _members(cls, seen):
+    """Methods and attributes; not what Python itself adds, such as __module__ and the descriptors of slots."""
+    found = []
+    for name in sorted(vars(cls)):
+        value = vars(cls)[name]
+        is_code = isinstance(value, FunctionType | staticmethod | classmethod | property)
+        if is_code or not (name.startswith("__") or name == "_abc_impl" or inspect.isdatadescriptor(value)):
+            found.append((name, _identity(value, seen)))
+    return found
+
+
+def _object(value, seen):
+    if id(value) in seen:
+        return ["again", type(value).__qualname__]
+    seen.add(id(value))
+    slots = {name for cls in type(value).__mro__ for name in vars(cls).get("__slots__", ()) if hasattr(value, name)}
+    state = vars(value) | {name: getattr(value, name) for name in slots - {"__dict__", "__weakref__"}}
+    return ["object", _class(type(value), seen), [(name, _identity(state[name], seen)) for name in sorted(state)]]
+
+
+def _is_users(module):
+    """Whether a module is code of the user rather than of Python, of an installed package, or of sknic."""
+    top = (module or "").partition(".")[0]
+    file = getattr(sys.modules.get(top), "__file__", None)
+    if top == "sknic" or top in sys.stdlib_module_names and top != "__main__":
+        return False
+    return file is None or not os.path.realpath(file).startswith(_INSTALLED)
 
 
 def _names(code):

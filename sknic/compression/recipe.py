@@ -71,8 +71,15 @@ def _tissue_identity(tissue, path):
     if isinstance(tissue, (str, Path)):
         return file_identity(_existing_mask(tissue, path))
     if isinstance(tissue, Annotations):
-        return [file_identity(_existing_mask(tissue.pattern, path)), tissue.classes, tissue.exclude]
+        chosen = [None if names is None else _in_one_form(names) for names in (tissue.classes, tissue.exclude)]
+        mask = file_identity(_existing_mask(tissue.pattern, path))
+        return [mask, *chosen] if chosen != [None, []] else mask
     return callable_identity(tissue)
+
+
+def _in_one_form(names):
+    """Classes as they are compared: neither their order nor their case decides anything."""
+    return sorted({name.strip().lower() for name in names})
 
 
 def _existing_mask(pattern, path):

@@ -2,6 +2,9 @@
 
 import functools
 import json
+import pickle
+import sys
+import types
 
 import numpy as np
 import pytest
@@ -10,12 +13,17 @@ from sknic import SlideCompressor
 from sknic.compression.identity import callable_identity
 from sknic.compression.recipe import Recipe
 from sknic.exceptions import CacheWarning
+from sknic.slides import Annotations
 
 THRESHOLD = 1
 
 
 def uses_global(slide):
     return THRESHOLD
+
+
+def uses_module(slide):
+    return helpers.find(slide)  # noqa: F821  set by a test
 
 
 def with_level(slide, level):
@@ -55,6 +63,88 @@ def test_a_changed_global_changes_the_identity(monkeypatch):
 def test_the_state_of_partials_and_bound_methods_is_in_the_identity(make):
     assert callable_identity(make(20)) == callable_identity(make(20))
     assert callable_identity(make(20)) != callable_identity(make(60))
+
+
+MODULE = """
+import enum, functools
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+class Base(ABC):
+    level = 20
+    @abstractmethod
+    def find(self): ...
+    def below(self): return 20
+class Mask(Base):
+    __slots__ = ("size",)
+    def __init__(self): self.size, self.box = 3, Box()
+    def __call__(self, slide): return self.find()
+    def find(self): return self.level
+    def method(self, slide): return self.below()
+    @staticmethod
+    def static(slide): return 20
+    @classmethod
+    def of_class(cls, slide): return cls.level
+@dataclass
+class Box:
+    side: int = 20
+    parts: list = field(default_factory=list)
+class Kind(enum.Enum):
+    LARGE = 20
+class Pair(NamedTuple):
+    first: int = 20
+@functools.cache
+def cached(slide): return 20
+def by_class(slide): return Mask().find()
+def by_enum(slide): return Kind.LARGE
+def by_pair(slide): return Pair()
+call, method, static, of_class = Mask(), Mask().method, Mask.static, Mask.of_class
+"""
+
+
+def module_of(text, name):
+    module = types.ModuleType(name)
+    exec(compile(text, name, "exec"), module.__dict__)
+    return module
+
+
+USES = ["call", "method", "static", "of_class", "cached", "by_class", "by_enum", "by_pair"]
+
+
+@pytest.mark.parametrize("use", USES)
+def test_the_code_of_the_users_classes_is_in_the_identity(use, monkeypatch):
+    def identity(text):
+        module = module_of(text, "users")
+        monkeypatch.setitem(sys.modules, "users", module)
+        return callable_identity(getattr(module, use))
+
+    before = identity(MODULE)
+    assert identity(MODULE) == before
+    assert identity(MODULE.replace("20", "30")) != before
+    pickle.dumps(sys.modules["users"].Box())  # leaves its marks on the class
+    assert callable_identity(getattr(sys.modules["users"], use)) == identity(MODULE.replace("20", "30"))
+
+
+def test_the_code_of_a_module_of_the_users_is_in_the_identity_where_it_is_used(monkeypatch):
+    def identity(text):
+        monkeypatch.setitem(uses_module.__globals__, "helpers", module_of(text, "helpers"))
+        return callable_identity(uses_module)
+
+    text = "def find(slide): return 20\ndef other(slide): return 1"
+    before = identity(text)
+    assert identity(text.replace("20", "30")) != before
+    assert identity(text.replace("return 1", "return 2")) == before
+
+
+def test_neither_order_nor_case_of_classes_is_in_the_key(tmp_path):
+    (tmp_path / "a.geojson").write_text("[]")
+
+    def key(**choice):
+        return recipe(tissue=Annotations(tmp_path / "a.geojson", **choice)).settings("a.tiff")
+
+    assert key(classes=["Tumor", "Stroma"]) == key(classes={"stroma", "tumor"}) != key(classes=["Tumor"])
+    assert key() == recipe(tissue=str(tmp_path / "a.geojson")).settings("a.tiff") != key(exclude=["Tumor"])
 
 
 @pytest.mark.parametrize("theirs", [b"patient,age\n1,60\n", "name\nM\u00fcller\n".encode("latin-1")])
