@@ -116,8 +116,10 @@ def _object(value, seen):
 def _is_users(module):
     """Whether a module is code of the user rather than of Python, of an installed package, or of sknic."""
     top = (module or "").partition(".")[0]
+    if top == "__main__":  # in a worker process that is the file of joblib, and what is pickled is the user's
+        return True
     file = getattr(sys.modules.get(top), "__file__", None)
-    if top == "sknic" or top in sys.stdlib_module_names and top != "__main__":
+    if top == "sknic" or top in sys.stdlib_module_names:
         return False
     return file is None or not os.path.realpath(file).startswith(_INSTALLED)
 

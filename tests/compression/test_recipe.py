@@ -3,6 +3,7 @@
 import functools
 import json
 import pickle
+import subprocess
 import sys
 import types
 
@@ -162,3 +163,26 @@ def test_an_empty_manifest_is_replaced(slides, tmp_path, encoder):
     (tmp_path / "out" / "manifest.csv").touch()
     SlideCompressor(encoder, cache_dir=tmp_path / "out").transform(slides[:1])
     assert slides[0] in (tmp_path / "out" / "manifest.csv").read_text()
+
+
+SCRIPT = """
+import sys
+import numpy as np
+from sknic import MeanRGBEncoder, SlideCompressor
+
+class Mask:
+    def __init__(self, level): self.level = level
+    def __call__(self, slide): return self.find(slide)
+    def find(self, slide): return slide.thumbnail(256)[0].min(axis=2) < self.level
+
+for n_jobs in (2, 1):
+    compressor = SlideCompressor(MeanRGBEncoder(), cache_dir=sys.argv[1], tissue=Mask(230), n_jobs=n_jobs)
+    print([outcome.status for outcome in compressor.compress(sys.argv[2:])])
+"""
+
+
+def test_an_object_of_a_script_is_the_same_in_workers_and_in_the_script(slides, tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    command = [sys.executable, tmp_path / "script.py", tmp_path / "grids", *slides[:2]]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert said.splitlines() == ["['done', 'done']", "['cached', 'cached']"]
