@@ -148,7 +148,7 @@ def _measured(ensemble, metric):
         return ensemble.oof_score(metric)
     except DegenerateDataError as error:
         n = len(ensemble.y_) if ensemble.groups_ is None else len(set(ensemble.groups_))
-        return Estimate(float("nan"), float("nan"), float("nan"), 0.95, n, reason=str(error))
+        return Estimate.unknown(str(error), n)
 
 
 def _last(model):

@@ -114,7 +114,7 @@ def _measure(name, y, prediction, patients):
         return estimate(name, y, prediction, groups=patients)
     except DegenerateDataError as error:
         n = len(y) if patients is None else len(set(patients))
-        return Estimate(float("nan"), float("nan"), float("nan"), 0.95, n, reason=str(error))
+        return Estimate.unknown(str(error), n)
 
 
 def _names(columns):

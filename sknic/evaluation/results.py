@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Self
 
 
 def format_p(p_value: float) -> str:
@@ -48,6 +49,26 @@ class Estimate:
     level: float
     n: int
     reason: str = ""
+
+    @classmethod
+    def unknown(cls, reason: str, n: int, level: float = 0.95) -> Self:
+        """Return what stands for a metric that cannot be computed.
+
+        Parameters
+        ----------
+        reason : str
+            Why it cannot.
+        n : int
+            Number of patients or slides.
+        level : float
+            Confidence level.
+
+        Returns
+        -------
+        Estimate
+            NaN, with the reason.
+        """
+        return cls(math.nan, math.nan, math.nan, level, n, reason=reason)
 
     def __str__(self):
         if math.isnan(self.low):

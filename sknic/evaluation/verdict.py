@@ -150,7 +150,7 @@ def judge(metric, y_true, prediction, baseline, *, groups, level, n_resamples, r
         score = estimate(metric, y_true, prediction, **options)
     except DegenerateDataError as error:
         n = len(y_true) if groups is None else len(set(groups))
-        score = Estimate(math.nan, math.nan, math.nan, level, n, reason=str(error))
+        score = Estimate.unknown(str(error), n, level)
     if baseline is not None:
         try:
             comparison = compare(metric, y_true, prediction, baseline, **options)
