@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from sknic.cli import options
+from sknic.cli.clinical import clinical_columns, tell_added_value
 from sknic.cli.cohort import Cohort, usable
 from sknic.cli.common import need_writable, saying_what_is_kept, write_run_record
 from sknic.cli.config import Config, write_options
@@ -27,6 +28,12 @@ def evaluate(
     cohort: Cohort,
     training: Training,
     cv: Annotated[int, typer.Option(help="Folds.")] = 4,
+    clinical: Annotated[
+        str | None,
+        typer.Option(
+            help="Columns of clinical data, separated by commas: what does the slide add to them? CV x CV fits."
+        ),
+    ] = None,
     repeats: Annotated[
         int, typer.Option(min=1, help="Cross-validations with other seeds of folds and training: how far they scatter.")
     ] = 1,
@@ -48,6 +55,9 @@ def evaluate(
 
     need_writable(out, is_folder=True)
     prepared = cohort.read(table, task, out)
+    columns = cohort.columns(task)
+    others = [cohort.path, cohort.patient, *columns.values()]
+    clinic = None if clinical is None else clinical_columns(table, clinical, others)
     targets, folder, compression = prepared.targets, prepared.folder, prepared.compression
     model = training.estimator(task, random_state=random_state, device=device)
     with saying_what_is_kept(folder, f"nothing new is in {out}"):
@@ -61,7 +71,7 @@ def evaluate(
     settings = {
         "task": task,
         "target": cohort.target or f"survival ({cohort.time}, {cohort.event})",
-        "columns": cohort.columns(task),
+        "columns": columns,
         "cv": cv,
         **record,
         "compression": record if compression else None,
@@ -84,6 +94,9 @@ def evaluate(
     typer.echo(str(run.verdict))
     if save_model:
         _save_models(out / "model", ensemble, slides_of(used.paths, X, used.patients), compression, settings)
+    if clinic is not None:
+        clinic = clinic.iloc[[targets.paths.index(path) for path in used.paths]]
+        tell_added_value(out, model, X, used, clinic, cv, random_state)
     if repeats > 1:
         _repeat(out, ensemble, X, used, repeats, random_state)
     typer.echo(f"wrote {out / 'report.html'}")

@@ -1,0 +1,59 @@
+"""evaluate --clinical: the columns as they were understood, and what the slide adds to them."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sknic.cli.clinical import clinical_columns
+from tests.cli.helpers import run, said
+
+QUICK = ("--task", "regression", "--target", "score", "--max-steps", 4, "--n-filters", 4, "--device", "cpu", "--cv", 3)
+
+
+@pytest.fixture
+def table(grids, tmp_path):
+    """The score is known to the table, and not to the grids."""
+    frame = pd.read_csv(grids / "grids.csv")
+    frame["path"] = [str(grids / name) for name in frame["path"]]
+    frame["age"] = 40 + 30 * frame["score"]
+    frame["stage"] = np.where(frame["score"] > 0.5, "III", "I")
+    frame.loc[3, "stage"] = "[Not Available]"
+    frame.to_csv(tmp_path / "clinic.csv", index=False)
+    return tmp_path / "clinic.csv"
+
+
+def test_the_three_are_compared_and_written(table, tmp_path):
+    result = run("evaluate", table, *QUICK, "--clinical", "age, stage", "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "'age', numbers, 0 missing" in result.output and "'stage', 2 words, 1 missing" in result.output
+    found = json.loads((tmp_path / "out" / "added_value.json").read_text())
+    assert found["columns"] == ["age", "stage"]
+    assert found["table"]["value"] > 0.9
+    assert found["slide adds"]["value"] == pytest.approx(found["both"]["value"] - found["table"]["value"])
+    assert found["sentence"] in said(result)
+    assert len(pd.read_csv(tmp_path / "out" / "added_value.csv")) == 12
+
+
+@pytest.mark.parametrize(
+    "names, words",
+    [
+        ("age,score", "'score' is the path, the patient or the target"),
+        (" , ", "names no column"),
+        ("Age", "'Age'"),
+    ],
+)
+def test_a_column_that_is_not_clinical_data_is_named_before_anything_is_trained(names, words, table, tmp_path):
+    result = run("evaluate", table, *QUICK, "--clinical", names, "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert words in said(result)
+    assert not (tmp_path / "out" / "predictions.csv").exists()
+
+
+def test_an_id_among_clinical_data_is_doubted(table, capsys):
+    frame = pd.read_csv(table, dtype=str).assign(sample=[f"S{i}" for i in range(12)])
+    frame.to_csv(table, index=False)
+    columns = clinical_columns(table, "sample,age", ["score"])
+    assert "'sample' has another word in most rows" in capsys.readouterr().err
+    assert columns["age"].dtype == float
