@@ -1,6 +1,8 @@
 """What a command is given: slides as files, folders, patterns and tables, one row for each that was asked for."""
 
 import glob
+import os
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,15 +82,22 @@ def table_of(path, columns):
         raise typer.BadParameter(str(error)) from error
 
 
+def _as_on_disk(source):
+    """The path in the form of its accents that the file system has: é as one character or as two."""
+    forms = [source, *(unicodedata.normalize(form, source) for form in ("NFC", "NFD"))]
+    return next((form for form in forms if os.path.exists(form)), source)
+
+
 def _expand(source, column) -> tuple[list[str], dict[str, Any]]:
     """Paths of a source, and the columns of its table."""
     from sknic.datasets.slide_files import walk
     from sknic.datasets.table import slide_paths
 
+    source = _as_on_disk(source)
     path = Path(source)
     if tables_of([source]):
         table = table_of(path, [column])
-        return slide_paths(table, column, path), {name: list(table[name]) for name in table if _is_single(table, name)}
+        return slide_paths(table, column, path), _columns(table)
     if path.is_dir():
         # A folder of grids is as good as one of slides.
         found = walk(path) or walk(path, (".h5", ".hdf5"))
@@ -103,5 +112,11 @@ def _expand(source, column) -> tuple[list[str], dict[str, Any]]:
     return [source], {}
 
 
-def _is_single(table, name):
-    return bool(name) and list(table.columns).count(name) == 1
+def _columns(table):
+    """The columns that have a name; one that an earlier column has, too, gets a number."""
+    found: dict[str, list] = {}
+    for position, name in enumerate(table.columns):
+        if name:
+            again = 1 + sum(other == name for other in table.columns[:position])
+            found[name if again == 1 else f"{name} ({again})"] = list(table.iloc[:, position])
+    return found

@@ -58,9 +58,15 @@ def read_weights(content, format):
         When it is not such a file, or is damaged; they are `UNREADABLE`.
     """
     # Reads the header first and checks it against the length of the file.
-    tensors = load(content)
+    try:
+        tensors = load(content)
+    except SafetensorError:
+        raise ValueError(f"it is cut off, damaged or no safetensors ({len(content):,} bytes)") from None
     length = int.from_bytes(content[:8], "little")
-    header = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["sknic"])
+    try:
+        header = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["sknic"])
+    except (KeyError, TypeError, ValueError):
+        raise ValueError("it has no header of sknic: another program wrote it") from None
     checksum = header.pop("checksum")
     if header["format"] != format:
         version = header.get("sknic", "of an unknown version")

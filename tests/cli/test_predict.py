@@ -1,12 +1,15 @@
 """Predictions have one row for each row of the table, with its own columns."""
 
+import shutil
+import unicodedata
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from sknic import Grid
 
-from .helpers import run
+from .helpers import program, run
 
 
 @pytest.fixture(scope="module")
@@ -72,3 +75,28 @@ def test_slides_for_a_model_of_grid_files_are_refused_with_the_remedy(model, sli
 def test_a_folder_of_grids_is_predicted(grids, model, tmp_path):
     _, rows = predicted(grids, model, tmp_path)
     assert len(rows) == 12
+
+
+def test_a_second_column_of_a_name_is_kept_under_a_number(grids, model, tmp_path):
+    rows = [[str(grids / "grid0.h5"), "a", "b"]]
+    pd.DataFrame(rows, columns=["path", "id", "id"]).to_csv(tmp_path / "t.csv", index=False)
+    _, table = predicted(tmp_path / "t.csv", model, tmp_path)
+    assert table[["id", "id (2)"]].to_numpy().tolist() == [["a", "b"]]
+
+
+def test_a_grid_is_found_in_either_form_of_its_accents(grids, model, tmp_path):
+    file = tmp_path / unicodedata.normalize("NFD", "Müller.h5")
+    file.write_bytes((grids / "grid0.h5").read_bytes())
+    result, table = predicted(tmp_path / unicodedata.normalize("NFC", "Müller.h5"), model, tmp_path)
+    assert result.exit_code == 0 and table["slide"].tolist() == [str(file)]
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[:-9], lambda data: b"", lambda data: data[:8] + b"{}" + data[10:]]
+)
+def test_a_damaged_model_is_named_in_our_words(damage, grids, model, tmp_path):
+    copy = shutil.copytree(model, tmp_path / "model")
+    file = copy / "model.safetensors"
+    file.write_bytes(damage(file.read_bytes()))
+    result = program("predict", grids / "grid0.h5", "--model", copy, "--out", tmp_path / "p.csv")
+    assert result.returncode == 1 and "it is cut off, damaged or no safetensors" in result.stderr
