@@ -14,7 +14,8 @@ from sknic.evaluation import Comparison, Estimate, Verdict
 from sknic.exceptions import RunFolderError
 from sknic.report import Card, Report, RunFolder, best_and_worst, report_of_run
 from sknic.report.classes import calibration_table, class_table, confusion_table
-from sknic.report.run_report import fit_of_slides
+from sknic.report.run_report import cohort_table
+from sknic.report.slides import fit_of_slides
 
 TASKS = ("regression", "classification", "survival")
 
@@ -99,17 +100,24 @@ def test_every_table_that_scrolls_can_be_reached_by_keyboard(page):
 
 
 def test_a_report_shows_metrics_intervals_settings_and_versions(page):
-    for words in ("0.812", "0.600 to 0.910", "12 patients", "estimator.lr", "0.01", "Versions", "Learning curves"):
+    for words in ("0.812", "0.600 to 0.910", "12 patients", "estimator.lr", "0.01", "Versions"):
         assert words in page.text
+    assert any(image["alt"].startswith("Learning curves") for image in page.all("img"))
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_classes_are_shown_one_by_one(n_classes):
     page = Page(report_of_run(make_run("classification", n_classes=n_classes)).to_html())
-    for words in ("true class", "sensitivity", "F1", "Calibration", "0.5 or more" if n_classes == 2 else "the highest"):
+    for words in ("sensitivity", "F1", "0.5 or more" if n_classes == 2 else "the highest"):
         assert words in page.text
-    curves = [image["alt"] for image in page.all("img") if "ROC curve of class" in image["alt"]]
-    assert len(curves) == (1 if n_classes == 2 else 3)
+    assert ("The positive class is 'b'" in page.text) == (n_classes == 2)
+    alts = [image["alt"] for image in page.all("img")]
+    (roc,) = [alt for alt in alts if alt.startswith("ROC curve of class")]
+    assert roc.count("against the rest, area") == (1 if n_classes == 2 else 3)
+    (confusion,) = [alt for alt in alts if alt.startswith("Confusion matrix")]
+    counts = confusion_table(make_run("classification", n_classes=n_classes))
+    assert f"true class a: {counts.loc[0, 'a']} predicted a, {counts.loc[0, 'b']} predicted b" in confusion
+    assert sum(alt.startswith("Calibration of the probability of") for alt in alts) == 1
 
 
 def test_the_numbers_of_a_class_are_those_of_its_confusion_table():
@@ -142,9 +150,51 @@ def verdict(difference=-0.1):
 def test_a_report_says_what_the_score_means_beside_chance_and_baseline():
     run = make_run("classification")
     text = Page(report_of_run(dataclasses.replace(run, verdict=verdict())).to_html()).text
-    for words in ("No better than the baseline: auc 0.800", "chance", "difference", "0.850", "0.800", "mean"):
-        assert words in text
-    assert "Learnt: auc" in report_of_run(dataclasses.replace(run, verdict=verdict(0.05))).to_html()
+    result, folds = text.split("Cohort and folds")[-2:]
+    for words in ("0.800", "0.600 to 0.900 (95%)", "chance", "0.5", "0.700 (0.500 to 0.800)", "difference"):
+        assert words in result
+    assert "No better than the baseline: on slides that it has not seen, the model predicts better" in result
+    assert "and better than a linear model" in report_of_run(dataclasses.replace(run, verdict=verdict(0.05))).to_html()
+    alone = dataclasses.replace(verdict(), comparison=None)
+    assert "compared with no simpler model" in report_of_run(dataclasses.replace(run, verdict=alone)).to_html()
+
+
+def test_the_result_is_the_first_thing_on_the_page():
+    html = report_of_run(dataclasses.replace(make_run("classification"), verdict=verdict())).to_html()
+    assert html.index("Area under the ROC curve") < html.index("<strong>0.800</strong>") < html.index("<table")
+
+
+def test_each_fold_stands_beside_its_score():
+    run = make_run("classification")
+    scores = (0.75, float("nan"), 0.85, 0.8)
+    judged = dataclasses.replace(run, verdict=dataclasses.replace(verdict(), fold_scores=scores))
+    text = Page(report_of_run(judged).to_html()).text
+    assert "mean of the folds' scores is 0.800" in text
+    table = cohort_table(judged).assign(score=["0.800", "0.750", "n/a", "0.850", "0.800"])
+    for row in table.itertuples(index=False):
+        assert "".join(map(str, row)) in text
+
+
+def test_survival_is_named_by_time_and_event():
+    run = make_run("survival")
+    run.record["settings"]["columns"] = {"event": "died", "time": "months"}
+    assert "<h1>Predicting survival (months, died)</h1>" in report_of_run(run).to_html()
+
+
+def test_a_class_is_marked_right_or_wrong_and_a_legend_says_so():
+    run = make_run("classification")
+    best, worst = best_and_worst(run)
+    rows = [*best, *worst]
+    shown = [f"s{row}" for row in rows]
+    pictures = {name: np.full((30, 40, 3), 200, np.uint8) for name in shown}
+    page = Page(report_of_run(dataclasses.replace(run, overlays=pictures)).to_html())
+    marks = [a["aria-label"] for a in page.all("span") if a.get("role") == "img"]
+    hits = run.predictions["target"] == run.predictions["prediction"]
+    assert marks == ["right", "wrong", *("right" if hits[row] else "wrong" for row in rows)]
+    assert "the predicted class is the true one" in page.text
+    scores = Page(report_of_run(make_run("regression")).to_html())
+    assert not [a for a in scores.all("span") if a.get("role") == "img"]
+    assert "strong evidence" in scores.text
 
 
 def test_a_verdict_is_read_as_it_was_written(tmp_path):

@@ -8,9 +8,7 @@ from typing import Annotated
 import typer
 
 from sknic.cli import options
-from sknic.cli.cohort import Targets
 from sknic.cli.common import write_run_record
-from sknic.cli.evaluate import overlays_of, run_of
 
 # Patients with the growth pattern "replacement" die twelve times as fast: forty slides can show such an effect, but not
 # that of a real marker.
@@ -119,7 +117,7 @@ def _cross_validate(out, cohort, compressor, task, device, random_state):
 
     from sknic import CrossValEnsemble
     from sknic.estimators import estimator_for
-    from sknic.report import report_of_run
+    from sknic.report import report_of_run, run_of_ensemble, with_overlays
     from sknic.targets import kind_named
 
     columns, _ = _learnt()[task]
@@ -128,10 +126,11 @@ def _cross_validate(out, cohort, compressor, task, device, random_state):
     pipe = make_pipeline(compressor, model)
     ensemble = CrossValEnsemble(pipe, cv=4, n_jobs=os.cpu_count(), random_state=random_state)
     ensemble.fit(cohort.paths, y, groups=cohort.patients)
-    settings = {"task": str(task), "target": ", ".join(columns), "cv": 4, **model.get_params()}
+    roles = kind_named(task).roles
+    settings = {"task": str(task), "columns": dict(zip(roles, columns)), "cv": 4, **model.get_params()}
     record = write_run_record(out / task, "demo", settings, n_slides=len(cohort.paths))
-    run = run_of(ensemble, Targets(cohort.paths, y, cohort.patients), str(task), record)
-    run.overlays.update(overlays_of(run, ensemble, compressor.transform(cohort.paths)))
+    run = run_of_ensemble(ensemble, cohort.paths, record=record)
+    run = with_overlays(run, ensemble, compressor.transform(cohort.paths))
     run.write(out / task)
     report_of_run(run).write(out / task / "report.html")
     return run

@@ -1,5 +1,6 @@
 """`sknic evaluate`: how well can a target be learnt from these slides, and what did the models look at?"""
 
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +16,6 @@ from sknic.cli.grouping import grouped
 from sknic.cli.model_folder import replaced_folder, slides_of, write_model
 from sknic.cli.settings import keep_record
 from sknic.cli.training import Training
-from sknic.files.names import unique_names
 from sknic.files.whole import whole_file
 
 
@@ -51,7 +51,7 @@ def evaluate(
     Example: `sknic evaluate slides.csv --task survival --patient patient --out result`
     """
     from sknic import CrossValEnsemble
-    from sknic.report import report_of_run
+    from sknic.report import report_of_run, run_of_ensemble, with_overlays
 
     need_writable(out, is_folder=True)
     prepared = cohort.read(table, task, out)
@@ -79,12 +79,12 @@ def evaluate(
     }
     write_options(ctx, out, grids=folder)
     errors = loaded.failures(targets.paths)
+    _remove_earlier(out)
     record = write_run_record(out, "evaluate", settings, n_slides=len(X), skipped=errors)
-    run = run_of(ensemble, used, task, record)
-    run.errors.update(errors)
+    run = run_of_ensemble(ensemble, used.paths, record=record, errors=errors)
     # First what took hours; pictures and report can be made again.
     run.write(out)
-    run.overlays.update(overlays_of(run, ensemble, X))
+    run = with_overlays(run, ensemble, X)
     run.write_overlays(out)
     report_of_run(run).write(out / "report.html")
     for name, estimate in run.metrics.items():
@@ -102,10 +102,19 @@ def evaluate(
     typer.echo(f"wrote {out / 'report.html'}")
 
 
+def _remove_earlier(out):
+    """Take away what an earlier evaluation left in the folder, so that no two are mixed; grids stay."""
+    shutil.rmtree(out / "overlays", ignore_errors=True)
+    if (out / "model" / "fold_0.safetensors").exists():  # another model there is not ours to take away
+        shutil.rmtree(out / "model")
+    for name in ("repeats.csv", "report.html", "history.csv", "verdict.json"):
+        (out / name).unlink(missing_ok=True)
+
+
 def _save_models(folder, ensemble, learnt, compression, settings):
     """Keep the models of the folds, which predict by their mean."""
     with replaced_folder(folder) as new:
-        kept = write_model(new, [_last(model) for model in ensemble.estimators_], learnt, compression)
+        kept = write_model(new, list(ensemble.estimators_), learnt, compression)
         write_run_record(new, "evaluate", {**settings, "encoder": kept})
     typer.echo(f"wrote the models of {len(ensemble.estimators_)} folds to {folder}")
 
@@ -133,61 +142,3 @@ def _repeat(out, first, X, targets, repeats, seed):
         f"{rows[0]['metric']} of {repeats} repeats: {', '.join(f'{value:.3f}' for value in values)}; mean "
         f"{values.mean():.3f}, standard deviation {values.std(ddof=1):.3f}; wrote {out / 'repeats.csv'}"
     )
-
-
-def run_of(ensemble, targets, task, record):
-    """The RunFolder of a fitted CrossValEnsemble."""
-    import pandas as pd
-
-    from sknic.report import RunFolder
-
-    columns = {"slide": targets.paths, "fold": ensemble.fold_}
-    if targets.patients is not None:
-        columns["patient"] = targets.patients
-    kind = ensemble.kind_
-    columns |= kind.columns(targets.y, ensemble.oof_prediction_, getattr(ensemble, "classes_", None))
-    metrics = {name: _measured(ensemble, name) for name in kind.metrics}
-    histories = [pd.DataFrame(_last(model).history_).assign(fold=k) for k, model in enumerate(ensemble.estimators_)]
-    history = pd.concat(histories, ignore_index=True)
-    return RunFolder(task, pd.DataFrame(columns), metrics, history, record, verdict=ensemble.oof_verdict())
-
-
-def _measured(ensemble, metric):
-    """The metric with its interval; where it cannot be computed, nothing but the reason: predictions are not lost."""
-    from sknic.evaluation import Estimate
-    from sknic.exceptions import DegenerateDataError
-
-    try:
-        return ensemble.oof_score(metric)
-    except DegenerateDataError as error:
-        n = len(ensemble.y_) if ensemble.groups_ is None else len(set(ensemble.groups_))
-        return Estimate.unknown(str(error), n)
-
-
-def _last(model):
-    """The grid estimator itself, where it ends a pipeline."""
-    return model[-1] if hasattr(model, "steps") else model
-
-
-def overlays_of(run, ensemble, X):
-    """Saliency over the thumbnails of the slides predicted best and worst, by the model that had not seen them.
-
-    Returns
-    -------
-    dict of str to uint8 array (h, w, 3)
-        By the name of the slide; grids whose slide is not at hand are left out.
-    """
-    import numpy as np
-
-    from sknic import saliency
-    from sknic.plotting import overlay
-    from sknic.report import best_and_worst
-
-    overlays, names = {}, unique_names(run.predictions["slide"])
-    for row in np.concatenate(best_and_worst(run)):
-        grid = X[row]
-        if grid.n_cells and grid.slide and Path(grid.slide).exists():
-            model = _last(ensemble.estimators_[ensemble.fold_[row]])
-            heat = saliency.grad_cam(model, grid)
-            overlays[names[run.predictions["slide"][row]]] = overlay(grid.slide, heat, grid, max_size=640)
-    return overlays

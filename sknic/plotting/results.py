@@ -185,6 +185,7 @@ class RocDisplay:
         name: str | None = None,
         ax: Axes | None = None,
         title: str | None = None,
+        band: bool = True,
     ) -> Self:
         """Draw the ROC curve of scores; call it again on the same `ax` for another model.
 
@@ -202,6 +203,8 @@ class RocDisplay:
             Axes to draw on; new ones by default.
         title : str, default=None
             Title of the picture; what is drawn, by default.
+        band : bool, default=True
+            Shade the interval of the curve.
 
         Returns
         -------
@@ -213,7 +216,7 @@ class RocDisplay:
         positive = y_true == np.unique(y_true)[-1]
         fpr, tpr, _ = roc_curve(positive, y_score)
         low, high = _roc_band(positive, y_score, groups)
-        return cls(fpr, tpr, low, high, area, name).plot(ax, title=title)
+        return cls(fpr, tpr, low, high, area, name).plot(ax, title=title, band=band)
 
     @classmethod
     def from_estimator(

@@ -9,11 +9,23 @@ A report is filled section by section, and knows nothing of models::
     report.add_section("Settings").add_settings(settings)
     report.write("report.html")
 
-What `sknic evaluate` leaves in its folder is a :class:`RunFolder`, which :func:`report_of_run` turns into a report.
+What `sknic evaluate` leaves in its folder is a :class:`RunFolder`, which :func:`report_of_run` turns into a report;
+:func:`run_of_ensemble` makes one of a fitted CrossValEnsemble.
 """
 
 from sknic.report.document import Card, Report, Section
+from sknic.report.from_ensemble import run_of_ensemble, with_overlays
 from sknic.report.run_folder import RunFolder
-from sknic.report.run_report import best_and_worst, report_of_run
+from sknic.report.run_report import report_of_run
+from sknic.report.slides import best_and_worst
 
-__all__ = ["Card", "Report", "RunFolder", "Section", "best_and_worst", "report_of_run"]
+__all__ = [
+    "Card",
+    "Report",
+    "RunFolder",
+    "Section",
+    "best_and_worst",
+    "report_of_run",
+    "run_of_ensemble",
+    "with_overlays",
+]

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+# Columns of a table that half a page holds.
+_NARROW_TABLE = 6
+# Name and sign of what a card's mark says; a sign as well as a color, for readers who do not see the color.
+_MARKS = {None: None, True: ("right", "\N{CHECK MARK}"), False: ("wrong", "\N{MULTIPLICATION X}")}
+
+
 @dataclass(frozen=True)
 class Card:
     """A picture with a few facts beneath, such as a slide and its prediction.
@@ -32,12 +38,15 @@ class Card:
         Words for those who do not see the picture.
     facts : dict of str to object
         Names and values beneath it; numbers are rounded when they are shown.
+    is_right : bool or None
+        Whether a mark before the title says right or wrong; None for no mark.
     """
 
     title: str
     image: np.ndarray
     alt: str
     facts: dict = field(default_factory=dict)
+    is_right: bool | None = None
 
 
 @dataclass
@@ -55,8 +64,9 @@ class Section:
     heading: str
     blocks: list = field(default_factory=list)
 
-    def _add(self, kind, **content):
-        self.blocks.append({"kind": kind, **content})
+    def _add(self, kind, *, is_wide=True, **content):
+        """Add a block; two that are not wide stand side by side where there is room."""
+        self.blocks.append({"kind": kind, "is_wide": is_wide, **content})
         return self
 
     def add_text(self, text: str) -> Self:
@@ -93,7 +103,8 @@ class Section:
         """
         columns = [{"name": str(name), "numeric": table[name].dtype.kind in "iuf"} for name in table]
         rows = [[show(value) for value in row] for row in table.itertuples(index=False, name=None)]
-        return self._add("table", columns=columns, rows=rows, caption=caption, folded=folded)
+        is_wide = folded or len(columns) > _NARROW_TABLE
+        return self._add("table", is_wide=is_wide, columns=columns, rows=rows, caption=caption, folded=folded)
 
     def add_figure(self, figure: Any, *, alt: str, caption: str | None = None) -> Self:
         """Add a chart; it is drawn now, so the caller may close or change it afterwards.
@@ -112,7 +123,7 @@ class Section:
         Section
             The section itself, so that calls can be chained.
         """
-        return self._add("figure", uri=figure_uri(figure), alt=alt, caption=caption)
+        return self._add("figure", is_wide=False, uri=figure_uri(figure), alt=alt, caption=caption)
 
     def add_image(self, image: np.ndarray, *, alt: str, caption: str | None = None) -> Self:
         """Add a picture.
@@ -131,7 +142,7 @@ class Section:
         Section
             The section itself, so that calls can be chained.
         """
-        return self._add("image", uri=image_uri(image), alt=alt, caption=caption)
+        return self._add("image", is_wide=False, uri=image_uri(image), alt=alt, caption=caption)
 
     def add_cards(self, cards: Sequence[Card], *, title: str) -> Self:
         """Add pictures with facts, side by side.
@@ -149,10 +160,60 @@ class Section:
             The section itself, so that calls can be chained.
         """
         shown = [
-            {"title": card.title, "uri": image_uri(card.image), "alt": card.alt, "facts": _shown(card.facts)}
+            {
+                "title": card.title,
+                "uri": image_uri(card.image),
+                "alt": card.alt,
+                "facts": _shown(card.facts),
+                "mark": _MARKS[card.is_right],
+            }
             for card in cards
         ]
         return self._add("cards", cards=shown, title=title)
+
+    def add_headline(
+        self, value: str, label: str, *, note: str = "", facts: dict[str, Any] | None = None, text: str = ""
+    ) -> Self:
+        """Add the one number that the page is about, in large figures.
+
+        Parameters
+        ----------
+        value : str
+            The number, as it is shown.
+        label : str
+            What it measures.
+        note : str, default=""
+            Line below it, such as its interval.
+        facts : dict of str to object, default=None
+            What it has to be compared with, beside it.
+        text : str, default=""
+            Sentence that says what it means.
+
+        Returns
+        -------
+        Section
+            The section itself, so that calls can be chained.
+        """
+        return self._add("headline", value=value, label=label, note=note, facts=_shown(facts or {}), text=text)
+
+    def add_legend(self, items: Sequence[tuple[str, str]], *, colors: Sequence[str] = ()) -> Self:
+        """Add what signs and colors of the pictures below it mean.
+
+        Parameters
+        ----------
+        items : sequence of (str, str)
+            Sign and meaning; the signs "right" and "wrong" are drawn as on a :class:`Card`, and "colors" as a strip.
+        colors : sequence of str, default=()
+            Colors of the strip, from low to high, as CSS writes them.
+
+        Returns
+        -------
+        Section
+            The section itself, so that calls can be chained.
+        """
+        marks = {mark[0]: mark for mark in _MARKS.values() if mark}
+        shown = [{"mark": marks.get(sign), "is_strip": sign == "colors", "text": text} for sign, text in items]
+        return self._add("legend", items_=shown, colors=", ".join(colors))
 
     def add_settings(self, settings: dict[str, Any], *, title: str | None = None) -> Self:
         """Add a list of names and values, such as settings or versions.
@@ -172,28 +233,6 @@ class Section:
         return self._add("settings", settings=_shown(flatten(settings)), title=title)
 
 
-@dataclass(frozen=True)
-class Headline:
-    """The number that a report is about, at its top.
-
-    Attributes
-    ----------
-    label : str
-        What the number is.
-    value : str
-        The number.
-    facts : dict of str to object
-        Names and values beside it, such as its interval.
-    sentence : str
-        What it means.
-    """
-
-    label: str
-    value: str
-    facts: dict = field(default_factory=dict)
-    sentence: str = ""
-
-
 @dataclass
 class Report:
     """A report in one HTML file: no network, readable on a phone, on paper and by a screen reader.
@@ -204,15 +243,12 @@ class Report:
         Title of the page.
     subtitle : str, default=""
         Line below the title.
-    headline : Headline, default=None
-        Number at the top of the page.
     sections : list of Section, default=[]
         What the page holds; `add_section` appends to it.
     """
 
     title: str
     subtitle: str = ""
-    headline: Headline | None = None
     sections: list = field(default_factory=list)
 
     def add_section(self, heading: str) -> Section:

@@ -98,3 +98,17 @@ def test_a_training_option_without_meaning_is_refused(options, words, grids, tmp
     result = run("fit", grids / "grids.csv", *SCORE[:4], *options, "--out", tmp_path / "model")
     assert result.exit_code == 2
     assert words.replace(" ", "") in said(result).replace(" ", "")
+
+
+def test_a_second_evaluation_in_a_folder_leaves_nothing_of_the_first(grids, tmp_path):
+    settings = ("--max-steps", 2, "--n-filters", 4, "--no-patient")
+    first = ("--save-model", "--repeats", 2)
+    assert run("evaluate", grids / "grids.csv", *SCORE, *settings, *first, "--out", tmp_path).exit_code == 0
+    (tmp_path / "overlays").mkdir()
+    (tmp_path / "overlays" / "old.png").write_bytes(b"")
+    (tmp_path / "notes.txt").write_text("mine")
+    labels = ("--task", "classification", "--target", "label", "--cv", 2)
+    assert run("evaluate", grids / "grids.csv", *labels, *settings, "--out", tmp_path).exit_code == 0
+    left = {path.name for path in tmp_path.iterdir()}
+    assert not {"model", "overlays", "repeats.csv"} & left
+    assert {"notes.txt", "report.html", "options.toml"} <= left

@@ -1,0 +1,101 @@
+"""From a cross-validation to a RunFolder: what its models predicted, how well, and what they looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from sknic import saliency
+from sknic.evaluation import Estimate
+from sknic.exceptions import DegenerateDataError
+from sknic.files.names import unique_names
+from sknic.plotting import overlay
+from sknic.report.run_folder import RunFolder
+from sknic.report.slides import best_and_worst
+
+if TYPE_CHECKING:
+    from sknic.evaluation import CrossValEnsemble
+
+
+def run_of_ensemble(
+    ensemble: CrossValEnsemble, slides: Sequence[str], *, record: dict, errors: dict[str, str] | None = None
+) -> RunFolder:
+    """Collect the out-of-fold predictions of an ensemble, their metrics, the verdict and the course of the training.
+
+    Parameters
+    ----------
+    ensemble : CrossValEnsemble
+        Fitted on grids, or on slides through a pipeline that ends in a grid estimator.
+    slides : sequence of str
+        Path of each slide that it was fitted on.
+    record : dict
+        What run.json says of the run.
+    errors : dict of str to str, default=None
+        Slides that were left out, and why.
+
+    Returns
+    -------
+    RunFolder
+        The evaluation, without pictures.
+    """
+    kind = ensemble.kind_
+    columns = {"slide": list(slides), "fold": ensemble.fold_}
+    if ensemble.groups_ is not None:
+        columns["patient"] = ensemble.groups_
+    columns |= kind.columns(ensemble.y_, ensemble.oof_prediction_, getattr(ensemble, "classes_", None))
+    metrics = {name: _measured(ensemble, name) for name in kind.metrics}
+    histories = [pd.DataFrame(last(model).history_).assign(fold=k) for k, model in enumerate(ensemble.estimators_)]
+    return RunFolder(
+        kind.name,
+        pd.DataFrame(columns),
+        metrics,
+        pd.concat(histories, ignore_index=True),
+        record,
+        errors=dict(errors or {}),
+        verdict=ensemble.oof_verdict(),
+    )
+
+
+def with_overlays(run: RunFolder, ensemble: CrossValEnsemble, grids: Sequence[Any]) -> RunFolder:
+    """Add saliency over the thumbnails of the slides predicted best and worst, by the model that had not seen them.
+
+    Parameters
+    ----------
+    run : RunFolder
+        Evaluation.
+    ensemble : CrossValEnsemble
+        What it is of.
+    grids : sequence of Grid
+        Grid of each slide; those whose slide is not at hand are left out.
+
+    Returns
+    -------
+    RunFolder
+        The same with pictures.
+    """
+    overlays, names = {}, unique_names(run.predictions["slide"])
+    for row in np.concatenate(best_and_worst(run)):
+        grid = grids[row]
+        if grid.n_cells and grid.slide and Path(grid.slide).exists():
+            heat = saliency.grad_cam(last(ensemble.estimators_[ensemble.fold_[row]]), grid)
+            overlays[names[run.predictions["slide"][row]]] = overlay(grid.slide, heat, grid, max_size=640)
+    return replace(run, overlays=overlays)
+
+
+def last(model):
+    """The grid estimator itself, where it ends a pipeline."""
+    return model[-1] if hasattr(model, "steps") else model
+
+
+def _measured(ensemble, metric):
+    """The metric with its interval; where it cannot be computed, nothing but the reason: predictions are not lost."""
+    try:
+        return ensemble.oof_score(metric)
+    except DegenerateDataError as error:
+        n = len(ensemble.y_) if ensemble.groups_ is None else len(set(ensemble.groups_))
+        return Estimate.unknown(str(error), n)
