@@ -15,7 +15,11 @@ def compress(
     slides: Annotated[list[str], typer.Argument(help="Slides, folders, glob patterns or CSV files.")],
     out: Annotated[Path, typer.Option(help="Folder that keeps the grids and manifest.csv.")],
     encoder: Annotated[
-        str, typer.Option(help="Encoder file (Keras .h5 as published, or .safetensors), or bundled name.")
+        str,
+        typer.Option(
+            help="Bundled name, encoder file (.safetensors, or Keras .h5 as published), torchscript:FILE or "
+            "timm:NAME:WEIGHTS."
+        ),
     ] = options.DEFAULT_ENCODER,
     path: options.PathColumn = "path",
     mpp: Annotated[float | None, typer.Option(help="um/px of the patches; the encoder's by default.")] = None,

@@ -10,6 +10,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 import typer
 
+from sknic.cli.settings import absolute
 from sknic.files.whole import whole_file
 
 NAME = "options.toml"
@@ -108,8 +109,8 @@ def write_options(ctx: typer.Context, folder: Path, **others: Any) -> None:
     """
     values = {**ctx.params, **others}
     encoder = values.get("encoder")
-    if encoder and Path(encoder).is_file():
-        values["encoder"] = Path(encoder)  # a name stays a name
+    if encoder:
+        values["encoder"] = absolute(encoder)  # a name stays a name
     lines = [f"# sknic {ctx.info_name} --config {NAME} --out FOLDER makes this run again."]
     for name in _types_of(ctx.command.callback):
         if name not in _NOT_KEPT and values[name] not in (None, [], ()):

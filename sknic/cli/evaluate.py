@@ -87,11 +87,7 @@ def evaluate(
     run = with_overlays(run, ensemble, X)
     run.write_overlays(out)
     report_of_run(run).write(out / "report.html")
-    for name, estimate in run.metrics.items():
-        typer.echo(f"{name:18s} {estimate}   (n={estimate.n})")
-    folds = ", ".join(f"{score:.3f}" for score in run.verdict.fold_scores)
-    typer.echo(f"{run.verdict.metric} of each fold: {folds}; mean {run.verdict.mean_of_folds:.3f}")
-    typer.echo(str(run.verdict))
+    _tell(run)
     if save_model:
         _save_models(out / "model", ensemble, slides_of(used.paths, X, used.patients), compression, settings)
     if clinic is not None:
@@ -100,6 +96,15 @@ def evaluate(
     if repeats > 1:
         _repeat(out, ensemble, X, used, repeats, random_state)
     typer.echo(f"wrote {out / 'report.html'}")
+
+
+def _tell(run):
+    """Metrics, scores of the folds, and what they mean, in lines."""
+    for name, estimate in run.metrics.items():
+        typer.echo(f"{name:18s} {estimate}   (n={estimate.n})")
+    folds = ", ".join(f"{score:.3f}" for score in run.verdict.fold_scores)
+    typer.echo(f"{run.verdict.metric} of each fold: {folds}; mean {run.verdict.mean_of_folds:.3f}")
+    typer.echo(str(run.verdict))
 
 
 def _remove_earlier(out):

@@ -110,6 +110,7 @@ def write_model(folder, models, learnt, compression):
     import pandas as pd
 
     from sknic.encoders.catalog import encoder_path
+    from sknic.encoders.foreign import Foreign
 
     names = ["model"] if len(models) == 1 else [f"fold_{number}" for number in range(len(models))]
     for name, model in zip(names, models):
@@ -122,7 +123,11 @@ def write_model(folder, models, learnt, compression):
     encoder = encoder_path(compression.encoder)
     kept = folder / f"encoder{encoder.suffix}"
     shutil.copyfile(encoder, kept)
-    return kept.name
+    if (foreign := Foreign.parse(compression.encoder)) is None:
+        return kept.name
+    if foreign.settings_file.exists():
+        shutil.copyfile(foreign.settings_file, folder / "encoder.json")
+    return ":".join(filter(None, (foreign.tool, foreign.name, kept.name)))
 
 
 def slides_of(paths, grids, patients=None):
@@ -198,9 +203,11 @@ def load_model(folder):
 def compression_of(folder, settings):
     """How the slides of the model were compressed; None where it was fitted on grid files."""
     from sknic.cli.settings import MASKS, Compression
+    from sknic.encoders.foreign import Foreign
 
     if not settings.get("encoder"):
         return None
     given = settings.get("compression") or {name: settings.get(name) for name in MASKS}
     given = {name: value for name, value in given.items() if name != "encoder" and value is not None}
-    return Compression(str(Path(folder) / settings["encoder"]), given)
+    foreign = Foreign.parse(settings["encoder"])
+    return Compression(str(foreign.inside(folder) if foreign else Path(folder) / settings["encoder"]), given)

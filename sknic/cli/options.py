@@ -43,7 +43,8 @@ DEFAULT_ENCODER = "sknic-he-1"
 Encoder = Annotated[
     str | None,
     typer.Option(
-        help=f"Encoder file, or bundled name (see `sknic encoders`); for slides {DEFAULT_ENCODER} by default."
+        help="Encoder file, bundled name (see `sknic encoders`), torchscript:FILE or timm:NAME:WEIGHTS; for slides "
+        f"{DEFAULT_ENCODER} by default."
     ),
 ]
 Grids = Annotated[Path | None, typer.Option(help="Folder that keeps compressed slides; OUT/grids by default.")]

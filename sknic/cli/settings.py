@@ -224,7 +224,10 @@ def _there(encoder):
 def absolute(encoder):
     """The encoder as a record names it: the whole path of a file, or the name of a bundled one."""
     from sknic.encoders.catalog import bundled_names
+    from sknic.encoders.foreign import Foreign
 
+    if (foreign := Foreign.parse(encoder)) is not None:
+        return str(foreign)
     return str(encoder) if str(encoder) in bundled_names() else str(Path(encoder).resolve())
 
 

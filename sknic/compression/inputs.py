@@ -72,9 +72,12 @@ def resolve_encoder(encoder):
         encoder = encoder.estimator
     if isinstance(encoder, (str, os.PathLike)):
         from sknic.encoders.catalog import encoder_path
+        from sknic.encoders.foreign import Foreign
 
         path = os.path.abspath(encoder_path(encoder))
-        return _load_once(path, os.stat(path).st_mtime_ns)
+        foreign = Foreign.parse(encoder)
+        name = path if foreign is None else str(foreign)
+        return _load_once(name, _last_change(path, *([foreign.settings_file] if foreign else [])))
     if not hasattr(encoder, "transform") or not hasattr(encoder, "fingerprint"):
         raise TypeError(f"encoder={encoder!r}: expected transform(patches) and fingerprint(), or a name or path")
     if hasattr(encoder, "fit"):
@@ -82,8 +85,12 @@ def resolve_encoder(encoder):
     return encoder
 
 
+def _last_change(*paths):
+    return tuple(os.stat(path).st_mtime_ns for path in paths if os.path.exists(path))
+
+
 @lru_cache(maxsize=4)
-def _load_once(path, modified):
+def _load_once(name, modified):
     from sknic.encoders import load_encoder
 
-    return load_encoder(path)
+    return load_encoder(name)

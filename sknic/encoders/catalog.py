@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from sknic.encoders.foreign import Foreign
 from sknic.encoders.store import read_encoder
 from sknic.exceptions import EncoderNotFoundError
 
@@ -116,12 +117,12 @@ def encoder_path(name_or_path):
     Parameters
     ----------
     name_or_path : str or Path
-        Name of a bundled encoder, or path of a file.
+        Name of a bundled encoder, path of a file, "torchscript:FILE" or "timm:NAME:WEIGHTS".
 
     Returns
     -------
     Path
-        Path of a file that is there.
+        Path of a file that is there; of the weights where another tool made them.
 
     Raises
     ------
@@ -130,7 +131,8 @@ def encoder_path(name_or_path):
     """
     if isinstance(name_or_path, str) and name_or_path in bundled_names():
         return BUNDLED / f"{name_or_path}.safetensors"
-    path = Path(name_or_path)
+    foreign = Foreign.parse(name_or_path)
+    path = Path(name_or_path) if foreign is None else foreign.weights
     if path.is_file():
         return path
     what = "is a folder, not an encoder file" if path.is_dir() else "no such file, and no bundled encoder of that name"

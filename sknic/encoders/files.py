@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sknic.encoders.base import BaseEncoder
 from sknic.encoders.catalog import encoder_path
+from sknic.encoders.foreign import Foreign
 from sknic.encoders.store import ENCODERS, read_encoder
 from sknic.exceptions import EncoderFileError
 
@@ -25,13 +26,15 @@ def load_encoder(
 ) -> BaseEncoder:
     """Read an encoder: a bundled one by name, our own safetensors, or a published Keras HDF5 file.
 
-    No code in a file is ever run.
+    No code in a file is ever run, but for "torchscript:FILE", which is a program: load only what you trust.
 
     Parameters
     ----------
     name_or_path : str or Path
         Name of a bundled encoder, such as "sknic-he-1" (see `list_encoders`); or a file written by `save`, or e.g.
         `encoder_multitask-4.h5` of the authors' repository. "./NAME" is a file, whatever is bundled.
+        Also "torchscript:FILE" and "timm:NAME:WEIGHTS", local files that become a `TorchEncoder`; a JSON file of the
+        weights' name says "mpp", "input_size", "mean", "std", "output" (for TorchScript it has to).
     device : "auto", "cpu", "cuda", "cuda:<n>" or torch.device, default="auto"
         Where `transform` of the encoder runs.
     module : torch.nn.Module, default=None
@@ -56,6 +59,8 @@ def load_encoder(
     128
     """
     path = encoder_path(name_or_path)
+    if (foreign := Foreign.parse(name_or_path)) is not None:
+        return foreign.load(device)
     with open(path, "rb") as file:
         start = file.read(8)
     if start == _HDF5:

@@ -135,7 +135,11 @@ class TorchEncoder(BaseEncoder):
         return result.shape[1]
 
     def _network(self):
-        module = copy.deepcopy(self.module).requires_grad_(False).float().cpu()
+        with torch.no_grad():  # the copy of a TorchScript module would know what it was copied from
+            module = copy.deepcopy(self.module)
+        for parameter in module.parameters():  # and has no requires_grad_ of the whole
+            parameter.requires_grad_(False)
+        module = module.float().cpu()
         return Normalized(module, self.mean, self.std, self.output).eval()
 
     @property

@@ -39,7 +39,8 @@ def code_of(text):
 
 
 def test_options_are_found_in_blocks_across_lines_and_in_the_text():
-    text = "```bash\nsknic fit a.csv --task x \\\n  --out y  # --not-this\nls --all\n```\nTry `sknic view a --port 3`, `--x`."
+    code = "```bash\nsknic fit a.csv --task x \\\n  --out y  # --not-this\nls --all\n```\n"
+    text = f"{code}Try `sknic view a --port 3`, `--x`."
     assert named(text) == [("fit", "--task"), ("fit", "--out"), ("view", "--port")]
 
 
