@@ -47,7 +47,19 @@ class Training:
     max_epochs: Annotated[int | None, typer.Option("--max-epochs", hidden=True, min=1)] = None
     lr: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None
     batch_size: Annotated[int | None, typer.Option(help="Crops per training batch.")] = None
+    schedule: Annotated[
+        str | None,
+        typer.Option(
+            help="Course of the learning rate: along half a cosine, or divided by 10 on each plateau.",
+            metavar="cosine|plateau",
+            callback=_among("cosine", "plateau"),
+        ),
+    ] = None
+    min_lr: Annotated[float | None, typer.Option(help="Lowest learning rate of plateau, which ends there.")] = None
+    patience: Annotated[int | None, typer.Option(help="Evaluations without a better loss that make a plateau.")] = None
+    eval_every: Annotated[int | None, typer.Option(help="Training batches between two evaluations.")] = None
     weight_decay: Annotated[float | None, typer.Option(help="Decoupled weight decay (AdamW).")] = None
+    l2: Annotated[float | None, typer.Option(help="Penalty on squared weights (Adam), without weight decay.")] = None
     dropout: Annotated[float | None, typer.Option(help="Share of the features that is dropped.")] = None
     validation_fraction: Annotated[
         float | None, typer.Option(help="Share of the patients that is held out to choose the best weights.")
@@ -55,6 +67,27 @@ class Training:
     crop_size: Annotated[
         str | None,
         typer.Option(help="Side of the canvas in cells, or auto.", metavar="auto|INTEGER", callback=_crop_size),
+    ] = None
+    padding: Annotated[
+        str | None,
+        typer.Option(
+            help="same, or valid for the authors' network on 400 x 400 cells.",
+            metavar="same|valid",
+            callback=_among("same", "valid"),
+        ),
+    ] = None
+    standardize: Annotated[
+        bool | None,
+        typer.Option("--standardize/--no-standardize", help="Each channel to mean 0 and spread 1 over the tissue."),
+    ] = None
+    n_crops: Annotated[
+        int | None, typer.Option(help="Crops averaged for a prediction, where the canvas does not hold all tissue.")
+    ] = None
+    average_orientations: Annotated[
+        bool | None,
+        typer.Option(
+            "--average-orientations/--no-average-orientations", help="Predict by the mean over eight orientations."
+        ),
     ] = None
     n_filters: Annotated[int | None, typer.Option(help="Filters of each convolution.")] = None
     pooled_branch: Annotated[
@@ -100,9 +133,12 @@ class Training:
             With the parameters that the options say.
         """
         from sknic.estimators import PAPER_RECIPE, AttentionMIL, estimator_for
+        from sknic.estimators.parameters import check_parameters
 
         kind = estimator_for(task)
         params = dict(PAPER_RECIPE) if self.recipe == "paper" else {}
+        if self.module == "attention-mil":
+            params.pop("pooled_branch", None)  # of the CNN
         given = {field.name: getattr(self, field.name) for field in fields(self)}
         params |= {name: value for name, value in given.items() if value is not None and name not in _NOT_PARAMETERS}
         if self.max_epochs is not None:
@@ -113,7 +149,13 @@ class Training:
         for name in params:
             if name not in known:
                 raise typer.BadParameter(f"--{name.replace('_', '-')} has no meaning for --task {task}")
-        return kind(**params, **settings)
+        estimator = kind(**params, **settings)
+        try:
+            # Now, and not after the slides were compressed.
+            check_parameters(estimator, kind._rules)
+        except (ValueError, TypeError) as error:
+            raise typer.BadParameter(str(error)) from error
+        return estimator
 
 
 _NOT_PARAMETERS = ("recipe", "max_epochs", "module")

@@ -2,14 +2,18 @@
 
 import json
 import tomllib
+from dataclasses import fields
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from sknic.cli.config import _toml
+from sknic.cli.training import Training
+from sknic.estimators import PAPER_RECIPE, AttentionMIL, estimator_for
 from tests.cli.helpers import run, said
 
+TASKS = ("regression", "classification", "survival")
 SCORE = ("--task", "regression", "--target", "score", "--cv", 2, "--device", "cpu")
 
 
@@ -112,3 +116,33 @@ def test_a_second_evaluation_in_a_folder_leaves_nothing_of_the_first(grids, tmp_
     left = {path.name for path in tmp_path.iterdir()}
     assert not {"model", "overlays", "repeats.csv"} & left
     assert {"notes.txt", "report.html", "options.toml"} <= left
+
+
+def test_every_parameter_that_decides_a_result_is_an_option_of_the_training():
+    parameters = set().union(*(estimator_for(kind)().get_params() for kind in TASKS))
+    options = {field.name for field in fields(Training)} | {"random_state", "device"}
+    # Threads, verbosity and callbacks are no part of a result that a command line could name.
+    assert parameters - options == {"n_threads", "verbose", "callbacks"}
+
+
+def test_options_reach_the_estimator_in_their_own_types():
+    given = {"schedule": "plateau", "min_lr": 1e-4, "patience": 2, "l2": 0.1, "weight_decay": 0.0, "n_crops": 3}
+    flags = {"standardize": False, "average_orientations": False, "padding": "valid"}
+    params = Training(**given, **flags).estimator("regression").get_params()
+    assert {name: params[name] for name in (*given, *flags)} == given | flags
+    paper = Training(recipe="paper", lr=0.1).estimator("survival").get_params()
+    assert paper["lr"] == 0.1 and {name: paper[name] for name in PAPER_RECIPE} == {**PAPER_RECIPE, "lr": 0.1}
+
+
+def test_a_training_that_cannot_be_is_refused_before_slides_are_compressed(slides, tmp_path):
+    for option, words in {
+        ("--lr", -1): "lr=-1.0: expected",
+        ("--patience", 2): "patience=2: expected the default",
+    }.items():
+        result = run("fit", slides / "good.csv", *SCORE[:4], *option, "--out", tmp_path / "model")
+        assert result.exit_code == 2 and words in said(result)
+    assert not (tmp_path / "model").exists()
+
+
+def test_the_paper_trains_the_other_network_too():
+    assert Training(recipe="paper", module="attention-mil").estimator("regression").module is AttentionMIL

@@ -56,4 +56,4 @@ def test_an_option_in_the_docs_is_one_of_the_program(page):
 
 def test_the_pages_name_options_at_all():
     found = {command for page in PAGES for command, _ in named(page.read_text(encoding="utf-8"))}
-    assert {"compress", "evaluate", "fit", "predict", "explain", "view"} <= found
+    assert {"compress", "evaluate", "predict", "explain", "view"} <= found
