@@ -29,7 +29,7 @@ class Method(StrEnum):
 
 def explain(
     slides: Annotated[list[str], typer.Argument(help="Slides, grid files, folders, glob patterns or CSV files.")],
-    model: Annotated[Path, typer.Option(help="Folder of a model, of `sknic fit` or `sknic evaluate --save-model`.")],
+    model: options.Model,
     out: Annotated[Path, typer.Option(help="Folder for an overlay (.png) and QuPath files (.geojson) of each slide.")],
     path: options.PathColumn = "path",
     method: Annotated[

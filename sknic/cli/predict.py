@@ -20,7 +20,7 @@ _ERROR = "error"
 
 def predict(
     slides: Annotated[list[str], typer.Argument(help="Slides, grid files, folders, glob patterns or CSV files.")],
-    model: Annotated[Path, typer.Option(help="Folder that `sknic fit` wrote.")],
+    model: options.Model,
     out: Annotated[Path, typer.Option(help="CSV to write.")],
     path: options.PathColumn = "path",
     grids: options.Grids = None,

@@ -31,12 +31,7 @@ def view(
             "a model, whose grids are taken."
         ),
     ] = None,
-    model: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of `sknic fit` or `evaluate --save-model`, or a model file: shows what it predicts and sees."
-        ),
-    ] = None,
+    model: options.ModelOrNone = None,
     slide_mpp: options.SlideMpp = None,
     tissue: options.Tissue = "density",
     classes: options.Classes = None,

@@ -121,3 +121,11 @@ def test_repeats_are_other_seeds(grids, tmp_path):
     alone = json.loads((tmp_path / "one" / "metrics.json").read_text())["spearman"]["value"]
     assert rows["value"][1] == pytest.approx(alone)
     assert "of 3 repeats" in result.output
+
+
+def test_the_folder_of_the_result_is_as_good_as_that_of_its_models(kept, grids, tmp_path):
+    _, model = kept
+    for name, folder in (("inner", model), ("result", model.parent)):
+        result = run("predict", grids / "grids.csv", "--model", folder, "--out", tmp_path / f"{name}.csv")
+        assert result.exit_code == 0, result.output
+    assert (tmp_path / "inner.csv").read_bytes() == (tmp_path / "result.csv").read_bytes()
