@@ -83,7 +83,8 @@ def main():
         if not arguments:  # `sknic` alone shows its help
             raise SystemExit(2) from None
         where = error.ctx.command_path if error.ctx else "sknic"
-        _fail(error, f"{where}: {error.format_message().rstrip('.')}. See {where} --help.", 2)
+        message = error.format_message().rstrip(".")
+        _fail(error, f"{where}: {message}{'' if message.endswith('?') else '.'} See {where} --help.", 2)
     except (KeyboardInterrupt, typer.Abort) as error:
         _fail(error, f"sknic: {str(error) or 'interrupted'}", 130)
     except MissingMppError as error:

@@ -74,7 +74,7 @@ def _check_number(cv, n_units, are_patients, strata):
     if cv > n_units:
         units = f"{'patient' if are_patients else 'sample'}{'s' * (n_units != 1)}"
         raise DegenerateDataError(f"cv={cv}: {n_units} {units} cannot fill {cv} folds; use fewer folds, or more slides")
-    most = n_units if strata is None else np.unique(strata, return_counts=True)[1].max()
+    most = n_units if strata is None else int(np.unique(strata, return_counts=True)[1].max())
     if cv > most:
         raise DegenerateDataError(
             f"cv={cv}: the most frequent class has {most} slide{'s' * (most != 1)}; use fewer folds or more slides"

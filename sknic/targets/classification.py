@@ -1,6 +1,7 @@
 """A class: one label per slide."""
 
 import re
+import warnings
 
 import numpy as np
 
@@ -47,7 +48,10 @@ class Classification(Target):
             assert_all_finite(array, input_name="y")
         if array.ndim == 2 and array.shape[1] == 1:
             array = column_or_1d(array, warn=True)
-        check_classification_targets(array)
+        with warnings.catch_warnings():
+            # Too many classes are counted and refused here, in words of our own.
+            warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+            check_classification_targets(array)
         if array.dtype.kind in "OU":
             refuse_alike("y", array.ravel(), case=True)
         return array
@@ -60,8 +64,14 @@ class Classification(Target):
         return labels.astype(str), _note(column, labels, doubtful)
 
     def check(self, y):
-        """A classifier needs two classes."""
-        if np.unique(y).size < 2:
+        """A classifier needs two classes, one of them of two slides or more."""
+        n_classes = np.unique(y).size
+        if n_classes == len(y) > 2:
+            raise DegenerateDataError(
+                f"y has a class of its own for each of {n_classes} slides, such as {y[0]!s}: expected classes of "
+                "several slides; numbers are learnt by regression"
+            )
+        if n_classes < 2:
             raise DegenerateDataError(
                 f"y of {len(y)} slides holds one class only: there is no second class to tell it from"
             )

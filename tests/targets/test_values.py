@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sknic.exceptions import DegenerateDataError
 from sknic.targets import Classification, Regression, Survival, survival_array
 
 TIMES = ["10", "20.5", "3", "7"]
@@ -334,3 +335,10 @@ def test_a_number_that_others_write_for_a_missing_one_is_pointed_out(cells, said
 @pytest.mark.parametrize("cells", ["990 999 1010", "-9 -8 3", "1 1 1", "999 999"])
 def test_such_a_number_among_its_like_is_not(cells):
     assert Regression().from_table(_table(score=cells.split()), {"target": "score"})[1] == ""
+
+
+def test_a_class_for_each_slide_is_refused_and_regression_named():
+    y = Classification().read(np.linspace(0, 1, 12).round(3).astype(str))
+    with pytest.raises(DegenerateDataError, match="class of its own for each of 12 slides, such as 0.0.*regression"):
+        Classification().check(y)
+    Classification().check(np.array(["a", "b"]))
