@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 # Columns of a table that half a page holds.
-_NARROW_TABLE = 6
+_NARROW_TABLE = 7
 # Name and sign of what a card's mark says; a sign as well as a color, for readers who do not see the color.
 _MARKS = {None: None, True: ("right", "\N{CHECK MARK}"), False: ("wrong", "\N{MULTIPLICATION X}")}
 
