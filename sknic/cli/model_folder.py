@@ -160,7 +160,9 @@ def read_slides(folder):
     import pandas as pd
 
     path = Path(folder) / "slides.csv"
-    return pd.read_csv(path, dtype=str, keep_default_na=False) if path.is_file() else None
+    if not path.is_file():
+        return None
+    return pd.read_csv(path, dtype=str, keep_default_na=False, encoding_errors="surrogateescape")
 
 
 def load_model(folder):

@@ -50,7 +50,7 @@ class Foreign:
         Returns
         -------
         Foreign or None
-            None where it is no such name.
+            None where the name is not of that kind.
 
         Raises
         ------
