@@ -12,7 +12,7 @@ from sknic.cli.common import need_writable, write_run_record
 from sknic.cli.grids import load_grids, reason_of
 from sknic.cli.inputs import find_slides, tables_of
 from sknic.cli.maps import write_gallery, write_map
-from sknic.cli.model_folder import load_model
+from sknic.cli.model_folder import grids_of, load_model
 from sknic.cli.predict import compressor_of
 from sknic.cli.settings import slide_mpp_option
 from sknic.exceptions import SknicError
@@ -73,7 +73,7 @@ def explain(
     estimator, record = load_model(model)
     explained = _class_of(estimator, target)
     mpp = slide_mpp_option(slide_mpp, tables_of(slides), path)
-    loaded = load_grids(paths, compressor_of(paths, model, record, grids or model / "grids", mpp, device, n_jobs))
+    loaded = load_grids(paths, compressor_of(paths, model, record, grids or grids_of(model), mpp, device, n_jobs))
     make_map = getattr(saliency, method)
     out.mkdir(parents=True, exist_ok=True)
     names, errors = unique_names(paths), list(loaded.errors)

@@ -194,12 +194,16 @@ def load_model(folder):
     if folds:
         return CrossValEnsemble.from_models([load_estimator(path) for path in folds]), settings
     if not (folder / "model.safetensors").is_file():
-        has_folds = (folder / "model" / "run.json").is_file()
-        hint = f"; the models of its folds are {folder / 'model'}" if has_folds else ""
-        raise ModelFileError(
-            f"{folder} has no model.safetensors{hint or '; `sknic evaluate --save-model` keeps models'}"
-        )
+        raise ModelFileError(f"{folder} has no model.safetensors; `sknic evaluate --save-model` keeps models")
     return load_estimator(folder / "model.safetensors"), settings
+
+
+def grids_of(folder):
+    """Folder of the grids of a model: its own, or that of the evaluation which kept the models of its folds."""
+    folder = Path(folder)
+    own, of_evaluation = folder / "grids", folder.parent / "grids"
+    is_kept = any(folder.glob(_FOLDS)) and of_evaluation.is_dir()
+    return of_evaluation if is_kept and not own.is_dir() else own
 
 
 def compression_of(folder, settings):

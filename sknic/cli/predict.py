@@ -10,7 +10,7 @@ from sknic.cli.common import need_writable, saying_what_is_kept, write_run_recor
 from sknic.cli.external import tell_external_test
 from sknic.cli.grids import are_grid_files, load_grids, reason_of
 from sknic.cli.inputs import find_rows, tables_of
-from sknic.cli.model_folder import compression_of, load_model
+from sknic.cli.model_folder import compression_of, grids_of, load_model
 from sknic.cli.settings import choose, kept_settings, say, slide_mpp_option
 from sknic.files.whole import whole_file
 
@@ -43,7 +43,7 @@ def predict(
     rows = find_rows(slides, path)
     estimator, record = load_model(model)
     mpp = slide_mpp_option(slide_mpp, tables_of(slides), path)
-    folder = grids or model / "grids"
+    folder = grids or grids_of(model)
     compressor = compressor_of(rows.paths, model, record, folder, mpp, device, n_jobs)
     with saying_what_is_kept(folder, f"{out} is not written"):
         loaded = load_grids(rows.paths, compressor)

@@ -10,7 +10,7 @@ import typer
 from sknic.cli import options
 from sknic.cli.grids import are_grid_files, load_grids
 from sknic.cli.inputs import Rows, find_rows, tables_of
-from sknic.cli.model_folder import load_model
+from sknic.cli.model_folder import grids_of, load_model
 from sknic.cli.predict import compressor_of
 from sknic.cli.settings import slide_mpp_option, tissue_option
 
@@ -126,7 +126,7 @@ def _grids_of_model(paths, model, record, slide_mpp, device):
     """Grids of the slides, compressed as the model knows them; slides that have none are shown without."""
     from sknic.compression.outcomes import by_cause
 
-    loaded = load_grids(paths, compressor_of(paths, model, record, model / "grids", slide_mpp, device, 1))
+    loaded = load_grids(paths, compressor_of(paths, model, record, grids_of(model), slide_mpp, device, 1))
     for line in by_cause(paths, loaded.errors):
         typer.secho(f"warning: no grid of {line}", err=True)
     return [loaded.grids[row] for row in loaded.good]

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from sknic import Grid
-from sknic.cli.model_folder import load_model
+from sknic.cli.model_folder import grids_of, load_model
 from sknic.evaluation import estimate
 from tests.cli.helpers import run, said
 
@@ -109,6 +109,16 @@ def test_a_result_without_models_says_so(grids, tmp_path):
     run("evaluate", grids / "grids.csv", *TASKS["regression"], *QUICK, "--out", tmp_path / "result")
     with pytest.raises(Exception, match="has no model.safetensors; `sknic evaluate --save-model` keeps models"):
         run("predict", grids / "grid0.h5", "--model", tmp_path / "result", "--out", tmp_path / "one.csv")
+
+
+def test_the_grids_of_the_evaluation_serve_the_models_that_it_kept(kept, tmp_path):
+    _, model = kept
+    assert grids_of(model) == model / "grids"
+    (model.parent / "grids").mkdir()
+    assert grids_of(model) == model.parent / "grids"
+    (tmp_path / "grids").mkdir()
+    (tmp_path / "model").mkdir()
+    assert grids_of(tmp_path / "model") == tmp_path / "model" / "grids"  # that of `sknic fit`
 
 
 def test_repeats_are_other_seeds(grids, tmp_path):
