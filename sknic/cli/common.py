@@ -11,6 +11,7 @@ from pathlib import Path
 
 import typer
 
+from sknic.files.records import read_json
 from sknic.files.whole import whole_file
 
 _PACKAGES = ("sknic", "numpy", "scikit-learn", "skorch", "torch", "openslide-python", "scikit-survival", "pandas")
@@ -57,6 +58,35 @@ def need_writable(path, *, is_folder):
             pass
     except OSError as error:
         raise typer.BadParameter(f"--out {path} cannot be written: {os.strerror(error.errno)} ({there})") from None
+
+
+def need_own_folder(folder, names, table):
+    """Refuse a folder in which a result would take the place of files that sknic did not write, or of its own input.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the result; it need not exist.
+    names : sequence of str
+        Files and folders that a result writes.
+    table : Path
+        Table that the command reads.
+    """
+    folder, table = Path(folder), Path(table)
+    there = [name for name in names if (folder / name).exists()]
+    if table.name in there and table.resolve() == (folder / table.name).resolve():
+        raise typer.BadParameter(f"--out {folder} would overwrite {table}, which is read; choose another folder")
+    if there and not _is_of_sknic(folder):
+        raise typer.BadParameter(
+            f"--out {folder} holds {there[0]!r}, which sknic did not write and would overwrite; choose another folder"
+        )
+
+
+def _is_of_sknic(folder):
+    try:
+        return "command" in read_json(folder / "run.json")
+    except (OSError, ValueError):
+        return False
 
 
 def write_run_record(folder, command, settings, name="run.json", **results):

@@ -16,6 +16,8 @@ from sknic.files.whole import whole_file
 NAME = "options.toml"
 # Where results go is said anew for each run.
 _NOT_KEPT = ("out", "max_epochs")
+# Options of `evaluate` that a file of it may bring to `fit`.
+_OF_EVALUATE = ("cv", "clinical", "repeats", "save_model")
 _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 
@@ -49,6 +51,10 @@ def read_options(ctx: typer.Context, path: Path | None) -> Path | None:
         raise typer.BadParameter(f"{path} is not a TOML file: {error}") from error
     types = _types_of(ctx.command.callback)
     options = {key.replace("-", "_"): value for key, value in found.items()}
+    others = [key for key in options if key in _OF_EVALUATE and key not in types]
+    if others:
+        typer.echo(f"{path}: {', '.join(others)}: not used, for {ctx.info_name} has no such option")
+    options = {key: value for key, value in options.items() if key not in others}
     for key, value in options.items():
         if key not in types:
             close = get_close_matches(key, types, n=1)

@@ -9,7 +9,7 @@ import typer
 from sknic.cli import options
 from sknic.cli.clinical import clinical_columns, tell_added_value
 from sknic.cli.cohort import Cohort, usable
-from sknic.cli.common import need_writable, saying_what_is_kept, write_run_record
+from sknic.cli.common import need_own_folder, need_writable, saying_what_is_kept, write_run_record
 from sknic.cli.config import Config, write_options
 from sknic.cli.grids import load_grids
 from sknic.cli.grouping import grouped
@@ -17,6 +17,11 @@ from sknic.cli.model_folder import replaced_folder, slides_of, write_model
 from sknic.cli.settings import keep_record
 from sknic.cli.training import Training
 from sknic.files.whole import whole_file
+
+_WRITTEN = (
+    *("predictions.csv", "metrics.json", "verdict.json", "history.csv", "report.html", "overlays", "options.toml"),
+    *("repeats.csv", "added_value.json", "added_value.csv"),
+)
 
 
 @grouped
@@ -54,6 +59,7 @@ def evaluate(
     from sknic.report import report_of_run, run_of_ensemble, with_overlays
 
     need_writable(out, is_folder=True)
+    need_own_folder(out, _WRITTEN, table)
     prepared = cohort.read(table, task, out)
     columns = cohort.columns(task)
     others = [cohort.path, cohort.patient, *columns.values()]

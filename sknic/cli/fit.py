@@ -7,11 +7,11 @@ import typer
 
 from sknic.cli import options
 from sknic.cli.cohort import Cohort, usable
-from sknic.cli.common import need_writable, saying_what_is_kept, write_run_record
+from sknic.cli.common import need_own_folder, need_writable, saying_what_is_kept, write_run_record
 from sknic.cli.config import Config, write_options
 from sknic.cli.grids import load_grids
 from sknic.cli.grouping import grouped
-from sknic.cli.model_folder import replaced_folder, slides_of, write_model
+from sknic.cli.model_folder import model_files, replaced_folder, slides_of, write_model
 from sknic.cli.settings import keep_record
 from sknic.cli.training import Training
 
@@ -34,6 +34,9 @@ def fit(
     Example: `sknic fit slides.csv --task regression --target score --patient patient --out model`
     """
     need_writable(out, is_folder=True)
+    need_own_folder(out, model_files(out), table)
+    if (out / "model.safetensors").exists():
+        typer.echo(f"the model in {out} will be replaced")
     prepared = cohort.read(table, task, out)
     targets, folder, compression = prepared.targets, prepared.folder, prepared.compression
     model = training.estimator(task, random_state=random_state, device=device, verbose=1)

@@ -9,7 +9,7 @@ from pathlib import Path
 from sknic.exceptions import ModelFileError
 from sknic.files.records import read_json
 
-_OURS = ("model.safetensors", "history.csv", "slides.csv", "run.json", "options.toml")
+_OURS = ("model.safetensors", "history.csv", "learnt_slides.csv", "run.json", "options.toml")
 _FOLDS = "fold_*.safetensors"
 
 
@@ -78,6 +78,13 @@ def _fill(new, folder):
         shutil.move(path, folder / path.name)
 
 
+def model_files(folder):
+    """Names of the files in a folder that a model would take the place of."""
+    folder = Path(folder)
+    found = [path.name for path in folder.iterdir() if _is_ours(path)] if folder.is_dir() else []
+    return [name for name in found if name != "run.json"]
+
+
 def _is_ours(path):
     is_fold = path.match(_FOLDS)
     return path.name in _OURS or is_fold or (path.is_file() and path.stem == "encoder")
@@ -116,7 +123,7 @@ def write_model(folder, models, learnt, compression):
     for name, model in zip(names, models):
         model.save(folder / f"{name}.safetensors")
     history = pd.concat([pd.DataFrame(model.history_).assign(fold=fold) for fold, model in enumerate(models)])
-    learnt.to_csv(folder / "slides.csv", index=False, errors="surrogateescape")
+    learnt.to_csv(folder / "learnt_slides.csv", index=False, errors="surrogateescape")
     history.drop(columns=[] if len(models) > 1 else "fold").to_csv(folder / "history.csv", index=False)
     if compression is None:
         return None
@@ -151,7 +158,7 @@ def slides_of(paths, grids, patients=None):
     table = pd.DataFrame(
         {"slide": [os.path.realpath(getattr(grid, "slide", None) or path) for path, grid in zip(paths, grids)]}
     )
-    table["digest"] = [getattr(grid, "slide_digest", None) or "" for grid in grids]
+    table["digest"] = ["" if grid is None else grid.header.slide_digest or "" for grid in grids]
     return table if patients is None else table.assign(patient=patients)
 
 
@@ -159,7 +166,7 @@ def read_slides(folder):
     """The slides that the model of a folder learnt from; None where it does not say, as those of earlier versions."""
     import pandas as pd
 
-    path = Path(folder) / "slides.csv"
+    path = Path(folder) / "learnt_slides.csv"
     if not path.is_file():
         return None
     return pd.read_csv(path, dtype=str, keep_default_na=False, encoding_errors="surrogateescape")

@@ -40,6 +40,8 @@ def predict(
     from sknic.compression.outcomes import by_cause
 
     need_writable(out, is_folder=False)
+    if any(Path(source).exists() and Path(source).resolve() == out.resolve() for source in slides):
+        raise typer.BadParameter(f"--out {out} would overwrite the table that is read; choose another file")
     rows = find_rows(slides, path)
     estimator, record = load_model(model)
     mpp = slide_mpp_option(slide_mpp, tables_of(slides), path)

@@ -146,3 +146,11 @@ def test_a_training_that_cannot_be_is_refused_before_slides_are_compressed(slide
 
 def test_the_paper_trains_the_other_network_too():
     assert Training(recipe="paper", module="attention-mil").estimator("regression").module is AttentionMIL
+
+
+def test_a_file_of_evaluate_serves_fit(grids, tmp_path):
+    text = 'task = "regression"\ntarget = "score"\nmax_steps = 2\ncv = 3\nrepeats = 1\nsave_model = true\n'
+    (tmp_path / "my.toml").write_text(text)
+    result = run("fit", grids / "grids.csv", "--config", tmp_path / "my.toml", "--out", tmp_path / "model")
+    assert result.exit_code == 0
+    assert "cv, repeats, save_model: not used, for fit has no such option" in said(result)

@@ -34,10 +34,10 @@ def test_a_model_of_slides_predicts_other_slides_in_the_same_way(slides, tmp_pat
         "encoder.safetensors",
         "grids",
         "history.csv",
+        "learnt_slides.csv",
         "model.safetensors",
         "options.toml",
         "run.json",
-        "slides.csv",
     ]
     result = run("predict", slides / "good.csv", "--model", tmp_path / "model", "--out", tmp_path / "p.csv")
     assert result.exit_code == 0 and n_grids(tmp_path / "model" / "grids") == 4
