@@ -56,7 +56,9 @@ def evaluate(
     Example: `sknic evaluate slides.csv --task survival --patient patient --out result`
     """
     from sknic import CrossValEnsemble
+    from sknic.evaluation.folds import make_folds
     from sknic.report import report_of_run, run_of_ensemble, with_overlays
+    from sknic.targets import kind_named
 
     need_writable(out, is_folder=True)
     need_own_folder(out, _WRITTEN, table)
@@ -66,6 +68,8 @@ def evaluate(
     clinic = None if clinical is None else clinical_columns(table, clinical, others)
     targets, folder, compression = prepared.targets, prepared.folder, prepared.compression
     model = training.estimator(task, random_state=random_state, device=device)
+    # What cannot be divided into folds is refused before slides are compressed.
+    make_folds(cv, kind_named(task), targets.y, targets.patients, random_state)
     with saying_what_is_kept(folder, f"nothing new is in {out}"):
         loaded = load_grids(targets.paths, prepared.compressor(device, n_jobs))
         keep_record(folder, "evaluate", compression)

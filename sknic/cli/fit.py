@@ -33,6 +33,8 @@ def fit(
 
     Example: `sknic fit slides.csv --task regression --target score --patient patient --out model`
     """
+    from sknic.targets import kind_named
+
     need_writable(out, is_folder=True)
     need_own_folder(out, model_files(out), table)
     if (out / "model.safetensors").exists():
@@ -40,6 +42,7 @@ def fit(
     prepared = cohort.read(table, task, out)
     targets, folder, compression = prepared.targets, prepared.folder, prepared.compression
     model = training.estimator(task, random_state=random_state, device=device, verbose=1)
+    kind_named(task).check(targets.y)  # before slides are compressed
     with saying_what_is_kept(folder, f"there is no new model in {out}"):
         loaded = load_grids(targets.paths, prepared.compressor(device, n_jobs))
         keep_record(folder, "fit", compression)

@@ -66,3 +66,19 @@ def test_a_slide_that_was_learnt_from_is_known_by_its_digest(slides, tmp_path):
     assert set(first["slide"]).isdisjoint(second["slide"])
     assert list(first["digest"]) == list(second["digest"])
     assert all(first["digest"])
+
+
+@pytest.mark.parametrize(
+    "command, options, words",
+    [
+        ("evaluate", ("--cv", 1), "cv=1: expected 2 folds or more"),
+        ("evaluate", ("--cv", 9), "6 patients cannot fill 9 folds"),
+        ("fit", (), "class of its own for each of 12 slides"),
+    ],
+)
+def test_what_cannot_be_learnt_is_refused_before_slides_are_compressed(command, options, words, table, tmp_path):
+    frame = pd.read_csv(table).assign(path=[f"slide{i}.svs" for i in range(12)])
+    frame.to_csv(table, index=False)  # no slide is there: nothing may be opened
+    target = ("--task", "classification", "--target", "score" if command == "fit" else "label", "--max-steps", 1)
+    with pytest.raises(ValueError, match=words):
+        run(command, table, *target, *options, "--out", tmp_path / "out")
