@@ -122,7 +122,7 @@ def _remove_earlier(out):
     shutil.rmtree(out / "overlays", ignore_errors=True)
     if (out / "model" / "fold_0.safetensors").exists():  # another model there is not ours to take away
         shutil.rmtree(out / "model")
-    for name in ("repeats.csv", "added_value.json", "report.html", "history.csv", "verdict.json"):
+    for name in ("repeats.csv", "added_value.json", "added_value.csv", "report.html", "history.csv", "verdict.json"):
         (out / name).unlink(missing_ok=True)
 
 
