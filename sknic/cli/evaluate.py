@@ -18,10 +18,10 @@ from sknic.cli.settings import keep_record
 from sknic.cli.training import Training
 from sknic.files.whole import whole_file
 
-_WRITTEN = (
-    *("predictions.csv", "metrics.json", "verdict.json", "history.csv", "report.html", "overlays", "options.toml"),
-    *("repeats.csv", "added_value.json", "added_value.csv"),
-)
+# What every evaluation writes anew, and what an earlier one may have left that this one does not write.
+_ALWAYS = ("predictions.csv", "metrics.json", "options.toml")
+_SOMETIMES = ("repeats.csv", "added_value.json", "added_value.csv", "report.html", "history.csv", "verdict.json")
+_OVERLAYS = "overlays"
 
 
 @grouped
@@ -61,7 +61,7 @@ def evaluate(
     from sknic.targets import kind_named
 
     need_writable(out, is_folder=True)
-    need_own_folder(out, _WRITTEN, table)
+    need_own_folder(out, (*_ALWAYS, *_SOMETIMES, _OVERLAYS), table)
     prepared = cohort.read(table, task, out)
     columns = cohort.columns(task)
     others = [cohort.path, cohort.patient, *columns.values()]
@@ -101,7 +101,7 @@ def evaluate(
     if save_model:
         _save_models(out / "model", ensemble, slides_of(used.paths, X, used.patients), compression, settings)
     if clinic is not None:
-        clinic = clinic.iloc[[targets.paths.index(path) for path in used.paths]]
+        clinic = clinic.set_axis(targets.paths).loc[used.paths]
         tell_added_value(out, model, X, used, clinic, cv, random_state)
     if repeats > 1:
         _repeat(out, ensemble, X, used, repeats, random_state)
@@ -119,10 +119,10 @@ def _tell(run):
 
 def _remove_earlier(out):
     """Take away what an earlier evaluation left in the folder, so that no two are mixed; grids stay."""
-    shutil.rmtree(out / "overlays", ignore_errors=True)
+    shutil.rmtree(out / _OVERLAYS, ignore_errors=True)
     if (out / "model" / "fold_0.safetensors").exists():  # another model there is not ours to take away
         shutil.rmtree(out / "model")
-    for name in ("repeats.csv", "added_value.json", "added_value.csv", "report.html", "history.csv", "verdict.json"):
+    for name in _SOMETIMES:
         (out / name).unlink(missing_ok=True)
 
 

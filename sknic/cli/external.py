@@ -30,13 +30,19 @@ def tell_external_test(estimator, model, rows, loaded, table, record, path):
     path : Path
         JSON file to write.
     """
+    from sknic.evaluation.bootstrap import estimate_or_reason
     from sknic.exceptions import DegenerateDataError
     from sknic.targets import kind_of
 
     kind, columns = kind_of(estimator, ()), record.get("columns") or {}
     if not columns or not set(columns.values()) <= set(rows.columns):
         return
-    is_new = ~_learnt(model, rows.paths, loaded)
+    learnt = read_slides(model)
+    if learnt is None:
+        typer.secho(
+            f"warning: {model} does not say which slides it has learnt from; leave them out of the CSV", err=True
+        )
+    is_new = ~_is_learnt(learnt, rows.paths, loaded)
     if not is_new.all():
         typer.echo(f"{(~is_new).sum()} of {len(is_new)} slides are not measured: the model has learnt from them")
     frame, predicted = _rows_with_both(rows, columns.values(), table, is_new)
@@ -50,26 +56,22 @@ def tell_external_test(estimator, model, rows, loaded, table, record, path):
     typer.echo(f"external test on {_names(columns)}: {len(frame)} slides; {kind.describe(y)}")
     if note:
         typer.echo(note)
-    patients = _patients(frame, columns, model)
+    patients = _patients(frame, columns, learnt)
     prediction = kind.prediction_of(predicted, getattr(estimator, "classes_", None))
     metrics = {}
     for name in kind.metrics:
         measured = kind.for_metric(name, prediction, getattr(estimator, "classes_", None))
-        metrics[name] = _measure(name, y, measured, patients)
+        metrics[name] = estimate_or_reason(name, y, measured, groups=patients)
         typer.echo(f"{name:18s} {metrics[name]}   (n={metrics[name].n})")
     with whole_file(path) as temporary:
         temporary.write_text(json.dumps({name: asdict(found) for name, found in metrics.items()}, indent=2))
 
 
-def _learnt(model, paths, loaded):
-    """Whether the model has learnt from the slide of each row, by path or by digest; bool array."""
+def _is_learnt(learnt, paths, loaded):
+    """Whether the slide of each row is among those learnt from, by path or by digest; bool array."""
     import numpy as np
 
-    learnt = read_slides(model)
     if learnt is None:
-        typer.secho(
-            f"warning: {model} does not say which slides it has learnt from; leave them out of the CSV", err=True
-        )
         return np.zeros(len(paths), bool)
     known = {*learnt["slide"], *learnt["digest"]} - {""}
     new = slides_of(paths, loaded.grids)
@@ -87,14 +89,14 @@ def _rows_with_both(rows, columns, table, is_new):
     return frame[has_all], table[has_all]
 
 
-def _patients(frame, columns, model):
+def _patients(frame, columns, learnt):
     from sknic.datasets.rows import find_patient_column
 
     found = find_patient_column(frame, list(columns.values()))
     if found is None:
         typer.echo("no column looks like the patient: every slide counts as a patient of its own")
         return None
-    patients, learnt = frame[found].to_numpy(object), read_slides(model)
+    patients = frame[found].to_numpy(object)
     shared = set(patients) & set(() if learnt is None or "patient" not in learnt else learnt["patient"])
     if shared:
         typer.secho(
@@ -104,17 +106,6 @@ def _patients(frame, columns, model):
         )
     typer.echo(f"intervals resample {found!r}")
     return patients
-
-
-def _measure(name, y, prediction, patients):
-    from sknic.evaluation import Estimate, estimate
-    from sknic.exceptions import DegenerateDataError
-
-    try:
-        return estimate(name, y, prediction, groups=patients)
-    except DegenerateDataError as error:
-        n = len(y) if patients is None else len(set(patients))
-        return Estimate.unknown(str(error), n)
 
 
 def _names(columns):

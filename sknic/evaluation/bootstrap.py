@@ -83,6 +83,25 @@ def estimate(
     return _estimates([value], result, level, len(units))[0]
 
 
+def estimate_or_reason(metric, y_true, y_pred, *, groups=None, level=0.95, **options):
+    """Measure as `estimate`; where the metric cannot be computed, return nothing but the reason.
+
+    Parameters
+    ----------
+    metric, y_true, y_pred, groups, level, **options
+        As in `estimate`.
+
+    Returns
+    -------
+    Estimate
+        NaN with the reason where it is undefined.
+    """
+    try:
+        return estimate(metric, y_true, y_pred, groups=groups, level=level, **options)
+    except DegenerateDataError as error:
+        return Estimate.unknown(str(error), len(y_true) if groups is None else len(set(groups)), level)
+
+
 def compare(
     metric: str | Callable | None,
     y_true: ArrayLike,

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from sknic.evaluation.bootstrap import compare, estimate
+from sknic.evaluation.bootstrap import compare, estimate_or_reason
 from sknic.evaluation.metrics import get_metric
 from sknic.evaluation.results import Comparison, Estimate
 from sknic.exceptions import DegenerateDataError
@@ -146,11 +146,7 @@ def judge(metric, y_true, prediction, baseline, *, groups, level, n_resamples, r
     options = {"groups": groups, "level": level, "n_resamples": n_resamples, "random_state": random_state}
     name = metric if isinstance(metric, str) else getattr(metric, "__name__", "score")
     comparison, reason = None, ""
-    try:
-        score = estimate(metric, y_true, prediction, **options)
-    except DegenerateDataError as error:
-        n = len(y_true) if groups is None else len(set(groups))
-        score = Estimate.unknown(str(error), n, level)
+    score = estimate_or_reason(metric, y_true, prediction, **options)
     if baseline is not None:
         try:
             comparison = compare(metric, y_true, prediction, baseline, **options)

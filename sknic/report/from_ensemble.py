@@ -11,8 +11,7 @@ import numpy as np
 import pandas as pd
 
 from sknic import saliency
-from sknic.evaluation import Estimate
-from sknic.exceptions import DegenerateDataError
+from sknic.evaluation.bootstrap import estimate_or_reason
 from sknic.files.names import unique_names
 from sknic.plotting import overlay
 from sknic.report.run_folder import RunFolder
@@ -47,8 +46,12 @@ def run_of_ensemble(
     columns = {"slide": list(slides), "fold": ensemble.fold_}
     if ensemble.groups_ is not None:
         columns["patient"] = ensemble.groups_
-    columns |= kind.columns(ensemble.y_, ensemble.oof_prediction_, getattr(ensemble, "classes_", None))
-    metrics = {name: _measured(ensemble, name) for name in kind.metrics}
+    y, prediction, classes = ensemble.y_, ensemble.oof_prediction_, getattr(ensemble, "classes_", None)
+    columns |= kind.columns(y, prediction, classes)
+    metrics = {
+        name: estimate_or_reason(name, y, kind.for_metric(name, prediction, classes), groups=ensemble.groups_)
+        for name in kind.metrics
+    }
     histories = [pd.DataFrame(last(model).history_).assign(fold=k) for k, model in enumerate(ensemble.estimators_)]
     return RunFolder(
         kind.name,
@@ -90,12 +93,3 @@ def with_overlays(run: RunFolder, ensemble: CrossValEnsemble, grids: Sequence[An
 def last(model):
     """The grid estimator itself, where it ends a pipeline."""
     return model[-1] if hasattr(model, "steps") else model
-
-
-def _measured(ensemble, metric):
-    """The metric with its interval; where it cannot be computed, nothing but the reason: predictions are not lost."""
-    try:
-        return ensemble.oof_score(metric)
-    except DegenerateDataError as error:
-        n = len(ensemble.y_) if ensemble.groups_ is None else len(set(ensemble.groups_))
-        return Estimate.unknown(str(error), n)
