@@ -10,12 +10,13 @@ import pytest
 from typer.testing import CliRunner
 
 from sknic.cli.app import app
-from sknic.evaluation import Comparison, Estimate, Verdict
+from sknic.evaluation import CensoredScores, Comparison, Estimate, Verdict
 from sknic.exceptions import RunFolderError
 from sknic.report import Card, Report, RunFolder, best_and_worst, report_of_run
 from sknic.report.classes import calibration_table, class_table, confusion_table
 from sknic.report.run_report import cohort_table
 from sknic.report.slides import fit_of_slides
+from sknic.targets import survival_array
 
 TASKS = ("regression", "classification", "survival")
 
@@ -234,6 +235,23 @@ def test_no_slide_is_both_best_and_worst(task):
     best, worst = best_and_worst(make_run(task, n=12), n_slides=50)
     assert len(best) == len(worst) > 0
     assert not set(best) & set(worst)
+
+
+def test_survival_is_drawn_over_time_where_there_are_curves():
+    run = make_run("survival", n=80)
+    assert "Brier" not in report_of_run(run).to_html()
+    table = run.predictions.assign(**{f"survival at {time}": 0.5 for time in (40, 62.5, 90)})
+    alts = [
+        image["alt"] for image in Page(report_of_run(dataclasses.replace(run, predictions=table)).to_html()).all("img")
+    ]
+    y = survival_array(table["event"], table["time"])
+    scores = CensoredScores(y, table["prediction"], table["fold"], np.full((80, 3), 0.5), [40, 62.5, 90])
+    auc, brier = (measure(np.arange(80)) for measure in (scores.auc, scores.brier))
+    (area,) = [alt for alt in alts if alt.startswith("Area under the time-dependent ROC curve")]
+    assert f"{auc[1]:.3f} at 62.5" in area
+    (error,) = [alt for alt in alts if alt.startswith("Brier score")]
+    assert f"{brier[0]:.3f} at 40" in error
+    assert "of Kaplan-Meier" in error
 
 
 def test_survival_counts_each_comparable_pair_once_for_both_slides():

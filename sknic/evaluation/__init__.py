@@ -6,6 +6,7 @@ from sknic.evaluation.ablation import by_task_count, task_inclusion
 from sknic.evaluation.added_value import AddedValue, added_value
 from sknic.evaluation.arrangement import ArrangementTest, arrangement_test, shuffle_cells
 from sknic.evaluation.bootstrap import compare, estimate
+from sknic.evaluation.censoring import CensoredScores, evaluation_times, survival_scores
 from sknic.evaluation.delong import compare_auc
 from sknic.evaluation.ensemble import CrossValEnsemble
 from sknic.evaluation.metrics import accuracy, auc, balanced_accuracy, concordance, r2, spearman
@@ -27,6 +28,7 @@ from sknic.evaluation.verdict import Verdict, chance_level
 __all__ = [
     "AddedValue",
     "ArrangementTest",
+    "CensoredScores",
     "Comparison",
     "CrossValEnsemble",
     "Estimate",
@@ -49,6 +51,7 @@ __all__ = [
     "concordance",
     "concordance_scorer",
     "estimate",
+    "evaluation_times",
     "format_p",
     "hazard_ratio",
     "kaplan_meier",
@@ -59,6 +62,7 @@ __all__ = [
     "spearman",
     "spearman_scorer",
     "split_by_risk",
+    "survival_scores",
     "task_inclusion",
 ]
 

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
 from sknic.evaluation.calibration import at_temperature, calibrate_folds, temperature_of
+from sknic.evaluation.censoring import evaluation_times
 from sknic.evaluation.fitting import fit_fold, mean_step_function
 from sknic.evaluation.folds import make_folds
 from sknic.evaluation.metrics import get_metric
@@ -72,6 +73,10 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
         Out-of-fold prediction of the baseline, in the form of `oof_prediction_`; None without one.
     baseline_reason_ : str
         Why there is no baseline.
+    survival_times_ : ndarray or None
+        Times inside the follow-up of every fold, for `oof_survival_scores`; None where the target is not survival.
+    oof_survival_ : ndarray, shape (n_slides, n_times), or None
+        Out-of-fold probability to survive each of these times; None without survival curves.
     temperature_ : float
         What `predict_proba` is scaled by; 1 without `calibrate`.
     classes_ : ndarray
@@ -159,20 +164,23 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
         if y is None:
             raise ValueError("CrossValEnsemble requires y to be passed, but the target y is None")
         kind = kind_of(self.estimator, y)
-        X, y, groups = indexable(X, kind.read(y), groups)
+        target = kind.read(y)
+        X, y, groups = indexable(X, target, groups)
         folds = make_folds(self.cv, kind, y, groups, self.random_state, X)
-        # Not every backend of joblib gives its results one by one.
-        parallel = Parallel(n_jobs=self.n_jobs, return_as="generator" if self.verbose else "list")
-        data = (kind, X, y, groups)
-        fitted = parallel(delayed(fit_fold)(clone(self.estimator), *data, *fold, self.baseline) for fold in folds)
-        fitted = tqdm(fitted, desc="Folds", total=len(folds), unit="fold", disable=not self.verbose)
-        self.estimators_, parts, baselines = map(list, zip(*fitted))
         order = np.argsort(np.concatenate([test for _, test in folds]))
         self.fold_ = np.repeat(np.arange(len(folds)), [len(test) for _, test in folds])[order]
+        self.survival_times_ = evaluation_times(target, self.fold_) if kind.is_censored else None
+        # Not every backend of joblib gives its results one by one.
+        parallel = Parallel(n_jobs=self.n_jobs, return_as="generator" if self.verbose else "list")
+        data, wanted = (kind, X, y, groups), (self.baseline, self.survival_times_)
+        fitted = parallel(delayed(fit_fold)(clone(self.estimator), *data, *fold, *wanted) for fold in folds)
+        fitted = tqdm(fitted, desc="Folds", total=len(folds), unit="fold", disable=not self.verbose)
+        self.estimators_, parts, baselines, survival = map(list, zip(*fitted))
         self.oof_prediction_ = np.concatenate(parts)[order]
         reasons = [baseline for baseline in baselines if isinstance(baseline, str)]
         self.baseline_reason_ = reasons[0] if reasons else ""
         self.baseline_prediction_ = None if reasons else np.concatenate(baselines)[order]
+        self.oof_survival_ = None if any(part is None for part in survival) else np.concatenate(survival)[order]
         self.target_kind_, self.y_, self.groups_ = kind.name, y, None if groups is None else np.asarray(groups)
         self.temperature_ = self._calibrate() if self.calibrate else 1.0
         return self

@@ -10,6 +10,7 @@ from sklearn.utils.validation import has_fit_parameter
 from sksurv.functions import StepFunction
 
 from sknic.evaluation.baseline import linear_baseline
+from sknic.evaluation.censoring import survival_at
 
 # What a baseline may raise where its input is not grids or its target too poor for it.
 _NO_BASELINE = (ValueError, TypeError, ArithmeticError, np.linalg.LinAlgError)
@@ -22,7 +23,7 @@ def rows_of(values, rows):
     return values[rows] if hasattr(values, "shape") else [values[row] for row in rows]
 
 
-def fit_fold(model, kind, X, y, groups, train, test, with_baseline):
+def fit_fold(model, kind, X, y, groups, train, test, with_baseline, times):
     """Fit a model on one side of a split and predict the other.
 
     Returns
@@ -33,12 +34,15 @@ def fit_fold(model, kind, X, y, groups, train, test, with_baseline):
         What the model says of the test side.
     baseline : ndarray or str
         Prediction of the baseline for the test side, or the reason why there is none.
+    survival : ndarray (n_test, m) or None
+        Probability to survive each of the `times`; None without times, or where the model has no curves.
     """
     X_train, y_train = rows_of(X, train), rows_of(y, train)
     model.fit(X_train, y_train, **group_params(model, None if groups is None else rows_of(groups, train)))
     X_test = rows_of(X, test)
     baseline = _fit_baseline(model, kind, X_train, y_train, X_test) if with_baseline else "it was not asked for"
-    return model, _predict(model, kind, X_test), baseline
+    survival = None if times is None else survival_at(model, X_test, times)
+    return model, _predict(model, kind, X_test), baseline, survival
 
 
 def _predict(model, kind, X):

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sknic.evaluation.bootstrap import estimate
 from sknic.evaluation.card import ensemble_card
+from sknic.evaluation.censoring import survival_scores
 from sknic.evaluation.verdict import Verdict, judge, value_or_nan
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ class OutOfFold:
     oof_prediction_: np.ndarray
     baseline_prediction_: np.ndarray | None
     baseline_reason_: str
+    survival_times_: np.ndarray | None
+    oof_survival_: np.ndarray | None
 
     def _html_repr(self):
         """What scikit-learn shows in a notebook, below what was measured once the ensemble is fitted."""
@@ -118,6 +121,28 @@ class OutOfFold:
         found = judge(metric, self.y_, *predictions, groups=self.groups_, **options)
         reason = self.baseline_reason_ or found.reason
         return replace(found, reason=reason, fold_scores=tuple(self.fold_scores(metric).tolist()))
+
+    def oof_survival_scores(
+        self, *, level: float = 0.95, n_resamples: int = 1000, random_state: int | np.random.RandomState = 0
+    ) -> dict[str, Estimate]:
+        """Measure survival under censoring: Uno's concordance, AUC and Brier score over time, within each fold.
+
+        Parameters
+        ----------
+        level, n_resamples, random_state
+            As in :func:`sknic.evaluation.estimate`.
+
+        Returns
+        -------
+        dict of str to Estimate
+            As :func:`sknic.evaluation.survival_scores`; empty where the target is not survival.
+        """
+        check_is_fitted(self)
+        if self.survival_times_ is None:
+            return {}
+        options: dict[str, Any] = {"level": level, "n_resamples": n_resamples, "random_state": random_state}
+        predicted = (self.oof_prediction_, self.fold_, self.oof_survival_, self.survival_times_)
+        return survival_scores(self.y_, *predicted, groups=self.groups_, **options)
 
     def _for_metric(self, metric, prediction):
         return self.kind_.for_metric(metric, prediction, getattr(self, "classes_", None))

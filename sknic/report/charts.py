@@ -8,6 +8,7 @@ import numpy as np
 from sknic.plotting import KaplanMeierDisplay, LearningCurveDisplay, RocDisplay, ScatterDisplay
 from sknic.plotting.style import COLORS, FAINT, INK, axes_for, tidy
 from sknic.report.classes import calibration_table, class_table, confusion_table
+from sknic.report.over_time import add_scores_over_time
 from sknic.targets import Classification, Regression, Survival, survival_array
 
 _SIZE = (5, 4)
@@ -65,6 +66,7 @@ def _survival_curves(section, run):
     display = KaplanMeierDisplay.from_predictions(y, table["prediction"].to_numpy(), groups=run.patients)
     alt = f"Kaplan-Meier curves of patients at low and at high predicted risk: {display.groups}"
     _add(section, display, alt)
+    add_scores_over_time(section, run)
 
 
 def _classes(section, run):

@@ -14,7 +14,7 @@ from sknic import saliency
 from sknic.evaluation.bootstrap import estimate_or_reason
 from sknic.files.names import unique_names
 from sknic.plotting import overlay
-from sknic.report.run_folder import RunFolder
+from sknic.report.run_folder import SURVIVAL_AT, RunFolder
 from sknic.report.slides import best_and_worst
 
 if TYPE_CHECKING:
@@ -48,10 +48,13 @@ def run_of_ensemble(
         columns["patient"] = ensemble.groups_
     y, prediction, classes = ensemble.y_, ensemble.oof_prediction_, getattr(ensemble, "classes_", None)
     columns |= kind.columns(y, prediction, classes)
+    times, survival = ensemble.survival_times_, ensemble.oof_survival_
+    if times is not None and survival is not None:
+        columns |= {f"{SURVIVAL_AT}{time:.15g}": of_time for time, of_time in zip(times, survival.T)}
     metrics = {
         name: estimate_or_reason(name, y, kind.for_metric(name, prediction, classes), groups=ensemble.groups_)
         for name in kind.metrics
-    }
+    } | ensemble.oof_survival_scores()
     histories = [pd.DataFrame(last(model).history_).assign(fold=k) for k, model in enumerate(ensemble.estimators_)]
     return RunFolder(
         kind.name,

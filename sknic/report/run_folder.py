@@ -5,7 +5,8 @@ predictions.csv      one row per slide: ``slide`` and optionally ``patient`` and
 
                      - regression: ``target``, ``prediction``
                      - classification: ``target``, ``prediction`` and ``probability <class>`` for each class
-                     - survival: ``event`` (0 or 1), ``time``, ``prediction`` (a risk)
+                     - survival: ``event`` (0 or 1), ``time``, ``prediction`` (a risk) and optionally ``survival at T``,
+                       the probability to survive time T, for some times
 
                      and optionally ``error``: why a slide was left out, whose row has nothing else
 metrics.json         ``{name: {"value", "low", "high", "level", "n"}}``: one :class:`sknic.evaluation.Estimate` each
@@ -34,6 +35,9 @@ from sknic.exceptions import DatasetError, RunFolderError
 from sknic.files.records import read_json
 from sknic.files.whole import whole_file
 from sknic.targets import Target, kind_named
+
+# What comes before a time in the name of a column.
+SURVIVAL_AT = "survival at "
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,6 +159,11 @@ class RunFolder:
     def classes(self) -> list[str]:
         """Labels of a classification, sorted, as strings."""
         return sorted(self.predictions["target"].astype(str).unique())
+
+    @property
+    def survival_times(self) -> list[float]:
+        """Times for which there is a probability to survive them, ascending."""
+        return [float(name.removeprefix(SURVIVAL_AT)) for name in self.predictions if name.startswith(SURVIVAL_AT)]
 
     @property
     def patients(self) -> np.ndarray | None:

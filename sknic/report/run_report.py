@@ -24,6 +24,10 @@ _METRICS = {
     "accuracy": "Accuracy",
     "balanced_accuracy": "Balanced accuracy",
     "concordance": "Concordance index",
+    "concordance_ipcw": "Concordance index weighted for censoring, within folds",
+    "mean_auc": "Area under the time-dependent ROC curve, mean",
+    "integrated_brier": "Integrated Brier score (lower is better)",
+    "kaplan_meier_brier": "Integrated Brier score without any slide (Kaplan-Meier)",
 }
 # For the heads of columns.
 _SHORT = {"auc": "AUC", "spearman": "Spearman", "concordance": "concordance"}

@@ -37,6 +37,8 @@ class Target(ABC):
         Whether all slides of a patient must have the same target.
     has_model_scale : bool
         Whether each fitted model has a scale of its own, so that predictions of two cannot be compared as they are.
+    is_censored : bool
+        Whether the target is a time that may have been cut off before the event.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Target(ABC):
     text_columns: tuple[str, ...] = ()
     is_of_patient: bool = False
     has_model_scale: bool = False
+    is_censored: bool = False
 
     @abstractmethod
     def fits(self, estimator: Any, y: np.ndarray) -> bool:

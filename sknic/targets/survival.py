@@ -97,6 +97,7 @@ class Survival(Target):
     roles = ("event", "time")
     is_of_patient = True
     has_model_scale = True
+    is_censored = True
     metrics = ("concordance",)
     score_metric = "concordance"
     quality = ("ranked rightly", "the share of comparable slides against which its risk is ranked rightly")

@@ -1,0 +1,69 @@
+"""How well survival is predicted over time: area under the ROC curve, and Brier score beside Kaplan-Meier's."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from sknic.evaluation import CensoredScores
+from sknic.evaluation.bootstrap import bootstrap, independent_units
+from sknic.exceptions import DegenerateDataError
+from sknic.plotting.style import COLORS, FAINT, INK, axes_for, tidy
+from sknic.report.run_folder import SURVIVAL_AT
+from sknic.targets import survival_array
+
+_N_RESAMPLES = 300
+
+
+def add_scores_over_time(section, run):
+    """Add both charts, where the predictions hold survival curves and folds; else none."""
+    table, times = run.predictions, run.survival_times
+    if len(times) < 2 or "fold" not in table:
+        return
+    survival = table[[name for name in table if name.startswith(SURVIVAL_AT)]].to_numpy(float)
+    y = survival_array(table["event"], table["time"])
+    scores = CensoredScores(y, table["prediction"], table["fold"], survival, times)
+    try:
+        _draw_auc(section, scores, run.patients)
+    except DegenerateDataError as error:
+        section.add_text(f"There is no chart of the area under the ROC curve over time: {error}.")
+    _draw_brier(section, scores, run.patients)
+
+
+def _draw_auc(section, scores, patients):
+    ax = axes_for(None, (5, 4))
+    auc = _draw_line(ax, scores, scores.auc, patients, COLORS[0], None)
+    ax.axhline(0.5, color=FAINT, linewidth=0.8, linestyle="--")
+    ax.set_ylim(min(0.4, auc.min()), 1.02)
+    tidy(ax, title="Who has the event until a time", xlabel="Time", ylabel="Area under the ROC curve")
+    caption = "Pairs of slides are compared within a fold; the dashed line is chance."
+    alt = f"Area under the time-dependent ROC curve: {_points(scores.times, auc)}"
+    section.add_figure(ax, alt=alt, caption=caption)
+    plt.close(ax.figure)
+
+
+def _draw_brier(section, scores, patients):
+    ax = axes_for(None, (5, 4))
+    model = _draw_line(ax, scores, scores.brier, patients, COLORS[0], "model")
+    without = scores.brier(np.arange(len(scores.y)), reference=True)
+    ax.plot(scores.times, without, color=FAINT, linewidth=1.5, linestyle="--", label="Kaplan-Meier, without any slide")
+    ax.set_ylim(0, None)
+    ax.legend(frameon=False, fontsize="small", labelcolor=INK, loc="lower right")
+    tidy(ax, title="Error of the probability to survive a time", xlabel="Time", ylabel="Brier score (lower is better)")
+    alt = f"Brier score: {_points(scores.times, model)}; of Kaplan-Meier: {_points(scores.times, without)}"
+    section.add_figure(ax, alt=alt)
+    plt.close(ax.figure)
+
+
+def _draw_line(ax, scores, measure, patients, color, label):
+    """A measure at each time, with its pointwise 95 % interval by patient; returns its values."""
+    units = independent_units(scores.y, patients)
+    values = measure(np.arange(len(scores.y)))
+    interval = bootstrap(lambda rows: tuple(measure(rows)), units, 0.95, _N_RESAMPLES, 0).confidence_interval
+    ax.fill_between(scores.times, interval.low, interval.high, color=color, alpha=0.15, linewidth=0)
+    ax.plot(scores.times, values, "o-", color=color, linewidth=1.8, markersize=4, label=label)
+    return values
+
+
+def _points(times, values):
+    return ", ".join(f"{value:.3f} at {time:g}" for time, value in zip(times, values))
