@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from sknic.cli.app import app
-from sknic.evaluation import CensoredScores, Comparison, Estimate, Verdict
+from sknic.evaluation import CensoredScores, Comparison, Estimate, Verdict, net_benefit
 from sknic.exceptions import RunFolderError
 from sknic.report import Card, Report, RunFolder, best_and_worst, report_of_run
 from sknic.report.classes import calibration_table, class_table, confusion_table
@@ -252,6 +252,25 @@ def test_survival_is_drawn_over_time_where_there_are_curves():
     (error,) = [alt for alt in alts if alt.startswith("Brier score")]
     assert f"{brier[0]:.3f} at 40" in error
     assert "of Kaplan-Meier" in error
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_rejection_curve_is_drawn_where_the_members_of_models_are_apart(task):
+    run = make_run(task)
+    assert "Rejection curve" not in report_of_run(run).to_html()
+    run = dataclasses.replace(run, predictions=run.predictions.assign(spread=np.linspace(0, 1, 24)))
+    (alt,) = [i["alt"] for i in Page(report_of_run(run).to_html()).all("img") if i["alt"].startswith("Rejection")]
+    assert run.kind.metrics[0] in alt
+    assert "of 100%" in alt
+
+
+def test_two_classes_have_a_decision_curve():
+    run = make_run("classification")
+    alts = [image["alt"] for image in Page(report_of_run(run).to_html()).all("img")]
+    (alt,) = [alt for alt in alts if alt.startswith("Decision curve")]
+    benefit = net_benefit(run.predictions["target"], run.predictions["probability b"], [0.3])[0]
+    assert f"{benefit:.3f} at 0.3" in alt
+    assert "Decision curve" not in report_of_run(make_run("classification", n_classes=3)).to_html()
 
 
 def test_survival_counts_each_comparable_pair_once_for_both_slides():

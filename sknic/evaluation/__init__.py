@@ -7,6 +7,7 @@ from sknic.evaluation.added_value import AddedValue, added_value
 from sknic.evaluation.arrangement import ArrangementTest, arrangement_test, shuffle_cells
 from sknic.evaluation.bootstrap import compare, estimate
 from sknic.evaluation.censoring import CensoredScores, evaluation_times, survival_scores
+from sknic.evaluation.decisions import net_benefit, rejection_curve
 from sknic.evaluation.delong import compare_auc
 from sknic.evaluation.ensemble import CrossValEnsemble
 from sknic.evaluation.metrics import accuracy, auc, balanced_accuracy, concordance, r2, spearman
@@ -57,7 +58,9 @@ __all__ = [
     "kaplan_meier",
     "log_rank",
     "median_split",
+    "net_benefit",
     "r2",
+    "rejection_curve",
     "shuffle_cells",
     "spearman",
     "spearman_scorer",

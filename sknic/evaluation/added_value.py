@@ -16,6 +16,7 @@ from sknic.evaluation.clinical_table import clinical_model, split_columns
 from sknic.evaluation.ensemble import CrossValEnsemble
 from sknic.evaluation.fitting import rows_of
 from sknic.evaluation.folds import make_folds
+from sknic.evaluation.metrics import metric_name
 from sknic.evaluation.results import Comparison, Estimate, format_p
 from sknic.evaluation.slide_and_table import SlideAndTable
 from sknic.targets import kind_of
@@ -145,7 +146,7 @@ def added_value(
     of_slide, of_table = (
         compare(metric, y, measured["both"], measured[side], groups=groups, **options) for side in ("table", "slide")
     )
-    name = metric if isinstance(metric, str) else getattr(metric, "__name__", "score")
+    name = metric_name(metric)
     return AddedValue(name, of_slide, of_table, _table_of(found, classes, X.index))
 
 

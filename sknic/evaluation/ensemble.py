@@ -34,6 +34,11 @@ def _inner_has(name):
     return check
 
 
+def _joined(parts, order):
+    """What the folds say as one array, row for row; None where one of them says nothing."""
+    return None if any(part is None for part in parts) else np.concatenate(parts)[order]
+
+
 class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
     """Fit one clone of an estimator a fold, keep them, and predict by their mean.
 
@@ -77,6 +82,8 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
         Times inside the follow-up of every fold, for `oof_survival_scores`; None where the target is not survival.
     oof_survival_ : ndarray, shape (n_slides, n_times), or None
         Out-of-fold probability to survive each of these times; None without survival curves.
+    oof_spread_ : ndarray, shape (n_slides,), or None
+        How far the members of the fold's model are apart, where the estimator has several (`predict_spread`).
     temperature_ : float
         What `predict_proba` is scaled by; 1 without `calibrate`.
     classes_ : ndarray
@@ -175,12 +182,12 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
         data, wanted = (kind, X, y, groups), (self.baseline, self.survival_times_)
         fitted = parallel(delayed(fit_fold)(clone(self.estimator), *data, *fold, *wanted) for fold in folds)
         fitted = tqdm(fitted, desc="Folds", total=len(folds), unit="fold", disable=not self.verbose)
-        self.estimators_, parts, baselines, survival = map(list, zip(*fitted))
+        self.estimators_, parts, baselines, survival, spread = map(list, zip(*fitted))
         self.oof_prediction_ = np.concatenate(parts)[order]
         reasons = [baseline for baseline in baselines if isinstance(baseline, str)]
         self.baseline_reason_ = reasons[0] if reasons else ""
         self.baseline_prediction_ = None if reasons else np.concatenate(baselines)[order]
-        self.oof_survival_ = None if any(part is None for part in survival) else np.concatenate(survival)[order]
+        self.oof_survival_, self.oof_spread_ = _joined(survival, order), _joined(spread, order)
         self.target_kind_, self.y_, self.groups_ = kind.name, y, None if groups is None else np.asarray(groups)
         self.temperature_ = self._calibrate() if self.calibrate else 1.0
         return self

@@ -1,6 +1,7 @@
 """One fold of a cross-validation: the model, and on the same slides its simple rival."""
 
 import warnings
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn import get_config
@@ -23,31 +24,42 @@ def rows_of(values, rows):
     return values[rows] if hasattr(values, "shape") else [values[row] for row in rows]
 
 
+class FittedFold(NamedTuple):
+    """The model of a fold, and what it says of the slides that it has not seen."""
+
+    model: Any
+    prediction: np.ndarray  # (n_test,) or (n_test, k)
+    baseline: np.ndarray | str  # in the form of the prediction, or the reason why there is none
+    survival: np.ndarray | None  # (n_test, m): probability to survive each of the times; None without times or curves
+    spread: np.ndarray | None  # (n_test,): how far the members of the model are apart; None where it has one
+
+
 def fit_fold(model, kind, X, y, groups, train, test, with_baseline, times):
     """Fit a model on one side of a split and predict the other.
 
     Returns
     -------
-    model : estimator
-        The fitted model.
-    prediction : ndarray (n_test,) or (n_test, k)
-        What the model says of the test side.
-    baseline : ndarray or str
-        Prediction of the baseline for the test side, or the reason why there is none.
-    survival : ndarray (n_test, m) or None
-        Probability to survive each of the `times`; None without times, or where the model has no curves.
+    FittedFold
     """
     X_train, y_train = rows_of(X, train), rows_of(y, train)
     model.fit(X_train, y_train, **group_params(model, None if groups is None else rows_of(groups, train)))
     X_test = rows_of(X, test)
     baseline = _fit_baseline(model, kind, X_train, y_train, X_test) if with_baseline else "it was not asked for"
     survival = None if times is None else survival_at(model, X_test, times)
-    return model, _predict(model, kind, X_test), baseline, survival
+    return FittedFold(model, _predict(model, kind, X_test), baseline, survival, _spread(model, X_test))
 
 
 def _predict(model, kind, X):
     method = kind.prediction_method if hasattr(model, kind.prediction_method) else "predict"
     return getattr(model, method)(X)
+
+
+def _spread(model, X):
+    model = getattr(model, "best_estimator_", model)
+    if isinstance(model, Pipeline) and len(model) > 1:
+        return _spread(model[-1], model[:-1].transform(X)) if hasattr(model[-1], "predict_spread") else None
+    has_members = hasattr(model, "predict_spread") and getattr(model, "n_members", 2) > 1
+    return model.predict_spread(X) if has_members else None
 
 
 def _fit_baseline(model, kind, X_train, y_train, X_test):

@@ -204,6 +204,11 @@ def get_metric(metric):
     return METRICS[metric]
 
 
+def metric_name(metric):
+    """Name of a metric, to be shown; "score" for a callable without one."""
+    return metric if isinstance(metric, str) else getattr(metric, "__name__", "score")
+
+
 def _binary_auc(positive, score):
     # Ranks give the same number as sklearn's roc_auc_score in a tenth of its time, which a bootstrap needs.
     ranks = rankdata(score)

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from sknic.evaluation.bootstrap import compare, estimate_or_reason
-from sknic.evaluation.metrics import get_metric
+from sknic.evaluation.metrics import get_metric, metric_name
 from sknic.evaluation.results import Comparison, Estimate
 from sknic.exceptions import DegenerateDataError
 
@@ -144,7 +144,7 @@ def judge(metric, y_true, prediction, baseline, *, groups, level, n_resamples, r
         Without values, but with the reason, where the metric is undefined.
     """
     options = {"groups": groups, "level": level, "n_resamples": n_resamples, "random_state": random_state}
-    name = metric if isinstance(metric, str) else getattr(metric, "__name__", "score")
+    name = metric_name(metric)
     comparison, reason = None, ""
     score = estimate_or_reason(metric, y_true, prediction, **options)
     if baseline is not None:

@@ -1,5 +1,6 @@
 """Pictures of slides, grids and results; every display takes `ax` and none shows itself."""
 
+from sknic.plotting.decisions import DecisionCurveDisplay, RejectionDisplay
 from sknic.plotting.grids import FeatureMapsDisplay, GridDisplay, pca_rgb
 from sknic.plotting.learning_curve import LearningCurveDisplay
 from sknic.plotting.overlay import overlay
@@ -10,11 +11,13 @@ from sknic.plotting.slides import SaliencyDisplay, TissueDisplay
 from sknic.plotting.survival import KaplanMeierDisplay
 
 __all__ = [
+    "DecisionCurveDisplay",
     "FeatureMapsDisplay",
     "GridDisplay",
     "KaplanMeierDisplay",
     "LearningCurveDisplay",
     "PatchGalleryDisplay",
+    "RejectionDisplay",
     "RocDisplay",
     "SaliencyDisplay",
     "ScatterDisplay",

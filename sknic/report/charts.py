@@ -5,11 +5,18 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 import numpy as np
 
-from sknic.plotting import KaplanMeierDisplay, LearningCurveDisplay, RocDisplay, ScatterDisplay
+from sknic.plotting import (
+    DecisionCurveDisplay,
+    KaplanMeierDisplay,
+    LearningCurveDisplay,
+    RejectionDisplay,
+    RocDisplay,
+    ScatterDisplay,
+)
 from sknic.plotting.style import COLORS, FAINT, INK, axes_for, tidy
 from sknic.report.classes import calibration_table, class_table, confusion_table
 from sknic.report.over_time import add_scores_over_time
-from sknic.targets import Classification, Regression, Survival, survival_array
+from sknic.targets import Classification, Regression, Survival
 
 _SIZE = (5, 4)
 
@@ -19,6 +26,8 @@ def add_charts(section, run):
     draw = _CHARTS.get(run.task)
     if draw is not None:
         draw(section, run)
+    if "spread" in run.predictions:
+        _rejection(section, run)
 
 
 def add_learning_curves(section, run):
@@ -60,10 +69,21 @@ def _scatter(section, run):
     _add(section, display, f"Scatter plot of predicted against true values, Spearman {display.spearman}")
 
 
+def _rejection(section, run):
+    """The most telling metric of the slides about which the members of the models agree most."""
+    metric, classes = run.kind.metrics[0], np.array(run.classes) if run.kind.text_columns else None
+    prediction = run.kind.for_metric(metric, run.kind.prediction_of(run.predictions, classes), classes)
+    display = RejectionDisplay.from_predictions(metric, run.truth, prediction, run.predictions["spread"])
+    kept = list(zip(display.kept, display.values))
+    points = ", ".join(f"{value:.3f} of {fraction:.0%}" for fraction, value in kept if not np.isnan(value))
+    caption = "Slides on which the members of a model disagree most are left out first."
+    section.add_figure(display, alt=f"Rejection curve, {metric} of the slides that are kept: {points}", caption=caption)
+    plt.close(display.figure_)
+
+
 def _survival_curves(section, run):
     table = run.predictions
-    y = survival_array(table["event"], table["time"])
-    display = KaplanMeierDisplay.from_predictions(y, table["prediction"].to_numpy(), groups=run.patients)
+    display = KaplanMeierDisplay.from_predictions(run.truth, table["prediction"].to_numpy(), groups=run.patients)
     alt = f"Kaplan-Meier curves of patients at low and at high predicted risk: {display.groups}"
     _add(section, display, alt)
     add_scores_over_time(section, run)
@@ -82,6 +102,8 @@ def _classes(section, run):
     if calibration is not None:
         of = f"class {run.classes[1]}" if is_binary else "the predicted class"
         _calibration(section, calibration, of)
+    if calibration is not None and is_binary:
+        _decisions(section, run)
     threshold = "probability 0.5 or more" if is_binary else "the highest probability of all classes"
     section.add_table(class_table(run), caption=f"Each class against the rest; predicted is the class with {threshold}")
 
@@ -137,6 +159,20 @@ def _calibration(section, table, of):
     caption = "In up to five groups of equal size; on the dashed line probabilities mean what they say."
     section.add_figure(ax, alt=f"Calibration of the probability of {of}: {points}", caption=caption)
     plt.close(ax.figure)
+
+
+def _decisions(section, run):
+    label = run.classes[1]
+    is_ill = run.predictions["target"].astype(str) == label
+    display = DecisionCurveDisplay.from_predictions(is_ill, run.predictions[f"probability {label}"])
+    at = [10, 30, 50, 70]
+    points = ", ".join(f"{display.benefit[share - 1]:.3f} at {share / 100}" for share in at)
+    caption = (
+        f"Worth of treating those whose probability of {label} reaches the threshold, in true positives per slide. The "
+        "model helps where its line is the highest."
+    )
+    section.add_figure(display, alt=f"Decision curve, net benefit for class {label}: {points}", caption=caption)
+    plt.close(display.figure_)
 
 
 def _add(section, display, alt):

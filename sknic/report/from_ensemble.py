@@ -51,6 +51,8 @@ def run_of_ensemble(
     times, survival = ensemble.survival_times_, ensemble.oof_survival_
     if times is not None and survival is not None:
         columns |= {f"{SURVIVAL_AT}{time:.15g}": of_time for time, of_time in zip(times, survival.T)}
+    if ensemble.oof_spread_ is not None:
+        columns["spread"] = ensemble.oof_spread_
     metrics = {
         name: estimate_or_reason(name, y, kind.for_metric(name, prediction, classes), groups=ensemble.groups_)
         for name in kind.metrics

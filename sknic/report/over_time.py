@@ -9,8 +9,6 @@ from sknic.evaluation import CensoredScores
 from sknic.evaluation.bootstrap import bootstrap, independent_units
 from sknic.exceptions import DegenerateDataError
 from sknic.plotting.style import COLORS, FAINT, INK, axes_for, tidy
-from sknic.report.run_folder import SURVIVAL_AT
-from sknic.targets import survival_array
 
 _N_RESAMPLES = 300
 
@@ -20,9 +18,7 @@ def add_scores_over_time(section, run):
     table, times = run.predictions, run.survival_times
     if len(times) < 2 or "fold" not in table:
         return
-    survival = table[[name for name in table if name.startswith(SURVIVAL_AT)]].to_numpy(float)
-    y = survival_array(table["event"], table["time"])
-    scores = CensoredScores(y, table["prediction"], table["fold"], survival, times)
+    scores = CensoredScores(run.truth, table["prediction"], table["fold"], run.survival.to_numpy(float), times)
     try:
         _draw_auc(section, scores, run.patients)
     except DegenerateDataError as error:

@@ -8,7 +8,8 @@ predictions.csv      one row per slide: ``slide`` and optionally ``patient`` and
                      - survival: ``event`` (0 or 1), ``time``, ``prediction`` (a risk) and optionally ``survival at T``,
                        the probability to survive time T, for some times
 
-                     and optionally ``error``: why a slide was left out, whose row has nothing else
+                     and optionally ``spread``: how far the members of a model are apart, and ``error``: why a slide was
+                     left out, whose row has nothing else
 metrics.json         ``{name: {"value", "low", "high", "level", "n"}}``: one :class:`sknic.evaluation.Estimate` each
 verdict.json         one :class:`sknic.evaluation.Verdict`: score, chance, baseline, score of each fold; may be missing
 history.csv          one row per evaluation: optionally ``fold``, then ``epoch``, ``step``, ``train_loss``,
@@ -163,7 +164,18 @@ class RunFolder:
     @property
     def survival_times(self) -> list[float]:
         """Times for which there is a probability to survive them, ascending."""
-        return [float(name.removeprefix(SURVIVAL_AT)) for name in self.predictions if name.startswith(SURVIVAL_AT)]
+        return [float(name.removeprefix(SURVIVAL_AT)) for name in self.survival]
+
+    @property
+    def survival(self) -> pd.DataFrame:
+        """Probabilities to survive each of `survival_times`; without columns where there are none."""
+        return self.predictions[[name for name in self.predictions if name.startswith(SURVIVAL_AT)]]
+
+    @property
+    def truth(self) -> np.ndarray:
+        """Target of each slide, as the kind of target has it."""
+        roles = {role: role for role in self.kind.roles}
+        return self.kind.from_table(self.predictions[list(roles)].astype(str), roles)[0]
 
     @property
     def patients(self) -> np.ndarray | None:

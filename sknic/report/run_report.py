@@ -24,10 +24,10 @@ _METRICS = {
     "accuracy": "Accuracy",
     "balanced_accuracy": "Balanced accuracy",
     "concordance": "Concordance index",
-    "concordance_ipcw": "Concordance index weighted for censoring, within folds",
-    "mean_auc": "Area under the time-dependent ROC curve, mean",
-    "integrated_brier": "Integrated Brier score (lower is better)",
-    "kaplan_meier_brier": "Integrated Brier score without any slide (Kaplan-Meier)",
+    "concordance_ipcw": "Concordance, weighted for censoring",
+    "mean_auc": "Area under the ROC curve over time",
+    "integrated_brier": "Integrated Brier score (low is good)",
+    "kaplan_meier_brier": "the same, without any slide",
 }
 # For the heads of columns.
 _SHORT = {"auc": "AUC", "spearman": "Spearman", "concordance": "concordance"}

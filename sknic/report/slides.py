@@ -49,7 +49,9 @@ def add_slides(report, run):
     name, meaning = run.kind.quality
     section.add_text(f"Best and worst by {meaning}.")
     slides = run.predictions["slide"]
-    table = run.predictions.assign(slide=slides.map(unique_names(slides)), **{name: np.abs(fit)})
+    table = run.predictions.drop(columns=list(run.survival)).assign(
+        slide=slides.map(unique_names(slides)), **{name: np.abs(fit)}
+    )
     _add_legend(section, run)
     for title, rows in zip(("Predicted best", "Predicted worst"), best_and_worst(run)):
         chosen = table.iloc[rows]

@@ -17,10 +17,12 @@ from sknic.evaluation import CrossValEnsemble, estimate, split_by_risk
 from sknic.exceptions import DegenerateDataError
 from sknic.grids import Grid
 from sknic.plotting import (
+    DecisionCurveDisplay,
     FeatureMapsDisplay,
     GridDisplay,
     KaplanMeierDisplay,
     LearningCurveDisplay,
+    RejectionDisplay,
     RocDisplay,
     SaliencyDisplay,
     ScatterDisplay,
@@ -51,6 +53,8 @@ CHARTS = {
     "survival": lambda ax: KaplanMeierDisplay.from_predictions(SURVIVAL, X[:, 0], groups=PATIENT, ax=ax),
     "scatter": lambda ax: ScatterDisplay.from_predictions(SCORE, X[:, 0], groups=PATIENT, ax=ax),
     "roc": lambda ax: RocDisplay.from_predictions(LABEL, X[:, 0], groups=PATIENT, ax=ax),
+    "decision": lambda ax: DecisionCurveDisplay.from_predictions(LABEL, 1 / (1 + np.exp(-X[:, 0])), ax=ax),
+    "rejection": lambda ax: RejectionDisplay.from_predictions("spearman", SCORE, X[:, 0], X[:, 1], ax=ax),
     "learning": lambda ax: LearningCurveDisplay([HISTORY]).plot(ax),
 }
 
@@ -217,3 +221,22 @@ def test_saliency_lies_on_the_same_pixels_in_the_display_and_the_overlay(real_sl
     for places, first in ((rows, 9 * 64), (columns, 4 * 64)):
         assert places.min() * mpp == pytest.approx(first, abs=mpp)
         assert (places.max() + 1) * mpp == pytest.approx(first + 64, abs=mpp)
+
+
+def test_a_decision_curve_lies_at_the_prevalence_for_low_thresholds_and_at_zero_for_high_ones():
+    display = DecisionCurveDisplay.from_predictions([0, 0, 0, 1], [0.2, 0.3, 0.2, 0.8], name="CNN")
+    at, benefit = display.line_.get_data()
+    assert benefit[at < 0.2] == pytest.approx(0.25 - 0.75 * at[at < 0.2] / (1 - at[at < 0.2]))
+    assert set(benefit[(at > 0.31) & (at <= 0.8)]) == {0.25}
+    assert set(benefit[at > 0.81]) == {0}
+    assert [text.get_text() for text in display.ax_.get_legend().get_texts()] == ["CNN", "everybody", "nobody"]
+
+
+def test_a_rejection_curve_keeps_the_slides_that_are_doubted_least():
+    wrong = np.arange(10) >= 8
+    truth = np.zeros(10, int)
+    display = RejectionDisplay.from_predictions("accuracy", truth, wrong.astype(int), np.arange(10))
+    np.testing.assert_allclose(display.line_.get_ydata(), [1] * 8 + [8 / 9, 0.8])
+    again = RejectionDisplay.from_predictions("accuracy", truth, wrong, -np.arange(10), ax=display.ax_, name="inverted")
+    np.testing.assert_allclose(again.line_.get_ydata(), [0, 0, *(1 - 2 / np.arange(3, 11))])
+    assert display.ax_.get_ylabel() == "accuracy"
