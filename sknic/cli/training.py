@@ -80,6 +80,9 @@ class Training:
         bool | None,
         typer.Option("--standardize/--no-standardize", help="Each channel to mean 0 and spread 1 over the tissue."),
     ] = None
+    n_members: Annotated[
+        int | None, typer.Option(help="Networks of one fit, whose mean is the prediction; each takes as long as one.")
+    ] = None
     n_crops: Annotated[
         int | None, typer.Option(help="Crops averaged for a prediction, where the canvas does not hold all tissue.")
     ] = None

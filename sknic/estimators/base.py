@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 
 from sknic.estimators.crops import Canvas, SpreadCrops, n_versions
 from sknic.estimators.files import ESTIMATORS, write_estimator
+from sknic.estimators.members import split_weights, spread_between
 from sknic.estimators.network import GridCNN
 from sknic.estimators.parameters import RULES, check_parameters
 from sknic.estimators.reading import read_grids
@@ -30,7 +31,7 @@ from sknic.learning.split import check_groups
 class GridEstimator(GridTraining, BaseEstimator):
     """Base of the grid estimators: the training and the mean over crops, without a target.
 
-    A subclass reads y in `fit`, hands a tensor and a loss to `_fit_net`, and turns `_predict_outputs` back in
+    A subclass reads y in `fit`, hands a tensor and a loss to `_fit_net`, and turns `_outputs` back in
     `predict`. Parameters of its own go into `_rules`, the table that `fit` checks.
 
     Parameters
@@ -74,6 +75,9 @@ class GridEstimator(GridTraining, BaseEstimator):
         Fraction of the grids (by patient when `fit` gets groups; stratified by the target) that is held
         out and decides on the best weights, and on plateaus. With None, or fewer than four patients, all grids are
         trained on: "cosine" keeps the last weights, and "plateau" watches the training loss.
+    n_members : int, default=1
+        Number of networks, each of other weights and crops, whose mean is the prediction. With two or more, one that
+        learns nothing is trained again, twice at most; `predict_spread` says how far they are apart.
     n_crops : int, default=10
         Maximum number of crops averaged per prediction and orientation. A single crop is used when the tissue fits on
         the canvas.
@@ -98,14 +102,16 @@ class GridEstimator(GridTraining, BaseEstimator):
 
     Attributes
     ----------
-    net_ : skorch.NeuralNet
-        Fitted net; `net_.module_` is the torch module.
+    nets_ : list of skorch.NeuralNet
+        Fitted nets, one per member; `nets_[0].module_` is the torch module of the first. `net_` is the first one.
+    n_restarts_ : int
+        Number of trainings that learnt nothing and were repeated.
     canvas_ : int
         Side of the canvas in cells.
     n_outputs_ : int
         Number of outputs of the network.
     history_ : list of dict
-        One dict per evaluation: step, train_loss, valid_loss, lr, dur (seconds), ...
+        One dict per evaluation: member, step, train_loss, valid_loss, lr, dur (seconds), ...
     n_features_in_ : int
         Length C of an embedding.
     channel_mean_, channel_scale_ : float32 array (C,) or None
@@ -139,6 +145,7 @@ class GridEstimator(GridTraining, BaseEstimator):
         eval_every: int = 32,
         patience: int = 4,
         validation_fraction: float | None = None,
+        n_members: int = 1,
         n_crops: int = 10,
         average_orientations: bool = True,
         module: Callable | None = None,
@@ -164,6 +171,7 @@ class GridEstimator(GridTraining, BaseEstimator):
         self.eval_every = eval_every
         self.patience = patience
         self.validation_fraction = validation_fraction
+        self.n_members = n_members
         self.n_crops = n_crops
         self.average_orientations = average_orientations
         self.module = module
@@ -197,8 +205,43 @@ class GridEstimator(GridTraining, BaseEstimator):
         settings = (self.n_filters, self.dropout, self.padding, self.pooled_branch)
         return partial(GridCNN, self.n_features_in_, n_outputs, *settings)
 
-    def _predict_outputs(self, X, link=as_it_is):
-        """Mean over crops and orientations of `link` of the network's outputs, float64 (n, n_outputs)."""
+    @property
+    def net_(self):
+        """The fitted skorch net; of several members, the first."""
+        if "nets_" not in vars(self):
+            raise AttributeError(f"this {type(self).__name__} is not fitted yet")
+        return self.nets_[0]
+
+    def predict_spread(self, X: Any) -> np.ndarray:
+        """Measure how far the members are apart: where they disagree, trust their mean less.
+
+        Parameters
+        ----------
+        X : sequence or object array of n Grids or (C, rows, columns) arrays, 4-D array, or table (n, C)
+            Grids of any size; a row of a table is a grid of one cell.
+
+        Returns
+        -------
+        float array (n,)
+            Standard deviation over the members of the probability of the class that is predicted, of the number, or
+            of the log risk. The members saw the same slides, so it is smaller than the whole uncertainty.
+
+        Raises
+        ------
+        ValueError
+            When the estimator has one member.
+        """
+        check_is_fitted(self, "net_")
+        if len(self.nets_) == 1:
+            raise ValueError(f"{type(self).__name__} has one network; fit it with n_members=3 or more for a spread")
+        return spread_between(self._predict_members(X), of_winner=hasattr(self, "classes_"))
+
+    def _predict_members(self, X):
+        """What each member predicts, float64 (n_members, n, k); their mean is the prediction."""
+        return self._outputs(X)
+
+    def _outputs(self, X, link=as_it_is):
+        """Each member's mean over crops and orientations of `link` of its outputs, float64 (n_members, n, k)."""
         check_is_fitted(self, "net_")
         for name in ("n_crops", "n_threads", "average_orientations"):
             check(name, getattr(self, name), self._rules[name])
@@ -207,11 +250,9 @@ class GridEstimator(GridTraining, BaseEstimator):
         crops = SpreadCrops(grids, torch.zeros(len(grids)), canvas, self.n_crops, turned=turned)
         # One grid at a time: the last bits of a prediction, too, do not depend on what else is predicted.
         loader = DataLoader(crops, batch_sampler=crops.batches(), collate_fn=as_it_is)
+        count = np.bincount(crops.owner, minlength=len(grids))[:, None]
         with torch_threads(self.n_threads):
-            outputs = torch.cat([link(output) for output in self.net_.forward_iter(loader)]).double().numpy()
-        total = np.zeros((len(grids), outputs.shape[1]))
-        np.add.at(total, crops.owner, outputs)
-        return total / np.bincount(crops.owner, minlength=len(grids))[:, None]
+            return np.stack([_total(net, loader, link, crops.owner, len(grids)) / count for net in self.nets_])
 
     def explain(self, grid: Any, of_output: Callable) -> np.ndarray:
         """Map what makes the output for one grid, over all views that a prediction averages.
@@ -227,15 +268,18 @@ class GridEstimator(GridTraining, BaseEstimator):
         Returns
         -------
         float64 array (rows, columns)
-            Mean over the views of the values; where crops overlap, the mean over them. 0 on background.
+            Mean over the members and the views of the values; where crops overlap, the mean over them. 0 on background.
         """
         check_is_fitted(self, "net_")
         (grid,) = read_grids(self, [grid], reset=False)
         canvas = self._canvas([grid], "cpu")
         views = views_of(grid, n_versions(grid, canvas.size, self.average_orientations))
-        device, module = self.net_.device, self.net_.module_
-        maps = [view.map(canvas, lambda crop: of_output(module, crop.to(device), self._explained)) for view in views]
-        return np.mean(maps, axis=0)
+
+        def of_crop(crop):
+            crop = crop.to(self.net_.device)
+            return np.mean([of_output(net.module_, crop, self._explained) for net in self.nets_], axis=0)
+
+        return np.mean([view.map(canvas, of_crop) for view in views], axis=0)
 
     def _explained(self, outputs, column):
         """The number of a prediction that is explained, from outputs (n_outputs,): its log hazard here."""
@@ -256,5 +300,14 @@ class GridEstimator(GridTraining, BaseEstimator):
         check_is_fitted(self, "net_")
         write_estimator(path, self)
 
-    def _restore_net(self, weights):
-        self.net_ = restore(self._module(self.n_outputs_), weights, self.device)
+    def _restore_nets(self, weights):
+        module = self._module(self.n_outputs_)
+        self.nets_ = [restore(module, of_member, self.device) for of_member in split_weights(weights)]
+
+
+def _total(net, loader, link, owner, n):
+    """Sum over the crops of each of n grids of `link` of the outputs, float64 (n, n_outputs)."""
+    outputs = torch.cat([link(output) for output in net.forward_iter(loader)]).double().numpy()
+    total = np.zeros((n, outputs.shape[1]))
+    np.add.at(total, owner, outputs)
+    return total

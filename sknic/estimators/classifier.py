@@ -78,6 +78,9 @@ class GridCNNClassifier(ClassifierMixin, GridEstimator):
         Fraction of the grids (by patient when `fit` gets groups; stratified by class) that is held
         out and decides on the best weights, and on plateaus. With None, or fewer than four patients, all grids are
         trained on: "cosine" keeps the last weights, and "plateau" watches the training loss.
+    n_members : int, default=1
+        Number of networks, each of other weights and crops, whose mean is the prediction. With two or more, one that
+        learns nothing is trained again, twice at most; `predict_spread` says how far they are apart.
     n_crops : int, default=10
         Maximum number of crops averaged per prediction and orientation. A single crop is used when the tissue fits on
         the canvas.
@@ -105,14 +108,16 @@ class GridCNNClassifier(ClassifierMixin, GridEstimator):
 
     Attributes
     ----------
-    net_ : skorch.NeuralNet
-        Fitted net; `net_.module_` is the torch module.
+    nets_ : list of skorch.NeuralNet
+        Fitted nets, one per member; `nets_[0].module_` is the torch module of the first. `net_` is the first one.
+    n_restarts_ : int
+        Number of trainings that learnt nothing and were repeated.
     canvas_ : int
         Side of the canvas in cells.
     n_outputs_ : int
         Number of outputs of the network.
     history_ : list of dict
-        One dict per evaluation: step, train_loss, valid_loss, lr, dur (seconds), ...
+        One dict per evaluation: member, step, train_loss, valid_loss, lr, dur (seconds), ...
     n_features_in_ : int
         Length C of an embedding.
     channel_mean_, channel_scale_ : float32 array (C,) or None
@@ -159,6 +164,7 @@ class GridCNNClassifier(ClassifierMixin, GridEstimator):
         eval_every: int = 32,
         patience: int = 4,
         validation_fraction: float | None = None,
+        n_members: int = 1,
         n_crops: int = 10,
         average_orientations: bool = True,
         module: Callable | None = None,
@@ -186,6 +192,7 @@ class GridCNNClassifier(ClassifierMixin, GridEstimator):
             eval_every=eval_every,
             patience=patience,
             validation_fraction=validation_fraction,
+            n_members=n_members,
             n_crops=n_crops,
             average_orientations=average_orientations,
             module=module,
@@ -261,7 +268,10 @@ class GridCNNClassifier(ClassifierMixin, GridEstimator):
         float array (n, n_classes)
             Probabilities, in the order of `classes_`.
         """
-        return self._predict_outputs(X, softmax)
+        return self._predict_members(X).mean(axis=0)
+
+    def _predict_members(self, X):
+        return self._outputs(X, softmax)
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict the most probable class.

@@ -1,6 +1,7 @@
 """Whether a training learnt anything: its loss beside that of one answer for all slides, and when it was best."""
 
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,6 +13,8 @@ _TRIAL = 100
 _LAST_ROWS = 3
 # A loss that is lower by less than this share is a constant that was luckily chosen.
 _MARGIN = 0.01
+# A best evaluation among so many first ones is early.
+_EARLY = 2
 
 
 def constant_loss(loss, constant, targets, batches=None):
@@ -37,35 +40,74 @@ def constant_loss(loss, constant, targets, batches=None):
     return float(np.mean([float(loss(constant.expand(len(part), -1), part)) for part in parts]))
 
 
-def warn_of_doubts(name, rows, constant):
-    """Warn when a training did not beat a constant answer, or was best before it had well begun.
+@dataclass(frozen=True)
+class Doubts:
+    """What is doubtful about a training, beside the loss of one answer for all slides.
 
-    Parameters
+    Attributes
     ----------
-    name : str
-        Name of the estimator.
-    rows : list of dict
-        History of the training.
-    constant : float
-        Loss of one answer for all slides, on the slides that the training watched.
+    train_constant : float
+        That loss on the training slides.
+    valid_constant : float, optional
+        That loss on the slides that are held out, where there are any.
     """
-    if rows[-1]["step"] < _TRIAL:
-        return
-    held_out = "valid_loss" in rows[-1]
-    values = np.array([row["valid_loss" if held_out else "train_loss"] for row in rows])
-    reached = values.min() if held_out else values[-_LAST_ROWS:].mean()
-    if not reached < (1 - _MARGIN) * constant:
-        _warn(
-            f"{name} learnt nothing: its {'validation' if held_out else 'training'} loss, {reached:.3g}, did not beat "
-            f"that of one answer for all slides, {constant:.3g}. More steps, another lr or other embeddings may help"
+
+    train_constant: float
+    valid_constant: float | None = None
+
+    def none_of(self, net):
+        """Whether a net has learnt its own training slides, as far as its last losses tell."""
+        rows = net.history
+        return _is_trial(rows) or _beats(_last_train_loss(rows), self.train_constant)
+
+    def warn(self, name, histories):
+        """Warn where one answer for all slides was not beaten, or the training was best before it had well begun.
+
+        Parameters
+        ----------
+        name : str
+            Name of the estimator.
+        histories : list of list of dict
+            History of each member.
+        """
+        found = [(number, doubt) for number, rows in enumerate(histories) if (doubt := self._doubt(rows))]
+        for number, doubt in found:
+            member = "" if len(histories) == 1 else f", network {number + 1} of {len(histories)},"
+            _warn(f"{name}{member} {doubt}")
+
+    def _doubt(self, rows):
+        """The doubt about one training in words, or None."""
+        if _is_trial(rows):
+            return None
+        if self.valid_constant is None:
+            reached, constant, which = _last_train_loss(rows), self.train_constant, "training"
+        else:
+            reached, constant, which = min(row["valid_loss"] for row in rows), self.valid_constant, "validation"
+        if not _beats(reached, constant):
+            return (
+                f"learnt nothing: its {which} loss, {reached:.3g}, did not beat that of one answer for all slides, "
+                f"{constant:.3g}. More steps, another lr or other embeddings may help"
+            )
+        best = int(np.argmin([row["valid_loss"] for row in rows])) if self.valid_constant is not None else None
+        if best is None or best >= _EARLY or len(rows) <= 2 * _EARLY:
+            return None
+        return (
+            f"keeps the weights of step {rows[best]['step']} of {rows[-1]['step']}: afterwards the validation loss only "
+            "rose. The learning rate may be too high, or the validation slides too few"
         )
-    elif held_out and len(rows) > 4 and values.argmin() < 2:
-        best = rows[int(values.argmin())]["step"]
-        _warn(
-            f"{name} keeps the weights of step {best} of {rows[-1]['step']}: afterwards the validation loss only rose. "
-            "The learning rate may be too high, or the validation slides too few"
-        )
+
+
+def _is_trial(rows):
+    return rows[-1]["step"] < _TRIAL
+
+
+def _last_train_loss(rows):
+    return float(np.mean([row["train_loss"] for row in rows[-_LAST_ROWS:]]))
+
+
+def _beats(loss, constant):
+    return loss < (1 - _MARGIN) * constant
 
 
 def _warn(message):
-    warnings.warn(message, NothingLearntWarning, stacklevel=5)
+    warnings.warn(message, NothingLearntWarning, stacklevel=7)

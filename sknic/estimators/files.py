@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sknic.estimators.members import join_weights
 from sknic.estimators.network import AttentionMIL, GridCNN
 from sknic.estimators.parameters import PAPER_RECIPE
 from sknic.exceptions import ModelFileError
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 FORMAT = "sknic estimator 1"
 ESTIMATORS = Registry("estimator", ModelFileError)
-_OLDER = {"channel_mean_": None, "channel_scale_": None}
+_OLDER = {"channel_mean_": None, "channel_scale_": None, "n_restarts_": 0}
 _OWN_MODULES = {None: None, "GridCNN": GridCNN, "AttentionMIL": AttentionMIL}
 
 
@@ -33,7 +34,7 @@ def write_estimator(path, estimator):
         "learnt": _learnt_of(estimator),
         "module": _module_name(estimator.module),
     }
-    write_weights(path, header, estimator.net_.module_.state_dict())
+    write_weights(path, header, join_weights([net.module_.state_dict() for net in estimator.nets_]))
 
 
 def read_estimator(path):
@@ -83,7 +84,7 @@ def load_estimator(path: str | Path, *, device: str | torch.device = "auto", mod
     for name, value in (_OLDER | header["learnt"]).items():
         setattr(estimator, name, _decode(value))
     try:
-        estimator._restore_net(weights)
+        estimator._restore_nets(weights)
     except RuntimeError as error:
         raise ModelFileError(f"the weights in {path} are of another network: {error}") from error
     return estimator
@@ -106,7 +107,7 @@ def _params_of(estimator):
 
 
 def _learnt_of(estimator):
-    return {name: _encode(value) for name, value in vars(estimator).items() if name.endswith("_") and name != "net_"}
+    return {name: _encode(value) for name, value in vars(estimator).items() if name.endswith("_") and name != "nets_"}
 
 
 def _module_name(module):

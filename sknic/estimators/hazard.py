@@ -25,9 +25,10 @@ class HazardCurves(SurvivalAnalysisMixin):
         raise NotImplementedError
 
     def _estimate_baseline(self, risk, event, time):
-        # The likelihood leaves the level of the risk free; centered, the models of several folds can be pooled.
-        self.mean_risk_ = float(risk.mean())
-        breslow = BreslowEstimator().fit(risk - self.mean_risk_, event, time)
+        """Estimate it from the risks of the slides of `fit` by each member, float array (n_members, n)."""
+        # The likelihood leaves the level of the risk free; centered, members and the models of folds can be pooled.
+        self.mean_risk_ = risk.mean(axis=1)
+        breslow = BreslowEstimator().fit((risk - self.mean_risk_[:, None]).mean(axis=0), event, time)
         self.event_times_, self.baseline_hazard_ = breslow.unique_times_, breslow.cum_baseline_hazard_.y
 
     def predict_survival_function(self, X: Any, return_array: bool = False) -> Any:

@@ -38,6 +38,7 @@ RULES: dict[str, Rule] = {
     "eval_every": integer(1),
     "patience": integer(1),
     "validation_fraction": real(above=0, below=1) | nothing,
+    "n_members": integer(1),
     "n_crops": integer(1),
     "average_orientations": flag,
     "module": function | nothing,

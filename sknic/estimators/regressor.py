@@ -63,6 +63,9 @@ class GridCNNRegressor(RegressorMixin, GridEstimator):
         Fraction of the grids (by patient when `fit` gets groups; stratified by quartile of the target) that is held
         out and decides on the best weights, and on plateaus. With None, or fewer than four patients, all grids are
         trained on: "cosine" keeps the last weights, and "plateau" watches the training loss.
+    n_members : int, default=1
+        Number of networks, each of other weights and crops, whose mean is the prediction. With two or more, one that
+        learns nothing is trained again, twice at most; `predict_spread` says how far they are apart.
     n_crops : int, default=10
         Maximum number of crops averaged per prediction and orientation. A single crop is used when the tissue fits on
         the canvas.
@@ -87,14 +90,16 @@ class GridCNNRegressor(RegressorMixin, GridEstimator):
 
     Attributes
     ----------
-    net_ : skorch.NeuralNet
-        Fitted net; `net_.module_` is the torch module.
+    nets_ : list of skorch.NeuralNet
+        Fitted nets, one per member; `nets_[0].module_` is the torch module of the first. `net_` is the first one.
+    n_restarts_ : int
+        Number of trainings that learnt nothing and were repeated.
     canvas_ : int
         Side of the canvas in cells.
     n_outputs_ : int
         Number of outputs of the network.
     history_ : list of dict
-        One dict per evaluation: step, train_loss, valid_loss, lr, dur (seconds), ...
+        One dict per evaluation: member, step, train_loss, valid_loss, lr, dur (seconds), ...
     n_features_in_ : int
         Length C of an embedding.
     channel_mean_, channel_scale_ : float32 array (C,) or None
@@ -189,8 +194,11 @@ class GridCNNRegressor(RegressorMixin, GridEstimator):
         float array (n,) or (n, n_outputs)
             Predictions, with as many dimensions as y had.
         """
-        y = self._predict_outputs(X) * self.target_scale_ + self.target_mean_
+        y = self._predict_members(X).mean(axis=0)
         return y[:, 0] if self.y_ndim_ == 1 else y
+
+    def _predict_members(self, X):
+        return self._outputs(X) * self.target_scale_ + self.target_mean_
 
     def _explained(self, outputs, column):
         """The output in the target's units."""

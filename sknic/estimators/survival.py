@@ -75,6 +75,9 @@ class GridCoxSurvival(HazardCurves, GridEstimator):
         Fraction of the grids (by patient when `fit` gets groups; stratified by event) that is held
         out and decides on the best weights, and on plateaus. With None, or fewer than four patients, all grids are
         trained on: "cosine" keeps the last weights, and "plateau" watches the training loss.
+    n_members : int, default=1
+        Number of networks, each of other weights and crops, whose mean is the prediction. With two or more, one that
+        learns nothing is trained again, twice at most; `predict_spread` says how far they are apart.
     n_crops : int, default=10
         Maximum number of crops averaged per prediction and orientation. A single crop is used when the tissue fits on
         the canvas.
@@ -101,22 +104,24 @@ class GridCoxSurvival(HazardCurves, GridEstimator):
 
     Attributes
     ----------
-    net_ : skorch.NeuralNet
-        Fitted net; `net_.module_` is the torch module.
+    nets_ : list of skorch.NeuralNet
+        Fitted nets, one per member; `nets_[0].module_` is the torch module of the first. `net_` is the first one.
+    n_restarts_ : int
+        Number of trainings that learnt nothing and were repeated.
     canvas_ : int
         Side of the canvas in cells.
     n_outputs_ : int
         Number of outputs of the network.
     history_ : list of dict
-        One dict per evaluation: step, train_loss, valid_loss, lr, dur (seconds), ...
+        One dict per evaluation: member, step, train_loss, valid_loss, lr, dur (seconds), ...
     n_features_in_ : int
         Length C of an embedding.
     channel_mean_, channel_scale_ : float32 array (C,) or None
         Mean and spread of each channel over the training tissue; None without `standardize`.
     provenance_ : dict or None
         Encoder, um/px, patch size and stride of the grids of `fit`; None for arrays, which have none.
-    mean_risk_ : float
-        Mean output of the network over the slides of `fit`, which is subtracted from every risk.
+    mean_risk_ : float array (n_members,)
+        Mean output of each network over the slides of `fit`, which is subtracted from every risk.
     event_times_, baseline_hazard_ : float arrays (m,)
         The distinct times of `fit`, ascending, and Breslow's cumulative hazard of a slide with risk 0.
 
@@ -158,6 +163,7 @@ class GridCoxSurvival(HazardCurves, GridEstimator):
         eval_every: int = 32,
         patience: int = 4,
         validation_fraction: float | None = None,
+        n_members: int = 1,
         n_crops: int = 10,
         average_orientations: bool = True,
         module: Callable | None = None,
@@ -185,6 +191,7 @@ class GridCoxSurvival(HazardCurves, GridEstimator):
             eval_every=eval_every,
             patience=patience,
             validation_fraction=validation_fraction,
+            n_members=n_members,
             n_crops=n_crops,
             average_orientations=average_orientations,
             module=module,
@@ -251,9 +258,9 @@ class GridCoxSurvival(HazardCurves, GridEstimator):
             )
         except TrainingInterrupted as interrupt:
             if interrupt.net is not None:
-                self._estimate_baseline(self._predict_outputs(X)[:, 0], event, time)
+                self._estimate_baseline(self._outputs(X)[:, :, 0], event, time)
             raise
-        self._estimate_baseline(self._predict_outputs(X)[:, 0], event, time)
+        self._estimate_baseline(self._outputs(X)[:, :, 0], event, time)
         return self
 
     def _learnt_so_far(self, net):
@@ -285,7 +292,10 @@ class GridCoxSurvival(HazardCurves, GridEstimator):
         float array (n,)
             Log of the hazard ratio to the mean slide of `fit`.
         """
-        return self._predict_outputs(X)[:, 0] - self.mean_risk_
+        return self._predict_members(X)[:, :, 0].mean(axis=0)
+
+    def _predict_members(self, X):
+        return self._outputs(X) - np.reshape(self.mean_risk_, (-1, 1, 1))
 
     def score(self, X: Any, y: Any) -> float:
         """Return the concordance index (Harrell) of the predicted risks.

@@ -5,7 +5,8 @@ import torch
 
 from sknic.estimators.batches import CohortBatches
 from sknic.estimators.crops import MAX_CANVAS, SpreadCrops, TrainingCrops, auto_canvas
-from sknic.estimators.evidence import constant_loss, warn_of_doubts
+from sknic.estimators.evidence import Doubts, constant_loss
+from sknic.estimators.members import train_member
 from sknic.estimators.scaling import ChannelScaling
 from sknic.exceptions import TrainingInterrupted
 from sknic.learning.device import resolve_device
@@ -30,7 +31,7 @@ class GridTraining(Followed):
     """The part of a grid estimator that trains its network, by the parameters that the estimator holds."""
 
     def _fit_net(self, grids, targets, *, loss, n_outputs, strata, groups, balanced=False, constant=None, callbacks=()):
-        """Split, draw crops, train.
+        """Split, draw crops, train the members.
 
         Parameters
         ----------
@@ -54,8 +55,15 @@ class GridTraining(Followed):
             n_crops = min(self.n_crops, VALIDATION_CROPS)
             valid_data = SpreadCrops(held_out, targets[valid_rows], canvas, n_crops, max_orientations=1)
         batches = CohortBatches(strata[train_rows], self.batch_size, balanced)
-        try:
-            net = train(
+        constant = torch.zeros(n_outputs) if constant is None else constant
+        with torch.random.fork_rng():
+            doubts = Doubts(
+                train_constant=constant_loss(loss, constant, targets[train_rows], batches),
+                valid_constant=None if valid_data is None else constant_loss(loss, constant, valid_data.targets),
+            )
+
+        def train_one():
+            return train(
                 self._module(n_outputs),
                 train_data,
                 valid_data,
@@ -75,28 +83,36 @@ class GridTraining(Followed):
                 random_state=random,
                 verbose=self.verbose,
             )
+
+        self._train_members(train_one, doubts)
+
+    def _train_members(self, train_one, doubts):
+        nets, n_restarts = [], 0
+        try:
+            for _ in range(self.n_members):
+                net, restarts = train_member(train_one, doubts.none_of, may_restart=self.n_members > 1)
+                nets, n_restarts = [*nets, net], n_restarts + restarts
         except TrainingInterrupted as interrupt:
+            # A network that was cut off is better than none, and worse than those that are whole.
+            interrupt.net = nets[0] if nets else interrupt.net
             if interrupt.net is not None:
-                self._keep(interrupt.net)
+                self._keep(nets or [interrupt.net], n_restarts)
             raise
-        self._keep(net)
-        constant = torch.zeros(n_outputs) if constant is None else constant
-        watched = (targets[train_rows], batches) if valid_data is None else (valid_data.targets,)
-        with torch.random.fork_rng():
-            warn_of_doubts(type(self).__name__, self.history_, constant_loss(loss, constant, *watched))
+        self._keep(nets, n_restarts)
+        doubts.warn(type(self).__name__, [history(net) for net in nets])
 
     def _schedule(self, valid_data):
         if self.schedule == "plateau":
             return Plateau(self.patience, self.min_lr)
         return Cosine(WARMUP, keep="last" if valid_data is None else "best")
 
-    def _keep(self, net):
-        """Take over a trained net; what is learnt besides it is learnt here."""
-        self.net_ = net
-        self.history_ = history(net)
+    def _keep(self, nets, n_restarts):
+        """Take over trained nets."""
+        self.nets_, self.n_restarts_ = nets, n_restarts
+        self.history_ = [{"member": number, **row} for number, net in enumerate(nets) for row in history(net)]
 
     def _learnt_so_far(self, net):
-        return {"net_": net}
+        return {"nets_": [net]}
 
     def _split(self, n, groups, strata, random):
         n_patients = n if groups is None else len(np.unique(check_groups(groups, n)))

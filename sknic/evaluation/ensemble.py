@@ -12,6 +12,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
+from sknic.estimators.members import spread_between
 from sknic.evaluation.calibration import at_temperature, calibrate_folds, temperature_of
 from sknic.evaluation.censoring import evaluation_times
 from sknic.evaluation.fitting import fit_fold, mean_step_function
@@ -244,9 +245,7 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
         check_is_fitted(self)
         method = self.kind_.prediction_method
         found = np.array([getattr(model, method)(X) for model in self.estimators_])
-        if found.ndim == 3 and method == "predict_proba":
-            found = np.take_along_axis(found, found.mean(axis=0).argmax(axis=1)[None, :, None], axis=2)
-        return found.std(axis=0).reshape(found.shape[1], -1).mean(axis=1)
+        return spread_between(found, of_winner=found.ndim == 3 and method == "predict_proba")
 
     @available_if(_inner_has("predict_survival_function"))
     def predict_survival_function(self, X: Any) -> np.ndarray:

@@ -95,7 +95,11 @@ class Verdict:
         if self.comparison is None:
             return f"{text}; there is no baseline to compare with ({self.reason})."
         baseline, difference = self.comparison.b, self.comparison.difference
-        return f"{text}; mean embedding and a linear model reach {baseline.value:.3f}, difference {difference}."
+        rival = f"{text}; mean embedding and a linear model reach {baseline.value:.3f}"
+        if baseline.value <= self.chance:
+            # A rival that fails is easily beaten: the difference to it would flatter the model.
+            return f"{rival}, no better than chance, so that chance is what counts."
+        return f"{rival}, difference {difference}."
 
 
 def _estimate(values):

@@ -80,7 +80,9 @@ def followed(fit: Callable) -> Callable:
 
 
 def _n_evaluations(estimator):
-    """How many there are at most; None where the parameters, which `fit` checks, say none."""
+    """How many there are at most; None where the parameters, which `fit` checks, say none, or a member may restart."""
+    if getattr(estimator, "n_members", 1) != 1:
+        return None
     try:
         return math.ceil(estimator.max_steps / estimator.eval_every)
     except (TypeError, ZeroDivisionError):

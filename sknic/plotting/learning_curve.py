@@ -65,17 +65,16 @@ class LearningCurveDisplay:
         self.ax_ = axes_for(ax, (5, 3.4))
         self.figure_ = self.ax_.figure
         self.lines_: list = []
-        for number, history in enumerate(self.histories):
-            self._draw(history, labelled=number == 0)
-        title = title or (
-            "Learning curve" if len(self.histories) == 1 else f"Learning curves of {len(self.histories)} models"
-        )
+        trainings = [training for history in self.histories for training in _by_member(history)]
+        for number, training in enumerate(trainings):
+            self._draw(training, labelled=number == 0, alone=len(trainings) == 1)
+        title = title or ("Learning curve" if len(trainings) == 1 else f"Learning curves of {len(trainings)} networks")
         self.ax_.legend(frameon=False, fontsize="small")
         tidy(self.ax_, title=title, xlabel="Step" if "step" in self.histories[0][0] else "Epoch", ylabel="Loss")
         return self
 
-    def _draw(self, history, labelled):
-        alpha = 1 if len(self.histories) == 1 else 0.6
+    def _draw(self, history, labelled, alone):
+        alpha = 1 if alone else 0.6
         for key, color, name in (("train_loss", COLORS[0], "training"), ("valid_loss", COLORS[1], "validation")):
             rows = [(_at(row), row[key]) for row in history if key in row]
             if rows:
@@ -85,10 +84,16 @@ class LearningCurveDisplay:
         if best and "valid_loss" in best[-1]:
             label = "weights kept" if labelled else None
             self.ax_.plot(_at(best[-1]), best[-1]["valid_loss"], "o", color=INK, markersize=5, label=label)
-        if len(self.histories) == 1:
+        if alone:
             for before, after in zip(history, history[1:]):
                 if after.get("lr", 0) < before.get("lr", 0):
                     self.ax_.axvline(_at(after), color=FAINT, linewidth=0.6, linestyle=":")
+
+
+def _by_member(history):
+    """The rows of each network of an estimator that has several."""
+    members = sorted({row.get("member", 0) for row in history})
+    return [[row for row in history if row.get("member", 0) == member] for member in members]
 
 
 def _at(row):

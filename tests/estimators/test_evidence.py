@@ -9,7 +9,7 @@ from sksurv.util import Surv
 
 from sknic.estimators import GridCNNClassifier, GridCNNRegressor, GridCoxSurvival
 from sknic.estimators.cox import risk_loss
-from sknic.estimators.evidence import constant_loss, warn_of_doubts
+from sknic.estimators.evidence import Doubts, constant_loss
 from sknic.exceptions import NothingLearntWarning
 
 breslow = partial(risk_loss, ties="breslow")
@@ -22,24 +22,24 @@ def rows(*losses, name="valid_loss"):
 
 def test_a_validation_loss_that_never_beat_a_constant_is_told():
     with pytest.warns(NothingLearntWarning, match="validation loss, 1.02, did not beat .* 1. More steps"):
-        warn_of_doubts("A", rows(1.1, 1.02, 1.3), 1.0)
+        Doubts(9.0, 1.0).warn("A", [rows(1.1, 1.02, 1.3)])
 
 
 def test_a_training_loss_is_judged_by_its_last_rows():
     with pytest.warns(NothingLearntWarning, match="training loss, 1.2,"):
-        warn_of_doubts("A", rows(0.7, 1.2, 1.2, 1.2, name="train_loss"), 1.0)
-    warn_of_doubts("A", rows(1.7, 1.1, 0.9, 0.8, name="train_loss"), 1.0)
+        Doubts(1.0).warn("A", [rows(0.7, 1.2, 1.2, 1.2, name="train_loss")])
+    Doubts(1.0).warn("A", [rows(1.7, 1.1, 0.9, 0.8, name="train_loss")])
 
 
 def test_weights_kept_at_the_beginning_are_told():
     with pytest.warns(NothingLearntWarning, match="keeps the weights of step 200 of 500"):
-        warn_of_doubts("A", rows(0.9, 0.8, 0.9, 1.2, 1.1), 1.0)
-    warn_of_doubts("A", rows(0.9, 0.8, 0.7, 1.2, 1.1), 1.0)
-    warn_of_doubts("A", rows(0.9, 1.2, 1.1), 1.0)
+        Doubts(9.0, 1.0).warn("A", [rows(0.9, 0.8, 0.9, 1.2, 1.1)])
+    Doubts(9.0, 1.0).warn("A", [rows(0.9, 0.8, 0.7, 1.2, 1.1)])
+    Doubts(9.0, 1.0).warn("A", [rows(0.9, 1.2, 1.1)])
 
 
 def test_a_trial_is_not_judged():
-    warn_of_doubts("A", [{"step": 99, "train_loss": 9.0}], 1.0)
+    Doubts(1.0).warn("A", [[{"step": 99, "train_loss": 9.0}]])
 
 
 def test_a_constant_risk_costs_what_the_sizes_of_the_risk_sets_say():

@@ -14,7 +14,7 @@ from sksurv.util import Surv
 
 from sknic.evaluation import CrossValEnsemble, Verdict, chance_level, compare
 from sknic.evaluation.baseline import MeanEmbedding, linear_baseline
-from sknic.evaluation.verdict import LEARNT, NO_BETTER, NOT_SHOWN
+from sknic.evaluation.verdict import LEARNT, NO_BETTER, NOT_SHOWN, judge
 from sknic.grids import Grid
 from sknic.targets import KINDS
 
@@ -90,6 +90,13 @@ def test_what_the_baseline_cannot_see_is_learnt():
     assert verdict.outcome == LEARNT and "above chance, 0.5" in str(verdict)
     assert ensemble.oof_verdict("balanced_accuracy", n_resamples=50).chance == 0.5
     assert pickle.loads(pickle.dumps(ensemble)).baseline_prediction_.shape == (60, 2)
+
+
+def test_a_baseline_below_chance_is_not_what_a_model_is_measured_by():
+    y, truth = np.arange(60) % 2, np.arange(60) % 2 + 0.0
+    verdict = judge("auc", y, truth, 1 - truth, groups=None, level=0.95, n_resamples=50, random_state=0)
+    assert verdict.outcome == LEARNT
+    assert str(verdict).endswith("reach 0.000, no better than chance, so that chance is what counts.")
 
 
 @pytest.mark.parametrize("kind", ["regression", "classification", "survival"])

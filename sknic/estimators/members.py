@@ -1,0 +1,76 @@
+"""Several networks in one fit: training one again that learnt nothing, their files, and how far they are apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+# A network that learns nothing three times has most likely nothing to learn from.
+MAX_RESTARTS = 2
+
+
+def train_member(train_one: Callable[[], Any], learnt: Callable[[Any], bool], may_restart: bool) -> tuple[Any, int]:
+    """Train one network; again, from other weights, where it learnt nothing.
+
+    Parameters
+    ----------
+    train_one : callable () -> net
+        Trains a network; each call draws other weights and crops.
+    learnt : callable (net) -> bool
+        Whether a network beat one answer for all slides.
+    may_restart : bool
+        False takes the first network as it is.
+
+    Returns
+    -------
+    net : skorch.NeuralNet
+        The network that learnt, or the last one.
+    n_restarts : int
+        Number of networks that were given up.
+    """
+    for n_restarts in range(1 + MAX_RESTARTS if may_restart else 1):
+        net = train_one()
+        if learnt(net):
+            break
+    return net, n_restarts
+
+
+def join_weights(states: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """Put the weights of several networks into one dict: as they are for one, else with "0/", "1/", ... before names."""
+    if len(states) == 1:
+        return states[0]
+    return {f"{number}/{name}": value for number, state in enumerate(states) for name, value in state.items()}
+
+
+def split_weights(weights: dict[str, torch.Tensor]) -> list[dict[str, torch.Tensor]]:
+    """Take apart what `join_weights` put together."""
+    states: dict[int, dict[str, torch.Tensor]] = {}
+    for name, value in weights.items():
+        number, slash, own = name.partition("/")
+        states.setdefault(int(number) if slash else 0, {})[own if slash else name] = value
+    return [states[number] for number in sorted(states)]
+
+
+def spread_between(found: np.ndarray, of_winner: bool) -> np.ndarray:
+    """Measure how far predictions of several models are apart.
+
+    Parameters
+    ----------
+    found : float array (n_models, n) or (n_models, n, k)
+        Prediction of each model for each slide.
+    of_winner : bool
+        Whether the k numbers are probabilities, of which the largest on average is looked at; else all are.
+
+    Returns
+    -------
+    float array (n,)
+        Standard deviation over the models, averaged over the k numbers.
+    """
+    if of_winner:
+        found = np.take_along_axis(found, found.mean(axis=0).argmax(axis=1)[None, :, None], axis=2)
+    return found.std(axis=0).reshape(found.shape[1], -1).mean(axis=1)
