@@ -92,8 +92,8 @@ class Doubts:
         if best is None or best >= _EARLY or len(rows) <= 2 * _EARLY:
             return None
         return (
-            f"keeps the weights of step {rows[best]['step']} of {rows[-1]['step']}: afterwards the validation loss only "
-            "rose. The learning rate may be too high, or the validation slides too few"
+            f"keeps the weights of step {rows[best]['step']} of {rows[-1]['step']}: afterwards the validation loss "
+            "only rose. The learning rate may be too high, or the validation slides too few"
         )
 
 

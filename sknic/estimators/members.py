@@ -33,15 +33,14 @@ def train_member(train_one: Callable[[], Any], learnt: Callable[[Any], bool], ma
     n_restarts : int
         Number of networks that were given up.
     """
-    for n_restarts in range(1 + MAX_RESTARTS if may_restart else 1):
-        net = train_one()
-        if learnt(net):
-            break
+    net, n_restarts = train_one(), 0
+    while may_restart and n_restarts < MAX_RESTARTS and not learnt(net):
+        net, n_restarts = train_one(), n_restarts + 1
     return net, n_restarts
 
 
 def join_weights(states: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
-    """Put the weights of several networks into one dict: as they are for one, else with "0/", "1/", ... before names."""
+    """Put the weights of several networks into one dict: with "0/", "1/", ... before names, as they are for one."""
     if len(states) == 1:
         return states[0]
     return {f"{number}/{name}": value for number, state in enumerate(states) for name, value in state.items()}
