@@ -2,8 +2,8 @@
 
 Targets: share of tumour and density of the hotspot (Spearman), growth pattern (AUC), survival (concordance by patient).
 Cohorts are those of `make_grid_cohort`: patients, layouts and sources of the test part are not those of the training
-part, and a cohort of 40 slides is the beginning of that of 80. Each fit is written when it ends, so an interrupted run
-is simply made again; the table and the picture are of all rows that are there. `--patches` is a folder as
+part, and a cohort of 40 slides is the beginning of that of 80. Each fit is written when it ends, to a file beside the
+table (`recipes_fits.csv`), so an interrupted run is simply made again; the table and the picture are of all rows there. `--patches` is a folder as
 `load_patch_folder` reads it; where it has the task "polyp", the slides are laid out from that, else from "colorectal".
 """
 
@@ -27,7 +27,7 @@ POLYP = {
     "stroma": "polyp/tubular",
     "hot": "polyp/serrated",
 }
-ENCODERS = ("multitask-4", "bigan", "mean-rgb")
+ENCODERS = ("multitask-4", "bigan", "mean-rgb", "sknic-he-1")
 TARGETS = ("tumour_fraction", "hotspot", "pattern", "survival")
 N_TEST, SHAPE = 240, (48, 48)
 LINEAR = "mean + linear"
@@ -38,6 +38,7 @@ FEW = PAPER_RECIPE | {"dropout": 0.0, "lr": 3e-3, "validation_fraction": None, "
 # Settings of the CNN; a method is one line here.
 METHODS = {
     "default": {},
+    "three members": {"n_members": 3},
     "without the branch": {"pooled_branch": False},
     "paper": PAPER_RECIPE,
     "few slides": FEW,
@@ -131,6 +132,13 @@ def truth(cohort, target):
     return (values == "replacement").to_numpy() if target == "pattern" else values.to_numpy(float)
 
 
+def encoder_named(name):
+    """What `load_encoder` takes: the name of a bundled encoder, or the file of a published one."""
+    from sknic.encoders.catalog import bundled_names
+
+    return name if name in bundled_names() else test_data("encoders", f"encoder_{name}.h5")
+
+
 def cohort_of(options, encoder, seed):
     """Training slides, as many as the largest row takes, and test slides of other patients and sources."""
     from sknic import load_encoder
@@ -143,7 +151,7 @@ def cohort_of(options, encoder, seed):
     cohort = make_grid_cohort(
         options.patches,
         n + 6,  # parts are of patients whole, so a part may be some slides short
-        load_encoder(test_data("encoders", f"encoder_{encoder}.h5")),
+        load_encoder(encoder_named(encoder)),
         roles=POLYP if is_polyp else None,
         shape=options.shape,
         parts={"train": largest / n, "test": options.test / n},
@@ -232,7 +240,7 @@ def read_options(argv=None):
 def main(argv=None):
     options = read_options(argv)
     name = "recipes_quick" if options.quick else "recipes"
-    rows = Rows(work_dir("recipes") / f"{name}-{options.patches.resolve().name}.csv")
+    rows = Rows(work_dir("recipes_quick") / "fits.csv" if options.quick else RESULTS / "recipes_fits.csv")
     run(options, rows)
     report(name, table_of(rows), f"{options.test} test slides of other patients and sources; mean over seeds (range)")
     draw(rows, RESULTS / f"{name}.png")

@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.common import report, test_data, work_dir
 from benchmarks.paper.findings import over_seeds, spread
-from benchmarks.recipes import ENCODERS, POLYP
+from benchmarks.recipes import ENCODERS, POLYP, encoder_named
 from sknic import CrossValEnsemble, GridCNNRegressor, GridCoxSurvival, load_encoder
 from sknic.datasets import make_grid_cohort
 from sknic.datasets.patch_folder import read_patch_table
@@ -55,7 +55,7 @@ def cohort_of(options, claim, encoder):
     whole = make_grid_cohort(
         options.patches,
         n + n_test,
-        load_encoder(test_data("encoders", f"encoder_{encoder}.h5")),
+        load_encoder(encoder_named(encoder)),
         roles=POLYP if is_polyp else None,
         shape=(24, 24) if options.quick else (48, 48),
         parts=parts,
