@@ -3,8 +3,9 @@
 Targets: share of tumour and density of the hotspot (Spearman), growth pattern (AUC), survival (concordance by patient).
 Cohorts are those of `make_grid_cohort`: patients, layouts and sources of the test part are not those of the training
 part, and a cohort of 40 slides is the beginning of that of 80. Each fit is written when it ends, to a file beside the
-table (`recipes_fits.csv`), so an interrupted run is simply made again; the table and the picture are of all rows there. `--patches` is a folder as
-`load_patch_folder` reads it; where it has the task "polyp", the slides are laid out from that, else from "colorectal".
+table (`recipes_fits.csv`), so an interrupted run is simply made again; the table and the picture are of all rows there.
+`--patches` is a folder as `load_patch_folder` reads it; where it has the task "polyp", the slides are laid out from
+that, else from "colorectal".
 """
 
 import argparse
