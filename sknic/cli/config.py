@@ -4,13 +4,13 @@ import inspect
 import json
 import re
 import tomllib
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
 import typer
 
 from sknic.cli.settings import absolute
+from sknic.files.nearest import did_you_mean
 from sknic.files.whole import whole_file
 
 NAME = "options.toml"
@@ -57,9 +57,8 @@ def read_options(ctx: typer.Context, path: Path | None) -> Path | None:
     options = {key: value for key, value in options.items() if key not in others}
     for key, value in options.items():
         if key not in types:
-            close = get_close_matches(key, types, n=1)
-            known = f"did you mean {close[0]}?" if close else f"expected some of {', '.join(sorted(types))}"
-            raise typer.BadParameter(f"{path}: {key} is not an option of {ctx.info_name}; {known}")
+            hint = did_you_mean(key, types) or f"; expected some of {', '.join(sorted(types))}"
+            raise typer.BadParameter(f"{path}: {key} is not an option of {ctx.info_name}{hint}")
         _check_type(path, key, value, *types[key])
     ctx.default_map = {**(ctx.default_map or {}), **options}
     return path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 
 import numpy as np
 import pandas as pd
@@ -13,6 +12,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sksurv.linear_model import CoxPHSurvivalAnalysis
 
+from sknic.files.nearest import did_you_mean
 from sknic.targets import Classification, Regression, Survival, Target
 
 # By kind of target; for a kind that is not here, `table` has no default.
@@ -87,8 +87,7 @@ def split_columns(X: pd.DataFrame, column: str) -> tuple[np.ndarray, pd.DataFram
     if not isinstance(X, pd.DataFrame):
         raise TypeError(f"X is a {type(X).__name__}; expected a DataFrame with the column {column!r} and clinical data")
     if column not in X:
-        close = get_close_matches(column, map(str, X.columns), n=1)
-        hint = f"; did you mean column={close[0]!r}?" if close else f", found {', '.join(map(str, X.columns))}"
+        hint = did_you_mean(column, X.columns) or f", found {', '.join(map(str, X.columns))}"
         raise ValueError(f"column={column!r}: expected a column of X{hint}")
     clinical = X.drop(columns=column)
     if clinical.shape[1] == 0:

@@ -43,7 +43,7 @@ def test_the_command_line_goes_before_the_file(grids, tmp_path):
 @pytest.mark.parametrize(
     "text, words",
     [
-        ("max_step = 3", "my.toml: max_step is not an option of fit; did you mean max_steps?"),
+        ("max_step = 3", "my.toml: max_step is not an option of fit; did you mean 'max_steps'?"),
         ("zzz = 3", "my.toml: zzz is not an option of fit; expected some of"),
         ('max_steps = "3"', "my.toml: max_steps = '3': expected a whole number"),
         ("max_steps = 1.5", "my.toml: max_steps = 1.5: expected a whole number"),

@@ -123,7 +123,7 @@ def test_it_is_an_estimator_of_scikit_learn():
     "change, error, words",
     [
         (lambda X: X.to_numpy(), TypeError, "X is a ndarray; expected a DataFrame with the column 'grid'"),
-        (lambda X: X.rename(columns={"grid": "Grid"}), ValueError, "did you mean column='Grid'"),
+        (lambda X: X.rename(columns={"grid": "Grid"}), ValueError, "did you mean 'Grid'"),
         (lambda X: X[["grid"]], ValueError, "no column but 'grid'"),
         (lambda X: X.assign(age=np.inf), ValueError, "'age' of X holds an infinite number in row 0"),
         (lambda X: X.assign(seen=pd.Timestamp("2020-01-01")), ValueError, "'seen' of X holds .*expected numbers or wo"),
