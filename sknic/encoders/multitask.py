@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -11,6 +11,7 @@ import numpy as np
 
 from sknic.encoders.multitask_data import check_copies, read_data
 from sknic.encoders.multitask_training import RULES, build_module, check_encoder, train_tasks
+from sknic.encoders.networks import PAPER_FILTERS
 from sknic.encoders.task_encoder import TaskEncoder
 from sknic.encoders.task_heads import TaskHeads
 from sknic.exceptions import TrainingInterrupted
@@ -35,6 +36,9 @@ class MultitaskEncoder(Followed, TaskEncoder):
     ----------
     code_size : int, default=128
         Length C of an embedding.
+    filters : sequence of int, default=(128, 128, 128, 128)
+        Number of filters of each strided convolution of the encoder; the default is the paper's. (64, 128, 256, 512)
+        costs as much per patch and has more weights where the maps are small. Not beside `init`, which brings its own.
     tasks : str or list of str, default=None
         Columns of y to train on; all by default.
     init : str, Path or fitted encoder, default=None
@@ -132,6 +136,7 @@ class MultitaskEncoder(Followed, TaskEncoder):
         self,
         code_size: int = 128,
         *,
+        filters: Sequence[int] = PAPER_FILTERS,
         tasks: Any = None,
         init: Any = None,
         mpp: float = 0.5,
@@ -157,6 +162,7 @@ class MultitaskEncoder(Followed, TaskEncoder):
         verbose: int = 0,
     ) -> None:
         self.code_size = code_size
+        self.filters = filters
         self.tasks = tasks
         self.init = init
         self.mpp = mpp

@@ -12,7 +12,7 @@ from torch import nn
 from sknic.encoders.inference import folded_embedder
 from sknic.encoders.learning import OwnLossNet, Views
 from sknic.encoders.network_encoder import SCALE, SHIFT
-from sknic.encoders.networks import Head, new_encoder
+from sknic.encoders.networks import PAPER_FILTERS, Head, new_encoder
 from sknic.encoders.sampling import strata
 from sknic.encoders.task_weights import make_weighting
 
@@ -34,6 +34,8 @@ class MultitaskModule(nn.Module):
     task_weights : None, str or mapping
     unlabelled_weight : float
         Above 0 there is a block of unlabelled patches, whose two views must find each other.
+    filters : sequence of int
+        Of a fresh network.
     network : Chain, optional
         Trained weights to start from; copied.
     heads : mapping of str to Head
@@ -51,6 +53,7 @@ class MultitaskModule(nn.Module):
         augment,
         task_weights,
         unlabelled_weight,
+        filters=PAPER_FILTERS,
         network=None,
         heads=(),
         network_lr=None,
@@ -58,7 +61,7 @@ class MultitaskModule(nn.Module):
         super().__init__()
         self.names = names
         self.views = Views(input_size, augment)
-        self.network = new_encoder(code_size, input_size) if network is None else copy.deepcopy(network)
+        self.network = new_encoder(code_size, input_size, filters) if network is None else copy.deepcopy(network)
         self.network.requires_grad_(True).to(memory_format=torch.channels_last)
         fresh = [Head(code_size, n) for n in n_classes]
         self.heads = nn.ModuleList(

@@ -1,7 +1,7 @@
 """How a MultitaskEncoder is trained: its parameters checked, its module built, its schedule and checkpoint chosen."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -13,6 +13,7 @@ from sknic.encoders.inference import check_patches
 from sknic.encoders.labels import only
 from sknic.encoders.learning import no_loss
 from sknic.encoders.multitask_net import MultitaskModule, MultitaskNet, Throughput, Validation, WeightHistory
+from sknic.encoders.networks import PAPER_FILTERS
 from sknic.encoders.sampling import EvenTasks, Patches, as_it_is
 from sknic.learning.checkpoint import Checkpoint
 from sknic.learning.device import DEVICE, PRECISION
@@ -20,9 +21,16 @@ from sknic.learning.net import train
 from sknic.learning.params import Rule, check_params, choice, function, instance, integer, level, nothing, real, seed
 from sknic.learning.schedule import Cosine, Plateau
 
+
+def _are_counts(value):
+    is_sequence = isinstance(value, Sequence | np.ndarray) and not isinstance(value, str) and len(value) > 0
+    return is_sequence and all(isinstance(n, int | np.integer) and not isinstance(n, bool) and n > 0 for n in value)
+
+
 _PATH = instance(str, os.PathLike, name="a path")
 RULES: dict[str, Rule] = {
     "code_size": integer(1),
+    "filters": Rule(_are_counts, "one positive whole number for each convolution"),
     "tasks": instance(str, list, tuple, np.ndarray, name="the name of a task, a list of them") | nothing,
     "init": _PATH | Rule(lambda value: hasattr(value, "transform"), "a fitted encoder") | nothing,
     "mpp": real(above=0),
@@ -75,7 +83,9 @@ def build_module(encoder, patch_size, tasks):
         network_lr=None if start is None else encoder.init_lr,
     )
     if start is None:
-        return partial(build, input_size=patch_size)
+        return partial(build, input_size=patch_size, filters=tuple(encoder.filters))
+    if tuple(encoder.filters) != PAPER_FILTERS:
+        raise ValueError(f"filters={encoder.filters}: expected the default beside init=, which brings its own network")
     check_is_fitted(start)
     if not hasattr(start, "network_"):
         raise ValueError(f"init={start!r}: expected an encoder whose network is a chain of layers that sknic knows")

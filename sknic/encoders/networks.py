@@ -10,6 +10,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 SLOPE = 0.2
 EPSILON = 1e-3
 MOMENTUM = 0.2
+PAPER_FILTERS = (128, 128, 128, 128)
 
 
 class Flatten(nn.Module):
@@ -115,7 +116,7 @@ def conv_block(in_channels, out_channels, stride=2):
     ]
 
 
-def encoder_layers(code_size=128, input_size=64, filters=(128, 128, 128, 128)):
+def encoder_layers(code_size=128, input_size=64, filters=PAPER_FILTERS):
     """Layers of the paper's encoder: strided 3x3 convolutions, then a linear code (section 3).
 
     Parameters
@@ -154,7 +155,7 @@ def keras_init(module):
         nn.init.zeros_(module.bias)
 
 
-def new_encoder(code_size=128, input_size=64, filters=(128, 128, 128, 128)):
+def new_encoder(code_size=128, input_size=64, filters=PAPER_FILTERS):
     """An untrained encoder network; see `encoder_layers`."""
     return Chain(encoder_layers(code_size, input_size, filters)).apply(keras_init)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import numpy as np
 import pandas as pd
 from sklearn.compose import ColumnTransformer, make_column_selector

@@ -226,6 +226,25 @@ def test_init_of_another_size_is_refused(fitted, data):
         small(init=fitted).fit(np.zeros((4, 40, 40, 3), np.uint8), [0, 1, 0, 1])
 
 
+def test_another_body_is_trained_saved_and_read(data, tmp_path):
+    wide = small(filters=[4, 8, 16]).fit(*data)
+    convolutions = [layer for layer in wide.network_ if isinstance(layer, torch.nn.Conv2d)]
+    assert [layer.out_channels for layer in convolutions] == [4, 8, 16]
+    wide.save(tmp_path / "wide.safetensors")
+    read = load_encoder(tmp_path / "wide.safetensors", device="cpu")
+    np.testing.assert_array_equal(read.transform(data[0][:3]), wide.transform(data[0][:3]))
+
+
+def test_a_body_that_shrinks_a_patch_to_nothing_is_refused(data):
+    with pytest.raises(ValueError, match="too small for 6 convolutions of stride 2"):
+        small(filters=[4] * 6).fit(*data)
+
+
+def test_an_encoder_to_start_from_brings_its_own_body(data, fitted):
+    with pytest.raises(ValueError, match="filters=.* beside init="):
+        small(init=fitted, filters=(4, 4)).fit(*data)
+
+
 def test_init_takes_patches_of_twice_the_size(fitted, data):
     X, y = data
     encoder = small(init=fitted, max_steps=1).fit(X.repeat(2, axis=1).repeat(2, axis=2), y)

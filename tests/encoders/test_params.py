@@ -1,5 +1,7 @@
 """Every parameter of an encoder is checked in fit, and a wrong value is named with what is expected."""
 
+import re
+
 import numpy as np
 import pytest
 from torch import nn
@@ -34,6 +36,10 @@ WRONG = [
     ("verbose", -1),
 ]
 OF_MULTITASK = [
+    ("filters", 128),
+    ("filters", ()),
+    ("filters", (64, 0)),
+    ("filters", (64, 64.5)),
     ("tasks", 3),
     ("init", 3),
     ("schedule", "linear"),
@@ -61,7 +67,7 @@ OF_OTHERS = [
 
 
 def refused(encoder, name, value):
-    with pytest.raises(ValueError, match=rf"^{name}={value!r}: expected "):
+    with pytest.raises(ValueError, match=rf"^{re.escape(f'{name}={value!r}')}: expected "):
         encoder(**{name: value}).fit(X, Y)
 
 
@@ -84,7 +90,7 @@ def test_so_is_that_of_a_parameter_of_one_encoder(encoder, name, value):
 @pytest.mark.parametrize(("name", "value"), [("input_size", 0), ("mpp", 0), ("output", 3), ("batch_size", 0)])
 def test_so_is_that_of_a_module(name, value):
     module = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    with pytest.raises(ValueError, match=rf"^{name}={value!r}: expected "):
+    with pytest.raises(ValueError, match=rf"^{re.escape(f'{name}={value!r}')}: expected "):
         TorchEncoder(module, **{name: value}).fit()
 
 

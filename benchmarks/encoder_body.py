@@ -1,0 +1,54 @@
+"""Does another body, another length of the code, or another range of scales make the encoder of six tasks better?
+
+Each is trained on all six tasks like the others and asked by a linear probe on sources held out; differences to the
+paper's body with scales of 0.75 to 1.33 are paired by source. The first table says what a patch costs: multiplications
+of the convolutions and the code, which is what compression pays for.
+"""
+
+import numpy as np
+from torch import nn
+
+from benchmarks.common import report
+from benchmarks.short_trainings import ALL, SCHEDULE, compare_trainings
+from benchmarks.train_encoder import NAMES_OF_TASKS, Recipe
+from sknic.encoders.networks import PAPER_FILTERS, new_encoder
+
+BODIES = {
+    "filters 64, 128, 256, 512": {"filters": (64, 128, 256, 512)},
+    "filters 192, 192, 192, 192": {"filters": (192, 192, 192, 192)},
+    "code of 256": {"code_size": 256},
+}
+SCALES = {"no change of scale": None, "scales 0.5 to 2": (0.5, 2.0)}
+
+
+def variants():
+    """Name -> Recipe, what is compared first."""
+    plain = Recipe(NAMES_OF_TASKS, SCHEDULE)
+    found = {ALL: plain}
+    found |= {name: Recipe(NAMES_OF_TASKS, {**SCHEDULE, **settings}) for name, settings in BODIES.items()}
+    for name, scale in SCALES.items():
+        found[name] = Recipe(NAMES_OF_TASKS, SCHEDULE, augmentation={**plain.augmentation, "scale": scale})
+    return found
+
+
+def cost(name, settings):
+    """Row of a table: millions of multiplications per patch of 64 px, and of weights."""
+    network = new_encoder(settings.get("code_size", 128), 64, settings.get("filters", PAPER_FILTERS))
+    size, multiplications = 64, 0
+    for layer in network:
+        if isinstance(layer, nn.Conv2d):
+            size = (size - 1) // 2
+            multiplications += layer.weight.numel() * size**2
+        elif isinstance(layer, nn.Linear):
+            multiplications += layer.weight.numel()
+    weights = sum(np.prod(weight.shape) for weight in network.parameters())
+    return {"body": name, "multiplications, million": multiplications / 1e6, "weights, million": weights / 1e6}
+
+
+def main(argv=None):
+    report("encoder_body_cost", [cost(name, body) for name, body in {"the paper's": {}, **BODIES}.items()], "Per patch")
+    compare_trainings("encoder_body", variants(), argv)
+
+
+if __name__ == "__main__":
+    main()
