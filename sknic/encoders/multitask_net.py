@@ -35,7 +35,7 @@ class MultitaskModule(nn.Module):
     unlabelled_weight : float
         Above 0 there is a block of unlabelled patches, whose two views must find each other.
     filters : sequence of int
-        Of a fresh network.
+        Numbers of filters of a fresh network.
     network : Chain, optional
         Trained weights to start from; copied.
     heads : mapping of str to Head
