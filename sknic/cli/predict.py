@@ -26,6 +26,12 @@ def predict(
     grids: options.Grids = None,
     slide_mpp: options.SlideMpp = None,
     on_error: options.OnError = "raise",
+    spread: Annotated[
+        bool,
+        typer.Option(
+            "--spread", help="Add a column: how far the networks of the model are apart (several are needed)."
+        ),
+    ] = False,
     device: options.Device = "auto",
     n_jobs: options.Jobs = 1,
 ):
@@ -44,12 +50,16 @@ def predict(
         raise typer.BadParameter(f"--out {out} would overwrite the table that is read; choose another file")
     rows = find_rows(slides, path)
     estimator, record = load_model(model)
+    if spread and not has_spread(estimator):
+        raise typer.BadParameter(
+            f"--spread: {model} has one network; evaluate --save-model keeps one per fold, fit --n-members 3 three"
+        )
     mpp = slide_mpp_option(slide_mpp, tables_of(slides), path)
     folder = grids or grids_of(model)
     compressor = compressor_of(rows.paths, model, record, folder, mpp, device, n_jobs)
     with saying_what_is_kept(folder, f"{out} is not written"):
         loaded = load_grids(rows.paths, compressor)
-        predicted, errors = predict_rows(estimator, loaded)
+        predicted, errors = predict_rows(estimator, loaded, spread=spread)
     table = predictions_table(rows, predicted, errors, always_error=on_error == "skip")
     with whole_file(out) as temporary:
         table.to_csv(temporary, index=False, errors="surrogateescape")
@@ -89,7 +99,12 @@ def compressor_of(paths, model, record, folder, slide_mpp, device, n_jobs):
     return compression.compressor(folder, device, n_jobs)
 
 
-def predict_rows(estimator, loaded):
+def has_spread(estimator):
+    """Whether a model has several networks that can disagree."""
+    return len(getattr(estimator, "estimators_", getattr(estimator, "nets_", ()))) > 1
+
+
+def predict_rows(estimator, loaded, *, spread=False):
     """Predict the grids that can be predicted, each alone where they cannot be together.
 
     Returns
@@ -102,20 +117,26 @@ def predict_rows(estimator, loaded):
     from sknic.exceptions import SknicError
     from sknic.targets import kind_of
 
-    kind = kind_of(estimator, ())
-    method, errors = getattr(estimator, kind.prediction_method), list(loaded.errors)
+    kind, errors = kind_of(estimator, ()), list(loaded.errors)
+
+    def columns_of(rows):
+        grids = loaded.grids[rows]
+        result = getattr(estimator, kind.prediction_method)(grids)
+        found = kind.predicted(result, getattr(estimator, "classes_", None))
+        return {**found, "spread": estimator.predict_spread(grids)} if spread else found
+
     results = []
     try:
-        results += [(loaded.good, method(loaded.grids[loaded.good]))] if loaded.good else []
+        results += [(loaded.good, columns_of(loaded.good))] if loaded.good else []
     except (SknicError, ValueError):
         for row in loaded.good:
             try:
-                results.append(([row], method(loaded.grids[[row]])))
+                results.append(([row], columns_of([row])))
             except (SknicError, ValueError) as error:
                 errors[row] = reason_of(error)
     columns: dict[str, list] = {}
-    for rows, result in results:
-        for name, values in kind.predicted(result, getattr(estimator, "classes_", None)).items():
+    for rows, found in results:
+        for name, values in found.items():
             column = columns.setdefault(name, [None] * len(errors))
             for row, value in zip(rows, values):
                 column[row] = value

@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 
 from sknic import Grid
+from sknic.estimators import load_estimator
 
-from .helpers import program, run
+from .helpers import program, run, said
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +101,16 @@ def test_a_damaged_model_is_named_in_our_words(damage, grids, model, tmp_path):
     file.write_bytes(damage(file.read_bytes()))
     result = program("predict", grids / "grid0.h5", "--model", copy, "--out", tmp_path / "p.csv")
     assert result.returncode == 1 and "it is cut off, damaged or no safetensors" in result.stderr
+
+
+def test_the_spread_of_the_networks_is_a_column(grids, model, tmp_path):
+    several = tmp_path / "several"
+    options = ("--task", "regression", "--target", "score", "--max-steps", 8, "--n-members", 2, "--out", several)
+    assert run("fit", grids / "grids.csv", *options).exit_code == 0
+    table = predicted(grids / "grids.csv", several, tmp_path, "--spread")[1]
+    estimator = load_estimator(several / "model.safetensors", device="cpu")
+    expected = estimator.predict_spread([Grid.read(grids / name) for name in table["path"]])
+    np.testing.assert_allclose(table["spread"].astype(float), expected, rtol=1e-5)
+    assert (expected > 0).all()
+    refused = run("predict", grids / "grids.csv", "--model", model, "--out", tmp_path / "no.csv", "--spread")
+    assert refused.exit_code == 2 and "has one network" in said(refused) and "--n-members 3" in said(refused)
