@@ -1,6 +1,5 @@
-"""The `sknic` program: its commands, and the one readable line that every failure ends in."""
+"""The `sknic` program: its commands, and how it ends."""
 
-import os
 import sys
 import warnings
 from typing import Annotated
@@ -15,17 +14,18 @@ from sknic.cli.doctor import doctor
 from sknic.cli.encoders import encoders
 from sknic.cli.evaluate import evaluate
 from sknic.cli.explain import explain
+from sknic.cli.failures import INTERRUPTED, UsageError, failure
 from sknic.cli.fit import fit
 from sknic.cli.info import info
 from sknic.cli.make_cohort import make_cohort
 from sknic.cli.predict import predict
 from sknic.cli.report import report
+from sknic.cli.running import long_command
 from sknic.cli.train_encoder import train_encoder
 from sknic.cli.view import view
-from sknic.exceptions import MissingMppError, SknicError
 
-# Options that do not parse; typer has its own click inside, or the one installed, depending on its version.
-_UsageError = typer.BadParameter.__base__
+# Those that may take minutes to days.
+LONG = (demo, make_cohort, train_encoder, compress, fit, evaluate, predict, explain)
 
 app = typer.Typer(
     name="sknic",
@@ -51,7 +51,8 @@ for panel, commands in {
     "Use": (predict, explain, view),
 }.items():
     for command in commands:
-        app.command(rich_help_panel=panel, epilog=_RULES if command in (fit, evaluate) else None)(command)
+        epilog = _RULES if command in (fit, evaluate) else None
+        app.command(rich_help_panel=panel, epilog=epilog)(long_command(command) if command in LONG else command)
 
 
 def _show_version(value: bool):
@@ -79,41 +80,28 @@ def main():
     _print_anything()
     try:
         code = app(arguments, prog_name="sknic", standalone_mode=False)
-    except _UsageError as error:
-        if not arguments:  # `sknic` alone shows its help
-            raise SystemExit(2) from None
-        where = error.ctx.command_path if error.ctx else "sknic"
-        message = error.format_message().rstrip(".")
-        _fail(error, f"{where}: {message}{'' if message.endswith('?') else '.'} See {where} --help.", 2)
-    except (KeyboardInterrupt, typer.Abort) as error:
-        _fail(error, f"sknic: {str(error) or 'interrupted'}", 130)
-    except MissingMppError as error:
-        _fail(error, f"sknic: {error}; on the command line with --mpp or --slide-mpp", 1)
-    except (SknicError, ValueError, TypeError, OSError) as error:
-        _fail(error, f"sknic: {_words(error)}", 1)
-    except Exception as error:  # noqa: BLE001  what nobody foresaw is one line too
-        _fail(error, f"sknic: {type(error).__name__}: {error} (--debug shows where)", 1)
+    except (Exception, KeyboardInterrupt) as error:
+        if "--debug" in sys.argv:
+            raise
+        line, code = failure(error)
+        if arguments or not isinstance(error, UsageError):  # `sknic` alone shows its help
+            typer.secho(line, err=True, fg="red")
     else:
-        sys.exit(code)
-
-
-def _words(error):
-    """What an error says; those of the system in words, with the file first."""
-    if isinstance(error, OSError) and error.errno and error.strerror and error.filename:
-        return f"{os.fsdecode(error.filename)}: {os.strerror(error.errno)}"
-    return error
+        if code == INTERRUPTED:  # typer has caught it
+            typer.secho("sknic: interrupted", err=True, fg="red")
+    sys.exit(code)
 
 
 def _print_anything():
     """Names that the terminal cannot show are shown escaped; warnings are one line, without the place in our code."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
-    warnings.showwarning = lambda message, *_: typer.secho(f"warning: {message}", err=True, fg="yellow")
+            # Line by line, for a log is read while it grows.
+            stream.reconfigure(errors="backslashreplace", line_buffering=True)
+    warnings.showwarning = _show_warning
 
 
-def _fail(error, line, code):
-    if "--debug" in sys.argv:
-        raise error
-    typer.secho(" ".join(line.split()), err=True, fg="red")
-    sys.exit(code)
+def _show_warning(message, *_):
+    from sknic.progress import say_beside
+
+    say_beside(f"warning: {message}", lambda line: typer.secho(line, err=True, fg="yellow"))

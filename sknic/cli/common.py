@@ -1,11 +1,10 @@
-"""What the commands share: the record of a run, and what an interruption leaves."""
+"""What the commands share: checks of where results go, and the record of a run."""
 
 import json
 import os
 import platform
 import sys
 import tempfile
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,24 +14,6 @@ from sknic.files.records import read_json
 from sknic.files.whole import whole_file
 
 _PACKAGES = ("sknic", "numpy", "scikit-learn", "skorch", "torch", "openslide-python", "scikit-survival", "pandas")
-
-
-@contextmanager
-def saying_what_is_kept(grids, rest):
-    """Let Ctrl-C end in a sentence on what is kept.
-
-    Parameters
-    ----------
-    grids : Path
-        Folder of grids.
-    rest : str
-        What else there is to say.
-    """
-    try:
-        yield
-    except KeyboardInterrupt as error:
-        kept = f"compressed slides are kept in {grids}; " if Path(grids).is_dir() else ""
-        raise KeyboardInterrupt(f"interrupted: {kept}{rest}") from error
 
 
 def need_writable(path, *, is_folder):

@@ -8,6 +8,7 @@ import typer
 from sknic.cli import options
 from sknic.cli.common import need_writable, write_run_record
 from sknic.cli.inputs import find_slides, tables_of
+from sknic.cli.running import grids_in, saying_what_is_kept
 from sknic.cli.settings import absolute, slide_mpp_option, tissue_option
 
 
@@ -75,7 +76,8 @@ def compress(
     masks = {"tissue": tissue, "classes": classes, "exclude": exclude}
     settings = {**compressor.get_params(deep=False), **masks, "encoder": absolute(encoder)}
     write_run_record(out, "compress", settings, n_slides=len(paths))
-    outcomes = compressor.compress(paths)
+    with saying_what_is_kept(grids_in(out)):
+        outcomes = compressor.compress(paths)
     typer.echo(f"{counts(outcomes)}; {sum(outcome.n_cells for outcome in outcomes):,} tissue cells, in {out}")
     speak_up(outcomes, on_error)
     if not any(outcome.is_usable for outcome in outcomes):

@@ -14,8 +14,8 @@ from sknic.files.nearest import did_you_mean
 from sknic.files.whole import whole_file
 
 NAME = "options.toml"
-# Where results go is said anew for each run.
-_NOT_KEPT = ("out", "max_epochs")
+# Where results and a log go is said anew for each run.
+_NOT_KEPT = ("out", "log_file", "max_epochs")
 # Options of `evaluate` that a file of it may bring to `fit`.
 _OF_EVALUATE = ("cv", "clinical", "repeats", "save_model")
 _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}

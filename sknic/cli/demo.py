@@ -9,6 +9,7 @@ import typer
 
 from sknic.cli import options
 from sknic.cli.common import write_run_record
+from sknic.cli.running import files_in, grids_in, saying_what_is_kept
 
 # Patients with the growth pattern "replacement" die twelve times as fast: forty slides can show such an effect, but not
 # that of a real marker.
@@ -28,18 +29,21 @@ def demo(
 ):
     """Draw a cohort, train an encoder, compress, and cross-validate a score, a class and a survival model."""
     started = time.perf_counter()
-    cohort = _step("Drawing slides", _draw_cohort, out, n_slides, random_state)
-    encoder = _step("Training a multitask encoder", _train_encoder, out, n_patches, device, random_state)
-    compressor = _step("Compressing slides", _compress, out, cohort, encoder, device)
-    runs = {
-        task: _step(f"Cross-validating {task}", _cross_validate, out, cohort, compressor, task, device, random_state)
-        for task in _learnt()
-    }
-    _draw_pictures(out, cohort, compressor, runs)
-    _show_table(runs)
-    write_run_record(out, "demo", {"n_slides": n_slides, "n_patches": n_patches, "random_state": random_state})
-    for run in runs.values():
-        typer.echo(str(run.verdict))
+    with saying_what_is_kept(files_in(out / "slides", "slide_*", "slide"), grids_in(out / "grids")):
+        cohort = _step("Drawing slides", _draw_cohort, out, n_slides, random_state)
+        encoder = _step("Training a multitask encoder", _train_encoder, out, n_patches, device, random_state)
+        compressor = _step("Compressing slides", _compress, out, cohort, encoder, device)
+        runs = {
+            task: _step(
+                f"Cross-validating {task}", _cross_validate, out, cohort, compressor, task, device, random_state
+            )
+            for task in _learnt()
+        }
+        _draw_pictures(out, cohort, compressor, runs)
+        _show_table(runs)
+        write_run_record(out, "demo", {"n_slides": n_slides, "n_patches": n_patches, "random_state": random_state})
+        for run in runs.values():
+            typer.echo(str(run.verdict))
     typer.echo(f"{(time.perf_counter() - started) / 60:.1f} minutes. Look at:")
     for path in (out / "results.png", out / "slide.png", *(out / task / "report.html" for task in _learnt())):
         typer.echo(f"  {path}")

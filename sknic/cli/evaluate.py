@@ -9,11 +9,12 @@ import typer
 from sknic.cli import options
 from sknic.cli.clinical import clinical_columns, tell_added_value
 from sknic.cli.cohort import Cohort, usable
-from sknic.cli.common import need_own_folder, need_writable, saying_what_is_kept, write_run_record
+from sknic.cli.common import need_own_folder, need_writable, write_run_record
 from sknic.cli.config import Config, write_options
 from sknic.cli.grids import load_grids
 from sknic.cli.grouping import grouped
 from sknic.cli.model_folder import replaced_folder, slides_of, write_model
+from sknic.cli.running import grids_in, saying_what_is_kept
 from sknic.cli.settings import keep_record
 from sknic.cli.training import Training
 from sknic.files.whole import whole_file
@@ -70,7 +71,7 @@ def evaluate(
     model = training.estimator(task, random_state=random_state, device=device)
     # What cannot be divided into folds is refused before slides are compressed.
     make_folds(cv, kind_named(task), targets.y, targets.patients, random_state)
-    with saying_what_is_kept(folder, f"nothing new is in {out}"):
+    with saying_what_is_kept(grids_in(folder), f"nothing new is in {out}"):
         loaded = load_grids(targets.paths, prepared.compressor(device, n_jobs))
         keep_record(folder, "evaluate", compression)
         used, X = usable(targets, task, loaded, cohort.on_error)
@@ -94,17 +95,18 @@ def evaluate(
     run = run_of_ensemble(ensemble, used.paths, record=record, errors=errors)
     # First what took hours; pictures and report can be made again.
     run.write(out)
-    run = with_overlays(run, ensemble, X)
-    run.write_overlays(out)
-    report_of_run(run).write(out / "report.html")
-    _tell(run)
-    if save_model:
-        _save_models(out / "model", ensemble, slides_of(used.paths, X, used.patients), compression, settings)
-    if clinic is not None:
-        clinic = clinic.set_axis(targets.paths).loc[used.paths]
-        tell_added_value(out, model, X, used, clinic, cv, random_state)
-    if repeats > 1:
-        _repeat(out, ensemble, X, used, repeats, random_state)
+    with saying_what_is_kept(grids_in(folder), f"predictions and metrics are in {out}"):
+        run = with_overlays(run, ensemble, X)
+        run.write_overlays(out)
+        report_of_run(run).write(out / "report.html")
+        _tell(run)
+        if save_model:
+            _save_models(out / "model", ensemble, slides_of(used.paths, X, used.patients), compression, settings)
+        if clinic is not None:
+            clinic = clinic.set_axis(targets.paths).loc[used.paths]
+            tell_added_value(out, model, X, used, clinic, cv, random_state)
+        if repeats > 1:
+            _repeat(out, ensemble, X, used, repeats, random_state)
     typer.echo(f"wrote {out / 'report.html'}")
 
 

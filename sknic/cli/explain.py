@@ -14,6 +14,7 @@ from sknic.cli.inputs import find_slides, tables_of
 from sknic.cli.maps import write_gallery, write_map
 from sknic.cli.model_folder import grids_of, load_model
 from sknic.cli.predict import compressor_of
+from sknic.cli.running import files_in, grids_in, saying_what_is_kept
 from sknic.cli.settings import slide_mpp_option
 from sknic.exceptions import SknicError
 from sknic.files.names import unique_names
@@ -73,26 +74,29 @@ def explain(
     estimator, record = load_model(model)
     explained = _class_of(estimator, target)
     mpp = slide_mpp_option(slide_mpp, tables_of(slides), path)
-    loaded = load_grids(paths, compressor_of(paths, model, record, grids or grids_of(model), mpp, device, n_jobs))
-    make_map = getattr(saliency, method)
-    out.mkdir(parents=True, exist_ok=True)
-    names, errors = unique_names(paths), list(loaded.errors)
-    for row in loaded.good:
-        grid, slide = loaded.grids[row], paths[row]
-        try:
-            said = _predicted(estimator, grid)
-            # The predicted class is handed on, so that the map does not predict it once more.
-            label = said["prediction"][0] if explained is None and hasattr(estimator, "classes_") else explained
-            heat, title = make_map(estimator, grid, label), f"{Path(slide).name}: {_words(said, explained)}"
-            write_map(out / names[slide], grid, heat, method, title, top=top, ome_tiff=ome_tiff)
-        except (SknicError, ValueError) as error:
-            errors[row] = reason_of(error)
-    settings = {"model": model.resolve(), "method": method, "class": target, "slide_mpp": slide_mpp, "fitted": record}
-    write_run_record(out, "explain", settings, n_slides=len(paths))
-    if gallery:
-        explainable = [loaded.grids[row] for row, error in enumerate(errors) if not error]
-        classes = [explained] if explained is not None else getattr(estimator, "classes_", [None])
-        write_gallery(out, explainable, partial(make_map, estimator), classes, gallery, per_slide)
+    folder = grids or grids_of(model)
+    compressor = compressor_of(paths, model, record, folder, mpp, device, n_jobs)
+    make_map, names = getattr(saliency, method), unique_names(paths)
+    with saying_what_is_kept(grids_in(folder), files_in(out, "*.png", "map")):
+        loaded = load_grids(paths, compressor)
+        out.mkdir(parents=True, exist_ok=True)
+        errors = list(loaded.errors)
+        for row in loaded.good:
+            grid, slide = loaded.grids[row], paths[row]
+            try:
+                said = _predicted(estimator, grid)
+                # The predicted class is handed on, so that the map does not predict it once more.
+                label = said["prediction"][0] if explained is None and hasattr(estimator, "classes_") else explained
+                heat, title = make_map(estimator, grid, label), f"{Path(slide).name}: {_words(said, explained)}"
+                write_map(out / names[slide], grid, heat, method, title, top=top, ome_tiff=ome_tiff)
+            except (SknicError, ValueError) as error:
+                errors[row] = reason_of(error)
+        settings = {"model": model.resolve(), "method": method, "class": target, "slide_mpp": slide_mpp}
+        write_run_record(out, "explain", {**settings, "fitted": record}, n_slides=len(paths))
+        if gallery:
+            explainable = [loaded.grids[row] for row, error in enumerate(errors) if not error]
+            classes = [explained] if explained is not None else getattr(estimator, "classes_", [None])
+            write_gallery(out, explainable, partial(make_map, estimator), classes, gallery, per_slide)
     for line in by_cause(paths, errors):
         typer.secho(f"no map of {line}", err=True)
     if any(errors) and (on_error == "raise" or all(errors)):

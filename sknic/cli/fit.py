@@ -7,11 +7,12 @@ import typer
 
 from sknic.cli import options
 from sknic.cli.cohort import Cohort, usable
-from sknic.cli.common import need_own_folder, need_writable, saying_what_is_kept, write_run_record
+from sknic.cli.common import need_own_folder, need_writable, write_run_record
 from sknic.cli.config import Config, write_options
 from sknic.cli.grids import load_grids
 from sknic.cli.grouping import grouped
 from sknic.cli.model_folder import model_files, replaced_folder, slides_of, write_model
+from sknic.cli.running import grids_in, saying_what_is_kept
 from sknic.cli.settings import keep_record
 from sknic.cli.training import Training
 
@@ -43,7 +44,7 @@ def fit(
     targets, folder, compression = prepared.targets, prepared.folder, prepared.compression
     model = training.estimator(task, random_state=random_state, device=device, verbose=1)
     kind_named(task).check(targets.y)  # before slides are compressed
-    with saying_what_is_kept(folder, f"there is no new model in {out}"):
+    with saying_what_is_kept(grids_in(folder), f"there is no new model in {out}"):
         loaded = load_grids(targets.paths, prepared.compressor(device, n_jobs))
         keep_record(folder, "fit", compression)
         used, X = usable(targets, task, loaded, cohort.on_error)

@@ -7,6 +7,7 @@ import typer
 
 from sknic.cli import options
 from sknic.cli.common import write_run_record
+from sknic.cli.running import files_in, saying_what_is_kept
 
 
 def make_cohort(
@@ -38,10 +39,11 @@ def make_cohort(
     if role and patches is None:
         raise typer.BadParameter("--role names labels of patches; give their folder by --patches")
     roles = _read_roles(role) if role else None
-    if patches is None:
-        cohort = make_histology_cohort(n_slides, out, **shared)
-    else:
-        cohort = make_mosaic_cohort(patches, n_slides, out, task=task, roles=roles, **shared)
+    with saying_what_is_kept(files_in(out, "slide_*", "slide")):
+        if patches is None:
+            cohort = make_histology_cohort(n_slides, out, **shared)
+        else:
+            cohort = make_mosaic_cohort(patches, n_slides, out, task=task, roles=roles, **shared)
     n_patients = cohort.table["patient"].nunique()
     settings = {
         "patches": patches,

@@ -6,11 +6,12 @@ from typing import Annotated
 import typer
 
 from sknic.cli import options
-from sknic.cli.common import need_writable, saying_what_is_kept, write_run_record
+from sknic.cli.common import need_writable, write_run_record
 from sknic.cli.external import tell_external_test
 from sknic.cli.grids import are_grid_files, load_grids, reason_of
 from sknic.cli.inputs import find_rows, tables_of
 from sknic.cli.model_folder import compression_of, grids_of, load_model
+from sknic.cli.running import grids_in, saying_what_is_kept
 from sknic.cli.settings import choose, kept_settings, say, slide_mpp_option
 from sknic.files.whole import whole_file
 
@@ -57,7 +58,7 @@ def predict(
     mpp = slide_mpp_option(slide_mpp, tables_of(slides), path)
     folder = grids or grids_of(model)
     compressor = compressor_of(rows.paths, model, record, folder, mpp, device, n_jobs)
-    with saying_what_is_kept(folder, f"{out} is not written"):
+    with saying_what_is_kept(grids_in(folder), f"{out} is not written"):
         loaded = load_grids(rows.paths, compressor)
         predicted, errors = predict_rows(estimator, loaded, spread=spread)
     table = predictions_table(rows, predicted, errors, always_error=on_error == "skip")

@@ -1,6 +1,7 @@
 """`sknic train-encoder`: labelled patches to an encoder file."""
 
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,7 @@ import typer
 
 from sknic.cli.common import write_run_record
 from sknic.cli.options import Device, Seed
+from sknic.cli.running import saying_what_is_kept
 
 CHECKPOINT = "training.checkpoint"
 
@@ -52,14 +54,13 @@ def train_encoder(
 ):
     """Train a multitask encoder on labelled patches.
 
-    The state is written to OUT every ten minutes: run the same command again to resume an interrupted training. Ctrl-C
+    The state is written to OUT every minute: run the same command again to resume an interrupted training. Ctrl-C
     leaves the best encoder so far.
 
     Example: `sknic train-encoder patches/ --out my-encoder`
     """
     from sknic import MultitaskEncoder
     from sknic.datasets import load_patch_folder
-    from sknic.exceptions import TrainingInterrupted
 
     out.mkdir(parents=True, exist_ok=True)
     X, table = load_patch_folder(patches, out / "patches.npy")
@@ -84,16 +85,25 @@ def train_encoder(
         verbose=1,
     )
     labels = table.pivot(columns="task", values="label")
-    try:
+    with saying_what_is_kept(partial(_keep_best, encoder, out, len(X))):
         encoder.fit(X, labels, groups=table.get("group"), centers=table.get("center"))
-    except TrainingInterrupted as interrupt:
-        if interrupt.net is not None:
-            _write(encoder, out, len(X))
-            typer.echo(f"interrupted: {out / 'encoder.safetensors'} has the best weights so far")
-        raise
     _write(encoder, out, len(X))
     checkpoint.unlink(missing_ok=True)
     typer.echo(f"wrote {out / 'encoder.safetensors'}")
+
+
+def _keep_best(encoder, out, n_patches):
+    """Write what an interrupted training has come to, and say it."""
+    said = []
+    if hasattr(encoder, "history_"):
+        _write(encoder, out, n_patches)
+        step = encoder.history_[-1]["step"]
+        said.append(f"{out / 'encoder.safetensors'} has the best weights of {step} steps")
+    if (out / CHECKPOINT).exists():
+        said.append(f"{out / CHECKPOINT} has the state that the training resumes from")
+    else:
+        said.append("the training begins anew, for its state was not written yet")
+    return "; ".join(said)
 
 
 def _write(encoder, out, n_patches):

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator, TransformerMixin, clone
-from tqdm.auto import tqdm
 
 from sknic.compression.inputs import RULES, check_paths, resolve_encoder
 from sknic.compression.job import Job, Outcome
@@ -22,6 +21,7 @@ from sknic.compression.restartable import run
 from sknic.grids import Grid, GridCache
 from sknic.learning.device import resolve_device, resolve_precision
 from sknic.learning.params import check, check_params
+from sknic.progress import Progress, followed
 from sknic.slides import Annotations
 
 
@@ -200,14 +200,14 @@ class SlideCompressor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
         manifest = Manifest(job.cache.folder) if job.cache is not None else None
         outcomes, done = {}, Counter[str]()
         try:
-            with tqdm(total=len(set(paths)), unit="slide", disable=not self.verbose, smoothing=0.05) as bar:
+            with Progress(len(set(paths)), "slides", shown=self.verbose) as progress:
                 for outcome in run(job, paths, n_jobs=self.n_jobs):
                     outcomes[outcome.slide] = outcome
                     if manifest is not None:
                         manifest.add(outcome)
                     done[outcome.status] += 1
                     done["patches"] += outcome.n_cells if outcome.status == "done" else 0
-                    _advance(bar, done)
+                    progress.advance(_note(done, progress.seconds))
         finally:
             if manifest is not None:
                 manifest.tidy()
@@ -228,7 +228,7 @@ class SlideCompressor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
         """
         paths, job = check_paths(X), self._job()
         plans = Parallel(n_jobs=self.n_jobs, return_as="generator")(delayed(job.plan)(path) for path in paths)
-        return pd.DataFrame(list(tqdm(plans, total=len(paths), unit="slide", disable=not self.verbose)))
+        return pd.DataFrame(list(followed(plans, "slides", len(paths), shown=self.verbose)))
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return the name of the only column of the output.
@@ -298,10 +298,10 @@ class SlideCompressor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
         return tags
 
 
-def _advance(bar, done):
-    elapsed = bar.format_dict["elapsed"] or 1e-9
-    bar.set_postfix_str(f"{done['patches'] / elapsed:,.0f} patches/s, {done['failed']} failed", refresh=False)
-    bar.update()
+def _note(done, seconds):
+    """What there is to say of the slides so far, in words."""
+    said = {"patches/s": done["patches"] / seconds, "cached": done["cached"], "failed": done["failed"]}
+    return ", ".join(f"{number:,.0f} {name}" for name, number in said.items() if number)
 
 
 def _empty_grid(path, code_size):

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
-from tqdm.auto import tqdm
 
 from sknic.datasets.pyramid import read_description
 from sknic.datasets.table import need_cells, read_table, slide_paths, typed
 from sknic.exceptions import DatasetError
 from sknic.files.whole import whole_file
+from sknic.progress import followed
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -185,7 +185,7 @@ def write_slides(write, recipes, out_dir, suffix, n_jobs, verbose, title):
     results = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(
         delayed(write)(recipes[name], paths[name], digests[name]) for name in due
     )
-    for _ in tqdm(results, total=len(due), desc=title, unit="slide", disable=not verbose or not due):
+    for _ in followed(results, title, len(due), shown=verbose):
         pass
     _remove_stale(Path(out_dir), set(paths.values()))
     return list(paths.values())

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from PIL import Image, UnidentifiedImageError
-from tqdm.auto import tqdm
 
 from sknic.datasets.cohort import shown
 from sknic.exceptions import DatasetError
 from sknic.files.whole import whole_file
+from sknic.progress import followed
 
 TABLE = "patches.csv"
 PACKED = "patches.npy"
@@ -151,7 +151,7 @@ def _walk(root):
 
 def _fill(patches, root, names, verbose):
     faults = []
-    for position, name in enumerate(tqdm(names, desc="Reading patches", unit="patch", disable=not verbose)):
+    for position, name in enumerate(followed(names, "patches read", shown=verbose)):
         try:
             image = read_image(root / name)
         except DatasetError as error:

@@ -84,7 +84,7 @@ class MultitaskEncoder(Followed, TaskEncoder):
         Precision of the network's arithmetic in training; the weights are float32. "auto" is bfloat16 where the CPU or
         GPU computes it natively.
     checkpoint : str or Path, default=None
-        File that the state of the training is written to every ten minutes, and that it is resumed from, bit for bit,
+        File that the state of the training is written to every minute, and that it is resumed from, bit for bit,
         when `fit` is called with the same data and parameters again. It needs an int as `random_state`. It is left in
         place; remove it once the encoder is saved.
     device : "auto", "cpu", "cuda", "cuda:<n>" or torch.device, default="auto"

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
-from tqdm.auto import tqdm
 
 from sknic.evaluation.bootstrap import compare
 from sknic.evaluation.clinical_table import clinical_model, split_columns
@@ -19,6 +18,7 @@ from sknic.evaluation.folds import make_folds
 from sknic.evaluation.metrics import metric_name
 from sknic.evaluation.results import Comparison, Estimate, format_p
 from sknic.evaluation.slide_and_table import SlideAndTable
+from sknic.progress import followed
 from sknic.targets import kind_of
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def added_value(
     y = kind.read(y)
     folds = make_folds(cv, kind, y, groups, random_state, slides)
     parts: dict[str, list] = {side: [] for side in SIDES}
-    for train, test in tqdm(folds, desc="Folds", unit="fold", disable=not verbose):
+    for train, test in followed(folds, "folds", shown=verbose, every=True):
         for side, prediction in _fold(estimator, kind, X, y, groups, train, test).items():
             parts[side].append(prediction)
     order = np.argsort(np.concatenate([test for _, test in folds]))

@@ -10,7 +10,6 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.utils import get_tags, indexable
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
-from tqdm.auto import tqdm
 
 from sknic.estimators.members import spread_between
 from sknic.evaluation.calibration import at_temperature, calibrate_folds, temperature_of
@@ -19,6 +18,7 @@ from sknic.evaluation.fitting import fit_fold, mean_step_function
 from sknic.evaluation.folds import make_folds
 from sknic.evaluation.metrics import get_metric
 from sknic.evaluation.out_of_fold import OutOfFold
+from sknic.progress import followed
 from sknic.targets import kind_named, kind_of
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
         parallel = Parallel(n_jobs=self.n_jobs, return_as="generator" if self.verbose else "list")
         data, wanted = (kind, X, y, groups), (self.baseline, self.survival_times_)
         fitted = parallel(delayed(fit_fold)(clone(self.estimator), *data, *fold, *wanted) for fold in folds)
-        fitted = tqdm(fitted, desc="Folds", total=len(folds), unit="fold", disable=not self.verbose)
+        fitted = followed(fitted, "folds", len(folds), shown=self.verbose, every=True)
         self.estimators_, parts, baselines, survival, spread = map(list, zip(*fitted))
         self.oof_prediction_ = np.concatenate(parts)[order]
         reasons = [baseline for baseline in baselines if isinstance(baseline, str)]

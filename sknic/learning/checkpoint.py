@@ -26,11 +26,11 @@ class Checkpoint:
     key : dict
         What the training depends on (parameters, a digest of the data), as JSON can hold it. A file with another key
         is refused.
-    every_minutes : float, default=10
+    every_minutes : float, default=1
         The state is written at the first evaluation after so many minutes; 0 writes it at each one.
     """
 
-    def __init__(self, path, key, every_minutes=10):
+    def __init__(self, path, key, every_minutes=1):
         self.path = Path(path)
         self.key = json.loads(json.dumps(key))
         self.every_minutes = every_minutes

@@ -2,6 +2,8 @@
 
 import time
 
+from sknic.progress import duration
+
 
 class Progress:
     """Prints a line for each evaluation.
@@ -33,11 +35,3 @@ class Progress:
             f"step {steps.taken}/{steps.total}  {losses}{best}  lr {row['lr']:.1e}{speed}  "
             f"at most {duration(seconds)} left"
         )
-
-
-def duration(seconds):
-    """Return a time in the unit that reads best: "40 s", "12 min", "3 h 05 min"."""
-    if seconds < 99.5:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -84,7 +84,7 @@ def test_ctrl_c_keeps_the_best_and_the_same_command_goes_on(patches, tmp_path, m
         interrupt = CtrlC(4)
         patched.setattr(Throughput, "on_epoch_begin", lambda self, net, **kwargs: interrupt(self, net, **kwargs))
         result = train(patches, broken, "--max-steps", 24)
-    assert result.exit_code != 0 and "has the best weights so far" in result.output
+    assert result.exit_code != 0
     best = load_encoder(broken / "encoder.safetensors", device="cpu")
     assert [row["step"] for row in best.history_] == [4, 8, 12]
     result = train(patches, broken, "--max-steps", 24)

@@ -13,7 +13,6 @@ from torch.utils.data import TensorDataset
 
 from sknic.exceptions import TrainingDivergedError, TrainingInterrupted
 from sknic.learning.net import Net, history, train
-from sknic.learning.progress import duration
 from sknic.learning.schedule import Plateau
 
 from .helpers import CtrlC, fit, mse, samples, weights
@@ -141,13 +140,6 @@ def test_one_line_per_evaluation_when_verbose_and_none_otherwise(data, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[1] for line in lines] == ["2/10", "4/10", "6/10", "8/10", "10/10"]
     assert all("train_loss" in line and "valid_loss" in line and line.endswith("left") for line in lines)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0 s"), (99, "99 s"), (100, "2 min"), (5_000, "83 min"), (11_100, "3 h 05 min")]
-)
-def test_the_time_left_is_told_in_the_unit_that_reads_best(seconds, text):
-    assert duration(seconds) == text
 
 
 @pytest.mark.parametrize("every", [1, 3, 4, 100])

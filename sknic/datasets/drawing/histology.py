@@ -99,7 +99,7 @@ def make_histology_cohort(
         row.slide: _recipe(layout, row.seed, row.center, file_format)
         for row, layout in zip(table.itertuples(), layouts)
     }
-    paths = write_slides(_write_slide, recipes, out_dir, SUFFIXES[file_format], n_jobs, verbose, "Drawing slides")
+    paths = write_slides(_write_slide, recipes, out_dir, SUFFIXES[file_format], n_jobs, verbose, "slides drawn")
     table["center"] = [stains.scanner(center).name for center in table["center"]]
     table["mpp"] = MPP
     cohort = Cohort(paths, table, tissue=[layout.cells for layout in layouts])

@@ -110,7 +110,7 @@ def make_mosaic_cohort(
         recipes[row.slide] = _recipe(layout, row.seed, sources, cell_size, row.mpp, file_format)
         recipes[row.slide] |= packed
     write = partial(_write_slide, str(patch_dir))
-    paths = write_slides(write, recipes, Path(out_dir), SUFFIXES[file_format], n_jobs, verbose, "Laying out slides")
+    paths = write_slides(write, recipes, Path(out_dir), SUFFIXES[file_format], n_jobs, verbose, "slides laid out")
     cohort = Cohort(paths, plan.table, plan.groups, tissue=[layout.cells for layout in plan.layouts])
     write_table(cohort, out_dir)
     return cohort

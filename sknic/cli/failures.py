@@ -1,0 +1,50 @@
+"""The one readable line, and the exit code, that a failure ends in."""
+
+import os
+
+import typer
+
+from sknic.exceptions import MissingMppError, SknicError
+
+# Options that do not parse; typer has its own click inside, or the one installed, depending on its version.
+UsageError = typer.BadParameter.__base__
+INTERRUPTED = 130
+
+
+def failure(error):
+    """Say a failure in one line.
+
+    Parameters
+    ----------
+    error : BaseException
+
+    Returns
+    -------
+    line : str
+    code : int
+        1 for a failure, 2 for options that make no sense, 130 for an interruption.
+    """
+    line, code = _line_and_code(error)
+    return " ".join(line.split()), code
+
+
+def _line_and_code(error):
+    if isinstance(error, UsageError):
+        where = error.ctx.command_path if error.ctx else "sknic"
+        message = error.format_message().rstrip(".")
+        return f"{where}: {message}{'' if message.endswith('?') else '.'} See {where} --help.", 2
+    if isinstance(error, KeyboardInterrupt | typer.Abort):
+        return f"sknic: {str(error) or 'interrupted'}", INTERRUPTED
+    if isinstance(error, MissingMppError):
+        return f"sknic: {error}; on the command line with --mpp or --slide-mpp", 1
+    if isinstance(error, SknicError | ValueError | TypeError | OSError):
+        return f"sknic: {_words(error)}", 1
+    # What nobody foresaw is one line too.
+    return f"sknic: {type(error).__name__}: {error} (--debug shows where)", 1
+
+
+def _words(error):
+    """What an error says; those of the system in words, with the file first."""
+    if isinstance(error, OSError) and error.errno and error.strerror and error.filename:
+        return f"{os.fsdecode(error.filename)}: {os.strerror(error.errno)}"
+    return error
