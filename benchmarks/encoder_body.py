@@ -14,6 +14,7 @@ from benchmarks.train_encoder import NAMES_OF_TASKS, Recipe
 from sknic.encoders.networks import PAPER_FILTERS, new_encoder
 
 BODIES = {
+    "filters 64, 128, 256, 256": {"filters": (64, 128, 256, 256)},
     "filters 64, 128, 256, 512": {"filters": (64, 128, 256, 512)},
     "filters 192, 192, 192, 192": {"filters": (192, 192, 192, 192)},
     "code of 256": {"code_size": 256},
