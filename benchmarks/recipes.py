@@ -9,8 +9,6 @@ that, else from "colorectal".
 """
 
 import argparse
-import csv
-import os
 import time
 from pathlib import Path
 
@@ -18,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.common import RESULTS, machine, report, test_data, work_dir
+from benchmarks.kept_rows import KeptRows
 from sknic.estimators import PAPER_RECIPE, AttentionMIL
 from sknic.evaluation.baseline import linear_baseline
 from sknic.targets import kind_named
@@ -63,38 +62,6 @@ ROWS = (
 
 KEY = ("target", "encoder", "slides", "seed", "method")
 COLUMNS = (*KEY, "measure", "best possible", "seconds", "test slides", "machine")
-
-
-class Rows:
-    """The fits that are done, in a CSV that grows by one line per fit.
-
-    Parameters
-    ----------
-    path : Path
-    """
-
-    def __init__(self, path):
-        self.path = path
-        text = path.read_text() if path.exists() else ""
-        whole = text[: text.rfind("\n") + 1]  # a killed run leaves half a line
-        if whole != text:
-            path.write_text(whole)
-        self.rows = list(csv.DictReader(whole.splitlines()))
-
-    def __contains__(self, key):
-        return tuple(map(str, key)) in {tuple(row[name] for name in KEY) for row in self.rows}
-
-    def add(self, row):
-        """Write a row down at once."""
-        is_new = not self.path.exists() or not self.path.stat().st_size
-        with open(self.path, "a", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            if is_new:
-                writer.writeheader()
-            writer.writerow(row)
-            file.flush()
-            os.fsync(file.fileno())
-        self.rows.append({name: str(value) for name, value in row.items()})
 
 
 def estimator(target, method, seed):
@@ -241,7 +208,8 @@ def read_options(argv=None):
 def main(argv=None):
     options = read_options(argv)
     name = "recipes_quick" if options.quick else "recipes"
-    rows = Rows(work_dir("recipes_quick") / "fits.csv" if options.quick else RESULTS / "recipes_fits.csv")
+    path = work_dir("recipes_quick") / "fits.csv" if options.quick else RESULTS / "recipes_fits.csv"
+    rows = KeptRows(path, KEY, COLUMNS)
     run(options, rows)
     report(name, table_of(rows), f"{options.test} test slides of other patients and sources; mean over seeds (range)")
     draw(rows, RESULTS / f"{name}.png")

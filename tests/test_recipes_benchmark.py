@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import recipes
+from benchmarks import arrangement_errors, recipes
+from benchmarks.kept_rows import KeptRows
 from sknic import Grid
 from sknic.datasets import GridCohort
 
@@ -15,27 +16,31 @@ def row(key=KEY, measure=0.5):
     return dict(zip(recipes.COLUMNS, (*key, measure, np.nan, 1.0, 48, "a machine, 2 cores")))
 
 
+def kept(path):
+    return KeptRows(path, recipes.KEY, recipes.COLUMNS)
+
+
 def test_a_fit_is_found_again(tmp_path):
-    recipes.Rows(tmp_path / "rows.csv").add(row())
-    again = recipes.Rows(tmp_path / "rows.csv")
+    kept(tmp_path / "rows.csv").add(row())
+    again = kept(tmp_path / "rows.csv")
     assert KEY in again
     assert ("hotspot", "multitask-4", 24, 1, "default") not in again
 
 
 def test_half_a_line_of_a_killed_run_is_dropped(tmp_path):
     path = tmp_path / "rows.csv"
-    rows = recipes.Rows(path)
+    rows = kept(path)
     rows.add(row())
     rows.add(row(("pattern", *KEY[1:])))
     path.write_text(path.read_text()[:-9])
-    again = recipes.Rows(path)
+    again = kept(path)
     assert KEY in again and ("pattern", *KEY[1:]) not in again
     again.add(row(("survival", *KEY[1:])))
     assert pd.read_csv(path)["target"].tolist() == ["hotspot", "survival"]
 
 
 def test_what_is_written_is_not_fitted_again(tmp_path, monkeypatch):
-    rows = recipes.Rows(tmp_path / "rows.csv")
+    rows = kept(tmp_path / "rows.csv")
     options = ["--patches", str(tmp_path), "--quick", "--rows", "hotspot:bigan:8"]
     options = recipes.read_options([*options, "--methods", "default"])
     rows.add(row(("hotspot", "bigan", 8, 0, "default")))
@@ -44,7 +49,7 @@ def test_what_is_written_is_not_fitted_again(tmp_path, monkeypatch):
 
 
 def test_the_table_tells_mean_and_range_over_the_seeds(tmp_path):
-    rows = recipes.Rows(tmp_path / "rows.csv")
+    rows = kept(tmp_path / "rows.csv")
     for seed, measure in enumerate((0.2, 0.6)):
         rows.add(row((*KEY[:3], seed, "default"), measure))
     (found,) = recipes.table_of(rows)
@@ -74,3 +79,13 @@ def test_every_method_fits_every_target(target, method, monkeypatch):
     measure, best, _ = recipes.fit_and_measure(target, method, 0, cohort, cohort)
     assert -1 <= measure <= 1
     assert np.isnan(best) == (target != "survival")
+
+
+def test_a_wrong_answer_on_arrangement_is_counted(tmp_path):
+    rows = KeptRows(tmp_path / "rows.csv", arrangement_errors.KEY, arrangement_errors.COLUMNS)
+    for seed, (target, used) in enumerate([("pattern", True), ("pattern", False), ("tumour_fraction", False)]):
+        values = (target, seed, 0.9, 0.5, 0.1, 0.3, used, 1.0, "a machine")
+        rows.add(dict(zip(arrangement_errors.COLUMNS, values)))
+    found = {row["target"]: row for row in arrangement_errors.table_of(rows)}
+    assert (found["pattern"]["right"], found["pattern"]["cohorts"]) == (1, 2)
+    assert found["tumour_fraction"]["right"] == 1 and found["pattern"]["cells shuffled"] == "0.500"
