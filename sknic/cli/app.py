@@ -22,6 +22,7 @@ from sknic.cli.predict import predict
 from sknic.cli.report import report
 from sknic.cli.running import long_command
 from sknic.cli.train_encoder import train_encoder
+from sknic.cli.verify import verify
 from sknic.cli.view import view
 
 # Those that may take minutes to days.
@@ -48,7 +49,7 @@ for panel, commands in {
     "Try": (demo, make_cohort, doctor),
     "Prepare": (info, encoders, train_encoder, compress, cache),
     "Learn": (fit, evaluate, report),
-    "Use": (predict, explain, view),
+    "Use": (predict, explain, view, verify),
 }.items():
     for command in commands:
         epilog = _RULES if command in (fit, evaluate) else None

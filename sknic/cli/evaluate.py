@@ -15,6 +15,7 @@ from sknic.cli.grids import load_grids
 from sknic.cli.grouping import grouped
 from sknic.cli.model_folder import replaced_folder, slides_of, write_model
 from sknic.cli.running import grids_in, saying_what_is_kept
+from sknic.cli.sealed import seal_model
 from sknic.cli.settings import keep_record
 from sknic.cli.training import Training
 from sknic.files.whole import whole_file
@@ -59,6 +60,7 @@ def evaluate(
     from sknic import CrossValEnsemble
     from sknic.evaluation.folds import make_folds
     from sknic.report import report_of_run, run_of_ensemble, with_overlays
+    from sknic.report.card_facts import encoder_facts
     from sknic.targets import kind_named
 
     need_writable(out, is_folder=True)
@@ -91,8 +93,10 @@ def evaluate(
     write_options(ctx, out, grids=folder)
     errors = loaded.failures(targets.paths)
     _remove_earlier(out)
-    record = write_run_record(out, "evaluate", settings, n_slides=len(X), skipped=errors)
-    run = run_of_ensemble(ensemble, used.paths, record=record, errors=errors)
+    encoder = encoder_facts(compression.encoder if compression else None, X[0].fingerprint)
+    record = write_run_record(out, "evaluate", settings, n_slides=len(X), skipped=errors, encoder=encoder)
+    learnt = slides_of(used.paths, X, used.patients)
+    run = run_of_ensemble(ensemble, used.paths, record=record, errors=errors, digests=learnt["digest"])
     # First what took hours; pictures and report can be made again.
     run.write(out)
     with saying_what_is_kept(grids_in(folder), f"predictions and metrics are in {out}"):
@@ -101,7 +105,7 @@ def evaluate(
         report_of_run(run).write(out / "report.html")
         _tell(run)
         if save_model:
-            _save_models(out / "model", ensemble, slides_of(used.paths, X, used.patients), compression, settings)
+            _save_models(out, ensemble, run, learnt, compression, settings)
         if clinic is not None:
             clinic = clinic.set_axis(targets.paths).loc[used.paths]
             tell_added_value(out, model, X, used, clinic, cv, random_state)
@@ -128,11 +132,15 @@ def _remove_earlier(out):
         (out / name).unlink(missing_ok=True)
 
 
-def _save_models(folder, ensemble, learnt, compression, settings):
-    """Keep the models of the folds, which predict by their mean."""
+def _save_models(out, ensemble, run, learnt, compression, settings):
+    """Keep the models of the folds, which predict by their mean, with their card."""
+    from sknic.report.model_card import card_of_run
+
+    folder = out / "model"
     with replaced_folder(folder) as new:
         kept = write_model(new, list(ensemble.estimators_), learnt, compression)
-        write_run_record(new, "evaluate", {**settings, "encoder": kept})
+        write_run_record(new, "evaluate", {**settings, "encoder": kept}, encoder=run.record["encoder"])
+        seal_model(new, card_of_run(run), run, out / "run.json")
     typer.echo(f"wrote the models of {len(ensemble.estimators_)} folds to {folder}")
 
 

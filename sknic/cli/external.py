@@ -2,14 +2,17 @@
 
 import json
 from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
 
 import typer
 
 from sknic.cli.model_folder import read_slides, slides_of
+from sknic.cli.sealed import CARD, add_to_card
 from sknic.files.whole import whole_file
 
 
-def tell_external_test(estimator, model, rows, loaded, table, record, path):
+def tell_external_test(estimator, model, rows, loaded, table, record, path, *, to_card=False):
     """Measure predictions against the target columns of the CSV, if they are there; print and write the metrics.
 
     Slides that the model has learnt from are left out: on them any model is good.
@@ -29,6 +32,13 @@ def tell_external_test(estimator, model, rows, loaded, table, record, path):
         Settings of the model.
     path : Path
         JSON file to write.
+    to_card : bool
+        Whether the metrics become a section of the model's card.
+
+    Returns
+    -------
+    bool
+        Whether anything could be measured.
     """
     from sknic.evaluation.bootstrap import estimate_or_reason
     from sknic.exceptions import DegenerateDataError
@@ -36,7 +46,7 @@ def tell_external_test(estimator, model, rows, loaded, table, record, path):
 
     kind, columns = kind_of(estimator, ()), record.get("columns") or {}
     if not columns or not set(columns.values()) <= set(rows.columns):
-        return
+        return False
     learnt = read_slides(model)
     if learnt is None:
         typer.secho(
@@ -47,12 +57,12 @@ def tell_external_test(estimator, model, rows, loaded, table, record, path):
         typer.echo(f"{(~is_new).sum()} of {len(is_new)} slides are not measured: the model has learnt from them")
     frame, predicted = _rows_with_both(rows, columns.values(), table, is_new)
     if not len(frame):
-        return
+        return False
     try:
         y, note = kind.from_table(frame, columns)
     except (ValueError, DegenerateDataError) as error:
         typer.secho(f"not measured against {_names(columns)}: {error}", err=True)
-        return
+        return False
     typer.echo(f"external test on {_names(columns)}: {len(frame)} slides; {kind.describe(y)}")
     if note:
         typer.echo(note)
@@ -65,6 +75,27 @@ def tell_external_test(estimator, model, rows, loaded, table, record, path):
         typer.echo(f"{name:18s} {metrics[name]}   (n={metrics[name].n})")
     with whole_file(path) as temporary:
         temporary.write_text(json.dumps({name: asdict(found) for name, found in metrics.items()}, indent=2))
+    if to_card:
+        _add_to_card(model, slides_of(rows.paths, loaded.grids).iloc[frame.index - 2], patients, metrics)
+    return True
+
+
+def _add_to_card(model, slides, patients, metrics):
+    """Put the test below what the card says; nothing that stands there is changed."""
+    import pandas as pd
+
+    from sknic.report.card_facts import slides_digest
+
+    n_patients = "not named" if patients is None else str(len(set(patients)))
+    facts = {
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+        "slides": str(len(slides)),
+        "patients": n_patients,
+    }
+    facts |= {"digest of the list of slides": slides_digest(slides)}
+    lines = [*facts.items(), *((name, str(found)) for name, found in metrics.items())]
+    add_to_card(model, "External test", pd.DataFrame(lines, columns=["What", ""]))
+    typer.echo(f"added the external test to {Path(model) / CARD}")
 
 
 def _is_learnt(learnt, paths, loaded):

@@ -13,6 +13,7 @@ from sknic.cli.grids import load_grids
 from sknic.cli.grouping import grouped
 from sknic.cli.model_folder import model_files, replaced_folder, slides_of, write_model
 from sknic.cli.running import grids_in, saying_what_is_kept
+from sknic.cli.sealed import seal_model
 from sknic.cli.settings import keep_record
 from sknic.cli.training import Training
 
@@ -34,6 +35,8 @@ def fit(
 
     Example: `sknic fit slides.csv --task regression --target score --patient patient --out model`
     """
+    from sknic.report.card_facts import encoder_facts
+    from sknic.report.model_card import card_of_fit
     from sknic.targets import kind_named
 
     need_writable(out, is_folder=True)
@@ -50,7 +53,8 @@ def fit(
         used, X = usable(targets, task, loaded, cohort.on_error)
         model.fit(X, used.y, groups=used.patients)
         with replaced_folder(out) as new:
-            kept = write_model(new, [model], slides_of(used.paths, X, used.patients), compression)
+            learnt = slides_of(used.paths, X, used.patients)
+            kept = write_model(new, [model], learnt, compression)
             record = compression.record() if compression else {}
             settings = {
                 "task": task,
@@ -59,7 +63,11 @@ def fit(
                 "encoder": kept,
                 "compression": record or None,
             }
-            results = {"n_slides": len(X), "skipped": loaded.failures(targets.paths)}
-            write_run_record(new, "fit", {**settings, **model.get_params(deep=False)}, **results)
+            errors = loaded.failures(targets.paths)
+            encoder = encoder_facts(compression.encoder if compression else None, X[0].fingerprint)
+            results = {"n_slides": len(X), "skipped": errors, "encoder": encoder}
+            record = write_run_record(new, "fit", {**settings, **model.get_params(deep=False)}, **results)
             write_options(ctx, new, grids=folder)
+            table = learnt.assign(**kind_named(task).truth(used.y))
+            seal_model(new, card_of_fit(task, table, record, errors))
     typer.echo(f"wrote {out / 'model.safetensors'}, trained on {len(X)} slides in {model.history_[-1]['step']} steps")

@@ -9,7 +9,10 @@ from pathlib import Path
 from sknic.exceptions import ModelFileError
 from sknic.files.records import read_json
 
-_OURS = ("model.safetensors", "history.csv", "learnt_slides.csv", "run.json", "options.toml")
+_OURS = (
+    *("model.safetensors", "history.csv", "learnt_slides.csv", "run.json", "options.toml"),
+    *("evaluation", "model_card.md", "digests.json"),
+)
 _FOLDS = "fold_*.safetensors"
 
 
@@ -64,7 +67,7 @@ def _take_place(new, folder):
     except BaseException:
         os.rename(old, folder)
         raise
-    for path in [path for path in old.iterdir() if not _is_ours(path)]:
+    for path in [path for path in old.iterdir() if not is_of_model(path)]:
         os.rename(path, folder / path.name)
     shutil.rmtree(old)
 
@@ -72,8 +75,8 @@ def _take_place(new, folder):
 def _fill(new, folder):
     """The same for a folder that cannot be renamed: run.json, which makes it a model, comes last."""
     (folder / "run.json").unlink(missing_ok=True)
-    for path in [path for path in folder.iterdir() if _is_ours(path)]:
-        path.unlink()
+    for path in [path for path in folder.iterdir() if is_of_model(path)]:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
     for path in sorted(new.iterdir(), key=lambda path: path.name == "run.json"):
         shutil.move(path, folder / path.name)
 
@@ -81,11 +84,12 @@ def _fill(new, folder):
 def model_files(folder):
     """Names of the files in a folder that a model would take the place of."""
     folder = Path(folder)
-    found = [path.name for path in folder.iterdir() if _is_ours(path)] if folder.is_dir() else []
+    found = [path.name for path in folder.iterdir() if is_of_model(path)] if folder.is_dir() else []
     return [name for name in found if name != "run.json"]
 
 
-def _is_ours(path):
+def is_of_model(path):
+    """Whether a file or folder directly inside a model's folder is part of the model."""
     is_fold = path.match(_FOLDS)
     return path.name in _OURS or is_fold or (path.is_file() and path.stem == "encoder")
 

@@ -84,7 +84,7 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")]
 Jobs = Annotated[int, typer.Option("--n-jobs", help="Slides, or folds, at once.")]
 
 
-def _with_a_model(path):
+def with_a_model(path):
     """The folder of a model; of a result of `sknic evaluate --save-model`, the one inside it."""
     if path is None or (path / "model.safetensors").is_file() or not (path / "model" / "run.json").is_file():
         return path
@@ -92,8 +92,8 @@ def _with_a_model(path):
 
 
 MODEL_HELP = "Folder of a model: what `sknic fit` or `sknic evaluate --save-model` wrote."
-Model = Annotated[Path, typer.Option(callback=_with_a_model, help=MODEL_HELP)]
+Model = Annotated[Path, typer.Option(callback=with_a_model, help=MODEL_HELP)]
 ModelOrNone = Annotated[
     Path | None,
-    typer.Option(callback=_with_a_model, help=f"{MODEL_HELP} Or a model file. Shows what it predicts and sees."),
+    typer.Option(callback=with_a_model, help=f"{MODEL_HELP} Or a model file. Shows what it predicts and sees."),
 ]

@@ -26,6 +26,9 @@ def predict(
     path: options.PathColumn = "path",
     grids: options.Grids = None,
     slide_mpp: options.SlideMpp = None,
+    to_card: Annotated[
+        bool, typer.Option("--to-card", help="Add the external test to the model's card, below what stands there.")
+    ] = False,
     on_error: options.OnError = "raise",
     spread: Annotated[
         bool,
@@ -68,7 +71,10 @@ def predict(
     n_failed = sum(map(bool, errors))
     write_run_record(out.parent, "predict", settings, f"{out.stem}.run.json", n_slides=len(table), n_failed=n_failed)
     typer.echo(f"wrote {len(table) - n_failed} predictions to {out}")
-    tell_external_test(estimator, model, rows, loaded, table, record, out.with_name(f"{out.stem}.metrics.json"))
+    metrics = out.with_name(f"{out.stem}.metrics.json")
+    is_measured = tell_external_test(estimator, model, rows, loaded, table, record, metrics, to_card=to_card)
+    if to_card and not is_measured:
+        typer.secho("warning: nothing is added to the model's card, for nothing could be measured", err=True)
     if n_failed:
         typer.secho(f"{n_failed} of {len(table)} slides have no prediction; column {_ERROR!r} says why:", err=True)
         for line in by_cause(rows.paths, errors):

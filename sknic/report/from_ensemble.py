@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 
 
 def run_of_ensemble(
-    ensemble: CrossValEnsemble, slides: Sequence[str], *, record: dict, errors: dict[str, str] | None = None
+    ensemble: CrossValEnsemble,
+    slides: Sequence[str],
+    *,
+    record: dict,
+    errors: dict[str, str] | None = None,
+    digests: Sequence[str] | None = None,
 ) -> RunFolder:
     """Collect the out-of-fold predictions of an ensemble, their metrics, the verdict and the course of the training.
 
@@ -36,6 +41,8 @@ def run_of_ensemble(
         What run.json says of the run.
     errors : dict of str to str, default=None
         Slides that were left out, and why.
+    digests : sequence of str, default=None
+        Digest of each slide; empty where it is not known.
 
     Returns
     -------
@@ -43,7 +50,8 @@ def run_of_ensemble(
         The evaluation, without pictures.
     """
     kind = ensemble.kind_
-    columns = {"slide": list(slides), "fold": ensemble.fold_}
+    columns: dict[str, Any] = {"slide": list(slides)} | ({} if digests is None else {"digest": list(digests)})
+    columns["fold"] = ensemble.fold_
     if ensemble.groups_ is not None:
         columns["patient"] = ensemble.groups_
     y, prediction, classes = ensemble.y_, ensemble.oof_prediction_, getattr(ensemble, "classes_", None)

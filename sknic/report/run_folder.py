@@ -1,7 +1,7 @@
 """RunFolder: what an evaluation leaves on disk, from which its report can be made again.
 
 ===================  ==================================================================================================
-predictions.csv      one row per slide: ``slide`` and optionally ``patient`` and ``fold``, then by task
+predictions.csv      one row per slide: ``slide`` and optionally ``digest``, ``patient`` and ``fold``, then by task
 
                      - regression: ``target``, ``prediction``
                      - classification: ``target``, ``prediction`` and ``probability <class>`` for each class
@@ -14,7 +14,7 @@ metrics.json         ``{name: {"value", "low", "high", "level", "n"}}``: one :cl
 verdict.json         one :class:`sknic.evaluation.Verdict`: score, chance, baseline, score of each fold; may be missing
 history.csv          one row per evaluation: optionally ``fold``, then ``epoch``, ``step``, ``train_loss``,
                      ``valid_loss``, ``lr``, ``event_best``; may be missing
-run.json             ``{"command", "when", "settings": {"task", ...}, "versions", "machine"}``
+run.json             ``{"command", "when", "settings": {"task", ...}, "versions", "machine", "encoder"}``
 overlays/NAME.png    saliency over the thumbnail of the slide of that name; for some
 ===================  ==================================================================================================
 """
@@ -204,7 +204,7 @@ def _read_predictions(path, task, n_slides=None):
     need_cells(table, [name for name in kind_named(task).required_columns if name in table], path)
     if n_slides not in (None, len(table)):
         raise ValueError(f"{path} has {len(table)} predictions, and run.json says {n_slides}: it was cut off or edited")
-    texts = ("slide", "patient", *kind_named(task).text_columns)
+    texts = ("slide", "digest", "patient", *kind_named(task).text_columns)
     return table.apply(lambda column: column if column.name in texts else typed(column)), errors
 
 

@@ -11,6 +11,7 @@ from sknic.evaluation.verdict import LEARNT, NO_BETTER, NOT_SHOWN
 from sknic.exceptions import DegenerateDataError
 from sknic.report.charts import add_charts, add_learning_curves, add_rivals
 from sknic.report.document import Report
+from sknic.report.model_card import card_of_run
 from sknic.report.slides import add_slides
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def report_of_run(run: RunFolder, title: str | None = None) -> Report:
         report.sections.remove(charts)
     _add_folds(report.add_section("Cohort and folds"), run)
     add_slides(report, run)
+    card_of_run(run).add_to(report)
     settings = report.add_section("Settings")
     settings.add_settings(run.record.get("settings", {}))
     for name in ("versions", "machine"):

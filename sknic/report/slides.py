@@ -49,7 +49,7 @@ def add_slides(report, run):
     name, meaning = run.kind.quality
     section.add_text(f"Best and worst by {meaning}.")
     slides = run.predictions["slide"]
-    table = run.predictions.drop(columns=list(run.survival)).assign(
+    table = run.predictions.drop(columns=["digest", *run.survival], errors="ignore").assign(
         slide=slides.map(unique_names(slides)), **{name: np.abs(fit)}
     )
     _add_legend(section, run)

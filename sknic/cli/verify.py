@@ -1,0 +1,89 @@
+"""`sknic verify`: is a model's folder what it says?"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sknic.cli import options
+from sknic.cli.grids import are_grid_files, load_grids
+from sknic.cli.model_folder import compression_of, grids_of, is_of_model, load_model
+from sknic.cli.sealed import EVALUATION, check_files
+
+_MARKS = {True: "ok", False: "WRONG", None: "n/a"}
+
+
+def verify(
+    model: Annotated[Path, typer.Argument(callback=options.with_a_model, help=options.MODEL_HELP)],
+    grids: Annotated[
+        Path | None, typer.Option(help="Folder that keeps compressed slides; that of the model by default.")
+    ] = None,
+    seal: Annotated[
+        str | None,
+        typer.Option(help="The seal that this command printed earlier: has nothing changed since?"),
+    ] = None,
+    device: options.Device = "auto",
+):
+    """Check a model's folder: the digest of every file, the splits, the metrics, and the predictions of its folds.
+
+    The predictions are computed again for the slides whose grids are at hand. What cannot be checked is n/a; the exit
+    code is 1 when something is wrong.
+
+    Example: `sknic verify result/model`
+    """
+    from sknic.exceptions import ModelFileError, SknicError
+    from sknic.files.digests import seal_of
+    from sknic.report.verification import Finding
+
+    try:
+        found, its_seal = [check_files(model, is_of_model)], seal_of(model)
+    except ValueError as error:
+        raise ModelFileError(f"{model} cannot be verified: {error}; models of earlier versions have none") from None
+    if seal is not None:
+        is_same = seal.strip().lower() == its_seal
+        found.append(Finding("seal", is_same, "the one that was given" if is_same else f"{seal} was given"))
+    try:
+        found += _check_evaluation(model, grids, device)
+    except (SknicError, OSError) as error:  # a file of it was changed so that it cannot be read
+        found.append(Finding("evaluation", False, " ".join(str(error).split())))
+    for finding in found:
+        typer.secho(f"{_MARKS[finding.is_right]:6s}{finding.what}: {finding.text}", fg=_color(finding.is_right))
+    typer.echo(f"seal {its_seal}")
+    if any(finding.is_right is False for finding in found):
+        raise typer.Exit(1)
+
+
+def _color(is_right):
+    return {True: "green", False: "red", None: None}[is_right]
+
+
+def _check_evaluation(model, folder, device):
+    from sknic.report import RunFolder
+    from sknic.report.verification import Finding, check_metrics, check_predictions, check_splits
+
+    estimator, record = load_model(model)
+    if not (model / EVALUATION).is_dir():
+        return [Finding("evaluation", None, "the model learnt from all slides, and has no folds")]
+    run = RunFolder.read(model / EVALUATION)
+    grids = _at_hand(run, model, record, folder or grids_of(model), device)
+    return [check_splits(run), check_metrics(run), check_predictions(run, estimator, grids)]
+
+
+def _at_hand(run, model, record, folder, device):
+    """Grid of each slide where it is there without compressing; None where not."""
+    import numpy as np
+
+    paths = list(run.predictions["slide"])
+    there = [row for row, path in enumerate(paths) if Path(path).is_file()]
+    chosen, compressor = [paths[row] for row in there], None
+    if chosen and not are_grid_files(chosen):
+        compression = compression_of(model, record)
+        compressor = None if compression is None else compression.compressor(folder, device)
+        status = [] if compressor is None else list(compressor.plan(chosen)["status"])
+        there = [row for row, said in zip(there, status) if said == "cached"]
+    grids = np.empty(len(paths), object)
+    if there:
+        loaded = load_grids([paths[row] for row in there], compressor)
+        for place in loaded.good:
+            grids[there[place]] = loaded.grids[place]
+    return grids

@@ -1,0 +1,121 @@
+"""The digests of the files of a folder, by which a change of any of them is found."""
+
+import hashlib
+import json
+from pathlib import Path
+
+from sknic.files.records import read_json
+from sknic.files.whole import whole_file
+
+DIGESTS = "digests.json"
+
+
+def digest_of(path):
+    """SHA-256 of a file, hexadecimal.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    str
+    """
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_digests(folder):
+    """Write the digest of every file that is in a folder now.
+
+    Parameters
+    ----------
+    folder : str or Path
+    """
+    folder = Path(folder)
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != DIGESTS)
+    _write(folder, {path.relative_to(folder).as_posix(): digest_of(path) for path in files})
+
+
+def renew_digest(folder, name):
+    """Write the digest of one file anew, after it was changed on purpose.
+
+    Parameters
+    ----------
+    folder : str or Path
+    name : str
+        File, relative to the folder.
+    """
+    _write(Path(folder), {**read_digests(folder), name: digest_of(Path(folder) / name)})
+
+
+def read_digests(folder):
+    """Digest of each file, by its name relative to the folder.
+
+    Parameters
+    ----------
+    folder : str or Path
+
+    Returns
+    -------
+    dict of str to str
+
+    Raises
+    ------
+    ValueError
+        When there are none, or the file of them is damaged.
+    """
+    path = Path(folder) / DIGESTS
+    files = read_json(path).get("sha256")
+    if not isinstance(files, dict) or not files:
+        raise ValueError(f"{path} is damaged: it holds no digests")
+    return files
+
+
+def seal_of(folder):
+    """One digest of all of them, to be written down elsewhere: who changes a file and its digest changes this one.
+
+    Parameters
+    ----------
+    folder : str or Path
+
+    Returns
+    -------
+    str
+        Hexadecimal.
+    """
+    lines = (f"{digest}  {name}\n" for name, digest in sorted(read_digests(folder).items()))
+    return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def changed_files(folder, is_ours):
+    """Say of each file that is not what its digest says, and of each that has none.
+
+    Parameters
+    ----------
+    folder : str or Path
+    is_ours : callable (Path) -> bool
+        Whether a file or folder directly inside belongs to what was sealed.
+
+    Returns
+    -------
+    dict of str to str
+        What is wrong, by name; empty where every file is as it was written.
+    """
+    folder, known = Path(folder), read_digests(folder)
+    found = {}
+    for name, digest in known.items():
+        path = folder / name
+        if not path.is_file():
+            found[name] = "is missing"
+        elif digest_of(path) != digest:
+            found[name] = "is not as it was written"
+    ours = [path for path in folder.iterdir() if path.name != DIGESTS and is_ours(path)]
+    files = [path for top in ours for path in ([top] if top.is_file() else top.rglob("*")) if path.is_file()]
+    names = [path.relative_to(folder).as_posix() for path in files]
+    return found | {name: "was added" for name in names if name not in known}
+
+
+def _write(folder, files):
+    with whole_file(folder / DIGESTS) as temporary:
+        temporary.write_text(json.dumps({"sha256": files}, indent=2))
