@@ -42,7 +42,7 @@ release-check: $(READY)
 	cd $$room; venv/bin/sknic --version; venv/bin/sknic demo --out demo; ls -l demo
 
 bench: $(READY)
-	for question in compress fast scaling faults estimators streaming arrangement; do $(BIN)/python -m benchmarks.$$question || exit 1; done
+	for question in compress fast scaling faults estimators streaming arrangement cohort_scale; do $(BIN)/python -m benchmarks.$$question || exit 1; done
 
 clean:
 	rm -rf .venv build dist docs/_build sknic-demo

@@ -137,13 +137,13 @@ def _read_and_encode(bands, read, embed, n_threads):
         return (cells, embed(patches)) if len(cells) else None
 
     with _own_torch_threads():
-        return [part for part in _in_order(work, bands, n_threads) if part is not None]
+        return [part for part in in_order(work, bands, n_threads) if part is not None]
 
 
 def _read_then_encode(bands, read, embed, n_threads, batch_size):
     """Threads decode ahead while this thread keeps one device busy with large batches."""
     parts, waiting, n_waiting = [], [], 0
-    for cells, patches in _in_order(read, bands, n_threads):
+    for cells, patches in in_order(read, bands, n_threads):
         waiting.append((cells, patches))
         n_waiting += len(cells)
         if n_waiting >= batch_size:
@@ -159,7 +159,7 @@ def _encode_batch(waiting, embed):
     return cells, embed(patches)
 
 
-def _in_order(function, items, n_threads):
+def in_order(function, items, n_threads):
     """Results in order, never more than two per thread ahead of the consumer, so that memory stays flat."""
     items = iter(items)
     with ThreadPoolExecutor(n_threads) as pool:

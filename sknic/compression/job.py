@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -130,6 +130,19 @@ class Job:
         seconds = time.perf_counter() - started
         return Outcome(path, status, grid.n_cells, grid.tissue_fraction or 0.0, seconds, reason, grid)
 
+    def kept(self, path: str) -> Outcome | None:
+        """Return what is in the cache already, tissue in it; None where there is anything to do or to say."""
+        started = time.perf_counter()
+        try:
+            grid = self._cached(*self._key(path)) if self.cache is not None else None
+        except Exception:  # a call tries again, and says what is wrong
+            return None
+        if grid is None or not grid.n_cells:
+            return None
+        return Outcome(
+            path, "cached", grid.n_cells, grid.tissue_fraction or 0.0, time.perf_counter() - started, "", grid
+        )
+
     def plan(self, path: str) -> Plan:
         """Say what a call would do with a slide, without reading any patches."""
         try:
@@ -144,12 +157,10 @@ class Job:
         except Exception as error:  # as above: one slide, one line
             return Plan(path, "cannot", reason=reason_of(error, path))
 
-    def on_each_device(self) -> Iterator[Job]:
-        """Yield this job for the devices that slides take turns on: every GPU, unless one is named."""
+    def on_each_device(self) -> list[Job]:
+        """Return this job for each of the devices that slides take turns on: every GPU, unless one is named."""
         n_gpus = torch.cuda.device_count() if self.device == "cuda" else 0
-        jobs = [replace(self, device=f"cuda:{i}") for i in range(n_gpus)] if n_gpus > 1 else [self]
-        while True:
-            yield from jobs
+        return [replace(self, device=f"cuda:{i}") for i in range(n_gpus)] if n_gpus > 1 else [self]
 
     def _key(self, path):
         """Main file of the slide, and digest of all that decides its grid."""
@@ -157,18 +168,26 @@ class Job:
         settings = self.recipe.settings(path)
         if others:
             settings["files"] = [file_identity(other) for other in others]
-        return file, self.cache.key(file, self.encoder.fingerprint(), settings)
+        return file, self.cache.key(file, self._fingerprint, settings)
+
+    @cached_property
+    def _fingerprint(self):
+        return self.encoder.fingerprint()
 
     def _cached_or_compressed(self, path):
         if self.cache is None:
             return "done", self._compress(path)
         file, key = self._key(path)
-        grid = self.cache.get(file, key)
+        grid = self._cached(file, key)
         if grid is not None:
-            return "cached", self._at(file, grid, key)
+            return "cached", grid
         with self.cache.lock(file, key):
             grid = self.cache.get(file, key)  # another process may have computed it while this one waited
             return ("cached", grid) if grid is not None else ("done", self.cache.put(file, key, self._compress(path)))
+
+    def _cached(self, file, key):
+        grid = self.cache.get(file, key)
+        return None if grid is None else self._at(file, grid, key)
 
     def _compress(self, path):
         return compress_slide(path, self.encoder, self.recipe, device=self.device, batch_size=self.batch_size)

@@ -8,8 +8,6 @@ import os
 from dataclasses import fields
 from pathlib import Path
 
-import pandas as pd
-
 from sknic.compression.job import Outcome
 from sknic.exceptions import CacheWarning, SlideFailureWarning, warn
 from sknic.files.locks import file_lock
@@ -17,15 +15,18 @@ from sknic.files.whole import whole_file
 
 MANIFEST = "manifest.csv"
 OTHER_MANIFEST = "sknic-manifest.csv"
+# Rows that wait at most.
+AT_ONCE = 1000
 COLUMNS = [*(field.name for field in fields(Outcome) if field.name != "grid"), "file"]
 
 
 class Manifest:
     """The table of a cache folder that says what became of each slide.
 
-    Rows are appended as slides are ready, so that a run that is killed leaves them; the newest row of a slide counts,
-    and `tidy` removes the others. A file that sknic did not write is left alone, and one of its own that is damaged is
-    put aside. What cannot be written is one warning: no grid depends on it.
+    Rows are appended as slides are ready, so that a run that is killed leaves them; those of slides that were there
+    before wait for company. The newest row of a slide counts, and `tidy` removes the others. A file that sknic did not
+    write is left alone, and one of its own that is damaged is put aside. What cannot be written is one warning: no grid
+    depends on it.
 
     Parameters
     ----------
@@ -36,6 +37,7 @@ class Manifest:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._path: Path | None = None
+        self._waiting: list[dict] = []
         self._is_broken = False
 
     def add(self, outcome: Outcome) -> None:
@@ -46,12 +48,20 @@ class Manifest:
         outcome : Outcome
             What became of the slide.
         """
-        self._guarded(self._append, [outcome.row()])
+        self._waiting.append(outcome.row())
+        if outcome.status != "cached" or len(self._waiting) >= AT_ONCE:
+            self._append_all()
 
     def tidy(self) -> None:
-        """Keep the newest row of each slide."""
+        """Append what waits, and keep the newest row of each slide."""
+        self._append_all()
         if self._path is not None:
             self._guarded(self._keep_newest)
+
+    def _append_all(self):
+        rows, self._waiting = self._waiting, []
+        if rows:
+            self._guarded(self._append, rows)
 
     def _guarded(self, write, *arguments):
         if self._is_broken:
@@ -80,7 +90,10 @@ class Manifest:
     def _append(self, rows):
         is_new = not self._path.exists() or not self._path.stat().st_size
         with open(self._path, "a", encoding="utf-8", errors="backslashreplace", newline="") as file:
-            pd.DataFrame(rows, columns=COLUMNS).to_csv(file, index=False, header=is_new, lineterminator="\n")
+            table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+            if is_new:
+                table.writeheader()
+            table.writerows(rows)
 
     def _keep_newest(self):
         rows, _ = _read(self._path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import uuid
 from collections.abc import Iterable, Iterator
@@ -10,18 +11,24 @@ from contextlib import nullcontext
 import joblib
 from joblib.parallel import get_active_backend
 
+from sknic.compression.engine import in_order
 from sknic.compression.job import Job, Outcome, reason_of
 from sknic.compression.orphans import leave_with
+from sknic.compression.shipped import Shipped
 from sknic.compression.tries import Tries
 from sknic.exceptions import WorkerDiedError
 
 RESTARTS = 2
+# Slides looked for in the cache at once: on a network file system each waits for some twenty answers.
+LOOKUPS = 8
 # How joblib's own engine, Dask and Ray call the death of a worker; by name, for they need not be installed.
 WORKER_DEATHS = {"TerminatedWorkerError", "KilledWorker", "WorkerCrashedError"}
 
 
 def run(job: Job, paths: Iterable[str], *, n_jobs: int | None = None) -> Iterator[Outcome]:
     """Do a job for each slide: all at once; after a dead worker the rest again; at last one by one.
+
+    What is in the cache is found here: a worker, and the way to it, cost more than that.
 
     Parameters
     ----------
@@ -38,6 +45,9 @@ def run(job: Job, paths: Iterable[str], *, n_jobs: int | None = None) -> Iterato
         One per slide, as they are ready.
     """
     left = dict.fromkeys(paths)
+    for outcome in _kept(job, list(left)):
+        del left[outcome.slide]
+        yield outcome
     for _ in range(1 + RESTARTS):
         try:
             for outcome in _at_once(job, list(left), n_jobs):
@@ -49,6 +59,14 @@ def run(job: Job, paths: Iterable[str], *, n_jobs: int | None = None) -> Iterato
         if not left:
             return
     yield from (_alone(job, path) for path in left)
+
+
+def _kept(job, paths):
+    if job.cache is None:
+        return
+    for outcome in in_order(job.kept, paths, LOOKUPS):
+        if outcome is not None:
+            yield outcome
 
 
 def _alone(job, path):
@@ -66,7 +84,8 @@ def _at_once(job, paths, n_jobs):
     """Outcomes as they come where the engine can, so that the progress bar moves and a death loses little."""
     tries = Tries(job.cache.folder, uuid.uuid4().hex) if job.cache is not None else None
     task, parent = joblib.delayed(_work), os.getpid()
-    calls = [task(of_device, path, tries, parent) for path, of_device in zip(paths, job.on_each_device())]
+    jobs = [Shipped(of_device) for of_device in job.on_each_device()]
+    calls = [task(of_device, path, tries, parent) for path, of_device in zip(paths, itertools.cycle(jobs))]
     kind = "generator_unordered" if _gives_results_early() else "list"
     return joblib.Parallel(n_jobs=n_jobs, return_as=kind, batch_size=1)(calls)
 
@@ -77,7 +96,8 @@ def _gives_results_early():
     return bool(getattr(backend, "supports_return_generator", False))
 
 
-def _work(job, path, tries, parent):
+def _work(shipped, path, tries, parent):
+    job = shipped.job
     leave_with(parent)
     try:
         with nullcontext() if tries is None else tries.counted(path):

@@ -17,7 +17,7 @@ from filelock import FileLock
 from sknic.exceptions import CacheError, GridFileError
 from sknic.files.identity import file_identity
 from sknic.files.locks import file_lock
-from sknic.grids import hdf5
+from sknic.grids import hdf5, seal
 from sknic.grids.grid import Grid
 from sknic.grids.header import GridHeader
 from sknic.grids.storage import InFile
@@ -256,19 +256,19 @@ class GridCache:
 def _entry(path):
     n_bytes = path.lstat().st_size
     try:
-        own = hdf5.is_own(path)
+        own = seal.is_own(path)
     except GridFileError as error:
         return CacheEntry(path, n_bytes, "unreadable", None, str(error))
     if not own:
         return CacheEntry(path, n_bytes, "foreign", None, f"{path} is not a grid file of sknic")
     try:
-        hdf5.verify(path)
+        seal.verify(path)
     except GridFileError as error:
         return CacheEntry(path, n_bytes, "damaged", None, str(error))
     except OSError as error:
         return CacheEntry(path, n_bytes, "unreadable", None, f"{path} cannot be read: {error}")
     try:
-        header, _, _ = hdf5.read_header(path)
+        header, _, _ = hdf5.parse_header(path)
     except GridFileError as error:
         # The seal is whole: another version wrote it, so it is not damaged.
         return CacheEntry(path, n_bytes, "foreign", None, str(error))

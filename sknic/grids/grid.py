@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from sknic.exceptions import GridFileError
-from sknic.grids import hdf5
+from sknic.grids import hdf5, seal
 from sknic.grids.export import GridExports
 from sknic.grids.foreign import read_foreign
 from sknic.grids.header import GridHeader
@@ -151,7 +151,7 @@ class Grid(GridExports):
             If the file is missing, damaged or holds no features.
         """
         path = os.path.abspath(path)
-        if hdf5.is_own(path):
+        if seal.is_own(path):
             hdf5.read_header(path)  # a damaged file is refused here, not in the middle of a training
             return cls._of(InFile(path))
         with hdf5.open_grid_file(path) as file:

@@ -3,12 +3,10 @@
 Layout: `features (n, C)` float16, `coords (n, 2)` int64 (level-0 x and y of each patch), `cells (n, 2)` int32 (row and
 column) and, with eight orientations, `oriented_features (7, n, C)` float16. Datasets are contiguous, so that they can
 be read or memory-mapped without libhdf5: a cohort larger than memory streams from its files through the page cache.
-The first 512 bytes are an
-HDF5 user block, which readers skip, with a checksum of all that follows: libhdf5 may crash on a damaged file, so it is
-opened only when the checksum holds.
+What
+stands before them is told in `seal.py`.
 """
 
-import hashlib
 import json
 import mmap
 import os
@@ -21,15 +19,13 @@ import h5py
 import numpy as np
 
 from sknic.exceptions import GridFileError
-from sknic.files.nearest import no_such_file
 from sknic.files.whole import whole_file
 from sknic.grids.embeddings import finite_embeddings
 from sknic.grids.header import GridHeader
 from sknic.grids.placement import Placement
+from sknic.grids.seal import block_bytes, cannot_be_read, seal, sealed_header, verify
 
 FORMAT = 1
-_SEAL = b"sknic grid, checksum of what follows the first 512 bytes: "
-_SEAL_BYTES = 512
 _DATASETS = ("features", "oriented_features", "coords", "cells")
 # Larger arrays are mapped, smaller ones read: a map keeps a file descriptor where Python cannot do without (3.12 and
 # earlier), and a cohort has thousands of small grids.
@@ -58,21 +54,24 @@ def write_grid_file(path, header, features, cells, oriented_features=None, key=N
     arrays["cells"] = np.asarray(cells, np.int32)
     if oriented_features is not None:
         arrays["oriented_features"] = finite_embeddings("oriented embeddings", oriented_features)
-    meta = json.dumps({"format": FORMAT, "key": key, **asdict(header)}, sort_keys=True)
+    meta = {"format": FORMAT, "key": key, **asdict(header)}
+    n_bytes = block_bytes(meta)
     with whole_file(path) as temporary:
-        _write_datasets(temporary, arrays, header, meta)
-        _seal(temporary)
+        _write_datasets(temporary, arrays, header, meta, n_bytes)
+        with open_grid_file(temporary) as file:
+            layout = _layout(file)
+        seal(temporary, {**meta, "layout": layout}, n_bytes)
         _flush_to_disk(temporary)
 
 
-def _write_datasets(path, arrays, header, meta):
+def _write_datasets(path, arrays, header, meta, n_bytes):
     from sknic import __version__
 
-    with h5py.File(path, "w", userblock_size=_SEAL_BYTES) as file:
+    with h5py.File(path, "w", userblock_size=n_bytes, locking=False) as file:
         for name, array in arrays.items():
             file.create_dataset(name, data=array)
         file.attrs["sknic_version"] = __version__
-        file.attrs["sknic_grid"] = meta
+        file.attrs["sknic_grid"] = json.dumps(meta, sort_keys=True)
         file["features"].attrs["encoder"] = header.fingerprint or "unknown"
         file["coords"].attrs.update(_peer_attributes(header))
 
@@ -112,64 +111,8 @@ def _flush_to_disk(path):
         os.close(descriptor)
 
 
-def _seal(path):
-    checksum = _checksum(path)
-    with open(path, "r+b") as file:
-        file.write(_SEAL + checksum)
-
-
-def _checksum(path):
-    digest = hashlib.blake2b(digest_size=16)
-    with open(path, "rb") as file:
-        file.seek(_SEAL_BYTES)
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest().encode()
-
-
-def is_own(path):
-    """Whether a file was written by sknic.
-
-    Raises
-    ------
-    GridFileError
-        If the file cannot be read.
-    """
-    try:
-        with open(path, "rb") as file:
-            return file.read(len(_SEAL)) == _SEAL
-    except OSError as error:
-        raise GridFileError(_cannot_be_read(path, error)) from error
-
-
-def _cannot_be_read(path, error):
-    """Why a file cannot be opened, in our words."""
-    if isinstance(error, FileNotFoundError):
-        return f"{path}: {no_such_file(path)}"
-    if getattr(error, "errno", None):
-        return f"{path} cannot be read as a grid file: {os.strerror(error.errno)}"
-    what = "is a damaged HDF5 file" if h5py.is_hdf5(path) else "is not an HDF5 file, as grids and features are"
-    return f"{path} {what}, or was cut off"
-
-
-def verify(path):
-    """Compare the checksum of a file that sknic wrote with its content.
-
-    Raises
-    ------
-    GridFileError
-        If a byte of it has changed, or it is not a grid file.
-    """
-    if not is_own(path):
-        raise GridFileError(f"{path} is not a grid file of sknic, or its first bytes are damaged")
-    with open(path, "rb") as file:
-        stored = file.read(_SEAL_BYTES)[len(_SEAL) :].rstrip(b"\0")
-    if _checksum(path) != stored:
-        raise GridFileError(f"{path} is damaged: its checksum does not match its content")
-
-
 def open_grid_file(path):
-    """Open an HDF5 file for reading.
+    """Open an HDF5 file for reading; not locked, for grids are replaced by rename and some file systems have no locks.
 
     Raises
     ------
@@ -177,9 +120,9 @@ def open_grid_file(path):
         If the file is missing, truncated or no HDF5.
     """
     try:
-        return h5py.File(path, "r")
+        return h5py.File(path, "r", locking=False)
     except (OSError, ValueError) as error:
-        raise GridFileError(_cannot_be_read(path, error)) from error
+        raise GridFileError(cannot_be_read(path, error)) from error
 
 
 def read_header(path):
@@ -207,41 +150,54 @@ def read_header(path):
     try:
         status = os.stat(path)
     except OSError as error:
-        raise GridFileError(_cannot_be_read(path, error)) from error
+        raise GridFileError(cannot_be_read(path, error)) from error
     return _read_header(os.fspath(path), status.st_size, status.st_mtime_ns, status.st_ino)
 
 
 @lru_cache(maxsize=1 << 16)
 def _read_header(path, size, mtime_ns, inode):
     verify(path)
-    with open_grid_file(path) as file:
-        try:
-            meta = json.loads(file.attrs["sknic_grid"])
-            if meta.pop("format") != FORMAT:
-                raise GridFileError(f"{path} was written in another format of sknic; compress the slide again")
-            key = meta.pop("key")
-            _check_names(path, meta, file.attrs.get("sknic_version"))
-            layout = {name: _place(file[name]) for name in _DATASETS if name in file}
-            header = GridHeader(**meta)
-            _check_layout(path, layout)
-        except (KeyError, TypeError, ValueError, OSError, RuntimeError) as error:
-            raise GridFileError(f"{path} is damaged or no grid: {error}") from error
+    return parse_header(path)
+
+
+def parse_header(path):
+    """As `read_header`, of a file whose checksum was just compared."""
+    try:
+        meta = sealed_header(path) or _header_inside(path)
+        if meta.pop("format") != FORMAT:
+            raise GridFileError(f"{path} was written in another format of sknic; compress the slide again")
+        key, layout = meta.pop("key"), meta.pop("layout")
+        _check_names(path, meta)
+        header = GridHeader(**meta)
+        _check_layout(path, layout)
+    except (KeyError, TypeError, ValueError, AttributeError, OSError, RuntimeError) as error:
+        raise GridFileError(f"{path} is damaged or no grid: {error}") from error
     return header, key, layout
 
 
-def _check_names(path, meta, version):
+def _header_inside(path):
+    """The header of a file of an earlier version, which has it only within HDF5."""
+    with open_grid_file(path) as file:
+        return {**json.loads(file.attrs["sknic_grid"]), "layout": _layout(file)}
+
+
+def _check_names(path, meta):
     from sknic import __version__
 
     unknown = sorted(set(meta) - {field.name for field in fields(GridHeader)})
     if unknown:
+        with open_grid_file(path) as file:
+            version = file.attrs.get("sknic_version")
         raise GridFileError(
             f"{path} was written by sknic {version}; this is {__version__}, which does not know {', '.join(unknown)}: "
             "install that version, or compress the slide again"
         )
 
 
-def _place(dataset):
-    return dataset.id.get_offset(), dataset.shape, dataset.dtype.str
+def _layout(file):
+    """Where each dataset lies in the file: offset, shape and type."""
+    sets = {name: file[name] for name in _DATASETS if name in file}
+    return {name: (each.id.get_offset(), each.shape, each.dtype.str) for name, each in sets.items()}
 
 
 def _check_layout(path, layout):
@@ -278,7 +234,7 @@ def read_dataset(path, place):
             return _map(path, offset, shape, dtype)
         array = np.fromfile(path, dtype, int(np.prod(shape)), offset=offset)
     except (OSError, ValueError) as error:
-        raise GridFileError(_cannot_be_read(path, error)) from error
+        raise GridFileError(cannot_be_read(path, error)) from error
     if array.size != np.prod(shape):
         raise GridFileError(f"{path} is truncated: it was cut after it had been opened")
     return array.reshape(shape)

@@ -4,7 +4,7 @@ import pytest
 
 from sknic import Grid
 from sknic.exceptions import GridFileError
-from sknic.grids import hdf5
+from sknic.grids import seal
 
 from .helpers import run
 
@@ -28,14 +28,14 @@ def test_a_grid_that_may_not_be_read_is_listed_and_stays(grids, tmp_path, monkey
     mine, theirs = tmp_path / "mine.h5", tmp_path / "theirs.h5"
     for path in (mine, theirs):
         path.write_bytes((grids / "grid0.h5").read_bytes())
-    is_own = hdf5.is_own
+    is_own = seal.is_own
 
     def refuse(path):
         if path == theirs:
             raise GridFileError(f"{path} cannot be read as a grid file: Permission denied")
         return is_own(path)
 
-    monkeypatch.setattr(hdf5, "is_own", refuse)
+    monkeypatch.setattr(seal, "is_own", refuse)
     result = run("cache", tmp_path, "--prune", "--orphans", "--yes")
     assert "theirs.h5: unreadable" in result.output and mine.exists() and theirs.exists()
 

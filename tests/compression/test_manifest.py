@@ -25,6 +25,28 @@ def test_the_manifest_has_a_row_as_soon_as_a_slide_is_ready(tmp_path):
     assert rows(tmp_path).set_index("slide").status.to_dict() == {"a.svs": "done", "b.svs": "done"}
 
 
+def test_rows_of_slides_that_were_there_wait_for_company(tmp_path):
+    manifest, path = Manifest(tmp_path), tmp_path / "manifest.csv"
+    manifest.add(Outcome("a.svs", "cached"))
+    assert not path.exists()
+    manifest.add(Outcome("b.svs", "done"))
+    assert rows(tmp_path).slide.tolist() == ["a.svs", "b.svs"]
+    manifest.add(Outcome("c.svs", "cached"))
+    manifest.tidy()
+    assert rows(tmp_path).slide.tolist() == ["a.svs", "b.svs", "c.svs"]
+
+
+def test_no_row_is_written_twice_while_slides_come(tmp_path):
+    manifest, path = Manifest(tmp_path), tmp_path / "manifest.csv"
+    for i in range(20):
+        before = path.read_bytes() if path.exists() else b""
+        manifest.add(Outcome(f"{i}.svs", "done"))
+        inode = path.stat().st_ino
+        assert path.read_bytes().startswith(before) and path.stat().st_ino == inode
+    manifest.tidy()
+    assert path.stat().st_ino == inode  # nothing to tidy
+
+
 @pytest.mark.parametrize("theirs", ["slide,status\nmine.svs,precious\n", "slide\nmine.svs\n", "slide", "\xe4;b\n1;2\n"])
 def test_a_manifest_of_the_user_is_left_alone(theirs, tmp_path):
     (tmp_path / "manifest.csv").write_text(theirs)

@@ -1,6 +1,5 @@
 """Many slides at once: dead workers, engines that give results late, several GPUs."""
 
-import itertools
 import os
 import signal
 
@@ -69,12 +68,12 @@ def test_what_is_no_death_of_a_worker_is_raised():
 def test_slides_take_turns_on_the_gpus(n_gpus, devices, monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: n_gpus)
     jobs = Job(None, None, device="cuda").on_each_device()
-    assert [job.device for job in itertools.islice(jobs, 5)] == [*(devices * 5)[:5]]
+    assert [job.device for job in jobs] == devices
 
 
 def test_a_named_gpu_takes_all_slides(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
-    assert next(Job(None, None, device="cuda:1").on_each_device()).device == "cuda:1"
+    assert [job.device for job in Job(None, None, device="cuda:1").on_each_device()] == ["cuda:1"]
 
 
 class SayingEncoder(MeanEncoder):

@@ -7,6 +7,7 @@ import pytest
 
 from sknic import Grid
 from sknic.exceptions import CacheError
+from sknic.files import identity
 from sknic.files.identity import file_identity
 from sknic.grids import GridCache, hdf5
 
@@ -45,6 +46,34 @@ def test_a_moved_slide_keeps_its_identity_and_a_changed_one_does_not(slide):
     moved.write_bytes(content)
     os.utime(moved, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert file_identity(moved) != before
+
+
+def reads_of(path, monkeypatch):
+    reads = []
+    sampled = identity._sampled
+    monkeypatch.setattr(identity, "_sampled", lambda *known: reads.append(known[0]) or sampled(*known))
+    return reads
+
+
+def test_a_slide_that_stays_as_it_is_is_read_once_in_a_process(slide, monkeypatch):
+    monkeypatch.setattr(identity, "_COARSEST_STAMP", -1)  # as if it were old
+    reads = reads_of(slide, monkeypatch)
+    assert len({file_identity(slide) for _ in range(3)}) == 1
+    assert reads == [str(slide)]
+    slide.write_bytes(b"another")
+    assert file_identity(slide) == file_identity(slide)
+    assert reads == [str(slide)] * 2
+
+
+def test_a_change_within_one_step_of_the_clock_is_seen(slide, monkeypatch):
+    def stands_still(path):
+        return os.stat_result(slide_status)
+
+    slide_status = os.stat(slide)
+    monkeypatch.setattr(Path, "stat", stands_still)
+    before = file_identity(slide)
+    slide.write_bytes(bytes(slide_status.st_size))
+    assert file_identity(slide) != before
 
 
 def test_a_grid_of_another_key_under_the_same_name_is_not_used(cache, slide, grid):

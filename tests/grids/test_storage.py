@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sknic import Grid
-from sknic.grids import GridCache, hdf5
+from sknic.grids import GridCache, hdf5, seal
 
 
 @pytest.fixture
@@ -26,8 +26,8 @@ def test_more_grids_than_file_handles_may_be_in_use(tmp_path, few_files):
 @pytest.fixture
 def hashed(monkeypatch):
     calls = []
-    checksum = hdf5._checksum
-    monkeypatch.setattr(hdf5, "_checksum", lambda path: calls.append(os.fspath(path)) or checksum(path))
+    checksum = seal.checksum
+    monkeypatch.setattr(seal, "checksum", lambda path: calls.append(os.fspath(path)) or checksum(path))
     return calls
 
 
@@ -49,6 +49,14 @@ def test_a_file_that_changed_is_hashed_again(grid, tmp_path, hashed):
     Grid([[1.0]], [[0, 0]], (1, 1)).write(path)
     hashed.clear()
     assert Grid.read(path).n_cells == 1
+
+
+def test_the_list_of_a_cache_hashes_each_grid_once(grid, tmp_path, hashed):
+    path = GridCache(tmp_path).put(tmp_path / "slide.svs", "k" * 32, grid).path
+    hashed.clear()
+    (entry,) = GridCache(tmp_path).entries()
+    assert (str(entry.path), hashed) == (path, [path])
+    assert entry.header.mpp == grid.mpp
 
 
 def test_a_pickled_grid_is_a_path(grid, tmp_path):
