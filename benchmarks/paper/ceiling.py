@@ -87,7 +87,7 @@ def main(argv=None):
         )
     lab.write(
         "ceiling",
-        "Section 4.2, asked further: what the grids hold of the score",
+        "Section 4.2, continued: is the score in the grids?",
         rows,
         question="Where a CNN does not find the score of table 1, is it missing in the grids, or not learnt from them?",
         protocol=(

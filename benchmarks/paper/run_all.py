@@ -25,15 +25,15 @@ SCRIPTS = {
 }
 INTRODUCTION = """# The paper's experiments, as they came out here
 
-What [Tellez et al., MIDL 2020](https://proceedings.mlr.press/v121/tellez20a.html) report, run with sknic by the
-scripts of `benchmarks/paper/` on cohorts that everybody can make. The paper's slides are not public in full, so these
-numbers do not repeat the paper's: they ask whether its *claims* hold where all is known. An effect smaller than its
-95 % interval is called that. Intervals are of patients; the scatter over the seeds of folds and weights stands beside
-them and is not in them. The line under each result says in which mode, from which seeds and in what time it was
-computed.
+These are the experiments of [Tellez et al., MIDL 2020](https://proceedings.mlr.press/v121/tellez20a.html), run with
+sknic by the scripts in `benchmarks/paper/` on cohorts that everybody can make. Not all slides of the paper are public,
+so these numbers cannot repeat the paper's. They show whether its *claims* hold on data of which everything is known. An
+effect smaller than its 95 % interval is reported as not shown. Intervals resample patients; they do not include the
+variation between seeds of folds and weights, which is given next to them. The line under each result gives the mode,
+the seeds and the computing time.
 
 - **synthetic**: H&E slides drawn by `make_histology_cohort`; encoders learn from `make_patch_tasks`.
-- **mosaic**: slides laid out from real labelled patches by `make_mosaic_cohort`; encoders learn from other sources.
+- **mosaic**: slides assembled from real labelled patches by `make_mosaic_cohort`; encoders learn from other sources.
 """
 
 
