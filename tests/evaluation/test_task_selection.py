@@ -3,8 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
+from sklearn.linear_model import Ridge
 
+from sknic import MultitaskEncoder
 from sknic.evaluation import TaskSelector, by_task_count, task_inclusion
 
 TASKS = ["a", "b", "c", "d"]
@@ -100,3 +102,26 @@ def test_subsets_may_run_in_parallel():
 def test_parameters_after_the_first_are_given_by_name():
     with pytest.raises(TypeError, match="positional"):
         TaskSelector(FakeEncoder(), worth)
+
+
+def test_the_first_round_of_backward_ranks_tasks_as_leaving_each_out_by_hand_does():
+    random = np.random.RandomState(0)
+    patches = random.randint(0, 256, (60, 31, 31, 3), dtype=np.uint8)
+    shade = patches.mean(axis=(1, 2, 3)) > np.median(patches.mean(axis=(1, 2, 3)))
+    labels = pd.DataFrame(
+        {"shade": shade, "red": patches[..., 0].mean(axis=(1, 2)) > 127.5, "noise": np.arange(60) % 2}
+    )
+    settings = {"code_size": 4, "filters": (4, 4), "max_steps": 3, "batch_size": 12, "augmentation": None}
+    encoder = MultitaskEncoder(**settings, validation_fraction=None, device="cpu", n_threads=1, random_state=0)
+
+    def probe(fitted):
+        return Ridge().fit(fitted.transform(patches[:40]), shade[:40]).score(fitted.transform(patches[40:]), shade[40:])
+
+    found = TaskSelector(encoder, scoring=probe, strategy="backward").fit(patches, labels).results_
+    first_round = found[found["n_tasks"] == 2]
+    left_out = first_round[["shade", "red", "noise"]].idxmin(axis=1)
+    by_hand = {
+        task: probe(clone(encoder).fit(patches, labels.drop(columns=task))) for task in ("shade", "red", "noise")
+    }
+    assert dict(zip(left_out, first_round["score"])) == by_hand
+    assert len(set(by_hand.values())) == 3
