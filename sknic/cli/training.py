@@ -44,7 +44,6 @@ class Training:
         int | None,
         typer.Option(help="Training batches; the learning rate falls within them. 1500, or 3200 with --recipe paper."),
     ] = None
-    max_epochs: Annotated[int | None, typer.Option("--max-epochs", hidden=True, min=1)] = None
     lr: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None
     batch_size: Annotated[int | None, typer.Option(help="Crops per training batch.")] = None
     schedule: Annotated[
@@ -144,8 +143,6 @@ class Training:
             params.pop("pooled_branch", None)  # of the CNN
         given = {field.name: getattr(self, field.name) for field in fields(self)}
         params |= {name: value for name, value in given.items() if value is not None and name not in _NOT_PARAMETERS}
-        if self.max_epochs is not None:
-            params["max_steps"] = _steps_of(self.max_epochs)
         if self.module == "attention-mil":
             params["module"] = AttentionMIL
         known = kind().get_params(deep=False)
@@ -161,11 +158,4 @@ class Training:
         return estimator
 
 
-_NOT_PARAMETERS = ("recipe", "max_epochs", "module")
-
-
-def _steps_of(max_epochs):
-    """Number of steps of --max-epochs, which older scripts have; it counted epochs of 32 batches."""
-    steps = 32 * max_epochs
-    typer.secho(f"--max-epochs is now --max-steps; an epoch was 32 batches: --max-steps {steps}", err=True)
-    return steps
+_NOT_PARAMETERS = ("recipe", "module")
