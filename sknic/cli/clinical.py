@@ -58,14 +58,20 @@ def _numbers(values):
     return numbers.astype(float) if numbers.notna().sum() == values.notna().sum() else values.astype(object)
 
 
-def tell_added_value(out, estimator, X, targets, clinical, cv, random_state):
+def tell_added_value(out, estimator, X, targets, clinical, cv, random_state, bootstrap):
     """Measure and print what the slide adds to clinical data; write `added_value.json` and `added_value.csv`."""
     from sknic.evaluation import SlideAndTable, added_value
 
     table = clinical.reset_index(drop=True).assign(**{_COLUMN: list(X)})
     model = SlideAndTable(estimator, column=_COLUMN, cv=cv, random_state=random_state)
     typer.echo(f"clinical data alone, slide alone, and both: {cv} x {cv} models of slides ...")
-    options = {"groups": targets.patients, "cv": cv, "random_state": random_state, "verbose": 1}
+    options = {
+        "groups": targets.patients,
+        "cv": cv,
+        "random_state": random_state,
+        "n_resamples": bootstrap,
+        "verbose": 1,
+    }
     found = added_value(model, table, targets.y, **options)
     record = {
         "metric": found.metric,

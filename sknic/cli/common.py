@@ -16,6 +16,23 @@ from sknic.files.whole import whole_file
 _PACKAGES = ("sknic", "numpy", "scikit-learn", "skorch", "torch", "openslide-python", "scikit-survival", "pandas")
 
 
+def score_line(name, estimate, patients):
+    """A metric, its interval, and the patients or slides that the interval is of.
+
+    Parameters
+    ----------
+    name : str
+    estimate : Estimate
+    patients : sequence or None
+        Patient of each slide; None where every slide counts as one.
+
+    Returns
+    -------
+    str
+    """
+    return f"{name:18s} {estimate}   ({estimate.n} {'slides' if patients is None else 'patients'})"
+
+
 def need_writable(path, *, is_folder):
     """Refuse a result that could not be written, before the work is done.
 

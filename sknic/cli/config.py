@@ -17,7 +17,7 @@ NAME = "options.toml"
 # Where results and a log go is said anew for each run.
 _NOT_KEPT = ("out", "log_file")
 # Options of `evaluate` that a file of it may bring to `fit`.
-_OF_EVALUATE = ("cv", "clinical", "repeats", "save_model")
+_OF_EVALUATE = ("cv", "clinical", "repeats", "bootstrap", "save_model")
 _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 

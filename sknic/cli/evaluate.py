@@ -9,7 +9,7 @@ import typer
 from sknic.cli import options
 from sknic.cli.clinical import clinical_columns, tell_added_value
 from sknic.cli.cohort import Cohort, usable
-from sknic.cli.common import need_own_folder, need_writable, write_run_record
+from sknic.cli.common import need_own_folder, need_writable, score_line, write_run_record
 from sknic.cli.config import Config, write_options
 from sknic.cli.grids import load_grids
 from sknic.cli.grouping import grouped
@@ -44,6 +44,7 @@ def evaluate(
     repeats: Annotated[
         int, typer.Option(min=1, help="Cross-validations with other seeds of folds and training: how far they scatter.")
     ] = 1,
+    bootstrap: options.Bootstrap = options.DEFAULT_BOOTSTRAP,
     save_model: Annotated[
         bool,
         typer.Option("--save-model", help="Keep the models of the folds in OUT/model, for predict, explain, view."),
@@ -86,6 +87,7 @@ def evaluate(
         "target": cohort.target or f"survival ({cohort.time}, {cohort.event})",
         "columns": columns,
         "cv": cv,
+        "bootstrap": bootstrap,
         **record,
         "compression": record if compression else None,
         **model.get_params(deep=False),
@@ -96,7 +98,9 @@ def evaluate(
     encoder = encoder_facts(compression.encoder if compression else None, X[0].fingerprint)
     record = write_run_record(out, "evaluate", settings, n_slides=len(X), skipped=errors, encoder=encoder)
     learnt = slides_of(used.paths, X, used.patients)
-    run = run_of_ensemble(ensemble, used.paths, record=record, errors=errors, digests=learnt["digest"])
+    run = run_of_ensemble(
+        ensemble, used.paths, record=record, errors=errors, digests=learnt["digest"], n_resamples=bootstrap
+    )
     # First what took hours; pictures and report can be made again.
     run.write(out)
     with saying_what_is_kept(grids_in(folder), f"predictions and metrics are in {out}"):
@@ -108,16 +112,16 @@ def evaluate(
             _save_models(out, ensemble, run, learnt, compression, settings)
         if clinic is not None:
             clinic = clinic.set_axis(targets.paths).loc[used.paths]
-            tell_added_value(out, model, X, used, clinic, cv, random_state)
+            tell_added_value(out, model, X, used, clinic, cv, random_state, bootstrap)
         if repeats > 1:
-            _repeat(out, ensemble, X, used, repeats, random_state)
+            _repeat(out, ensemble, X, used, repeats, random_state, bootstrap)
     typer.echo(f"wrote {out / 'report.html'}")
 
 
 def _tell(run):
     """Metrics, scores of the folds, and what they mean, in lines."""
     for name, estimate in run.metrics.items():
-        typer.echo(f"{name:18s} {estimate}   (n={estimate.n})")
+        typer.echo(score_line(name, estimate, run.patients))
     folds = ", ".join(f"{score:.3f}" for score in run.verdict.fold_scores)
     typer.echo(f"{run.verdict.metric} of each fold: {folds}; mean {run.verdict.mean_of_folds:.3f}")
     typer.echo(str(run.verdict))
@@ -144,7 +148,7 @@ def _save_models(out, ensemble, run, learnt, compression, settings):
     typer.echo(f"wrote the models of {len(ensemble.estimators_)} folds to {folder}")
 
 
-def _repeat(out, first, X, targets, repeats, seed):
+def _repeat(out, first, X, targets, repeats, seed, bootstrap):
     """Cross-validate again with other seeds; write and print the score of each."""
     import numpy as np
     import pandas as pd
@@ -156,7 +160,7 @@ def _repeat(out, first, X, targets, repeats, seed):
         if number:
             ensemble = clone(first).set_params(random_state=seed + number, estimator__random_state=seed + number)
             ensemble.fit(X, targets.y, groups=targets.patients)
-        verdict = ensemble.oof_verdict()
+        verdict = ensemble.oof_verdict(n_resamples=bootstrap)
         baseline = verdict.comparison.b.value if verdict.comparison else float("nan")
         score = {"metric": verdict.metric, "value": verdict.score.value, "low": verdict.score.low}
         rows.append({"random_state": seed + number, **score, "high": verdict.score.high, "baseline": baseline})

@@ -56,7 +56,7 @@ def explain(
     ome_tiff: Annotated[
         bool, typer.Option("--ome-tiff", help="Also write each overlay at full resolution, as pyramidal OME-TIFF.")
     ] = False,
-    grids: options.Grids = None,
+    grids: options.GridsOfModel = None,
     slide_mpp: options.SlideMpp = None,
     on_error: options.OnError = "raise",
     device: options.Device = "auto",

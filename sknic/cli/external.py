@@ -7,12 +7,13 @@ from pathlib import Path
 
 import typer
 
+from sknic.cli.common import score_line
 from sknic.cli.model_folder import read_slides, slides_of
 from sknic.cli.sealed import CARD, add_to_card
 from sknic.files.whole import whole_file
 
 
-def tell_external_test(estimator, model, rows, loaded, table, record, path, *, to_card=False):
+def tell_external_test(estimator, model, rows, loaded, table, record, path, *, n_resamples=1000, to_card=False):
     """Measure predictions against the target columns of the CSV, if they are there; print and write the metrics.
 
     Slides that the model has learnt from are left out: on them any model is good.
@@ -32,6 +33,8 @@ def tell_external_test(estimator, model, rows, loaded, table, record, path, *, t
         Settings of the model.
     path : Path
         JSON file to write.
+    n_resamples : int
+        Resamples behind each interval.
     to_card : bool
         Whether the metrics become a section of the model's card.
 
@@ -71,8 +74,8 @@ def tell_external_test(estimator, model, rows, loaded, table, record, path, *, t
     metrics = {}
     for name in kind.metrics:
         measured = kind.for_metric(name, prediction, getattr(estimator, "classes_", None))
-        metrics[name] = estimate_or_reason(name, y, measured, groups=patients)
-        typer.echo(f"{name:18s} {metrics[name]}   (n={metrics[name].n})")
+        metrics[name] = estimate_or_reason(name, y, measured, groups=patients, n_resamples=n_resamples)
+        typer.echo(score_line(name, metrics[name], patients))
     with whole_file(path) as temporary:
         temporary.write_text(json.dumps({name: asdict(found) for name, found in metrics.items()}, indent=2))
     if to_card:

@@ -48,6 +48,10 @@ Encoder = Annotated[
     ),
 ]
 Grids = Annotated[Path | None, typer.Option(help="Folder that keeps compressed slides; OUT/grids by default.")]
+GridsOfModel = Annotated[
+    Path | None,
+    typer.Option(help="Folder that keeps compressed slides; that of the model (MODEL/grids, or as it was fitted)."),
+]
 SlideMpp = Annotated[
     str | None, typer.Option(help="um/px of the slides: a number, or the name of a column of the CSV.")
 ]
@@ -80,6 +84,10 @@ OnError = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option("--random-state", help="Seed; the same seed gives the same result on one CPU.")]
+Bootstrap = Annotated[
+    int, typer.Option("--bootstrap", min=100, help="Resamples of patients (or slides) behind each interval.")
+]
+DEFAULT_BOOTSTRAP = 1000
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")]
 Jobs = Annotated[int, typer.Option("--n-jobs", help="Slides, or folds, at once.")]
 

@@ -24,7 +24,7 @@ def predict(
     model: options.Model,
     out: Annotated[Path, typer.Option(help="CSV to write.")],
     path: options.PathColumn = "path",
-    grids: options.Grids = None,
+    grids: options.GridsOfModel = None,
     slide_mpp: options.SlideMpp = None,
     to_card: Annotated[
         bool, typer.Option("--to-card", help="Add the external test to the model's card, below what stands there.")
@@ -36,6 +36,7 @@ def predict(
             "--spread", help="Add a column: how far the networks of the model are apart (several are needed)."
         ),
     ] = False,
+    bootstrap: options.Bootstrap = options.DEFAULT_BOOTSTRAP,
     device: options.Device = "auto",
     n_jobs: options.Jobs = 1,
 ):
@@ -67,12 +68,14 @@ def predict(
     table = predictions_table(rows, predicted, errors, always_error=on_error == "skip")
     with whole_file(out) as temporary:
         table.to_csv(temporary, index=False, errors="surrogateescape")
-    settings = {"model": model.resolve(), "slide_mpp": slide_mpp, "fitted": record}
+    settings = {"model": model.resolve(), "slide_mpp": slide_mpp, "bootstrap": bootstrap, "fitted": record}
     n_failed = sum(map(bool, errors))
     write_run_record(out.parent, "predict", settings, f"{out.stem}.run.json", n_slides=len(table), n_failed=n_failed)
     typer.echo(f"wrote {len(table) - n_failed} predictions to {out}")
     metrics = out.with_name(f"{out.stem}.metrics.json")
-    is_measured = tell_external_test(estimator, model, rows, loaded, table, record, metrics, to_card=to_card)
+    is_measured = tell_external_test(
+        estimator, model, rows, loaded, table, record, metrics, n_resamples=bootstrap, to_card=to_card
+    )
     if to_card and not is_measured:
         typer.secho("warning: nothing is added to the model's card, for nothing could be measured", err=True)
     if n_failed:

@@ -12,6 +12,7 @@ import pandas as pd
 from sknic.encoders.foreign import Foreign
 from sknic.encoders.store import read_encoder
 from sknic.exceptions import EncoderNotFoundError
+from sknic.files.nearest import no_such_file
 
 BUNDLED = Path(__file__).parent / "bundled"
 # Where the authors' files are, and the license they are under.
@@ -135,6 +136,8 @@ def encoder_path(name_or_path):
     path = Path(name_or_path) if foreign is None else foreign.weights
     if path.is_file():
         return path
+    if foreign is not None:
+        raise EncoderNotFoundError(f"encoder={os.fspath(name_or_path)!r}: {no_such_file(path)}")
     what = "is a folder, not an encoder file" if path.is_dir() else "no such file, and no bundled encoder of that name"
     raise EncoderNotFoundError(
         f"encoder={os.fspath(name_or_path)!r}: {what}. Bundled: {', '.join(bundled_names()) or 'none'}. "

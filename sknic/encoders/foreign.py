@@ -148,8 +148,22 @@ def _timm(foreign):
     heads = config.get("classifier") or ()
     heads = (heads,) if isinstance(heads, str) else heads
     kept = {key: value for key, value in weights.items() if not key.startswith(tuple(f"{head}." for head in heads))}
+    _refuse_others(foreign, module.state_dict(), kept)
     module.load_state_dict(kept)
     return module, {"input_size": config["input_size"][-1], "mean": config["mean"], "std": config["std"]}
+
+
+def _refuse_others(foreign, wanted, found):
+    """Weights of another model, in one sentence rather than by the name of every tensor."""
+    shared = wanted.keys() & found.keys()
+    sizes = [name for name in sorted(shared) if wanted[name].shape != found[name].shape]
+    differing = sizes + sorted(wanted.keys() ^ found.keys())
+    if differing:
+        n_all = len(wanted.keys() | found.keys())
+        raise EncoderFileError(
+            f"{foreign}: the file has the weights of another model than {foreign.name}: {len(differing)} of {n_all} "
+            f"tensors are missing, unknown or of another size, such as {differing[0]!r}"
+        )
 
 
 def _weights(path):

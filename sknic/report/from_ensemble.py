@@ -28,6 +28,7 @@ def run_of_ensemble(
     record: dict,
     errors: dict[str, str] | None = None,
     digests: Sequence[str] | None = None,
+    n_resamples: int = 1000,
 ) -> RunFolder:
     """Collect the out-of-fold predictions of an ensemble, their metrics, the verdict and the course of the training.
 
@@ -43,6 +44,8 @@ def run_of_ensemble(
         Slides that were left out, and why.
     digests : sequence of str, default=None
         Digest of each slide; empty where it is not known.
+    n_resamples : int, default=1000
+        Resamples behind each interval.
 
     Returns
     -------
@@ -61,10 +64,11 @@ def run_of_ensemble(
         columns |= {f"{SURVIVAL_AT}{time:.15g}": of_time for time, of_time in zip(times, survival.T)}
     if ensemble.oof_spread_ is not None:
         columns["spread"] = ensemble.oof_spread_
+    by_patient = {"groups": ensemble.groups_, "n_resamples": n_resamples}
     metrics = {
-        name: estimate_or_reason(name, y, kind.for_metric(name, prediction, classes), groups=ensemble.groups_)
+        name: estimate_or_reason(name, y, kind.for_metric(name, prediction, classes), **by_patient)
         for name in kind.metrics
-    } | ensemble.oof_survival_scores()
+    } | ensemble.oof_survival_scores(n_resamples=n_resamples)
     histories = [pd.DataFrame(last(model).history_).assign(fold=k) for k, model in enumerate(ensemble.estimators_)]
     return RunFolder(
         kind.name,
@@ -73,7 +77,7 @@ def run_of_ensemble(
         pd.concat(histories, ignore_index=True),
         record,
         errors=dict(errors or {}),
-        verdict=ensemble.oof_verdict(),
+        verdict=ensemble.oof_verdict(n_resamples=n_resamples),
     )
 
 

@@ -97,7 +97,7 @@ def _add_result(section, run):
     _add_headline(section, run)
     if run.verdict is not None:
         _add_verdict(section, run.verdict)
-    section.add_table(metrics_table(run), caption="Predictions of slides that the model had not seen")
+    section.add_table(metrics_table(run), caption=f"Predictions of slides that the model had not seen{_resamples(run)}")
     for reason in dict.fromkeys(estimate.reason for estimate in run.metrics.values() if estimate.reason):
         section.add_text(f"n/a: {reason}.")
     if any(estimate.low == estimate.high for estimate in run.metrics.values()):
@@ -105,6 +105,13 @@ def _add_result(section, run):
             "An interval without width does not mean certainty: where nothing was predicted wrongly, drawing the"
             " same patients again cannot tell how others would be predicted."
         )
+
+
+def _resamples(run):
+    """How the intervals were made, where the record says it."""
+    n_resamples = run.record.get("settings", {}).get("bootstrap")
+    units = "slides" if run.patients is None else "patients"
+    return f"; intervals by {n_resamples:,} resamples of the {units}" if n_resamples else ""
 
 
 def _add_headline(section, run):

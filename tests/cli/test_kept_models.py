@@ -64,6 +64,24 @@ def test_the_mean_of_the_folds_predicts_and_is_measured_against_the_target(kept,
     assert "not measured" not in result.output and "warning" not in result.output
 
 
+def test_the_number_of_resamples_may_be_chosen_and_is_written_down(grids, others, tmp_path):
+    out, predictions = tmp_path / "result", tmp_path / "p.csv"
+    arguments = ("evaluate", grids / "grids.csv", *TASKS["regression"], *QUICK, "--save-model", "--bootstrap", 150)
+    assert run(*arguments, "--out", out).exit_code == 0
+    assert run("predict", others, "--model", out, "--out", predictions, "--bootstrap", 120).exit_code == 0
+    options = {"groups": pd.read_csv(grids / "grids.csv")["patient"], "n_resamples": 150}
+    found, table = json.loads((out / "metrics.json").read_text())["r2"], pd.read_csv(out / "predictions.csv")
+    by_hand = estimate("r2", table["target"], table["prediction"], **options)
+    assert (found["low"], found["high"]) == (pytest.approx(by_hand.low), pytest.approx(by_hand.high))
+    table = pd.read_csv(predictions)
+    by_hand = estimate("r2", table["score"], table["prediction"], groups=table["patient"], n_resamples=120)
+    found = json.loads((tmp_path / "p.metrics.json").read_text())["r2"]
+    assert (found["low"], found["high"]) == (pytest.approx(by_hand.low), pytest.approx(by_hand.high))
+    assert json.loads((tmp_path / "p.run.json").read_text())["settings"]["bootstrap"] == 120
+    assert "bootstrap = 150" in (out / "options.toml").read_text()
+    assert "intervals by 150 resamples of the patients" in (out / "report.html").read_text()
+
+
 def test_slides_that_the_model_has_learnt_from_are_no_test_of_it(kept, grids, others, tmp_path):
     task, model = kept
     result = run("predict", grids / "grids.csv", "--model", model, "--out", tmp_path / "seen.csv")
