@@ -38,11 +38,11 @@ app = typer.Typer(
 )
 _RULES = (
     "**Rules.** Patients, classes and paths are text: 007 is not 7. Slides of one patient stay together; without "
-    "--patient a column that is named or looks like one, or the TCGA barcodes of the files, are taken and printed, "
-    "unless --no-patient. Events are 1/0, true/false, yes/no, dead/alive and their like, printed as they were "
-    "understood; other words, and 1 in a column such as 'alive', need --event-value. A slide has one row. Grids of "
-    "different encoders, um/px, patch sizes or strides do not mix; files that do not name their encoder count as one "
-    "unknown encoder."
+    "--patient a column whose name or values look like patients, or TCGA barcodes in the file names, are used and "
+    "printed, unless --no-patient is given. Events are 1/0, true/false, yes/no, dead/alive and the like, printed as "
+    "they were understood; other words, and 1 in a column such as 'alive', need --event-value. A slide has one row. "
+    "Grids of different encoders, um/px, patch sizes or strides do not mix; files that do not name their encoder count "
+    "as coming from one unknown encoder."
 )
 # In the order of the work.
 for panel, commands in {
@@ -69,13 +69,13 @@ def _options(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
 ):
-    """Options of every command; `main` has taken `--debug` out wherever it stood."""
+    """Options of every command; `main` has already removed `--debug`, which may be anywhere on the line."""
 
 
 def main():
-    """Run the program; a failure is one line on stderr and a code of its own, or a traceback with `--debug`.
+    """Run the program; a failure ends in one line on stderr and its own exit code, or in a traceback with `--debug`.
 
-    Codes are 0, 1 for a failure, 2 for options that make no sense, 130 for an interruption.
+    Codes are 0 for success, 1 for a failure, 2 for invalid options, 130 for an interruption.
     """
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     _print_anything()

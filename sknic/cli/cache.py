@@ -1,4 +1,4 @@
-"""`sknic cache`: look at a folder of grids, verify it, clean it."""
+"""`sknic cache`: list, verify and clean a folder of grids."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,22 +12,22 @@ def cache(
         bool, typer.Option("--prune", help="List damaged grids and leftovers to delete; --yes deletes them.")
     ] = False,
     orphans: Annotated[
-        bool, typer.Option("--orphans", help="With --prune: also grids whose slide is not where it was.")
+        bool, typer.Option("--orphans", help="With --prune: also grids whose slide was moved or deleted.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="With --prune: delete what it lists.")] = False,
 ):
-    """Show and verify a folder of compressed slides, every checksum compared; prune it."""
+    """List a folder of compressed slides and verify every checksum; optionally prune it."""
     from sknic.grids import GridCache
 
     if (yes or orphans) and not prune:
-        raise typer.BadParameter("--yes and --orphans say what --prune does; give --prune as well")
+        raise typer.BadParameter("--yes and --orphans only work together with --prune; give --prune as well")
     grids = GridCache(folder)
     if not grids.folder.is_dir():
         raise typer.BadParameter(f"{grids.folder} is not a folder")
     entries = grids.entries()
     for entry in entries:
         if entry.header and entry.status == "orphan":
-            typer.secho(f"{entry.path.name}: its slide {entry.header.slide} is not there", err=True)
+            typer.secho(f"{entry.path.name}: its slide {entry.header.slide} does not exist", err=True)
         elif entry.error:
             typer.secho(f"{entry.path.name}: {entry.status}: {entry.error}", err=True)
     damaged = [entry for entry in entries if entry.status == "damaged"]

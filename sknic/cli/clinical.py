@@ -28,7 +28,7 @@ def clinical_columns(table, names, others):
     Returns
     -------
     DataFrame
-        One row per row of the table; NaN where a cell says nothing.
+        One row per row of the table; NaN for empty cells.
     """
     import pandas as pd
 
@@ -46,7 +46,7 @@ def clinical_columns(table, names, others):
         kind = "numbers" if values.dtype.kind == "f" else f"{values.nunique()} words"
         typer.echo(f"clinical data: {name!r}, {kind}, {values.isna().sum()} missing")
         if values.dtype.kind != "f" and values.nunique() > len(values) / 2:
-            typer.secho(f"warning: {name!r} has another word in most rows; is it an id?", err=True)
+            typer.secho(f"warning: {name!r} has a different word in most rows; is it an id?", err=True)
     return pd.DataFrame(columns)
 
 

@@ -1,4 +1,4 @@
-"""From a table to slides, targets and patients, and to what a model learns: how `fit` and `evaluate` begin."""
+"""Read a table of slides, targets and patients: the first step of `fit` and `evaluate`."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from sknic.cli.settings import Compression, choose, slide_mpp_option
 
 @dataclass(frozen=True)
 class Cohort:
-    """The options of `fit` and `evaluate` that say what there is to learn from: columns, patients, encoder, grids."""
+    """The options of `fit` and `evaluate` that define the data: columns, patients, encoder, grids."""
 
     PANELS: ClassVar[dict[str, str]] = {
         "path": "Slides, patients and targets",
-        "encoder": "Compression (as the grids that are there, where not given)",
+        "encoder": "Compression (options that are not given are taken from existing grids)",
     }
 
     path: options.PathColumn = "path"
@@ -37,14 +37,14 @@ class Cohort:
     exclude: options.Exclude = None
 
     def columns(self, task):
-        """Column of each role that a kind of target has, as the record of a model keeps them."""
+        """Column of each role that a kind of target has, as stored in the record of a model."""
         from sknic.targets import kind_named
 
         return {role: getattr(self, role) for role in kind_named(task).roles}
 
     @property
     def masks(self):
-        """The options that say where tissue is."""
+        """The options that define the tissue."""
         return {"tissue": self.tissue, "classes": self.classes, "exclude": self.exclude}
 
     def read(self, table, task, out):
@@ -60,7 +60,7 @@ class Cohort:
         Returns
         -------
         Prepared
-            What a command begins with.
+            The input of a command.
         """
         columns = {"target": self.target, "event": self.event, "time": self.time}
         patients = {"patient": self.patient, "no_patient": self.no_patient}
@@ -72,14 +72,14 @@ class Cohort:
 
 @dataclass(frozen=True)
 class Prepared:
-    """Targets, the folder of their grids, and how slides are compressed; None where the table names grids."""
+    """Targets, the folder of their grids, and how slides are compressed (None if the table lists grids)."""
 
     targets: "Targets"
     folder: Path
     compression: Compression | None
 
     def compressor(self, device, n_jobs):
-        """The SlideCompressor, or None where the table names grids."""
+        """The SlideCompressor, or None if the table lists grids."""
         return self.compression.compressor(self.folder, device, n_jobs) if self.compression else None
 
 
@@ -92,18 +92,18 @@ class Targets:
     patients: Any
 
     def select(self, rows):
-        """The same of some rows."""
+        """Targets of the given rows only."""
         patients = None if self.patients is None else self.patients[rows]
         return Targets([self.paths[row] for row in rows], self.y[rows], patients)
 
     def describe(self, kind):
-        """Slides, patients, and how the target is spread, in one line."""
+        """Number of slides and patients, and the distribution of the target, in one line."""
         n_patients = len(self.paths) if self.patients is None else len(set(self.patients))
         return f"{len(self.paths)} slides of {n_patients} patients; {kind.describe(self.y)}"
 
 
 def read_targets(table, task, columns, *, path, patient=None, no_patient=False, event_value=None):
-    """Read a table of slides and their targets, and say what was understood.
+    """Read a table of slides and their targets, and print how it was understood.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ def read_targets(table, task, columns, *, path, patient=None, no_patient=False, 
     columns : dict of str to str or None
         Column of each role that a kind of target may have.
     path, patient : str
-        Columns of files and patients; without `patient` a column that looks like it is taken, unless `no_patient`.
+        Columns of files and patients; without `patient` a column that looks like patients is used, unless `no_patient`.
     event_value : str, optional
 
     Returns
@@ -171,21 +171,21 @@ def _found_patient(frame, used, table):
     found = find_patient_column(frame, used)
     if found is not None:
         need_column(frame, found, table)
-        typer.echo(f"slides of one {found!r} stay together; --no-patient if it is not the patient")
+        typer.echo(f"slides of one {found!r} stay together; use --no-patient if this column does not name the patient")
     return found
 
 
 def _patients_by_name(paths):
-    """The patients that names of TCGA say, where no column says them."""
+    """Patients from the TCGA barcodes in the file names, if no column names them."""
     import numpy as np
 
     from sknic.datasets.rows import tcga_patients
 
     found = tcga_patients(paths)
     if found is None:
-        typer.echo("no column looks like the patient: every slide counts as a patient of its own")
+        typer.echo("no column looks like patients: every slide counts as a patient of its own")
         return None
-    typer.echo("slides of one TCGA patient, by the names of the files, stay together; --no-patient if they should not")
+    typer.echo("slides of one TCGA patient (from the file names) stay together; use --no-patient if they should not")
     return np.array(found, object)
 
 
@@ -197,21 +197,21 @@ def _warn_of_similar(patients, column):
 
 
 def _warn_of_contradictions(targets, column):
-    """Say which patients have slides with different targets, before hours are spent on them."""
+    """Warn of patients whose slides have different targets, before hours are spent on them."""
     said: dict[str, set] = {}
     for patient, value in zip(targets.patients, targets.y):
         said.setdefault(patient, set()).add(str(value))
     several = [patient for patient, values in said.items() if len(values) > 1]
     if several:
         typer.secho(
-            f"warning: {len(several)} of {len(said)} patients of {column} have slides with different targets, the "
-            f"first of them {several[0]!r}; nothing can be said by patient",
+            f"warning: {len(several)} of {len(said)} patients in {column} have slides with different targets, for "
+            f"instance {several[0]!r}; results by patient cannot be computed",
             err=True,
         )
 
 
 def usable(targets, task, loaded, on_error):
-    """Targets and grids of the slides that can be used; what is left is said where others are left out."""
+    """Targets and grids of the slides that can be used; if some are left out, the rest is described in one line."""
     from sknic.cli.grids import refuse_or_skip
     from sknic.targets import kind_named
 
@@ -220,7 +220,7 @@ def usable(targets, task, loaded, on_error):
     if len(rows) == len(targets.paths):
         return targets, loaded.grids
     left = targets.select(rows)
-    typer.echo(f"left are {left.describe(kind_named(task))}")
+    typer.echo(f"remaining: {left.describe(kind_named(task))}")
     return left, loaded.grids[rows]
 
 
@@ -232,4 +232,4 @@ def _refuse_two_grids_of_a_slide(paths, grids):
     for path, names in zip(paths, slide_names(grids)):
         for name in names:
             if (other := path_of.setdefault(name, path)) != path:
-                raise DatasetError(f"{other} and {path} are grids of one slide; keep one row per slide")
+                raise DatasetError(f"{other} and {path} are grids of the same slide; keep one row per slide")

@@ -34,7 +34,7 @@ def score_line(name, estimate, patients):
 
 
 def need_writable(path, *, is_folder):
-    """Refuse a result that could not be written, before the work is done.
+    """Refuse, before any work is done, an output path that cannot be written.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def need_writable(path, *, is_folder):
 
 
 def need_own_folder(folder, names, table):
-    """Refuse a folder in which a result would take the place of files that sknic did not write, or of its own input.
+    """Refuse a folder in which a result would overwrite files that sknic did not write, or its own input.
 
     Parameters
     ----------
@@ -73,10 +73,13 @@ def need_own_folder(folder, names, table):
     folder, table = Path(folder), Path(table)
     there = [name for name in names if (folder / name).exists()]
     if table.name in there and table.resolve() == (folder / table.name).resolve():
-        raise typer.BadParameter(f"--out {folder} would overwrite {table}, which is read; choose another folder")
+        raise typer.BadParameter(
+            f"--out {folder} would overwrite {table}, the input of this command; choose another folder"
+        )
     if there and not _is_of_sknic(folder):
         raise typer.BadParameter(
-            f"--out {folder} holds {there[0]!r}, which sknic did not write and would overwrite; choose another folder"
+            f"--out {folder} contains {there[0]!r}, which sknic did not write and would overwrite; "
+            "choose another folder"
         )
 
 
@@ -88,12 +91,12 @@ def _is_of_sknic(folder):
 
 
 def write_run_record(folder, command, settings, name="run.json", **results):
-    """Write `run.json`: what ran, with which settings and versions, on which machine, and what came out.
+    """Write `run.json`: the command, its settings, versions and machine, and its results.
 
     Returns
     -------
     dict
-        As it stands in the file.
+        The content of the file.
     """
     from importlib.metadata import version
 

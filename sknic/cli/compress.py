@@ -14,18 +14,22 @@ from sknic.cli.settings import absolute, slide_mpp_option, tissue_option
 
 def compress(
     slides: Annotated[list[str], typer.Argument(help="Slides, folders, glob patterns or CSV files.")],
-    out: Annotated[Path, typer.Option(help="Folder that keeps the grids and manifest.csv.")],
+    out: Annotated[Path, typer.Option(help="Folder for the grids and manifest.csv.")],
     encoder: Annotated[
         str,
         typer.Option(
-            help="Bundled name, encoder file (.safetensors, or Keras .h5 as published), torchscript:FILE or "
-            "timm:NAME:WEIGHTS."
+            help="Name of a bundled encoder, encoder file (.safetensors, or a published Keras .h5), torchscript:FILE "
+            "or timm:NAME:WEIGHTS."
         ),
     ] = options.DEFAULT_ENCODER,
     path: options.PathColumn = "path",
     mpp: Annotated[float | None, typer.Option(help="um/px of the patches; the encoder's by default.")] = None,
-    patch_size: Annotated[int | None, typer.Option(help="px at --mpp; the encoder's by default.")] = None,
-    stride: Annotated[int | None, typer.Option(help="px at --mpp; --patch-size by default.")] = None,
+    patch_size: Annotated[
+        int | None, typer.Option(help="Side of a patch in px at --mpp; the encoder's by default.")
+    ] = None,
+    stride: Annotated[
+        int | None, typer.Option(help="Distance between patches in px at --mpp; --patch-size by default.")
+    ] = None,
     tissue: options.Tissue = "density",
     classes: options.Classes = None,
     exclude: options.Exclude = None,
@@ -33,15 +37,17 @@ def compress(
     slide_mpp: Annotated[
         str | None, typer.Option(help="um/px of the slides: a number, or the name of a column of the CSV.")
     ] = None,
-    orientations: Annotated[int, typer.Option(help="1, or 8 to encode turned and mirrored patches too.")] = 1,
+    orientations: Annotated[int, typer.Option(help="1, or 8 to encode rotated and mirrored patches too.")] = 1,
     precision: Annotated[
         str,
-        typer.Option(help="float32; fast is bfloat16 where the machine computes it natively; or bfloat16, float16."),
+        typer.Option(help="float32, bfloat16, float16, or fast: bfloat16 if the machine supports it natively."),
     ] = "float32",
-    on_error: Annotated[str, typer.Option(help="raise or skip; either way every slide is tried.")] = "raise",
-    n_jobs: Annotated[int, typer.Option("--n-jobs", help="Slides at once.")] = 1,
+    on_error: Annotated[str, typer.Option(help="raise or skip; in both cases every slide is tried.")] = "raise",
+    n_jobs: Annotated[int, typer.Option("--n-jobs", help="Number of slides to process at once.")] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "auto",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be done and what cannot.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="List the slides that would be compressed and those that cannot be.")
+    ] = False,
 ):
     """Compress slides to grids; if interrupted, resume where it stopped.
 

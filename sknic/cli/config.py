@@ -1,4 +1,4 @@
-"""Options in a file: `--config` reads them, and every run writes those that it had, so that it can be made again."""
+"""Options in a file: `--config` reads them, and every run writes its own, so that it can be repeated."""
 
 import inspect
 import json
@@ -22,7 +22,7 @@ _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: 
 
 
 def read_options(ctx: typer.Context, path: Path | None) -> Path | None:
-    """Take options from a TOML file; those of the command line go first. A callback of `--config`.
+    """Read options from a TOML file; those on the command line take precedence. A callback of `--config`.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def read_options(ctx: typer.Context, path: Path | None) -> Path | None:
     Raises
     ------
     typer.BadParameter
-        When the file cannot be read, or a key or a value of it is not what is expected.
+        If the file cannot be read, or contains an unexpected key or value.
     """
     if path is None:
         return None
@@ -53,7 +53,7 @@ def read_options(ctx: typer.Context, path: Path | None) -> Path | None:
     options = {key.replace("-", "_"): value for key, value in found.items()}
     others = [key for key in options if key in _OF_EVALUATE and key not in types]
     if others:
-        typer.echo(f"{path}: {', '.join(others)}: not used, for {ctx.info_name} has no such option")
+        typer.echo(f"{path}: {', '.join(others)}: ignored, because {ctx.info_name} has no such option")
     options = {key: value for key, value in options.items() if key not in others}
     for key, value in options.items():
         if key not in types:
@@ -95,7 +95,7 @@ Config = Annotated[
         is_eager=True,
         callback=read_options,
         metavar="FILE.toml",
-        help=f"Options from a file, such as the {NAME} of another run; the command line goes first.",
+        help=f"Read options from a file, such as the {NAME} of another run; the command line takes precedence.",
     ),
 ]
 
@@ -110,13 +110,13 @@ def write_options(ctx: typer.Context, folder: Path, **others: Any) -> None:
     folder : Path
         Folder of the results.
     **others
-        Options that were decided elsewhere, such as the folder of the grids.
+        Options whose values were decided by the command, such as the folder of the grids.
     """
     values = {**ctx.params, **others}
     encoder = values.get("encoder")
     if encoder:
         values["encoder"] = absolute(encoder)  # a name stays a name
-    lines = [f"# sknic {ctx.info_name} --config {NAME} --out FOLDER makes this run again."]
+    lines = [f"# sknic {ctx.info_name} --config {NAME} --out FOLDER repeats this run."]
     for name in _types_of(ctx.command.callback):
         if name not in _NOT_KEPT and values[name] not in (None, [], ()):
             lines.append(f"{name} = {_toml(values[name])}")

@@ -22,8 +22,8 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for slides, encoder, grids, predictions and pictures.")] = Path(
         "sknic-demo"
     ),
-    n_slides: Annotated[int, typer.Option(help="Slides of the cohort.")] = 40,
-    n_patches: Annotated[int, typer.Option(help="Labelled patches that train the encoder.")] = 1600,
+    n_slides: Annotated[int, typer.Option(help="Number of slides in the cohort.")] = 40,
+    n_patches: Annotated[int, typer.Option(help="Number of labelled patches to train the encoder on.")] = 1600,
     device: options.Device = "auto",
     random_state: options.Seed = 0,
 ):
@@ -51,7 +51,7 @@ def demo(
 
 
 def _learnt():
-    """What is learnt: columns of the cohort and a title, by kind of target."""
+    """The targets to learn: columns of the cohort and a title, by kind of target."""
     from sknic.targets import Classification, Regression, Survival
 
     return {

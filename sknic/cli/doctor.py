@@ -1,4 +1,4 @@
-"""`sknic doctor`: is everything here that the work needs, and how long will it take?"""
+"""`sknic doctor`: is everything installed that sknic needs, and how long will a slide take?"""
 
 import os
 import platform
@@ -19,9 +19,9 @@ USUAL_SLIDE_CELLS = 100_000 * 80_000 * 0.25**2 / 64**2 / 3
 
 def doctor(
     folder: Annotated[Path, typer.Argument(help="Folder that results will be written to.")] = Path("."),
-    seconds: Annotated[float, typer.Option(help="Length of the speed test in seconds; 0 leaves it out.")] = 5.0,
+    seconds: Annotated[float, typer.Option(help="Length of the speed test in seconds; 0 skips it.")] = 5.0,
 ):
-    """Check versions, OpenSlide, processor, GPU, write access and speed. Send its output with a question.
+    """Check versions, OpenSlide, processor, GPU, write access and speed. Include the output when you ask for help.
 
     Example: `sknic doctor results/`
     """
@@ -61,7 +61,7 @@ def _version(package, otherwise="not installed"):
 
 
 def _check_folder(folder):
-    """Whether grids can be kept there: it can be written, and files can be locked."""
+    """Whether grids can be kept there: the folder is writable, and files can be locked."""
     from filelock import FileLock
 
     here = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
@@ -73,7 +73,7 @@ def _check_folder(folder):
         _say("folder", f"{folder} cannot be written: {error.strerror or error}")
         return False
     free = shutil.disk_usage(here).free / 1e9
-    _say("folder", f"{here} can be written; {free:,.0f} GB are free")
+    _say("folder", f"{here} is writable; {free:,.0f} GB are free")
     _say("locks", "work there" if locks else "do not work there: let one process at a time write to it")
     return True
 

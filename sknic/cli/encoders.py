@@ -1,4 +1,4 @@
-"""`sknic encoders`: which encoders there are, and what a file of one is."""
+"""`sknic encoders`: list the known encoders, or describe encoder files."""
 
 from typing import Annotated
 
@@ -7,10 +7,10 @@ import typer
 
 def encoders(
     files: Annotated[
-        list[str] | None, typer.Argument(help="Encoder files, or bundled names, to say more about.")
+        list[str] | None, typer.Argument(help="Encoder files, or names of bundled encoders, to describe.")
     ] = None,
 ):
-    """List the bundled and the published encoders, or say what encoder files hold.
+    """List the bundled and the published encoders, or describe encoder files.
 
     Example: `sknic encoders` or `sknic encoders encoder_multitask-4.h5`
     """
@@ -33,8 +33,8 @@ def _list():
         code_size = "" if pd.isna(row["code_size"]) else str(row["code_size"])
         table.add_row(name, "bundled" if row["bundled"] else "published", code_size, row["license"], row["about"])
     Console().print(table)
-    typer.echo("Give the name of a bundled encoder wherever an encoder file is wanted, in Python too.")
-    typer.echo(f"The published ones are files to download from {PUBLISHED_AT}; sknic reads them as they are.")
+    typer.echo("The name of a bundled encoder can be used instead of an encoder file, also in Python.")
+    typer.echo(f"The published encoders can be downloaded from {PUBLISHED_AT}; sknic reads these files as they are.")
 
 
 def _describe(file):
@@ -44,7 +44,7 @@ def _describe(file):
     path = encoder_path(file)
     name = identify(path)
     encoder = load_encoder(path, device="cpu")
-    typer.echo(f"{file}: {f'{name}, byte for byte' if name else 'its digest is not known here'}")
+    typer.echo(f"{file}: {f'identical to {name}' if name else 'not one of the known files'}")
     typer.echo(f"  {type(encoder).__name__}, C = {encoder.code_size}")
     typer.echo(f"  patches of {encoder.patch_size} px at {encoder.mpp} um/px")
     typer.echo(f"  fingerprint {encoder.fingerprint()}")

@@ -1,4 +1,4 @@
-"""`sknic evaluate`: how well can a target be learnt from these slides, and what did the models look at?"""
+"""`sknic evaluate`: how well can a target be learnt from these slides, and what do the models look at?"""
 
 import shutil
 from pathlib import Path
@@ -34,20 +34,22 @@ def evaluate(
     out: Annotated[Path, typer.Option(help="Folder for predictions, metrics, pictures and report.html.")],
     cohort: Cohort,
     training: Training,
-    cv: Annotated[int, typer.Option(help="Folds.")] = 4,
+    cv: Annotated[int, typer.Option(help="Number of folds.")] = 4,
     clinical: Annotated[
         str | None,
         typer.Option(
-            help="Columns of clinical data, separated by commas: what does the slide add to them? CV x CV fits."
+            help="Columns of clinical data, separated by commas. Measures what the slide adds to them, with CV x CV "
+            "fits."
         ),
     ] = None,
     repeats: Annotated[
-        int, typer.Option(min=1, help="Cross-validations with other seeds of folds and training: how far they scatter.")
+        int,
+        typer.Option(min=1, help="Number of cross-validations, each with another seed, to measure how scores vary."),
     ] = 1,
     bootstrap: options.Bootstrap = options.DEFAULT_BOOTSTRAP,
     save_model: Annotated[
         bool,
-        typer.Option("--save-model", help="Keep the models of the folds in OUT/model, for predict, explain, view."),
+        typer.Option("--save-model", help="Keep the fold models in OUT/model, for predict, explain and view."),
     ] = False,
     device: options.Device = "auto",
     n_jobs: options.Jobs = 1,
@@ -119,7 +121,7 @@ def evaluate(
 
 
 def _tell(run):
-    """Metrics, scores of the folds, and what they mean, in lines."""
+    """Print metrics, scores of the folds, and a sentence that explains them."""
     for name, estimate in run.metrics.items():
         typer.echo(score_line(name, estimate, run.patients))
     folds = ", ".join(f"{score:.3f}" for score in run.verdict.fold_scores)
@@ -128,7 +130,7 @@ def _tell(run):
 
 
 def _remove_earlier(out):
-    """Take away what an earlier evaluation left in the folder, so that no two are mixed; grids stay."""
+    """Remove the results of an earlier evaluation from the folder, so that two are never mixed; grids stay."""
     shutil.rmtree(out / _OVERLAYS, ignore_errors=True)
     if (out / "model" / "fold_0.safetensors").exists():  # another model there is not ours to take away
         shutil.rmtree(out / "model")
@@ -137,7 +139,7 @@ def _remove_earlier(out):
 
 
 def _save_models(out, ensemble, run, learnt, compression, settings):
-    """Keep the models of the folds, which predict by their mean, with their card."""
+    """Save the fold models, whose predictions are averaged, with their card."""
     from sknic.report.model_card import card_of_run
 
     folder = out / "model"
@@ -149,7 +151,7 @@ def _save_models(out, ensemble, run, learnt, compression, settings):
 
 
 def _repeat(out, first, X, targets, repeats, seed, bootstrap):
-    """Cross-validate again with other seeds; write and print the score of each."""
+    """Repeat the cross-validation with other seeds; write and print each score."""
     import numpy as np
     import pandas as pd
     from sklearn.base import clone

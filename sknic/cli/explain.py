@@ -1,4 +1,4 @@
-"""`sknic explain`: where did a model look?"""
+"""`sknic explain`: show where a model looks."""
 
 from enum import StrEnum
 from functools import partial
@@ -31,27 +31,29 @@ class Method(StrEnum):
 def explain(
     slides: Annotated[list[str], typer.Argument(help="Slides, grid files, folders, glob patterns or CSV files.")],
     model: options.Model,
-    out: Annotated[Path, typer.Option(help="Folder for an overlay (.png) and QuPath files (.geojson) of each slide.")],
+    out: Annotated[Path, typer.Option(help="Folder for an overlay (.png) and QuPath files (.geojson) per slide.")],
     path: options.PathColumn = "path",
     method: Annotated[
         Method,
         typer.Option(
-            help="What speaks for the class, number or risk (grad_cam); what could change it (input_gradients); "
-            "what each cell adds to it or takes from it (integrated_gradients, slower)."
+            help="grad_cam shows what speaks for the class, number or risk; input_gradients what could change it; "
+            "integrated_gradients (slower) how much each cell adds to it or subtracts from it."
         ),
     ] = Method.grad_cam,
     target: Annotated[
-        str | None, typer.Option("--class", help="Class to explain; the one that is predicted, by default.")
+        str | None, typer.Option("--class", help="Class to explain; the predicted class by default.")
     ] = None,
     top: Annotated[
-        int, typer.Option(min=0, help="How many of the most salient cells NAME.top.geojson holds, as annotations.")
+        int, typer.Option(min=0, help="Number of most salient cells to write to NAME.top.geojson as annotations.")
     ] = 20,
     gallery: Annotated[
         int,
-        typer.Option(min=0, help="Draw so many of the most and least convincing cells of all slides, as patches."),
+        typer.Option(
+            min=0, help="Number of most and of least convincing cells of all slides to show as patches; 0 for none."
+        ),
     ] = 0,
     per_slide: Annotated[
-        int | None, typer.Option(min=1, help="At most so many cells of one slide in the gallery.")
+        int | None, typer.Option(min=1, help="Maximum number of cells per slide in the gallery.")
     ] = None,
     ome_tiff: Annotated[
         bool, typer.Option("--ome-tiff", help="Also write each overlay at full resolution, as pyramidal OME-TIFF.")
@@ -62,7 +64,7 @@ def explain(
     device: options.Device = "auto",
     n_jobs: options.Jobs = 1,
 ):
-    """Draw saliency over the thumbnails of slides, and write it as cells that QuPath imports.
+    """Draw saliency over thumbnails of the slides, and write the cells as files for QuPath.
 
     Example: `sknic explain slides/ --model model --out maps --gallery 12`
     """
@@ -104,12 +106,12 @@ def explain(
 
 
 def _class_of(estimator, text):
-    """The label that the user spelt."""
+    """The class that the user named."""
     if text is None:
         return None
     classes = getattr(estimator, "classes_", None)
     if classes is None:
-        raise typer.BadParameter("the model predicts no classes", param_hint="--class")
+        raise typer.BadParameter("the model does not predict classes", param_hint="--class")
     found = [label for label in classes if str(label) == text.strip()]
     if not found:
         raise typer.BadParameter(f"{text!r}: expected one of {', '.join(map(str, classes))}", param_hint="--class")
@@ -124,7 +126,7 @@ def _predicted(estimator, grid):
 
 
 def _words(said, explained):
-    """What the model says of a slide, in a line."""
+    """The prediction for a slide, in one line."""
     shown = said["prediction"][0] if explained is None and "prediction" in said else explained
     words = {name: column[0] for name, column in said.items() if shown is None or name.startswith("prediction")}
     if (probability := f"probability {shown}") in said:

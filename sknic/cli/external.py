@@ -1,4 +1,4 @@
-"""An external test: where new slides come with the target, the predictions are measured against it."""
+"""The external test: if the table of new slides has the target, the predictions are scored against it."""
 
 import json
 from dataclasses import asdict
@@ -14,17 +14,17 @@ from sknic.files.whole import whole_file
 
 
 def tell_external_test(estimator, model, rows, loaded, table, record, path, *, n_resamples=1000, to_card=False):
-    """Measure predictions against the target columns of the CSV, if they are there; print and write the metrics.
+    """Score predictions against the target columns of the CSV, if it has them; print and write the metrics.
 
-    Slides that the model has learnt from are left out: on them any model is good.
+    Slides that the model was trained on are left out, because any model is good on them.
 
     Parameters
     ----------
     estimator : fitted estimator
     model : Path
-        Its folder.
+        Folder of the model.
     rows : Rows
-        What was asked for.
+        Rows of the input.
     loaded : Loaded
         Grids of the rows.
     table : DataFrame
@@ -34,14 +34,14 @@ def tell_external_test(estimator, model, rows, loaded, table, record, path, *, n
     path : Path
         JSON file to write.
     n_resamples : int
-        Resamples behind each interval.
+        Number of bootstrap resamples per interval.
     to_card : bool
-        Whether the metrics become a section of the model's card.
+        Whether the metrics become a section of the model card.
 
     Returns
     -------
     bool
-        Whether anything could be measured.
+        Whether any prediction could be scored.
     """
     from sknic.evaluation.bootstrap import estimate_or_reason
     from sknic.exceptions import DegenerateDataError
@@ -53,18 +53,18 @@ def tell_external_test(estimator, model, rows, loaded, table, record, path, *, n
     learnt = read_slides(model)
     if learnt is None:
         typer.secho(
-            f"warning: {model} does not say which slides it has learnt from; leave them out of the CSV", err=True
+            f"warning: {model} does not record the slides that it was trained on; leave them out of the CSV", err=True
         )
     is_new = ~_is_learnt(learnt, rows.paths, loaded)
     if not is_new.all():
-        typer.echo(f"{(~is_new).sum()} of {len(is_new)} slides are not measured: the model has learnt from them")
+        typer.echo(f"{(~is_new).sum()} of {len(is_new)} slides are not scored: the model was trained on them")
     frame, predicted = _rows_with_both(rows, columns.values(), table, is_new)
     if not len(frame):
         return False
     try:
         y, note = kind.from_table(frame, columns)
     except (ValueError, DegenerateDataError) as error:
-        typer.secho(f"not measured against {_names(columns)}: {error}", err=True)
+        typer.secho(f"not scored against {_names(columns)}: {error}", err=True)
         return False
     typer.echo(f"external test on {_names(columns)}: {len(frame)} slides; {kind.describe(y)}")
     if note:
@@ -84,7 +84,7 @@ def tell_external_test(estimator, model, rows, loaded, table, record, path, *, n
 
 
 def _add_to_card(model, slides, patients, metrics):
-    """Put the test below what the card says; nothing that stands there is changed."""
+    """Append the test to the card; the existing text is never changed."""
     import pandas as pd
 
     from sknic.report.card_facts import slides_digest
@@ -102,7 +102,7 @@ def _add_to_card(model, slides, patients, metrics):
 
 
 def _is_learnt(learnt, paths, loaded):
-    """Whether the slide of each row is among those learnt from, by path or by digest; bool array."""
+    """Whether the model was trained on the slide of each row, known by path or digest; bool array."""
     import numpy as np
 
     if learnt is None:
@@ -128,14 +128,14 @@ def _patients(frame, columns, learnt):
 
     found = find_patient_column(frame, list(columns.values()))
     if found is None:
-        typer.echo("no column looks like the patient: every slide counts as a patient of its own")
+        typer.echo("no column looks like patients: every slide counts as a patient of its own")
         return None
     patients = frame[found].to_numpy(object)
     shared = set(patients) & set(() if learnt is None or "patient" not in learnt else learnt["patient"])
     if shared:
         typer.secho(
-            f"warning: {len(shared)} of {len(set(patients))} patients, such as {min(shared)!r}, have the name of one "
-            "that the model has learnt from; if they are the same, this is not an external test of them",
+            f"warning: {len(shared)} of {len(set(patients))} patients, such as {min(shared)!r}, have the same name as "
+            "patients that the model was trained on; if they are the same persons, this is not an external test",
             err=True,
         )
     typer.echo(f"intervals resample {found!r}")

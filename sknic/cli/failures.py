@@ -1,4 +1,4 @@
-"""The one readable line, and the exit code, that a failure ends in."""
+"""A failure ends in one readable line and an exit code."""
 
 import os
 
@@ -12,7 +12,7 @@ INTERRUPTED = 130
 
 
 def failure(error):
-    """Say a failure in one line.
+    """Describe a failure in one line.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ def failure(error):
     -------
     line : str
     code : int
-        1 for a failure, 2 for options that make no sense, 130 for an interruption.
+        1 for a failure, 2 for invalid options, 130 for an interruption.
     """
     line, code = _line_and_code(error)
     return " ".join(line.split()), code
@@ -44,7 +44,7 @@ def _line_and_code(error):
 
 
 def _words(error):
-    """What an error says; those of the system in words, with the file first."""
+    """The message of an error; system errors in words, with the file first."""
     if isinstance(error, OSError) and error.errno and error.strerror and error.filename:
         return f"{os.fsdecode(error.filename)}: {os.strerror(error.errno)}"
     return error

@@ -1,4 +1,4 @@
-"""`sknic fit`: slides and their targets to a model folder."""
+"""`sknic fit`: train a model on slides and their targets."""
 
 from pathlib import Path
 from typing import Annotated
@@ -23,7 +23,7 @@ def fit(
     ctx: typer.Context,
     table: options.Table,
     task: options.TaskOption,
-    out: Annotated[Path, typer.Option(help="Folder of the model; `sknic predict` reads it.")],
+    out: Annotated[Path, typer.Option(help="Folder for the model, to be used by `sknic predict`.")],
     cohort: Cohort,
     training: Training,
     device: options.Device = "auto",

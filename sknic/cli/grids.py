@@ -1,4 +1,4 @@
-"""From paths to grids, and what became of each slide: one bad slide costs one slide."""
+"""From paths to grids: a slide that fails does not stop the others."""
 
 import os
 import re
@@ -9,19 +9,19 @@ import typer
 
 from sknic.files.nearest import no_such_file
 
-NO_TISSUE = "no tissue: the grid has no cell"
+NO_TISSUE = "no tissue: the grid has no cells"
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """Grids of the slides that were asked for.
+    """Grids of the requested slides.
 
     Attributes
     ----------
     grids : object array (n,)
-        A Grid for each row; None where there is none.
+        A Grid, or None, for each row.
     errors : list of str
-        Why a row cannot be used; empty where it can.
+        For each row, why it cannot be used; empty if it can.
     """
 
     grids: Any
@@ -46,13 +46,13 @@ def are_grid_files(paths):
 
 
 def load_grids(paths, compressor):
-    """Read the files where they are grids, compress them where they are slides; every one is tried.
+    """Read grid files, or compress slides; every file is tried.
 
     Parameters
     ----------
     paths : list of str
     compressor : SlideCompressor or None
-        None where nothing says how slides are compressed.
+        None if it is not known how to compress slides.
 
     Returns
     -------
@@ -63,7 +63,7 @@ def load_grids(paths, compressor):
     if are_grid_files(paths):
         found, errors = _read(paths)
     elif compressor is None:
-        raise typer.BadParameter("slides need --encoder, the encoder that compresses them")
+        raise typer.BadParameter("slides need --encoder, the encoder to compress them with")
     else:
         found, errors = _compressed(paths, compressor)
     grids = np.empty(len(paths), object)
@@ -109,12 +109,12 @@ def _why_not(outcome):
 
 
 def reason_of(error):
-    """What an estimator says of a single grid, in one line."""
+    """An estimator's error about a single grid, in one line."""
     return " ".join(re.sub(r"X\[0\] \((.*?)\)", r"\1", str(error)).replace("X[0]", "the grid").split())
 
 
 def refuse_or_skip(paths, loaded, on_error):
-    """Rows that can be used; without `on_error="skip"` an error where there are others.
+    """Rows that can be used; raises an error if there are others, unless `on_error="skip"`.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def refuse_or_skip(paths, loaded, on_error):
     Raises
     ------
     CompressionError
-        With every cause, when slides cannot be used and are not to be skipped, or when none is left.
+        If slides cannot be used and should not be skipped, or if none is left; it lists every cause.
     """
     from sknic.compression.outcomes import by_cause
     from sknic.exceptions import CompressionError

@@ -1,4 +1,4 @@
-"""Options that several commands share, as one dataclass: its fields are the options, the command gets the whole."""
+"""Options shared by several commands, as a dataclass: its fields are the options, the command gets an instance."""
 
 import functools
 import inspect
@@ -9,7 +9,7 @@ from typing import Annotated, Any, get_args, get_type_hints
 
 
 def grouped(command: Callable) -> Callable:
-    """Put the fields of dataclasses among the parameters of a command in place of the parameters themselves.
+    """Replace parameters of a command that are dataclasses by the fields of these dataclasses.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""`sknic info`: what a slide is."""
+"""`sknic info`: describe slides."""
 
 from collections import Counter
 from pathlib import Path
@@ -13,7 +13,7 @@ from sknic.files.names import unique_names
 
 def info(
     slides: Annotated[list[Path], typer.Argument(help="Slides.")],
-    slide_mpp: Annotated[float | None, typer.Option(help="um/px of level 0, where the metadata lack it.")] = None,
+    slide_mpp: Annotated[float | None, typer.Option(help="um/px of level 0, if the metadata do not have it.")] = None,
     tissue: options.Tissue = "density",
     classes: options.Classes = None,
     exclude: options.Exclude = None,
@@ -41,7 +41,7 @@ def info(
 
 
 def _describe(path, mpp, tissue, thumbnail):
-    """Print what a slide is; returns "with tissue", "no tissue" or "no mask"."""
+    """Print a description of a slide; returns "with tissue", "no tissue" or "no mask"."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -66,7 +66,7 @@ def _describe(path, mpp, tissue, thumbnail):
 
 
 def _beside(thumbnail, path, names):
-    """File of a slide's picture: the one that was named, or one per slide beside it."""
+    """File for a slide's picture: the given one, or with several slides one per slide in the same folder."""
     return thumbnail.with_name(f"{names[str(path)]}-{thumbnail.name}") if len(names) > 1 else thumbnail
 
 

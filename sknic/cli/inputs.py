@@ -1,4 +1,4 @@
-"""What a command is given: slides as files, folders, patterns and tables, one row for each that was asked for."""
+"""The input of a command: slides as files, folders, patterns and tables, with one row per requested slide."""
 
 import glob
 import os
@@ -12,14 +12,14 @@ import typer
 
 @dataclass(frozen=True)
 class Rows:
-    """The slides that were asked for, in that order.
+    """The requested slides, in order.
 
     Attributes
     ----------
     paths : list of str
-        File of each row. A slide that stands in two rows of a table is there twice.
+        File of each row. A slide in two rows of a table is listed twice.
     columns : dict of str to list
-        What the tables say of each row, by the name of the column; None for rows of no table.
+        Columns of the tables by name, with one value per row; None for rows that are not from a table.
     """
 
     paths: list[str]
@@ -32,9 +32,9 @@ def find_rows(sources, column="path"):
     Parameters
     ----------
     sources : list of str
-        Files, folders, patterns, or tables, whose rows are kept as they are, in their order.
+        Files, folders, patterns, or tables, whose rows are kept in order.
     column : str, default="path"
-        Column of a table that holds the paths; relative ones start at the table's folder.
+        Column of a table that contains the paths; relative paths start at the table's folder.
 
     Returns
     -------
@@ -72,7 +72,7 @@ def tables_of(sources):
 
 
 def table_of(path, columns):
-    """A table of text with these columns; a file that is not one, or lacks a column, is a wrong option."""
+    """Read a table of text with these columns; any other file, or a missing column, is reported as a wrong option."""
     from sknic.datasets.table import read_table
     from sknic.exceptions import DatasetError
 
@@ -83,7 +83,7 @@ def table_of(path, columns):
 
 
 def _as_on_disk(source):
-    """The path in the form of its accents that the file system has: é as one character or as two."""
+    """The path with accents as the file system stores them: é as one character or as two."""
     forms = [source, *(unicodedata.normalize(form, source) for form in ("NFC", "NFD"))]
     return next((form for form in forms if os.path.exists(form)), source)
 
@@ -113,7 +113,7 @@ def _expand(source, column) -> tuple[list[str], dict[str, Any]]:
 
 
 def _columns(table):
-    """The columns that have a name; one that an earlier column has, too, gets a number."""
+    """The columns that have a name; a repeated name gets a number."""
     found: dict[str, list] = {}
     for position, name in enumerate(table.columns):
         if name:

@@ -1,4 +1,4 @@
-"""`--log-file`: what a command prints, line by line with the time, beside the terminal."""
+"""`--log-file`: copy what a command prints to a file, line by line with the time."""
 
 import logging
 import os
@@ -33,7 +33,7 @@ class Log(logging.Handler):
         self.file.write(f"{datetime.now():%Y-%m-%d %H:%M:%S}  {_COLORS.sub('', text).rstrip()}\n")
 
     def emit(self, record):
-        """Append what sknic says beside a progress bar, which itself is not for a file."""
+        """Append a message that sknic prints next to a progress bar; the bar itself is not logged."""
         self.note(record.getMessage())
 
     def close(self):
@@ -43,7 +43,7 @@ class Log(logging.Handler):
 
 
 class _Copied:
-    """A stream whose whole lines are appended to a log, too; lines that a bar draws over are not."""
+    """A stream whose complete lines are also appended to a log, except lines that a progress bar overwrites."""
 
     def __init__(self, stream, log):
         self._stream, self._log, self._line = stream, log, ""
@@ -97,7 +97,7 @@ def copied_to(path):
 
 
 def command_as_typed():
-    """The command of this run, as a shell takes it again."""
+    """The command line of this run, quoted for a shell."""
     program = "python -m sknic.cli" if Path(sys.argv[0]).name == "__main__.py" else "sknic"
     return f"{program} {shlex.join(sys.argv[1:])}"
 

@@ -1,4 +1,4 @@
-"""`sknic make-cohort`: slides with known targets, drawn or laid out from real patches, to try everything on."""
+"""`sknic make-cohort`: slides with known targets, drawn or assembled from real patches, to try everything with."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,22 +14,22 @@ def make_cohort(
     out: Annotated[Path, typer.Argument(help="Folder for the slides and cohort.csv.")],
     patches: Annotated[
         Path | None,
-        typer.Option(help="Lay the slides out from these labelled patches (a folder as `train-encoder` reads it)."),
+        typer.Option(help="Assemble the slides from these labelled patches (a folder as for `train-encoder`)."),
     ] = None,
-    task: Annotated[str, typer.Option(help="With --patches: the task whose labels are the tissue.")] = "colorectal",
+    task: Annotated[str, typer.Option(help="With --patches: the task whose labels define the tissue.")] = "colorectal",
     role: Annotated[
         list[str] | None,
         typer.Option(
-            help="With --patches: which patches are tumour, stroma, normal or hot (tumour that the score counts), as"
-            " 'tumour=polyp/adenocarcinoma'; give it for each, repeat it for several labels."
+            help="With --patches: label of the patches to use as tumour, stroma, normal or hot (tumour that the score"
+            " counts), such as 'tumour=polyp/adenocarcinoma'. Needed for all four; repeat a role for several labels."
         ),
     ] = None,
     n_slides: Annotated[int, typer.Option(help="Number of slides.")] = 24,
-    size: Annotated[int, typer.Option(help="Rows and columns of a slide, in cells of 128 px; 20 at least.")] = 24,
+    size: Annotated[int, typer.Option(help="Side of a slide in cells of 128 px; at least 20.")] = 24,
     n_jobs: options.Jobs = 1,
     random_state: options.Seed = 0,
 ):
-    """Make a cohort to try everything on: slides of known score, growth pattern and survival.
+    """Make a cohort to try everything with: slides with known score, growth pattern and survival.
 
     Example: `sknic make-cohort slides --n-slides 24 --n-jobs 2`
     """
@@ -37,7 +37,7 @@ def make_cohort(
 
     shared: dict[str, Any] = {"shape": (size, size), "random_state": random_state, "n_jobs": n_jobs, "verbose": 1}
     if role and patches is None:
-        raise typer.BadParameter("--role names labels of patches; give their folder by --patches")
+        raise typer.BadParameter("--role names labels of patches; give their folder with --patches")
     roles = _read_roles(role) if role else None
     with saying_what_is_kept(files_in(out, "slide_*", "slide")):
         if patches is None:
@@ -58,7 +58,7 @@ def make_cohort(
 
 
 def _read_roles(given):
-    """Role to its labels, of texts as 'tumour=polyp/adenocarcinoma'."""
+    """Labels of each role, from texts such as 'tumour=polyp/adenocarcinoma'."""
     known = ("tumour", "stroma", "normal", "hot")
     roles: dict[str, list[str]] = {}
     for text in given:
@@ -67,5 +67,5 @@ def _read_roles(given):
             raise typer.BadParameter(f"--role {text}: expected ROLE=TASK/LABEL with ROLE one of {', '.join(known)}")
         roles.setdefault(role, []).append(label)
     if lacking := [role for role in known if role not in roles]:
-        raise typer.BadParameter(f"--role: expected all of {', '.join(known)}; {', '.join(lacking)} not given")
+        raise typer.BadParameter(f"--role: expected all of {', '.join(known)}; missing: {', '.join(lacking)}")
     return roles

@@ -1,4 +1,4 @@
-"""What `sknic explain` writes: of each slide a picture and cells for QuPath, and of all slides a gallery of cells."""
+"""What `sknic explain` writes: a picture and cells for QuPath per slide, and a gallery of cells of all slides."""
 
 from contextlib import nullcontext
 from pathlib import Path
@@ -16,15 +16,15 @@ def write_map(stem, grid, heat, method, title, *, top, ome_tiff):
     Parameters
     ----------
     stem : Path
-        Where, without suffix.
+        Path of the files without suffix.
     grid : Grid
     heat : float array (rows, columns)
     method : str
         Name of the measurement.
     title : str
-        What stands above the picture.
+        Title of the picture.
     top : int
-        How many of the most salient cells are annotations.
+        Number of most salient cells to write as annotations.
     ome_tiff : bool
         Whether the overlay is also written at full resolution.
     """

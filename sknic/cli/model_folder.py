@@ -1,4 +1,4 @@
-"""The folder of a model, or of the models of folds: replaced whole or not at all, read back with its settings."""
+"""The folder of a model or of fold models: written whole or not at all, and read back with its settings."""
 
 import os
 import shutil
@@ -18,9 +18,9 @@ _FOLDS = "fold_*.safetensors"
 
 @contextmanager
 def replaced_folder(folder):
-    """Give an empty folder that takes the place of a model's folder when the block ends well, and is removed otherwise.
+    """Give an empty folder that replaces a model folder if the block succeeds, and is removed otherwise.
 
-    What is not of a model, such as grids, moves along; the files of an earlier model do not.
+    Files that do not belong to a model, such as grids, are kept; those of an earlier model are removed.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def replaced_folder(folder):
 
 
 def _empty_folder(folder):
-    """A new folder beside another one, or inside of it where that alone can be written, as in a container."""
+    """A new folder next to another one, or inside it if only that one is writable, as in a container."""
     names = {"prefix": f".{folder.name}.", "suffix": ".part"}
     try:
         return Path(tempfile.mkdtemp(**names, dir=folder.parent))
@@ -73,7 +73,7 @@ def _take_place(new, folder):
 
 
 def _fill(new, folder):
-    """The same for a folder that cannot be renamed: run.json, which makes it a model, comes last."""
+    """The same for a folder that cannot be renamed: run.json, which marks it as a model, is moved last."""
     (folder / "run.json").unlink(missing_ok=True)
     for path in [path for path in folder.iterdir() if is_of_model(path)]:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -82,7 +82,7 @@ def _fill(new, folder):
 
 
 def model_files(folder):
-    """Names of the files in a folder that a model would take the place of."""
+    """Names of the files in a folder that a model would replace."""
     folder = Path(folder)
     found = [path.name for path in folder.iterdir() if is_of_model(path)] if folder.is_dir() else []
     return [name for name in found if name != "run.json"]
@@ -101,7 +101,7 @@ def _umask():
 
 
 def write_model(folder, models, learnt, compression):
-    """Write a model, or the models of folds, with their encoder and the slides that they learnt from.
+    """Write a model, or fold models, with the encoder and the list of slides that they were trained on.
 
     Parameters
     ----------
@@ -109,9 +109,9 @@ def write_model(folder, models, learnt, compression):
         An empty folder.
     models : list of fitted estimators
     learnt : DataFrame
-        Slides that they learnt from, by `slides_of`.
+        Slides that they were trained on, from `slides_of`.
     compression : Compression or None
-        How slides are compressed; None for models that were fitted on grids.
+        How slides are compressed; None for models that were fitted on grid files.
 
     Returns
     -------
@@ -142,14 +142,14 @@ def write_model(folder, models, learnt, compression):
 
 
 def slides_of(paths, grids, patients=None):
-    """Which slides these are: path, digest of the slide where its grid knows it, and patient.
+    """Table that identifies slides: path, digest (if the grid has it), and patient.
 
     Parameters
     ----------
     paths : list of str
         Slides, or grid files.
     grids : sequence of Grid or None
-        Their grids, row for row; None for those that cannot be used.
+        Their grids, in the same order; None for slides that cannot be used.
     patients : array of str, optional
 
     Returns
@@ -167,7 +167,7 @@ def slides_of(paths, grids, patients=None):
 
 
 def read_slides(folder):
-    """The slides that the model of a folder learnt from; None where it does not say, as those of earlier versions."""
+    """Slides that the model of a folder was trained on; None if not recorded, as in earlier versions."""
     import pandas as pd
 
     path = Path(folder) / "learnt_slides.csv"
@@ -177,19 +177,19 @@ def read_slides(folder):
 
 
 def load_model(folder):
-    """Estimator and settings of a model folder.
+    """Load the estimator and the settings of a model folder.
 
     Returns
     -------
     estimator : fitted estimator
-        An ensemble where the folder has the models of folds.
+        An ensemble if the folder has fold models.
     settings : dict
         As `sknic fit` or `sknic evaluate` recorded them.
 
     Raises
     ------
     ModelFileError
-        If the folder is not one that `sknic fit`, or `sknic evaluate --save-model`, wrote.
+        If the folder was not written by `sknic fit` or `sknic evaluate --save-model`.
     """
     from sknic.estimators import load_estimator
     from sknic.evaluation import CrossValEnsemble
@@ -200,7 +200,7 @@ def load_model(folder):
         if not isinstance(settings, dict):
             raise ValueError("its run.json has no settings")
     except ValueError as error:
-        raise ModelFileError(f"{folder} is not a folder that `sknic fit` wrote: {error}") from None
+        raise ModelFileError(f"{folder} was not written by `sknic fit`: {error}") from None
     folds = sorted(folder.glob(_FOLDS), key=lambda path: int(path.stem.removeprefix("fold_")))
     if folds:
         return CrossValEnsemble.from_models([load_estimator(path) for path in folds]), settings
@@ -210,7 +210,7 @@ def load_model(folder):
 
 
 def grids_of(folder):
-    """Folder of the grids of a model: its own, or that of the evaluation which kept the models of its folds."""
+    """Folder of a model's grids: its own, or that of the evaluation that saved its fold models."""
     folder = Path(folder)
     own, of_evaluation = folder / "grids", folder.parent / "grids"
     is_kept = any(folder.glob(_FOLDS)) and of_evaluation.is_dir()
@@ -218,7 +218,7 @@ def grids_of(folder):
 
 
 def compression_of(folder, settings):
-    """How the slides of the model were compressed; None where it was fitted on grid files."""
+    """How the slides of the model were compressed; None if it was fitted on grid files."""
     from sknic.cli.settings import MASKS, Compression
     from sknic.encoders.foreign import Foreign
 

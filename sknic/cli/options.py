@@ -26,11 +26,12 @@ PatientColumn = Annotated[
     str | None,
     typer.Option(
         "--patient",
-        help="Column of patients, who stay on one side of a split; found by its name if not given.",
+        help="Column of patients; slides of a patient stay on one side of every split. Found automatically if not "
+        "given.",
     ),
 ]
 NoPatient = Annotated[
-    bool, typer.Option("--no-patient", help="Every row is a patient of its own, whatever a column looks like.")
+    bool, typer.Option("--no-patient", help="Treat every row as a patient of its own; do not look for a column.")
 ]
 TargetColumn = Annotated[str | None, typer.Option("--target", help="Column of the score or the class.")]
 EventColumn = Annotated[str, typer.Option("--event", help="Column of events: 0/1, dead/alive, yes/no ...")]
@@ -43,14 +44,17 @@ DEFAULT_ENCODER = "sknic-he-1"
 Encoder = Annotated[
     str | None,
     typer.Option(
-        help="Encoder file, bundled name (see `sknic encoders`), torchscript:FILE or timm:NAME:WEIGHTS; for slides "
-        f"{DEFAULT_ENCODER} by default."
+        help="Encoder file, name of a bundled encoder (see `sknic encoders`), torchscript:FILE or timm:NAME:WEIGHTS; "
+        f"{DEFAULT_ENCODER} by default. Not needed for grid files."
     ),
 ]
-Grids = Annotated[Path | None, typer.Option(help="Folder that keeps compressed slides; OUT/grids by default.")]
+Grids = Annotated[Path | None, typer.Option(help="Folder of compressed slides (grids); OUT/grids by default.")]
 GridsOfModel = Annotated[
     Path | None,
-    typer.Option(help="Folder that keeps compressed slides; that of the model (MODEL/grids, or as it was fitted)."),
+    typer.Option(
+        help="Folder of compressed slides (grids); by default the model's own (MODEL/grids, or the folder it was "
+        "fitted with)."
+    ),
 ]
 SlideMpp = Annotated[
     str | None, typer.Option(help="um/px of the slides: a number, or the name of a column of the CSV.")
@@ -58,8 +62,8 @@ SlideMpp = Annotated[
 TissueOfGrids = Annotated[
     str | None,
     typer.Option(
-        help="density, otsu, none, or a mask pattern such as 'masks/{stem}.png'; that of the grids in --grids if not "
-        "given, or density."
+        help="density, otsu, none, or a mask pattern such as 'masks/{stem}.png'; by default the same as for the grids "
+        "in --grids, or else density."
     ),
 ]
 Tissue = Annotated[str, typer.Option(help="density, otsu, none, or a mask pattern such as 'masks/{stem}.png'.")]
@@ -80,16 +84,17 @@ OnError = Annotated[
     typer.Option(
         metavar="raise|skip",
         callback=_known_on_error,
-        help="What to do about slides that cannot be used: raise, or skip and go on without them.",
+        help="What to do if slides cannot be used: raise an error, or skip these slides.",
     ),
 ]
 Seed = Annotated[int, typer.Option("--random-state", help="Seed; the same seed gives the same result on one CPU.")]
 Bootstrap = Annotated[
-    int, typer.Option("--bootstrap", min=100, help="Resamples of patients (or slides) behind each interval.")
+    int,
+    typer.Option("--bootstrap", min=100, help="Number of bootstrap resamples of patients (or slides) per interval."),
 ]
 DEFAULT_BOOTSTRAP = 1000
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")]
-Jobs = Annotated[int, typer.Option("--n-jobs", help="Slides, or folds, at once.")]
+Jobs = Annotated[int, typer.Option("--n-jobs", help="Number of slides, or folds, to process at once.")]
 
 
 def with_a_model(path):
@@ -99,9 +104,11 @@ def with_a_model(path):
     return path / "model"
 
 
-MODEL_HELP = "Folder of a model: what `sknic fit` or `sknic evaluate --save-model` wrote."
+MODEL_HELP = "Folder of a model, written by `sknic fit` or `sknic evaluate --save-model`."
 Model = Annotated[Path, typer.Option(callback=with_a_model, help=MODEL_HELP)]
 ModelOrNone = Annotated[
     Path | None,
-    typer.Option(callback=with_a_model, help=f"{MODEL_HELP} Or a model file. Shows what it predicts and sees."),
+    typer.Option(
+        callback=with_a_model, help=f"{MODEL_HELP} Or a model file. Adds its predictions and its saliency to the view."
+    ),
 ]

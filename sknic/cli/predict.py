@@ -1,4 +1,4 @@
-"""`sknic predict`: new slides and a model folder to a table of predictions, one row for each that was asked for."""
+"""`sknic predict`: predict new slides with a model; writes a table with one row per requested slide."""
 
 from pathlib import Path
 from typing import Annotated
@@ -26,25 +26,23 @@ def predict(
     path: options.PathColumn = "path",
     grids: options.GridsOfModel = None,
     slide_mpp: options.SlideMpp = None,
-    to_card: Annotated[
-        bool, typer.Option("--to-card", help="Add the external test to the model's card, below what stands there.")
-    ] = False,
+    to_card: Annotated[bool, typer.Option("--to-card", help="Append the external test to the model card.")] = False,
     on_error: options.OnError = "raise",
     spread: Annotated[
         bool,
         typer.Option(
-            "--spread", help="Add a column: how far the networks of the model are apart (several are needed)."
+            "--spread", help="Add a column with the spread between the networks of the model (which needs several)."
         ),
     ] = False,
     bootstrap: options.Bootstrap = options.DEFAULT_BOOTSTRAP,
     device: options.Device = "auto",
     n_jobs: options.Jobs = 1,
 ):
-    """Predict slides with a model of `sknic fit` or `sknic evaluate --save-model`: scores, probabilities or risks.
+    """Predict scores, probabilities or risks with a model of `sknic fit` or `sknic evaluate --save-model`.
 
-    One row for each row of a CSV, in its order and with its columns; slides that cannot be used have an error instead
-    of a prediction, and the exit code is 1 unless they are to be skipped. Where the CSV has the columns that the model
-    learnt, the predictions are measured against them, with intervals by patient.
+    The output has one row per row of the CSV, in the same order and with the same columns. Slides that cannot be used
+    have an error instead of a prediction, and the exit code is then 1 unless --on-error is skip. If the CSV has the
+    target columns of the model, the predictions are scored against them, with intervals over patients.
 
     Example: `sknic predict new-slides/ --model model --out predictions.csv`
     """
@@ -52,12 +50,13 @@ def predict(
 
     need_writable(out, is_folder=False)
     if any(Path(source).exists() and Path(source).resolve() == out.resolve() for source in slides):
-        raise typer.BadParameter(f"--out {out} would overwrite the table that is read; choose another file")
+        raise typer.BadParameter(f"--out {out} would overwrite the input table; choose another file")
     rows = find_rows(slides, path)
     estimator, record = load_model(model)
     if spread and not has_spread(estimator):
         raise typer.BadParameter(
-            f"--spread: {model} has one network; evaluate --save-model keeps one per fold, fit --n-members 3 three"
+            f"--spread: {model} has only one network; `evaluate --save-model` keeps one per fold, and "
+            "`fit --n-members 3` trains three"
         )
     mpp = slide_mpp_option(slide_mpp, tables_of(slides), path)
     folder = grids or grids_of(model)
@@ -77,9 +76,9 @@ def predict(
         estimator, model, rows, loaded, table, record, metrics, n_resamples=bootstrap, to_card=to_card
     )
     if to_card and not is_measured:
-        typer.secho("warning: nothing is added to the model's card, for nothing could be measured", err=True)
+        typer.secho("warning: nothing is added to the model card, because no prediction could be scored", err=True)
     if n_failed:
-        typer.secho(f"{n_failed} of {len(table)} slides have no prediction; column {_ERROR!r} says why:", err=True)
+        typer.secho(f"{n_failed} of {len(table)} slides have no prediction; see column {_ERROR!r}:", err=True)
         for line in by_cause(rows.paths, errors):
             typer.secho(f"  {line}", err=True)
         if on_error == "raise" or n_failed == len(table):
@@ -87,9 +86,9 @@ def predict(
 
 
 def compressor_of(paths, model, record, folder, slide_mpp, device, n_jobs):
-    """The compressor that the model was trained behind; None for grid files.
+    """The compressor with the settings of the model; None for grid files.
 
-    A model that was fitted on grid files does not say how slides are compressed; grids in the folder do.
+    A model that was fitted on grid files does not record how slides were compressed; grids in the folder do.
     """
     from dataclasses import replace
 
@@ -100,8 +99,8 @@ def compressor_of(paths, model, record, folder, slide_mpp, device, n_jobs):
         compression = choose(paths, None, {}, folder, slide_mpp, default=None)
         if compression is None:
             raise typer.BadParameter(
-                "the model was fitted on grid files and does not say how to compress slides; compress them first with "
-                "the same encoder and settings, and give the grids, or their folder as --grids"
+                "the model was fitted on grid files and does not record how to compress slides; compress them first "
+                "with the same encoder and settings, and pass the grids, or their folder as --grids"
             )
     else:
         compression = replace(compression, slide_mpp=slide_mpp)
@@ -115,14 +114,14 @@ def has_spread(estimator):
 
 
 def predict_rows(estimator, loaded, *, spread=False):
-    """Predict the grids that can be predicted, each alone where they cannot be together.
+    """Predict all grids at once, or one by one if that fails.
 
     Returns
     -------
     dict of str to list
-        Columns of the predictions; None where there is none.
+        Columns of the predictions; None for rows without one.
     list of str
-        Why there is no prediction, empty where there is one.
+        For each row, why it has no prediction; empty if it has one.
     """
     from sknic.exceptions import SknicError
     from sknic.targets import kind_of
@@ -166,10 +165,10 @@ def _drop_what_is_not_finite(columns, errors):
 
 
 def predictions_table(rows, predicted, errors, *, always_error=False):
-    """One row for each that was asked for: its file, the columns of its table, the prediction, and what went wrong.
+    """The output table, one row per requested slide: file, columns of the input table, prediction, error.
 
-    A column of the table that is called like one of ours gets "(table)" behind its name, except "slide", which is
-    perhaps the user's key: there the file is in a column "file".
+    If the input table has a column with the name of one of ours, "(table)" is appended to that name. The exception is
+    "slide", which may be the user's key: then the file is in a column "file".
     """
     import pandas as pd
 

@@ -1,4 +1,4 @@
-"""`sknic report`: make the report of an evaluation again."""
+"""`sknic report`: write the report of an evaluation again."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +11,7 @@ def report(
     out: Annotated[Path | None, typer.Option(help="HTML file to write; FOLDER/report.html by default.")] = None,
     title: Annotated[str | None, typer.Option(help="Title of the report.")] = None,
 ):
-    """Write the report of an evaluation: one HTML file that opens offline and prints well.
+    """Write the report of an evaluation: a single HTML file that works offline and prints well.
 
     Example: `sknic report result --title "Tumour proliferation, pilot"`
     """

@@ -1,4 +1,4 @@
-"""What every long command has: `--log-file`, and an interruption that says what is kept and how to go on."""
+"""What all long commands share: `--log-file`, and a message on Ctrl-C that tells what is kept and how to continue."""
 
 import functools
 import inspect
@@ -16,12 +16,12 @@ from sknic.cli.log import command_as_typed, copied_to
 
 LogFile = Annotated[
     Path | None,
-    typer.Option("--log-file", metavar="FILE", help="Append what is printed to this file, too, with the time."),
+    typer.Option("--log-file", metavar="FILE", help="Also append everything that is printed to this file, with times."),
 ]
 
 
 def long_command(command: Callable) -> Callable:
-    """Give a command `--log-file`, and let Ctrl-C end it in a sentence.
+    """Add `--log-file` to a command, and let Ctrl-C end it with a message.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def long_command(command: Callable) -> Callable:
     Returns
     -------
     callable
-        The command with one option more.
+        The command with the additional option.
     """
 
     @functools.wraps(command)
@@ -44,7 +44,7 @@ def long_command(command: Callable) -> Callable:
                     typer.echo(err=True)  # the terminal has written ^C
                 said = str(error) if _is_ours(error) else "interrupted"
                 # typer would end the program without a word.
-                abort = typer.Abort(f"{said}. To go on: {command_as_typed()}")
+                abort = typer.Abort(f"{said}. To continue: {command_as_typed()}")
                 note(failure(abort)[0])
                 raise abort from error
             except Exception as error:
@@ -61,14 +61,14 @@ def long_command(command: Callable) -> Callable:
 
 
 def _deaf_workers():
-    """Worker processes that leave Ctrl-C, which a terminal sends to all, to the program that started them."""
+    """Worker processes that ignore Ctrl-C, which a terminal sends to all, so that only the main program handles it."""
     from joblib import parallel_config
 
     return parallel_config("loky", initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))
 
 
 class _Kept(KeyboardInterrupt):
-    """An interruption that says what is kept."""
+    """An interruption whose message tells what is kept."""
 
 
 def _is_ours(error):
@@ -77,12 +77,12 @@ def _is_ours(error):
 
 @contextmanager
 def saying_what_is_kept(*kept: Callable[[], str] | str):
-    """Let Ctrl-C end in a sentence on what is kept.
+    """Let Ctrl-C end with a message that tells what is kept.
 
     Parameters
     ----------
     *kept : str, or callable () -> str
-        What there is to say; a callable is asked when it comes to that, and may have nothing to say.
+        Parts of the message. A callable is called at the interruption, and may return an empty text.
     """
     try:
         yield
@@ -92,7 +92,7 @@ def saying_what_is_kept(*kept: Callable[[], str] | str):
 
 
 def files_in(folder, pattern, what):
-    """What to say of files that are kept, when it comes to that.
+    """Message on the files that are kept at an interruption.
 
     Parameters
     ----------
@@ -100,12 +100,12 @@ def files_in(folder, pattern, what):
     pattern : str
         Glob pattern of their names.
     what : str
-        What one of them is, such as "drawn slide".
+        What one of them is called, such as "compressed slide".
 
     Returns
     -------
     callable () -> str
-        Empty where there are none.
+        Returns an empty text if there are none.
     """
 
     def said():
@@ -116,5 +116,5 @@ def files_in(folder, pattern, what):
 
 
 def grids_in(folder):
-    """`files_in` of the grids of a folder."""
+    """`files_in` for the grids in a folder."""
     return files_in(folder, "*.h5", "compressed slide")

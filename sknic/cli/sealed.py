@@ -1,4 +1,4 @@
-"""What makes a model's folder one to audit: its card, the evaluation behind it, and the digests of all its files."""
+"""What makes a model folder auditable: its card, the evaluation behind it, and the digests of all its files."""
 
 import shutil
 from dataclasses import replace
@@ -12,17 +12,17 @@ EVALUATION = "evaluation"
 
 
 def seal_model(folder, card, run=None, record=None):
-    """Write the card, the evaluation where there is one, and last the digests.
+    """Write the card, the evaluation if there is one, and finally the digests.
 
     Parameters
     ----------
     folder : Path
-        Folder of the model, with all its other files.
+        Folder of the model, which already contains all its other files.
     card : ModelCard
     run : RunFolder, optional
         Evaluation of the models.
     record : Path, optional
-        Its run.json.
+        The run.json of the evaluation.
     """
     folder = Path(folder)
     if run is not None:
@@ -34,20 +34,20 @@ def seal_model(folder, card, run=None, record=None):
 
 
 def add_to_card(folder, heading, table):
-    """Add a section below the others; what stands there is never changed.
+    """Append a section to the card; the existing text is never changed.
 
     Parameters
     ----------
     folder : Path
         Folder of a sealed model.
     heading : str
-        Heading; a number is put behind it.
+        Heading, to which a number is appended.
     table : DataFrame
 
     Raises
     ------
     ModelFileError
-        When the card is not as sknic wrote it, or there are no digests.
+        If the card is not as sknic wrote it, or if there are no digests.
     """
     from sknic.exceptions import ModelFileError
     from sknic.report.model_card import as_markdown
@@ -58,7 +58,7 @@ def add_to_card(folder, heading, table):
     except ValueError as error:
         raise ModelFileError(f"nothing is added to the card of {folder}: {error}") from None
     if not is_whole:
-        raise ModelFileError(f"{card} is not as sknic wrote it, so that nothing is added to it; see `sknic verify`")
+        raise ModelFileError(f"{card} was changed after sknic wrote it, so nothing is added to it; see `sknic verify`")
     text = card.read_text(encoding="utf-8")
     number = 1 + sum(line.startswith(f"## {heading} ") for line in text.splitlines())
     with whole_file(card) as temporary:

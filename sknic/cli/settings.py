@@ -1,4 +1,4 @@
-"""How slides are compressed: as the grids that are there were, or as the options say, and never anew without a word."""
+"""How slides are compressed: like the existing grids or as the options say; compressing again is always announced."""
 
 import os
 from dataclasses import dataclass, field
@@ -30,9 +30,9 @@ class Compression:
     encoder : str
         Path or name of the encoder.
     given : dict
-        The settings of the options, of a model, or of the grids that are there; the others are SlideCompressor's own.
+        Settings from the options, from a model, or from existing grids; all others have SlideCompressor's defaults.
     slide_mpp : float, dict of str to float, or None
-        um/px of the slides, or of each of them by its path; None leaves it to their metadata.
+        um/px of all slides, or of each slide by its path; None uses their metadata.
     """
 
     encoder: str
@@ -94,12 +94,12 @@ def slide_mpp_option(value, tables, path_column):
 
 
 def kept_settings(folder):
-    """Settings of the grids in a folder: of its run record, or else what their headers agree on.
+    """Settings of the grids in a folder: from its run record, or else what their headers agree on.
 
     Returns
     -------
     dict
-        Empty where there are no grids; without "tissue" where only headers tell.
+        Empty if there are no grids; without "tissue" if only the headers are available.
     """
     headers = _headers(folder)
     if not headers:
@@ -112,7 +112,7 @@ def kept_settings(folder):
 
 
 def choose(paths, encoder, options, folder, slide_mpp=None, default=DEFAULT_ENCODER):
-    """Options that were given go first, then the settings of the grids in the folder; what is decided is said.
+    """Decide how to compress: by the given options first, then as the grids in the folder were; print the decision.
 
     Parameters
     ----------
@@ -127,12 +127,12 @@ def choose(paths, encoder, options, folder, slide_mpp=None, default=DEFAULT_ENCO
     slide_mpp : float or dict of str to float, optional
         --slide-mpp.
     default : str, optional
-        Encoder where neither --encoder nor the folder says which.
+        Encoder to use if neither --encoder nor the folder names one.
 
     Returns
     -------
     Compression or None
-        None where the paths are grid files, or nothing says by which encoder.
+        None if the paths are grid files, or if no encoder is known.
     """
     if are_grid_files(paths):
         return None
@@ -163,20 +163,23 @@ def _encoder_of_grids(known, folder):
     """The encoder that a run record names, where it is still there."""
     if known is None or _there(known):
         return known
-    raise typer.BadParameter(f"the grids in {folder} are of the encoder {known}, which is not there; give --encoder")
+    raise typer.BadParameter(
+        f"the grids in {folder} were made with the encoder {known}, which no longer exists; give --encoder"
+    )
 
 
 def _default_encoder(default, fingerprint, folder):
-    """The default, unless the grids that are there are of another encoder and do not say which."""
+    """The default, unless the existing grids were made with another encoder whose name is unknown."""
     if fingerprint and fingerprint != _fingerprint(default):
         raise typer.BadParameter(
-            f"the grids in {folder} are of another encoder than {default}, and no run.json says which; give --encoder"
+            f"the grids in {folder} were made with an encoder other than {default}, and no run.json names it; give "
+            "--encoder"
         )
     return default
 
 
 def say(compression, kept, folder):
-    """Say whether the grids that are there are used, or why slides are compressed anew; nothing where there are none.
+    """Print whether the existing grids are used, or why the slides are compressed again; nothing without grids.
 
     Parameters
     ----------
@@ -198,11 +201,11 @@ def say(compression, kept, folder):
     if kept.get("fingerprint") and _fingerprint(compression.encoder) != kept["fingerprint"]:
         changed.append(f"another encoder than {compression.encoder}")
     if changed:
-        typer.echo(f"{folder}: its grids have {'; '.join(changed)}: the slides are compressed anew")
+        typer.echo(f"{folder}: its grids have {'; '.join(changed)}: the slides are compressed again")
         return
     shown = [f"{name}={kept[name]}" for name in (*NUMBERS, *MASKS) if kept.get(name) is not None]
-    unknown = "" if "tissue" in kept else f"; their tissue is not recorded, tissue={wanted['tissue']} is taken"
-    typer.echo(f"{folder}: settings of the grids that are there: {', '.join(shown)}{unknown}")
+    unknown = "" if "tissue" in kept else f"; their tissue option is not recorded, tissue={wanted['tissue']} is used"
+    typer.echo(f"{folder}: settings of the existing grids: {', '.join(shown)}{unknown}")
 
 
 def _fingerprint(encoder):

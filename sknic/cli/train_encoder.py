@@ -1,4 +1,4 @@
-"""`sknic train-encoder`: labelled patches to an encoder file."""
+"""`sknic train-encoder`: train an encoder on labelled patches."""
 
 from enum import StrEnum
 from functools import partial
@@ -22,7 +22,7 @@ class Schedule(StrEnum):
 
 
 class Precision(StrEnum):
-    """Arithmetic of the training."""
+    """Number format used in training."""
 
     auto = "auto"
     float32 = "float32"
@@ -35,7 +35,7 @@ def train_encoder(
     ],
     out: Annotated[Path, typer.Option(help="Folder for encoder.safetensors, history.csv and the run record.")],
     tasks: Annotated[list[str] | None, typer.Option(help="Train on this task only; may be repeated.")] = None,
-    init: Annotated[str | None, typer.Option(help="Start from this encoder: a file, or a bundled name.")] = None,
+    init: Annotated[str | None, typer.Option(help="Start from this encoder: a file or a bundled name.")] = None,
     code_size: Annotated[int, typer.Option(help="Length of an embedding.")] = 128,
     mpp: Annotated[float, typer.Option(help="um/px of the patches.")] = 0.5,
     augmentation: Annotated[str, typer.Option(help="heavy, strong, light, mild or none.")] = "heavy",
@@ -47,7 +47,7 @@ def train_encoder(
     ] = Schedule.plateau,
     lr: Annotated[float, typer.Option(help="Highest learning rate.")] = 1e-3,
     precision: Annotated[
-        Precision, typer.Option(help="Arithmetic; auto is bfloat16 where the processor computes it natively.")
+        Precision, typer.Option(help="Arithmetic; auto uses bfloat16 if the processor supports it natively.")
     ] = Precision.auto,
     device: Device = "auto",
     random_state: Seed = 0,
@@ -55,7 +55,7 @@ def train_encoder(
     """Train a multitask encoder on labelled patches.
 
     The state is written to OUT every minute: run the same command again to resume an interrupted training. Ctrl-C
-    leaves the best encoder so far.
+    keeps the best encoder so far.
 
     Example: `sknic train-encoder patches/ --out my-encoder`
     """
@@ -93,16 +93,16 @@ def train_encoder(
 
 
 def _keep_best(encoder, out, n_patches):
-    """Write what an interrupted training has come to, and say it."""
+    """Write the best encoder of an interrupted training, and return a message on what is kept."""
     said = []
     if hasattr(encoder, "history_"):
         _write(encoder, out, n_patches)
         step = encoder.history_[-1]["step"]
         said.append(f"{out / 'encoder.safetensors'} has the best weights of {step} steps")
     if (out / CHECKPOINT).exists():
-        said.append(f"{out / CHECKPOINT} has the state that the training resumes from")
+        said.append(f"{out / CHECKPOINT} has the state to resume the training from")
     else:
-        said.append("the training begins anew, for its state was not written yet")
+        said.append("the training will start again, because no state has been written yet")
     return "; ".join(said)
 
 

@@ -1,4 +1,4 @@
-"""How a slide-level model is trained: the options of `fit` and `evaluate` that decide its result, and the estimator."""
+"""The training options of `fit` and `evaluate`, and the estimator that they configure."""
 
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, ClassVar
@@ -28,40 +28,47 @@ def _crop_size(value):
 
 @dataclass(frozen=True)
 class Training:
-    """Parameters of the estimators as options; None leaves one to the recipe. See the estimators for what they mean."""
+    """Parameters of the estimators as options; None leaves one to the recipe. See the estimators for details."""
 
-    PANELS: ClassVar[dict[str, str]] = {"recipe": "Training (as the estimators do by default, where not given)"}
+    PANELS: ClassVar[dict[str, str]] = {"recipe": "Training (options that are not given have the estimators' defaults)"}
 
     recipe: Annotated[
         str,
         typer.Option(
-            help="default, or paper for the training of the paper.",
+            help="default, or paper for the paper's training.",
             metavar="default|paper",
             callback=_among("default", "paper"),
         ),
     ] = "default"
     max_steps: Annotated[
         int | None,
-        typer.Option(help="Training batches; the learning rate falls within them. 1500, or 3200 with --recipe paper."),
+        typer.Option(
+            help="Number of training batches, over which the learning rate falls; 1500 by default, 3200 with --recipe "
+            "paper."
+        ),
     ] = None
     lr: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None
-    batch_size: Annotated[int | None, typer.Option(help="Crops per training batch.")] = None
+    batch_size: Annotated[int | None, typer.Option(help="Number of crops per training batch.")] = None
     schedule: Annotated[
         str | None,
         typer.Option(
-            help="Course of the learning rate: along half a cosine, or divided by 10 on each plateau.",
+            help="How the learning rate falls: along half a cosine, or divided by 10 on each plateau.",
             metavar="cosine|plateau",
             callback=_among("cosine", "plateau"),
         ),
     ] = None
-    min_lr: Annotated[float | None, typer.Option(help="Lowest learning rate of plateau, which ends there.")] = None
-    patience: Annotated[int | None, typer.Option(help="Evaluations without a better loss that make a plateau.")] = None
-    eval_every: Annotated[int | None, typer.Option(help="Training batches between two evaluations.")] = None
+    min_lr: Annotated[
+        float | None, typer.Option(help="Learning rate at which the plateau schedule stops the training.")
+    ] = None
+    patience: Annotated[
+        int | None, typer.Option(help="Number of evaluations without a better loss that count as a plateau.")
+    ] = None
+    eval_every: Annotated[int | None, typer.Option(help="Number of training batches between two evaluations.")] = None
     weight_decay: Annotated[float | None, typer.Option(help="Decoupled weight decay (AdamW).")] = None
-    l2: Annotated[float | None, typer.Option(help="Penalty on squared weights (Adam), without weight decay.")] = None
-    dropout: Annotated[float | None, typer.Option(help="Share of the features that is dropped.")] = None
+    l2: Annotated[float | None, typer.Option(help="Penalty on squared weights (Adam), instead of weight decay.")] = None
+    dropout: Annotated[float | None, typer.Option(help="Share of the features that are dropped.")] = None
     validation_fraction: Annotated[
-        float | None, typer.Option(help="Share of the patients that is held out to choose the best weights.")
+        float | None, typer.Option(help="Share of the patients held out to choose the best weights.")
     ] = None
     crop_size: Annotated[
         str | None,
@@ -77,43 +84,52 @@ class Training:
     ] = None
     standardize: Annotated[
         bool | None,
-        typer.Option("--standardize/--no-standardize", help="Each channel to mean 0 and spread 1 over the tissue."),
+        typer.Option(
+            "--standardize/--no-standardize",
+            help="Scale each channel to mean 0 and standard deviation 1 over the tissue.",
+        ),
     ] = None
     n_members: Annotated[
-        int | None, typer.Option(help="Networks of one fit, whose mean is the prediction; each takes as long as one.")
+        int | None,
+        typer.Option(help="Number of networks per fit, whose predictions are averaged; each adds the time of one fit."),
     ] = None
     n_crops: Annotated[
-        int | None, typer.Option(help="Crops averaged for a prediction, where the canvas does not hold all tissue.")
+        int | None,
+        typer.Option(help="Number of crops averaged per prediction if the tissue does not fit on the canvas."),
     ] = None
     average_orientations: Annotated[
         bool | None,
         typer.Option(
-            "--average-orientations/--no-average-orientations", help="Predict by the mean over eight orientations."
+            "--average-orientations/--no-average-orientations",
+            help="Average predictions over the eight orientations of a grid.",
         ),
     ] = None
-    n_filters: Annotated[int | None, typer.Option(help="Filters of each convolution.")] = None
+    n_filters: Annotated[int | None, typer.Option(help="Number of filters per convolution.")] = None
     pooled_branch: Annotated[
         bool | None,
         typer.Option(
-            "--pooled-branch/--no-pooled-branch", help="A linear branch of the mean embedding beside the CNN."
+            "--pooled-branch/--no-pooled-branch", help="Add a linear branch for the mean embedding to the CNN."
         ),
     ] = None
     module: Annotated[
         str | None,
         typer.Option(
-            help="cnn, or attention-mil, which is blind to the places of cells.",
+            help="cnn, or attention-mil, which ignores the positions of cells.",
             metavar="cnn|attention-mil",
             callback=_among(*MODULES),
         ),
     ] = None
     balanced: Annotated[
         bool | None,
-        typer.Option("--balanced/--no-balanced", help="Batches with as many slides of each class; for classes alone."),
+        typer.Option(
+            "--balanced/--no-balanced",
+            help="Draw the same number of slides of each class into a batch (classification only).",
+        ),
     ] = None
     ties: Annotated[
         str | None,
         typer.Option(
-            help="efron or breslow, for tied times; for survival alone.",
+            help="Handling of tied times: efron or breslow (survival only).",
             metavar="efron|breslow",
             callback=_among("efron", "breslow"),
         ),
@@ -132,7 +148,7 @@ class Training:
         Returns
         -------
         estimator
-            With the parameters that the options say.
+            With the parameters set by the options.
         """
         from sknic.estimators import PAPER_RECIPE, AttentionMIL, estimator_for
         from sknic.estimators.parameters import check_parameters

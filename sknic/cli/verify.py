@@ -1,4 +1,4 @@
-"""`sknic verify`: is a model's folder what it says?"""
+"""`sknic verify`: check that a model folder is unchanged and consistent."""
 
 from pathlib import Path
 from typing import Annotated
@@ -16,18 +16,18 @@ _MARKS = {True: "ok", False: "WRONG", None: "n/a"}
 def verify(
     model: Annotated[Path, typer.Argument(callback=options.with_a_model, help=options.MODEL_HELP)],
     grids: Annotated[
-        Path | None, typer.Option(help="Folder that keeps compressed slides; that of the model by default.")
+        Path | None, typer.Option(help="Folder of compressed slides (grids); the model's own by default.")
     ] = None,
     seal: Annotated[
         str | None,
-        typer.Option(help="The seal that this command printed earlier: has nothing changed since?"),
+        typer.Option(help="Seal that this command printed earlier, to check that nothing has changed since."),
     ] = None,
     device: options.Device = "auto",
 ):
-    """Check a model's folder: the digest of every file, the splits, the metrics, and the predictions of its folds.
+    """Check a model folder: the digest of every file, the splits, the metrics, and the predictions of its folds.
 
-    The predictions are computed again for the slides whose grids are at hand. What cannot be checked is n/a; the exit
-    code is 1 when something is wrong.
+    The predictions are computed again for the slides whose grids are available. What cannot be checked is n/a; the
+    exit code is 1 if something is wrong.
 
     Example: `sknic verify result/model`
     """
@@ -70,7 +70,7 @@ def _check_evaluation(model, folder, device):
 
 
 def _at_hand(run, model, record, folder, device):
-    """Grid of each slide where it is there without compressing; None where not."""
+    """Grid of each slide, or None if the slide would have to be compressed first."""
     import numpy as np
 
     paths = list(run.predictions["slide"])

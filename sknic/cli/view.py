@@ -17,18 +17,23 @@ from sknic.cli.settings import slide_mpp_option, tissue_option
 
 def view(
     slides: Annotated[
-        list[str], typer.Argument(help="Slides, folders, glob patterns or CSV files; or grids, whose slides are shown.")
+        list[str],
+        typer.Argument(
+            help="Slides, folders, glob patterns or CSV files; or grids, to show the slides they belong to."
+        ),
     ],
     path: options.PathColumn = "path",
     target: Annotated[
         list[str] | None,
-        typer.Option(help="Column of the CSV to show as the truth; may be repeated. That of the model, if not given."),
+        typer.Option(
+            help="Column of the CSV to show as the truth; may be repeated. The model's target column by default."
+        ),
     ] = None,
     grids: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Grid or feature file of a slide, or a folder of them; may be repeated. Not needed with the folder of "
-            "a model, whose grids are taken."
+            help="Grid or feature file of a slide, or a folder of them; may be repeated. Not needed with a model "
+            "folder, whose grids are used."
         ),
     ] = None,
     model: options.ModelOrNone = None,
@@ -36,12 +41,14 @@ def view(
     tissue: options.Tissue = "density",
     classes: options.Classes = None,
     exclude: options.Exclude = None,
-    host: Annotated[str, typer.Option(help="Address to listen at; the default is this machine alone.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 0,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; by default only this machine can connect.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 chooses a free one.")] = 0,
     device: options.Device = "auto",
     open_browser: Annotated[bool, typer.Option("--open", help="Open the page in the default browser.")] = False,
 ):
-    """Zoom into slides in the browser, with tissue, embeddings and saliency laid over them.
+    """Show slides in the browser, overlaid with tissue, embeddings and saliency.
 
     Example: `sknic view cohort.csv --target score --model model`
     """
@@ -71,7 +78,7 @@ def view(
 
 
 def _opened(model, device):
-    """What returns the model of a folder, or of a file, and what `sknic fit` recorded of it."""
+    """A function that returns the model of a folder or file, and the settings that `sknic fit` recorded."""
     from sknic.estimators import load_estimator
 
     if model.is_dir():
@@ -83,17 +90,17 @@ def _opened(model, device):
 
 
 def _known_columns(record, rows):
-    """Columns of the target that the model was fitted on, where the tables have all of them."""
+    """Target columns that the model was fitted on, if the tables have all of them."""
     columns = [name for name in (record.get("columns") or {}).values() if name]
     return columns if set(columns) <= set(rows.columns) else []
 
 
 def _truth(rows, paths, columns):
-    """What the tables say of each slide in these columns; a slide of two rows shows the last."""
+    """Values of these columns for each slide; for a slide in two rows, those of the last."""
     missing = [name for name in columns if name not in rows.columns]
     if missing:
-        known = ", ".join(rows.columns) or "none, for no table was given"
-        raise typer.BadParameter(f"{missing[0]!r} is not a column; there are: {known}", param_hint="--target")
+        known = ", ".join(rows.columns) or "none, because no table was given"
+        raise typer.BadParameter(f"{missing[0]!r} is not a column; the columns are: {known}", param_hint="--target")
     from sknic.datasets.table import MISSING
 
     said = {
@@ -104,7 +111,7 @@ def _truth(rows, paths, columns):
 
 
 def _short(text):
-    """A number in four digits; other text stays as it is."""
+    """Numbers with four digits; other text unchanged."""
     try:
         return f"{float(text):.4g}" if "." in str(text) else str(text)
     except ValueError:
@@ -112,18 +119,20 @@ def _short(text):
 
 
 def _grids_with_slides(files):
-    """Grid of each file; one whose slide is gone has nothing to lie on."""
+    """Grid of each file; a grid whose slide is missing cannot be shown."""
     from sknic import Grid
 
     grids = {file: Grid.read(file) for file in files}
     lost = [file for file, grid in grids.items() if not (grid.slide and Path(grid.slide).exists())]
     if lost:
-        raise typer.BadParameter(f"the slide of {lost[0]} is not where it was; give the slide, and the grid as --grids")
+        raise typer.BadParameter(
+            f"the slide of {lost[0]} was moved or deleted; pass the slide, and the grid as --grids"
+        )
     return grids
 
 
 def _grids_of_model(paths, model, record, slide_mpp, device):
-    """Grids of the slides, compressed as the model knows them; slides that have none are shown without."""
+    """Grids of the slides, compressed with the settings of the model; slides without a grid are shown without."""
     from sknic.compression.outcomes import by_cause
 
     loaded = load_grids(paths, compressor_of(paths, model, record, grids_of(model), slide_mpp, device, 1))
@@ -133,7 +142,7 @@ def _grids_of_model(paths, model, record, slide_mpp, device):
 
 
 def _read_grids(files, paths):
-    """Grids of the files; of a folder, those of the slides that are shown: at their path, or else of their name."""
+    """Grids from files, and from folders the grids of the shown slides, matched by path or else by name."""
     from sknic import Grid
 
     grids = []
@@ -150,7 +159,7 @@ def _read_grids(files, paths):
 
 
 def _announce(url, open_browser):
-    typer.echo(f"The viewer is at {url}\nOnly who knows this address can open it. Ctrl-C ends it.")
+    typer.echo(f"The viewer is at {url}\nOnly people who know this address can open it. Ctrl-C stops it.")
     if open_browser:
         import webbrowser
 

@@ -40,7 +40,7 @@ def test_survival_that_differs_within_a_patient_is_said_and_loses_nothing(table,
     path = table(time=[str(i + 1) for i in range(12)])
     result = run("evaluate", path, "--task", "survival", "--cv", "2", "--out", tmp_path / "result", *ONE_STEP)
     assert result.exit_code == 0, result.output
-    assert "6 of 6 patients of 'patient' have slides with different targets" in result.output
+    assert "6 of 6 patients in 'patient' have slides with different targets" in result.output
     assert len(pd.read_csv(tmp_path / "result" / "predictions.csv")) == 12
     assert (tmp_path / "result" / "report.html").exists()
 
@@ -73,7 +73,7 @@ def test_two_grids_of_one_slide_are_not_two_slides(grids, table, tmp_path):
         options = ("--task", "classification", "--target", "label", "--out", tmp_path / command, *ONE_STEP)
         result = program(command, tmp_path / "table.csv", *options)
         assert result.returncode == 1 and "a.h5 and " in result.stderr
-        assert "b.h5 are grids of one slide; keep one row per slide" in result.stderr
+        assert "b.h5 are grids of the same slide; keep one row per slide" in result.stderr
 
 
 @pytest.mark.parametrize(

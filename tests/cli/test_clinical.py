@@ -55,5 +55,5 @@ def test_an_id_among_clinical_data_is_doubted(table, capsys):
     frame = pd.read_csv(table, dtype=str).assign(sample=[f"S{i}" for i in range(12)])
     frame.to_csv(table, index=False)
     columns = clinical_columns(table, "sample,age", ["score"])
-    assert "'sample' has another word in most rows" in capsys.readouterr().err
+    assert "'sample' has a different word in most rows" in capsys.readouterr().err
     assert columns["age"].dtype == float

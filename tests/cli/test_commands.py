@@ -57,7 +57,7 @@ def test_help_names_every_command():
         (["info", "missing.svs"], 1, "missing.svs: no such file"),
         (["nonsense"], 2, "No such command 'nonsense'"),
         (["fit", "missing.csv", "--task", "regression", "--target", "a", "--out", "x"], 2, "missing.csv: no such file"),
-        (["predict", "a.h5", "--model", "nowhere", "--out", "b.csv"], 1, "not a folder that `sknic fit` wrote"),
+        (["predict", "a.h5", "--model", "nowhere", "--out", "b.csv"], 1, "was not written by `sknic fit`"),
     ],
 )
 def test_a_failure_is_one_line_and_a_code(arguments, code, words):

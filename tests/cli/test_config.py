@@ -153,4 +153,4 @@ def test_a_file_of_evaluate_serves_fit(grids, tmp_path):
     (tmp_path / "my.toml").write_text(text)
     result = run("fit", grids / "grids.csv", "--config", tmp_path / "my.toml", "--out", tmp_path / "model")
     assert result.exit_code == 0
-    assert "cv, repeats, save_model: not used, for fit has no such option" in said(result)
+    assert "cv, repeats, save_model: ignored, because fit has no such option" in said(result)

@@ -18,7 +18,7 @@ def test_doctor_tells_versions_speed_and_what_a_slide_will_take(tmp_path):
     assert result.exit_code == 0
     assert said["sknic"] == __version__ and said["OpenSlide"][0].isdigit()
     assert int(said["speed"].split()[0].replace(",", "")) > 0
-    assert "can be written" in said["folder"]
+    assert "is writable" in said["folder"]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -39,7 +39,7 @@ def test_doctor_says_when_files_cannot_be_locked(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such folder there")
 def test_doctor_takes_a_folder_that_is_not_there_yet(tmp_path):
-    assert f"{tmp_path} can be written" in run(tmp_path / "new" / "folder", "--seconds", "0").output
+    assert f"{tmp_path} is writable" in run(tmp_path / "new" / "folder", "--seconds", "0").output
 
 
 def test_commands_are_listed_in_the_order_of_the_work():

@@ -69,11 +69,11 @@ def test_a_file_is_described_and_known_by_its_bytes(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     MeanRGBEncoder(patch_size=32, mpp=2.0).save("sknic-he-1")  # a file of a bundled name, in the working folder
     mine = run("encoders", "./sknic-he-1").output
-    assert "MeanRGBEncoder, C = 3" in mine and "32 px at 2.0 um/px" in mine and "not known" in mine
+    assert "MeanRGBEncoder, C = 3" in mine and "32 px at 2.0 um/px" in mine and "not one of the known files" in mine
     (tmp_path / "copy").write_bytes(encoder_path("sknic-he-1").read_bytes())
     for name in ("sknic-he-1", "copy"):
         output = run("encoders", name).output
-        assert f"{name}: sknic-he-1, byte for byte" in output
+        assert f"{name}: identical to sknic-he-1" in output
         assert "128 px at 0.5 um/px" in output and load_encoder("sknic-he-1").fingerprint() in output
         assert "license: BSD-3-Clause" in output
 

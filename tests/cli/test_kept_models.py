@@ -61,7 +61,7 @@ def test_the_mean_of_the_folds_predicts_and_is_measured_against_the_target(kept,
         assert (found[name]["low"], found[name]["n"]) == (pytest.approx(by_hand.low), 6)
     assert f"{name:18s}" in result.output
     assert "external test on" in result.output and "12 slides" in result.output
-    assert "not measured" not in result.output and "warning" not in result.output
+    assert "not scored" not in result.output and "warning" not in result.output
 
 
 def test_the_number_of_resamples_may_be_chosen_and_is_written_down(grids, others, tmp_path):
@@ -85,15 +85,15 @@ def test_the_number_of_resamples_may_be_chosen_and_is_written_down(grids, others
 def test_slides_that_the_model_has_learnt_from_are_no_test_of_it(kept, grids, others, tmp_path):
     task, model = kept
     result = run("predict", grids / "grids.csv", "--model", model, "--out", tmp_path / "seen.csv")
-    assert "12 of 12 slides are not measured: the model has learnt from them" in result.output
+    assert "12 of 12 slides are not scored: the model was trained on them" in result.output
     assert "external test" not in result.output and not (tmp_path / "seen.metrics.json").exists()
     table = pd.read_csv(others)
     table.loc[:3, "path"] = [str(grids / f"grid{i}.h5") for i in range(4)]
     table.loc[4:, "patient"] = pd.read_csv(grids / "grids.csv")["patient"][4:]
     table.to_csv(others, index=False)
     result = run("predict", others, "--model", model, "--out", tmp_path / "some.csv")
-    assert "4 of 12 slides are not measured" in result.output and "8 slides" in result.output
-    assert "4 of 4 patients, such as 'p2', have the name of one that the model has learnt from" in said(result)
+    assert "4 of 12 slides are not scored" in result.output and "8 slides" in result.output
+    assert "4 of 4 patients, such as 'p2', have the same name as patients that the model was trained on" in said(result)
 
 
 def test_slides_without_a_target_are_predicted_and_not_measured(kept, grids, tmp_path):
@@ -114,7 +114,7 @@ def test_a_target_that_cannot_be_read_costs_no_prediction(grids, others, tmp_pat
     result = run("predict", tmp_path / "new.csv", "--model", model, "--out", tmp_path / "predictions.csv")
     assert result.exit_code == 0
     assert len(pd.read_csv(tmp_path / "predictions.csv")) == 12
-    assert "not measured against 'score'" in said(result) and "'high'" in said(result) and "row 4" in said(result)
+    assert "not scored against 'score'" in said(result) and "'high'" in said(result) and "row 4" in said(result)
 
 
 def test_the_models_explain_together(kept, grids, tmp_path):

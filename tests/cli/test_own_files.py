@@ -51,7 +51,7 @@ def test_the_table_that_is_read_is_not_overwritten(table, tmp_path):
     run("fit", table, *QUICK, "--out", tmp_path / "model")
     before = table.read_bytes()
     result = run("predict", table, "--model", tmp_path / "model", "--out", table)
-    assert result.exit_code == 2 and "would overwrite the table that is read" in said(result)
+    assert result.exit_code == 2 and "would overwrite the input table" in said(result)
     own = shutil.copy(table, table.with_name("predictions.csv"))
     result = run("evaluate", own, *QUICK, "--cv", 2, "--out", table.parent)
     assert result.exit_code == 2 and "would overwrite" in said(result)

@@ -113,4 +113,4 @@ def test_the_spread_of_the_networks_is_a_column(grids, model, tmp_path):
     np.testing.assert_allclose(table["spread"].astype(float), expected, rtol=1e-5)
     assert (expected > 0).all()
     refused = run("predict", grids / "grids.csv", "--model", model, "--out", tmp_path / "no.csv", "--spread")
-    assert refused.exit_code == 2 and "has one network" in said(refused) and "--n-members 3" in said(refused)
+    assert refused.exit_code == 2 and "has only one network" in said(refused) and "--n-members 3" in said(refused)

@@ -94,7 +94,7 @@ def check(code, lines, arguments, *kept):
     assert text.count("interrupted") == 1
     last = lines[-1].strip()
     assert last.startswith("sknic: interrupted: ") and all(one in last for one in kept), last
-    assert last.endswith(" ".join(["To go on: python -m sknic.cli", *map(str, arguments)]))
+    assert last.endswith(" ".join(["To continue: python -m sknic.cli", *map(str, arguments)]))
 
 
 FOREVER = ("--max-steps", 100_000, "--device", "cpu")

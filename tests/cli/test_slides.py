@@ -45,7 +45,7 @@ def test_a_model_of_slides_predicts_other_slides_in_the_same_way(slides, tmp_pat
 
 
 def test_fit_evaluate_and_predict_take_the_settings_of_the_grids(slides, compressed, tmp_path):
-    said = "settings of the grids that are there: stride=64"
+    said = "settings of the existing grids: stride=64"
     for command, out in (("fit", "model"), ("evaluate", "result")):
         cv = ("--cv", 2) if command == "evaluate" else ()
         result = run(command, slides / "good.csv", *LEARN, *cv, "--grids", compressed, "--out", tmp_path / out)
@@ -60,7 +60,7 @@ def test_fit_evaluate_and_predict_take_the_settings_of_the_grids(slides, compres
 def test_other_settings_than_those_of_the_grids_are_said(slides, compressed, tmp_path):
     options = ("--grids", compressed, "--tissue", "density", "--out", tmp_path / "model")
     result = run("fit", slides / "good.csv", *LEARN, *options)
-    assert "its grids have tissue=otsu, not density: the slides are compressed anew" in result.output
+    assert "its grids have tissue=otsu, not density: the slides are compressed again" in result.output
     assert {Grid.read(path).stride for path in compressed.glob("*.h5")} == {64}
 
 
@@ -68,7 +68,9 @@ def test_settings_are_read_from_headers_where_there_is_no_record(slides, compres
     (compressed / "run.json").unlink()
     options = ("--grids", compressed, "--encoder", slides / "encoder.safetensors", "--out", tmp_path / "model")
     result = run("fit", slides / "good.csv", *LEARN, *options)
-    assert "stride=64" in result.output and "their tissue is not recorded, tissue=density is taken" in result.output
+    assert (
+        "stride=64" in result.output and "their tissue option is not recorded, tissue=density is used" in result.output
+    )
 
 
 def test_grids_of_an_encoder_that_is_gone_are_not_computed_anew_in_silence(slides, compressed, tmp_path):
@@ -118,7 +120,7 @@ def run_failing(*arguments):
 def test_bad_slides_are_skipped_when_asked_to(slides, tmp_path):
     encoder = ("--encoder", slides / "encoder.safetensors", "--on-error", "skip")
     result = run("fit", slides / "all.csv", *LEARN, *encoder, "--out", tmp_path / "model")
-    assert result.exit_code == 0 and "left are 4 slides of 2 patients" in result.output
+    assert result.exit_code == 0 and "remaining: 4 slides of 2 patients" in result.output
     assert len(json.loads((tmp_path / "model" / "run.json").read_text())["skipped"]) == 2
 
     options = ("--grids", tmp_path / "model" / "grids", "--cv", 2, "--out", tmp_path / "result")

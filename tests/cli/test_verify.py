@@ -217,12 +217,12 @@ def test_external_tests_are_added_below_and_the_card_stays(model, grids, tmp_pat
     assert run("verify", model).exit_code == 0
     (model / "model_card.md").write_text(twice.replace("External test 1", "External test 0"))
     assert "model_card.md is not as it was written" in run("verify", model).output
-    with pytest.raises(ModelFileError, match="is not as sknic wrote it, so that nothing is added to it"):
+    with pytest.raises(ModelFileError, match="was changed after sknic wrote it, so nothing is added to it"):
         run(*arguments)
 
 
 def test_slides_without_a_target_add_nothing_and_it_is_said(model, grids, tmp_path):
     before = (model / "model_card.md").read_bytes()
     result = run("predict", grids / "grid0.h5", "--model", model, "--out", tmp_path / "one.csv", "--to-card")
-    assert "nothing is added to the model's card, for nothing could be measured" in said(result)
+    assert "nothing is added to the model card, because no prediction could be scored" in said(result)
     assert (model / "model_card.md").read_bytes() == before
