@@ -97,12 +97,14 @@ def _module_of(path, name, given):
 
 
 def _params_of(estimator):
-    """Parameters that JSON holds; callbacks and a RandomState serve training alone and are left out."""
+    """Parameters that JSON holds; what serves training alone, such as callbacks and a RandomState, is left out."""
     params = estimator.get_params(deep=False)
     for name in ("module", "device", "callbacks"):
         del params[name]
     if isinstance(estimator.random_state, np.random.RandomState):
         params["random_state"] = None
+    if isinstance(params.get("class_weight"), dict):  # whose keys JSON would make texts
+        params["class_weight"] = None
     return {name: _encode(value) for name, value in params.items()}
 
 
