@@ -86,13 +86,13 @@ def load_estimator(path: str | Path, *, device: str | torch.device = "auto", mod
     try:
         estimator._restore_nets(weights)
     except RuntimeError as error:
-        raise ModelFileError(f"the weights in {path} are of another network: {error}") from error
+        raise ModelFileError(f"the weights in {path} belong to another network: {error}") from error
     return estimator
 
 
 def _module_of(path, name, given):
     if given is None and name not in _OWN_MODULES:
-        raise ModelFileError(f"the network in {path} is {name}, which sknic does not know; give it as module=")
+        raise ModelFileError(f"the network in {path} is {name}, which sknic does not know; pass it as module=")
     return _OWN_MODULES[name] if given is None else given
 
 

@@ -279,8 +279,8 @@ class GridCoxSurvival(HazardCurves, GridEstimator):
         if strata[train_rows].any() and (strata[valid_rows].any() or not len(valid_rows)):
             return train_rows, valid_rows
         warnings.warn(
-            f"{strata.sum()} of {n} samples have an event, too few for a validation part with one: all are trained on, "
-            "and the training loss decides on plateaus and weights",
+            f"{strata.sum()} of {n} samples have an event, too few for a validation part with an event: all samples "
+            "are used for training, and the training loss determines plateaus and weights",
             FewEventsWarning,
             stacklevel=4,
         )

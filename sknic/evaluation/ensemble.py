@@ -209,7 +209,7 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
         """Temperature of all folds; the out-of-fold probabilities are scaled here."""
         probabilities = self.oof_prediction_
         if probabilities.ndim != 2 or not hasattr(self._first_model, "predict_proba"):
-            raise ValueError("calibrate=True: expected False, for this estimator has no probabilities")
+            raise ValueError("calibrate=True: expected False, because this estimator has no probabilities")
         codes = np.searchsorted(self.classes_, self.y_)
         self.oof_prediction_ = calibrate_folds(probabilities, codes, self.fold_)
         return temperature_of(probabilities, codes)

@@ -45,7 +45,7 @@ def fit_fold(model, kind, X, y, given, train, test, with_baseline, times):
     given = {name: rows_of(values, train) for name, values in given.items() if values is not None}
     model.fit(X_train, y_train, **fit_params(model, given))
     X_test = rows_of(X, test)
-    baseline = _fit_baseline(model, kind, X_train, y_train, X_test, given) if with_baseline else "it was not asked for"
+    baseline = _fit_baseline(model, kind, X_train, y_train, X_test, given) if with_baseline else "it was not requested"
     survival = None if times is None else survival_at(model, X_test, times)
     return FittedFold(model, _predict(model, kind, X_test), baseline, survival, _spread(model, X_test))
 
