@@ -1,6 +1,8 @@
 import ast
 import importlib
+import os
 import runpy
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,20 @@ def imports_of_sknic(path):
 
 def test_there_are_examples():
     assert len(EXAMPLES) >= 10
+
+
+@pytest.mark.parametrize("number", ["1", "7"])
+def test_the_slurm_array_compresses_each_shard_and_merges_once(number, tmp_path):
+    for program in ("sknic", "sbatch"):
+        (tmp_path / program).write_text(f'#!/bin/sh\necho {program} "$@"\n')
+        (tmp_path / program).chmod(0o755)
+    job = {"SLURM_ARRAY_TASK_ID": number, "SLURM_ARRAY_TASK_COUNT": "20", "SLURM_ARRAY_JOB_ID": "42"}
+    environment = os.environ | job | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    script = EXAMPLES[0].with_name("slurm_array.sh")
+    output = subprocess.run(["bash", script], env=environment, capture_output=True, text=True, check=True).stdout
+    compress = "sknic compress cohort.csv --out /shared/grids --on-error skip"
+    merge = [f"sbatch --dependency=afterany:42 --wrap {compress} --merge"] if number == "1" else []
+    assert output.splitlines() == [*merge, f"{compress} --shard {number}/20"]
 
 
 @names

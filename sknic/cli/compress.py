@@ -45,6 +45,13 @@ def compress(
     on_error: Annotated[str, typer.Option(help="raise or skip; in both cases every slide is tried.")] = "raise",
     n_jobs: Annotated[int, typer.Option("--n-jobs", help="Number of slides to process at once.")] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "auto",
+    shard: Annotated[
+        str | None,
+        typer.Option(metavar="I/N", help="Only part I of N, for one job of an array; every slide is in one part."),
+    ] = None,
+    merge: Annotated[
+        bool, typer.Option("--merge", help="Merge the manifests of all parts; compresses nothing.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="List the slides that would be compressed and those that cannot be.")
     ] = False,
@@ -54,9 +61,14 @@ def compress(
     Example: `sknic compress slides/ --out grids`
     """
     from sknic.compression import SlideCompressor
-    from sknic.compression.outcomes import counts, speak_up
 
     paths = find_slides(slides, path)
+    if merge:
+        if shard or dry_run:
+            raise typer.BadParameter("--merge goes with neither --shard nor --dry-run")
+        _close(_merged(out, paths), out, on_error)
+        return
+    part = _shard(shard)
     compressor = SlideCompressor(
         encoder,
         mpp=mpp,
@@ -74,7 +86,7 @@ def compress(
         verbose=1,
     )
     if dry_run:
-        _show_plan(compressor.plan(paths))
+        _show_plan(compressor.plan(part.slides(paths)))
         return
     need_writable(out, is_folder=True)
     compressor.fit(paths)
@@ -83,7 +95,31 @@ def compress(
     settings = {**compressor.get_params(deep=False), **masks, "encoder": absolute(encoder)}
     write_run_record(out, "compress", settings, n_slides=len(paths))
     with saying_what_is_kept(grids_in(out)):
-        outcomes = compressor.compress(paths)
+        outcomes = compressor.compress(paths, shard=shard)
+    _close(outcomes, out, on_error)
+
+
+def _shard(text):
+    from sknic.compression.shards import Shard
+
+    try:
+        return Shard.parse("1/1" if text is None else text)
+    except ValueError as error:
+        raise typer.BadParameter(f"--{error}") from error
+
+
+def _merged(out, paths):
+    from sknic.compression.shards import merge
+
+    if not out.is_dir():
+        raise typer.BadParameter(f"--out {out} is not a folder; expected that of the shards")
+    return merge(out, paths)
+
+
+def _close(outcomes, out, on_error):
+    """Say what became of the slides, and fail where nothing can be used."""
+    from sknic.compression.outcomes import counts, speak_up
+
     typer.echo(f"{counts(outcomes)}; {sum(outcome.n_cells for outcome in outcomes):,} tissue cells, in {out}")
     speak_up(outcomes, on_error)
     if not any(outcome.is_usable for outcome in outcomes):

@@ -14,10 +14,11 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 
 from sknic.compression.inputs import RULES, check_paths, resolve_encoder
 from sknic.compression.job import Job, Outcome
-from sknic.compression.manifest import Manifest
+from sknic.compression.manifest import MANIFEST, Manifest
 from sknic.compression.outcomes import speak_up
 from sknic.compression.recipe import Recipe
 from sknic.compression.restartable import run
+from sknic.compression.shards import Shard
 from sknic.grids import Grid, GridCache
 from sknic.learning.device import resolve_device, resolve_precision
 from sknic.learning.params import check, check_params
@@ -182,22 +183,28 @@ class SlideCompressor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
         grids[:] = [outcome.grid or _empty_grid(outcome.slide, code_size) for outcome in outcomes]
         return grids
 
-    def compress(self, X: Sequence[str | Path] | np.ndarray) -> list[Outcome]:
+    def compress(self, X: Sequence[str | Path] | np.ndarray, *, shard: str | None = None) -> list[Outcome]:
         """Compress slides and say what came of each; `transform` without its error and its warnings.
 
         Parameters
         ----------
         X : sequence of str or Path, length n
             Paths of slides.
+        shard : str, default=None
+            "i/n" for part i of n of the slides, such as "3/20", with a manifest of its own: for the jobs of a cluster,
+            which share `cache_dir`.
 
         Returns
         -------
         list of Outcome, length n
             One per path, in their order: `status` ("done", "cached", "no tissue" or "failed"), `grid`, `error` and
-            more.
+            more. With `shard`, one per slide of the shard.
         """
-        paths, job = check_paths(X), self._job()
-        manifest = Manifest(job.cache.folder) if job.cache is not None else None
+        paths, job, name = check_paths(X), self._job(), MANIFEST
+        if shard is not None:
+            part = Shard.parse(shard)
+            paths, name = part.slides(paths), part.manifest
+        manifest = Manifest(job.cache.folder, name) if job.cache is not None else None
         outcomes, done = {}, Counter[str]()
         try:
             with Progress(len(set(paths)), "slides", shown=self.verbose) as progress:
@@ -259,7 +266,7 @@ class SlideCompressor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
         sizes |= {name: getattr(self, name) for name in sizes if getattr(self, name) is not None}
         for name, value in sizes.items():
             if value is None:
-                raise ValueError(f"{name}=None: expected a number, because this encoder does not have its own")
+                raise ValueError(f"{name}=None: expected a number, for this encoder does not say its own")
             check(name, value, RULES[name])
         stride = sizes["patch_size"] if self.stride is None else self.stride
         return Recipe(

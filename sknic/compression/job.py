@@ -68,6 +68,23 @@ class Outcome:
         row["file"] = self.grid.path if self.grid is not None and self.grid.path else ""
         return row
 
+    @classmethod
+    def of_row(cls, row: dict[str, str]) -> Outcome:
+        """Read a line of the manifest.
+
+        Parameters
+        ----------
+        row : dict of str to str
+            Its cells by column.
+
+        Returns
+        -------
+        Outcome
+            What became of the slide, without its grid.
+        """
+        n_cells, tissue, seconds = int(row["n_cells"]), float(row["tissue_fraction"]), float(row["seconds"])
+        return cls(row["slide"], row["status"], n_cells, tissue, seconds, row["error"])
+
 
 @dataclass(frozen=True)
 class Plan:

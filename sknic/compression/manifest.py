@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
@@ -14,7 +15,6 @@ from sknic.files.locks import file_lock
 from sknic.files.whole import whole_file
 
 MANIFEST = "manifest.csv"
-OTHER_MANIFEST = "sknic-manifest.csv"
 # Rows that wait at most.
 AT_ONCE = 1000
 COLUMNS = [*(field.name for field in fields(Outcome) if field.name != "grid"), "file"]
@@ -32,12 +32,15 @@ class Manifest:
     ----------
     folder : Path
         Folder of the cache.
+    name : str, default="manifest.csv"
+        Name of the table.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, name: str = MANIFEST) -> None:
+        self._folder, self._name = folder, name
         self._path: Path | None = None
         self._waiting: list[dict] = []
+        self._merged: dict[str, list[str]] = {}
         self._is_broken = False
 
     def add(self, outcome: Outcome) -> None:
@@ -58,6 +61,24 @@ class Manifest:
         if self._path is not None:
             self._guarded(self._keep_newest)
 
+    def take_in(self, others: Sequence[Path], order: Sequence[str]) -> dict[str, list[str]]:
+        """Add the rows of other manifests.
+
+        Parameters
+        ----------
+        others : sequence of Path
+            Their files, which stay.
+        order : sequence of str
+            Slides whose rows come first.
+
+        Returns
+        -------
+        dict of str to list of str
+            The slide as it is written in the file, and its row.
+        """
+        self._guarded(self._take_in, others, order)
+        return self._merged
+
     def _append_all(self):
         rows, self._waiting = self._waiting, []
         if rows:
@@ -68,27 +89,24 @@ class Manifest:
             return
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            with file_lock(self._folder / f".{MANIFEST}.lock"):
+            with file_lock(self._folder / f".{self._name}.lock"):
                 self._path = self._path or self._own_path()
                 write(*arguments)
         except OSError as error:
             self._is_broken = True
-            path = self._path or self._folder / MANIFEST
+            path = self._path or self._folder / self._name
             warn(f"could not write {path}: {error.strerror or error}", SlideFailureWarning)
 
     def _own_path(self):
         """The manifest's file; another name where a file of the user's has ours."""
-        path, other = self._folder / MANIFEST, self._folder / OTHER_MANIFEST
+        path, other = self._folder / self._name, self._folder / f"sknic-{self._name}"
         for own in (path, other):
             if _is_manifest(own):
                 _put_aside_if_damaged(own)
                 if own == other:
-                    warn(
-                        f"{path} is not a manifest of sknic and is left alone; {other.name} is written instead",
-                        CacheWarning,
-                    )
+                    warn(f"{path} is not a manifest of sknic and is left alone; it is {other.name} here", CacheWarning)
                 return own
-        raise OSError("neither this file nor the alternative next to it is a manifest of sknic")
+        raise OSError("neither it nor the file beside it is a manifest of sknic")
 
     def _append(self, rows):
         is_new = not self._path.exists() or not self._path.stat().st_size
@@ -103,6 +121,53 @@ class Manifest:
         newest = {row[0]: row for row in rows}
         if len(newest) < len(rows):
             _write(self._path, newest.values())
+
+    def _take_in(self, others, order):
+        # The file that was written last has the last word.
+        rows: dict[str, list[str]] = {}
+        for path in sorted([self._path, *others], key=_age):
+            rows |= newest_rows(path)
+        order = [slide for slide in map(as_written, order) if slide in rows]
+        merged = [rows[slide] for slide in dict.fromkeys([*order, *rows])]
+        if merged != list(newest_rows(self._path).values()):
+            _write(self._path, merged)
+        self._merged = {row[0]: row for row in merged}
+
+
+def newest_rows(path: Path) -> dict[str, list[str]]:
+    """Return the newest row of each slide.
+
+    Parameters
+    ----------
+    path : Path
+        A manifest; of one that is damaged the whole rows are read, and none of one that is not there.
+
+    Returns
+    -------
+    dict of str to list of str
+        The slide as it is written in the file, and its row.
+    """
+    return {row[0]: row for row in _read(path)[0]} if path.exists() else {}
+
+
+def as_written(slide: str) -> str:
+    """Return the path of a slide as it stands in a manifest, where bytes that are not UTF-8 are spelled out.
+
+    Parameters
+    ----------
+    slide : str
+        The path.
+
+    Returns
+    -------
+    str
+        Text.
+    """
+    return slide.encode("utf-8", "backslashreplace").decode()
+
+
+def _age(path):
+    return (path.stat().st_mtime_ns, path.name) if path.exists() else (0, "")
 
 
 def _is_manifest(path):
@@ -137,8 +202,8 @@ def _put_aside_if_damaged(path):
     os.rename(path, aside)
     _write(path, rows)
     warn(
-        f"{path} was cut off or edited: it is kept as {aside.name}, and its {len(rows)} complete rows are copied to "
-        "a new one; compress again to get a row for every slide",
+        f"{path} was cut off or edited: it is kept as {aside.name}, and its {len(rows)} whole rows are in a new one; "
+        "compress again to have a row of every slide",
         CacheWarning,
     )
 

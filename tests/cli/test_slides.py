@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from sknic import Grid
+from sknic.exceptions import CompressionError
 
 from .helpers import run, said
 
@@ -143,3 +144,26 @@ def test_predict_writes_the_good_slides_and_marks_the_others(on_error, code, sli
     assert table["path"].tolist() == pd.read_csv(slides / "all.csv")["path"].tolist()
     assert table["prediction"].isna().tolist() == [False, True, True, False, False, False]
     assert table["error"].str.contains("no tissue").tolist()[1] and table["error"].notna().sum() == 2
+
+
+def test_shards_are_compressed_apart_and_merged(slides, tmp_path):
+    command = ["compress", slides / "good.csv", "--encoder", slides / "encoder.safetensors", "--out", tmp_path / "out"]
+    assert "2 slides" in run(*command, "--shard", "2/2", "--dry-run").output
+    result = run(*command, "--shard", "1/2")
+    assert result.exit_code == 0 and "2 slides: 2 done" in result.output
+    with pytest.raises(CompressionError, match=r"2 of 4 slides have no row in .*Shards not run: 2/2\."):
+        run(*command, "--merge")
+    assert run(*command, "--shard", "2/2").exit_code == 0
+    for _ in range(2):
+        result = run(*command, "--merge")
+        assert result.exit_code == 0 and "4 slides: 4 done" in result.output
+    table = pd.read_csv(slides / "good.csv")
+    manifest = pd.read_csv(tmp_path / "out" / "manifest.csv")
+    assert [path.split("/")[-1] for path in manifest.slide] == [path.split("/")[-1] for path in table.path]
+    assert (n_grids(tmp_path / "out"), manifest.status.tolist()) == (4, ["done"] * 4)
+
+
+@pytest.mark.parametrize("options", [("--shard", "0/2"), ("--shard", "x"), ("--merge", "--shard", "1/2"), ("--merge",)])
+def test_shards_that_make_no_sense_are_refused(options, slides, tmp_path):
+    result = run("compress", slides / "good.csv", "--out", tmp_path / "out", *options)
+    assert result.exit_code == 2 and not (tmp_path / "out").exists()
