@@ -136,6 +136,8 @@ def read_targets(table, task, columns, *, path, patient=None, no_patient=False, 
     if patient is None and not no_patient:
         patient = _found_patient(frame, [path, *used.values()], table)
     patients = None
+    if patient and not no_patient:
+        _warn_of_better(frame, patient, [path, *used.values()])
     if patient:
         need_cells(frame, [patient], table)
         _warn_of_similar(frame[patient], patient)
@@ -173,6 +175,22 @@ def _found_patient(frame, used, table):
         need_column(frame, found, table)
         typer.echo(f"slides of one {found!r} stay together; use --no-patient if this column does not name the patient")
     return found
+
+
+def _warn_of_better(frame, patient, used):
+    """Say where another column that looks like the patient keeps rows together that the chosen one divides."""
+    from sknic.datasets.rows import find_patient_column
+
+    other = find_patient_column(frame, [patient, *used])
+    if other is None or list(frame.columns).count(other) > 1:
+        return
+    n_divided = (frame.groupby(other)[patient].nunique() > 1).sum()
+    if n_divided:
+        typer.secho(
+            f"warning: --patient {patient} divides {n_divided} of {frame[other].nunique()} values of {other!r}, which "
+            "looks like the patient: slides of one of them may be on both sides of a split",
+            err=True,
+        )
 
 
 def _patients_by_name(paths):

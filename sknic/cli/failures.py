@@ -4,7 +4,7 @@ import os
 
 import typer
 
-from sknic.exceptions import MissingMppError, SknicError
+from sknic.exceptions import MissingMppError, ProvenanceError, SknicError
 
 # Options that do not parse; typer has its own click inside, or the one installed, depending on its version.
 UsageError = typer.BadParameter.__base__
@@ -35,12 +35,37 @@ def _line_and_code(error):
         return f"{where}: {message}{'' if message.endswith('?') else '.'} See {where} --help.", 2
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         return f"sknic: {str(error) or 'interrupted'}", INTERRUPTED
+    if isinstance(error, ProvenanceError):
+        return f"sknic: {with_names(str(error))}", 1
     if isinstance(error, MissingMppError):
         return f"sknic: {error}; on the command line with --mpp or --slide-mpp", 1
     if isinstance(error, SknicError | ValueError | TypeError | OSError):
         return f"sknic: {_words(error)}", 1
     # What nobody foresaw is one line too.
     return f"sknic: {type(error).__name__}: {error} (--debug shows where)", 1
+
+
+def with_names(text):
+    """Put the names of bundled encoders before their digests, which say nothing to a reader.
+
+    Parameters
+    ----------
+    text : str
+        What is said of grids of different encoders.
+
+    Returns
+    -------
+    str
+    """
+    from sknic import load_encoder
+    from sknic.encoders.catalog import bundled_names
+
+    for name in bundled_names():
+        digest = load_encoder(name, device="cpu").fingerprint()[:12]
+        text = text.replace(f"encoder {digest}...", f"encoder {name} ({digest}...)").replace(
+            f"not {digest}...", f"not {name} ({digest}...)"
+        )
+    return text
 
 
 def _words(error):

@@ -7,6 +7,8 @@ from typing import Any
 
 import typer
 
+from sknic.cli.failures import with_names
+from sknic.exceptions import ProvenanceError
 from sknic.files.nearest import no_such_file
 
 NO_TISSUE = "no tissue: the grid has no cells"
@@ -110,7 +112,8 @@ def _why_not(outcome):
 
 def reason_of(error):
     """An estimator's error about a single grid, in one line."""
-    return " ".join(re.sub(r"X\[0\] \((.*?)\)", r"\1", str(error)).replace("X[0]", "the grid").split())
+    text = " ".join(re.sub(r"X\[0\] \((.*?)\)", r"\1", str(error)).replace("X[0]", "the grid").split())
+    return with_names(text) if isinstance(error, ProvenanceError) else text
 
 
 def refuse_or_skip(paths, loaded, on_error):

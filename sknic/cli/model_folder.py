@@ -56,6 +56,9 @@ def _take_place(new, folder):
     if not folder.exists():
         os.replace(new, folder)
         return
+    if folder.samefile(Path.cwd()):  # the shell would be left in a folder that is not there
+        _fill(new, folder)
+        return
     old = new.with_name(f"{new.name}.old")
     try:
         os.rename(folder, old)

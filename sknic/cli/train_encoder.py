@@ -8,8 +8,10 @@ from typing import Annotated
 import typer
 
 from sknic.cli.common import write_run_record
+from sknic.cli.config import Config, write_options
 from sknic.cli.options import Device, Seed
 from sknic.cli.running import saying_what_is_kept
+from sknic.cli.settings import absolute
 
 CHECKPOINT = "training.checkpoint"
 
@@ -30,6 +32,7 @@ class Precision(StrEnum):
 
 
 def train_encoder(
+    ctx: typer.Context,
     patches: Annotated[
         Path, typer.Argument(help="Folder with patches.csv (and images or patches.npy), or task/class/image folders.")
     ],
@@ -51,6 +54,7 @@ def train_encoder(
     ] = Precision.auto,
     device: Device = "auto",
     random_state: Seed = 0,
+    config: Config = None,
 ):
     """Train a multitask encoder on labelled patches.
 
@@ -63,6 +67,7 @@ def train_encoder(
     from sknic.datasets import load_patch_folder
 
     out.mkdir(parents=True, exist_ok=True)
+    write_options(ctx, out, init=None if init is None else absolute(init))
     X, table = load_patch_folder(patches, out / "patches.npy")
     checkpoint = out / CHECKPOINT
     if checkpoint.exists():

@@ -3,6 +3,7 @@
 from functools import cached_property
 
 import numpy as np
+from sklearn.base import is_regressor
 
 from sknic.targets.kinds import predicted_columns
 
@@ -24,13 +25,21 @@ class Model:
         return self._load()
 
     @property
-    def classes(self):
-        """Labels, list; empty where the model predicts no classes."""
-        return list(getattr(self._estimator, "classes_", []))
+    def choices(self):
+        """What can be explained, list: labels, or the numbers of several targets; empty where there is one thing."""
+        if hasattr(self._estimator, "classes_"):
+            return list(self._estimator.classes_)
+        n_targets = _n_outputs(self._estimator) if is_regressor(self._estimator) else 1
+        return list(range(n_targets)) if n_targets > 1 else []
 
     def describe(self):
         """What the page needs to know."""
-        return {"name": type(self._estimator).__name__, "classes": [str(label) for label in self.classes]}
+        of_class = hasattr(self._estimator, "classes_")
+        return {
+            "name": type(self._estimator).__name__,
+            "choice": "Class" if of_class else "Target",
+            "choices": [str(choice) for choice in self.choices],
+        }
 
     def predict(self, grid):
         """What the model says of a slide: name to text."""
@@ -38,10 +47,16 @@ class Model:
         return {name: short(column[0]) for name, column in columns.items()}
 
     def explain(self, method, grid, label):
-        """Saliency by a function of :mod:`sknic.saliency`; `label` is the number of a class, None the predicted one."""
+        """Saliency by a function of :mod:`sknic.saliency`; `label` counts `choices`, None is the predicted or first."""
         from sknic import saliency
 
-        return getattr(saliency, method)(self._estimator, grid, None if label is None else self.classes[label])
+        return getattr(saliency, method)(self._estimator, grid, None if label is None else self.choices[label])
+
+
+def _n_outputs(estimator):
+    """Number of outputs of the estimator, or of the first one inside an ensemble or at the end of a pipeline."""
+    inner = getattr(estimator, "estimators_", None) or [step for _, step in getattr(estimator, "steps", [])][-1:]
+    return _n_outputs(inner[0]) if inner else estimator.n_outputs_
 
 
 def short(value):

@@ -147,7 +147,7 @@ def create_app(views: list, token: str) -> Any:
     def _label():
         """Number of the class that was chosen; None for the predicted one."""
         label = request.args.get("class", None, int)
-        if label is not None and not 0 <= label < len(views[0].model.classes if views[0].model else ()):
+        if label is not None and not 0 <= label < len(views[0].model.choices if views[0].model else ()):
             abort(404)
         return label
 

@@ -61,6 +61,14 @@ def test_two_columns_of_patients_are_not_overlooked(table, tmp_path):
     assert result.returncode == 1 and "2 columns named 'patient'; rename all but one" in result.stderr
 
 
+def test_a_patient_column_that_divides_patients_is_doubted(grids, table, tmp_path):
+    path = table(slide=[f"slide{i}" for i in range(12)])
+    task = ("--task", "classification", "--target", "label", "--out", tmp_path / "out", *ONE_STEP)
+    result = run("fit", path, *task, "--patient", "slide")
+    assert "warning: --patient slide divides 6 of 6 values of 'patient'" in said(result)
+    assert "divides" not in said(run("fit", path, *task, "--patient", "patient"))
+
+
 def test_two_grids_of_one_slide_are_not_two_slides(grids, table, tmp_path):
     first = Grid.read(grids / "grid0.h5")
     for name, stride in (("a", 64), ("b", 64)):

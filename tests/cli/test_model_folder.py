@@ -1,5 +1,7 @@
 """A model's folder is replaced whole or not at all."""
 
+from pathlib import Path
+
 import pytest
 
 from sknic.cli import model_folder
@@ -45,6 +47,17 @@ def test_a_link_stays_a_link(folder, tmp_path):
     (tmp_path / "link").symlink_to(folder)
     replace(tmp_path / "link")
     assert (tmp_path / "link").is_symlink() and content(folder) == WANTED
+
+
+def test_the_working_folder_is_filled_not_replaced(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    place = folder.stat().st_ino
+    with replaced_folder(".") as new:
+        (new / "model.safetensors").write_text("new")
+        (new / "run.json").write_text("{}")
+    assert Path.cwd() == folder and Path().stat().st_ino == place == folder.stat().st_ino
+    assert (folder / "model.safetensors").read_text() == "new"
+    assert not list(folder.parent.glob(f".{folder.name}.*"))
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sknic import Grid
+from sknic import Grid, load_encoder
 from sknic.estimators import load_estimator
 
 from .helpers import program, run, said
@@ -60,6 +60,25 @@ def test_a_grid_that_cannot_be_predicted_costs_itself(grids, model, tmp_path):
         assert word in rows["error"][row]
     _, alone = predicted(grids / "grid0.h5", model, tmp_path)
     assert alone["probability a"][0] == rows["probability a"][0]
+
+
+def test_grids_of_another_encoder_are_refused_by_its_name(grids, tmp_path):
+    named = load_encoder("sknic-he-1", device="cpu").fingerprint()
+    for name, fingerprint in (("ours", named), ("theirs", "0" * 64)):
+        (tmp_path / name).mkdir()
+        for i in range(4):
+            old = Grid.read(grids / f"grid{i}.h5")
+            scale = {"mpp": 0.5, "patch_size": 64, "fingerprint": fingerprint}
+            Grid(old.embeddings[:], old.cells[:], old.shape, **scale).write(tmp_path / name / f"{i}.h5")
+        pd.DataFrame({"path": [f"{i}.h5" for i in range(4)], "score": range(4)}).to_csv(
+            tmp_path / name / "table.csv", index=False
+        )
+    task = ("--task", "regression", "--target", "score", "--max-steps", 2, "--device", "cpu")
+    model = tmp_path / "model"
+    assert run("fit", tmp_path / "ours" / "table.csv", *task, "--out", model).exit_code == 0
+    result = run("predict", tmp_path / "theirs", "--model", model, "--out", tmp_path / "p.csv")
+    assert result.exit_code == 1
+    assert f"encoder 000000000000... of 0.h5 is not sknic-he-1 ({named[:12]}...)" in said(result)
 
 
 def test_without_a_single_prediction_the_command_fails(model, tmp_path):

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -75,6 +76,8 @@ def interrupted(after, *arguments):
     """Run the program, send it SIGINT when it has printed `after`, and return its exit status and output."""
     command = [sys.executable, "-u", "-m", "sknic.cli", *map(str, arguments)]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    # What runs in the background of a script inherits that SIGINT is ignored.
+    streams["preexec_fn"] = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     with subprocess.Popen(command, **streams, start_new_session=True) as process:
         lines = []
         for line in process.stdout:

@@ -62,6 +62,21 @@ def test_a_task_may_be_chosen(patches, tmp_path):
     assert load_encoder(tmp_path / "encoder.safetensors", device="cpu").task_names_ == ["tone"]
 
 
+def test_a_training_is_made_again_from_its_own_options(patches, tmp_path):
+    first, again = tmp_path / "first", tmp_path / "again"
+    assert train(patches, first, "--max-steps", 4, "--schedule", "cosine", "--tasks", "tone").exit_code == 0
+    text = (first / "options.toml").read_text()
+    assert 'schedule = "cosine"' in text and 'tasks = ["tone"]' in text and "log_file" not in text
+    arguments = ["train-encoder", "--config", str(first / "options.toml"), "--out", str(again)]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    digests = {load_encoder(out / "encoder.safetensors", device="cpu").fingerprint() for out in (first, again)}
+    assert len(digests) == 1
+    (first / "options.toml").write_text('schedule = "linear"\n')
+    result = CliRunner().invoke(app, [*arguments[:3], "--out", str(again), str(patches)])
+    assert result.exit_code == 2 and "linear" in result.output
+
+
 class CtrlC:
     """Raises KeyboardInterrupt when the n-th interval between evaluations begins."""
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sknic import viewer
+from sknic import GridCNNRegressor, viewer
 from sknic.exceptions import (
     MissingDependencyError,
     MissingMppError,
@@ -310,12 +310,29 @@ def test_the_mean_of_an_ensemble_is_shown_and_each_of_its_classes_explained(slid
     client = create_app(open_views(slides, grids, lambda: ensemble), TOKEN).test_client()
     said = client.get(f"/{TOKEN}/slides/0/grids/0/prediction").json
     assert said["probability a"] == f"{ensemble.predict_proba(grids[:1])[0, 0]:.3g}"
-    assert client.get(f"/{TOKEN}/model").json["classes"] == ["a", "b"]
+    assert client.get(f"/{TOKEN}/model").json["choices"] == ["a", "b"]
     for number, label in enumerate("ab"):
         client.get(f"/{TOKEN}/slides/0/layers/grid0-integrated-gradients?class={number}")
         cell = client.get(f"/{TOKEN}/slides/0/grids/0/cells/2/5?class={number}").json
         wanted = integrated_gradients(ensemble, grids[0], label)[2, 5]
         assert float(cell["values"]["Saliency: contributions"]) == pytest.approx(wanted, rel=1e-3)
+
+
+def test_each_of_several_targets_is_explained(slides, grids):
+    model = GridCNNRegressor(max_steps=8, n_filters=4, device="cpu", n_threads=1, random_state=0)
+    model.fit(grids * 2, [[0.0, 3.0], [1.0, 2.0], [0.0, 1.0], [1.0, 0.0]])
+    client = create_app(open_views(slides, grids, lambda: model), TOKEN).test_client()
+    assert client.get(f"/{TOKEN}/model").json == {"name": "GridCNNRegressor", "choice": "Target", "choices": ["0", "1"]}
+    said = client.get(f"/{TOKEN}/slides/0/grids/0/prediction").json
+    assert said == {f"prediction {k}": f"{value:.3g}" for k, value in enumerate(model.predict(grids[:1])[0])}
+    values = []
+    for query, number in (("", 0), ("?class=0", 0), ("?class=1", 1)):
+        client.get(f"/{TOKEN}/slides/0/layers/grid0-integrated-gradients{query}")
+        cell = client.get(f"/{TOKEN}/slides/0/grids/0/cells/2/5{query}").json
+        values.append(float(cell["values"]["Saliency: contributions"]))
+        assert values[-1] == pytest.approx(integrated_gradients(model, grids[0], number)[2, 5], rel=1e-3)
+    assert values[1] != values[2]
+    assert client.get(f"/{TOKEN}/slides/0/layers/grid0-integrated-gradients?class=2").status_code == 404
 
 
 def test_the_twin_of_a_cell_is_its_nearest_neighbor_whatever_slide_it_is_on(client, grids):

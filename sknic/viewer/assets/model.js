@@ -6,10 +6,12 @@ import { state } from "./state.js";
 export async function listClasses(slides) {
   if (!slides.some((slide) => slide.layers.some((layer) => layer.classes))) return null;
   const model = await getJSON("model");
-  const options = model.classes.map((name, index) => new Option(name, index, false, index === state.label));
-  if (state.label !== null && !(state.label < model.classes.length)) state.label = null;
-  $("class").replaceChildren(new Option("as predicted", ""), ...options);
-  $("class-field").hidden = !options.length;
+  const options = model.choices.map((name, index) => new Option(name, index, false, index === state.label));
+  if (state.label !== null && !(state.label < model.choices.length)) state.label = null;
+  if (model.choice === "Class") options.unshift(new Option("as predicted", ""));
+  $("class").replaceChildren(...options);
+  document.querySelector("label[for=class]").textContent = model.choice;
+  $("class-field").hidden = !model.choices.length;
   return model;
 }
 
