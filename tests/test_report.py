@@ -137,7 +137,7 @@ def test_calibration_sets_what_came_true_beside_what_was_said():
     run.predictions["target"] = np.tile(list("aaaaaaab"), 5)
     table = calibration_table(run)
     assert table["mean probability"].tolist() == [0.1, 0.3, 0.5, 0.7, 0.9]
-    assert table["share that came true"].tolist() == [0.125] * 5
+    assert table["observed share"].tolist() == [0.125] * 5
     run.predictions.drop(columns="probability a", inplace=True)
     assert calibration_table(run) is None
 
@@ -154,10 +154,10 @@ def test_a_report_says_what_the_score_means_beside_chance_and_baseline():
     result, folds = text.split("Cohort and folds")[-2:]
     for words in ("0.800", "0.600 to 0.900 (95%)", "chance", "0.5", "0.700 (0.500 to 0.800)", "difference"):
         assert words in result
-    assert "No better than the baseline: on slides that it has not seen, the model predicts better" in result
+    assert "No better than the baseline: on unseen slides, the model predicts better" in result
     assert "and better than a linear model" in report_of_run(dataclasses.replace(run, verdict=verdict(0.05))).to_html()
     alone = dataclasses.replace(verdict(), comparison=None)
-    assert "compared with no simpler model" in report_of_run(dataclasses.replace(run, verdict=alone)).to_html()
+    assert "not compared with a simpler model" in report_of_run(dataclasses.replace(run, verdict=alone)).to_html()
 
 
 def test_the_result_is_the_first_thing_on_the_page():
@@ -219,9 +219,9 @@ def test_a_slide_without_overlay_still_gets_its_numbers():
 
 def test_an_interval_without_width_is_explained():
     run = make_run("regression")
-    assert "without width" not in report_of_run(run).to_html()
+    assert "of zero width" not in report_of_run(run).to_html()
     run.metrics["r2"] = Estimate(1.0, 1.0, 1.0, 0.95, 12)
-    assert "without width" in report_of_run(run).to_html()
+    assert "of zero width" in report_of_run(run).to_html()
 
 
 def test_a_chart_that_cannot_be_drawn_leaves_its_reason():
@@ -309,8 +309,8 @@ def test_a_folder_that_is_no_run_is_refused_by_name(damage, tmp_path):
     ("name", "damage", "message"),
     [
         ("run.json", lambda data: data[: len(data) // 2], "run.json is damaged or cut off: it is not JSON at line 1"),
-        ("run.json", lambda data: b"[]", "run.json is damaged: it holds no JSON object"),
-        ("run.json", lambda data: b"{}", "a file of it lacks 'settings'"),
+        ("run.json", lambda data: b"[]", "run.json is damaged: it contains no JSON object"),
+        ("run.json", lambda data: b"{}", "one of its files has no 'settings'"),
         ("metrics.json", lambda data: data.decode().encode("utf-16"), "metrics.json is damaged: byte 0 is not text"),
         ("predictions.csv", lambda data: data[:-20], r"predictions.csv: column '\w+' is empty in row \d+"),
         (

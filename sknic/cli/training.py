@@ -126,6 +126,14 @@ class Training:
             help="Draw the same number of slides of each class into a batch (classification only).",
         ),
     ] = None
+    class_weight: Annotated[
+        str | None,
+        typer.Option(
+            help="balanced: weights of the classes in the loss instead of balanced batches; for classes alone.",
+            metavar="balanced",
+            callback=_among("balanced"),
+        ),
+    ] = None
     ties: Annotated[
         str | None,
         typer.Option(

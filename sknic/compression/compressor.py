@@ -266,7 +266,7 @@ class SlideCompressor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
         sizes |= {name: getattr(self, name) for name in sizes if getattr(self, name) is not None}
         for name, value in sizes.items():
             if value is None:
-                raise ValueError(f"{name}=None: expected a number, for this encoder does not say its own")
+                raise ValueError(f"{name}=None: expected a number, because this encoder does not have its own")
             check(name, value, RULES[name])
         stride = sizes["patch_size"] if self.stride is None else self.stride
         return Recipe(

@@ -33,11 +33,11 @@ def why_empty(slide, lattice, recipe):
     if np.median(image) < DARK:
         return (
             "most of the slide is nearly black, as in fluorescence or where nothing was scanned; only "
-            "stained tissue on bright glass is found, anything else needs a mask (tissue='{stem}.png')"
+            "stained tissue on bright glass is detected, anything else needs a mask (tissue='{stem}.png')"
         )
     if recipe.tissue is None:
-        return "the mean pixel of every patch is at least 245, which is blank glass"
+        return "the mean pixel of every patch is at least 245, which means blank glass"
     return (
         f"no patch is more than {recipe.min_tissue:.0%} stained tissue; if there is some, lower min_tissue "
-        "or state where it is with a mask (tissue='{stem}.png')"
+        "or mark it with a mask (tissue='{stem}.png')"
     )

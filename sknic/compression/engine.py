@@ -109,7 +109,7 @@ def _full(encoder, device):
 def _checked(encoder, device, precision):
     """An embedder of half precision, compared with the full one on the first patches it meets."""
     if not hasattr(encoder, "embedder"):
-        raise SknicError(f"precision={precision!r}: this encoder has only transform, which computes as it likes")
+        raise SknicError(f"precision={precision!r}: this encoder has only transform, whose precision cannot be set")
     embed, full, checked = encoder.embedder(device=device, precision=precision), _full(encoder, device), []
 
     def checking(patches):
@@ -124,7 +124,7 @@ def _checked(encoder, device, precision):
 def _check_precision(embeddings, exact, precision):
     error = np.linalg.norm(embeddings - exact) / max(np.linalg.norm(exact), 1e-12)
     if not error <= LARGEST_ERROR:
-        raise SknicError(f"precision={precision!r} changes the embeddings by {error:.2%}; take 'float32'")
+        raise SknicError(f"precision={precision!r} changes the embeddings by {error:.2%}; use 'float32'")
     return error
 
 

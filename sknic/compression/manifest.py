@@ -104,9 +104,12 @@ class Manifest:
             if _is_manifest(own):
                 _put_aside_if_damaged(own)
                 if own == other:
-                    warn(f"{path} is not a manifest of sknic and is left alone; it is {other.name} here", CacheWarning)
+                    warn(
+                        f"{path} is not a manifest of sknic and is left alone; {other.name} is written instead",
+                        CacheWarning,
+                    )
                 return own
-        raise OSError("neither it nor the file beside it is a manifest of sknic")
+        raise OSError("neither this file nor the alternative next to it is a manifest of sknic")
 
     def _append(self, rows):
         is_new = not self._path.exists() or not self._path.stat().st_size
@@ -202,8 +205,8 @@ def _put_aside_if_damaged(path):
     os.rename(path, aside)
     _write(path, rows)
     warn(
-        f"{path} was cut off or edited: it is kept as {aside.name}, and its {len(rows)} whole rows are in a new one; "
-        "compress again to have a row of every slide",
+        f"{path} was cut off or edited: it is kept as {aside.name}, and its {len(rows)} complete rows are copied to "
+        "a new one; compress again to get a row for every slide",
         CacheWarning,
     )
 

@@ -83,7 +83,9 @@ def read_patch_table(root):
         table = table.drop(columns="path", errors="ignore")
         table.insert(0, "path", [f"{PACKED}[{row}]" for row in range(len(table))])
     if "path" not in table:
-        raise DatasetError(f"{root / TABLE}: expected a column path of images, or a {PACKED} beside it, row for row")
+        raise DatasetError(
+            f"{root / TABLE}: expected a column path with image files, or a {PACKED} next to it with one patch per row"
+        )
     if "group" not in table:
         table["group"] = table["path"]
     if "mpp" not in table:
@@ -138,7 +140,7 @@ def _read_csv(path):
         raise DatasetError(f"{path}: cannot be read as a table of patches ({error})") from error
     lacking = [name for name in ("task", "label") if name not in table]
     if lacking:
-        raise DatasetError(f"{path}: expected the columns task and label; {lacking} are missing")
+        raise DatasetError(f"{path}: expected the columns task and label; {lacking} missing")
     return table
 
 

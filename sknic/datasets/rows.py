@@ -137,11 +137,11 @@ def refuse_repeated_slides(paths, rows, targets, where):
     numbers = (conflicts or repeated)[0]
     what = "one slide, different targets" if conflicts else "the same slide"
     names = dict.fromkeys(paths[i] for i in numbers)
-    more = f"; {len(repeated) - 1} more slides repeat" if len(repeated) > 1 else ""
+    more = f"; {len(repeated) - 1} more slides are repeated" if len(repeated) > 1 else ""
     copies = " (files with the same content)" if len(names) > 1 else ""
     raise DatasetError(
         f"{where}: rows {shown([rows[i] for i in numbers])} are {what}: {shown(names, 3)}{copies}{more}. "
-        "A slide on both sides of a split is not a test: keep one row per slide"
+        "A slide on both sides of a split cannot test a model: keep one row per slide"
     )
 
 

@@ -68,5 +68,5 @@ def report_missing(missing, on_missing, wanted, slides_dir):
         return
     message = f"{len(missing)} of {wanted} slides are not in {slides_dir}: {shown(missing)}"
     if on_missing == "raise" or len(missing) == wanted:
-        raise DatasetError(message + ("; on_missing='skip' goes on without them" if len(missing) < wanted else ""))
+        raise DatasetError(message + ("; on_missing='skip' leaves them out" if len(missing) < wanted else ""))
     warn(message, SlideFailureWarning)

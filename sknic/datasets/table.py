@@ -157,7 +157,7 @@ def resolve_path(text: str, folder: str | Path) -> str:
     if re.fullmatch(r"[+-]?\d+([.,]\d+)?", text):
         raise DatasetError(f"{text!r} is a number, not the name of a file; is this the right column?")
     if os.name != "nt" and re.match(r"[A-Za-z]:[\\/]|\\\\", text):
-        raise DatasetError(f"{text!r} is a path of Windows, which does not exist on this computer")
+        raise DatasetError(f"{text!r} is a Windows path, which does not exist on this computer")
     name = written.replace("\\", "/") if os.name != "nt" else written
     return os.path.join(folder, next(_on_disk(name)))
 

@@ -104,7 +104,7 @@ def _outcomes(cdr_csv, cancer, endpoint):
     studies = _GROUPS.get(cancer, (cancer,)) if isinstance(cancer, str) else tuple(cancer)
     unknown = sorted(set(studies) - set(table["type"]))
     if unknown:
-        raise DatasetError(f"cancer={cancer!r}: {cdr_csv} knows no {unknown}; it has {sorted(set(table['type']))}")
+        raise DatasetError(f"cancer={cancer!r}: {cdr_csv} has no {unknown}; it has {sorted(set(table['type']))}")
     usable = (
         table["type"].isin(studies)
         & (table["Redaction"] != "Redacted")

@@ -42,7 +42,7 @@ def load_tupac16(slides_dir: str | Path, truth_csv: str | Path, *, on_missing: s
     need_cells(truth, ["id"], truth_csv)
     truth[list(_SCORES)] = truth[list(_SCORES)].apply(typed)
     if truth["id"].duplicated().any():
-        raise DatasetError(f"{truth_csv}: ids occur twice: {sorted(set(truth['id'][truth['id'].duplicated()]))}")
+        raise DatasetError(f"{truth_csv}: these ids occur twice: {sorted(set(truth['id'][truth['id'].duplicated()]))}")
     unscored = truth[list(_SCORES)].isna().any(axis=1)
     if unscored.any():
         raise DatasetError(f"{truth_csv}: scores are missing for the ids {truth['id'][unscored].tolist()}")

@@ -185,7 +185,7 @@ def stored(tensors, dtype):
     halves = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
     too_large = [name for name, tensor in halves.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
     if too_large:
-        raise ValueError(f"dtype='float16': expected 'float32', for {', '.join(too_large)} would overflow")
+        raise ValueError(f"dtype='float16': expected 'float32', because {', '.join(too_large)} would overflow")
     return halves
 
 

@@ -148,7 +148,7 @@ class BiGANEncoder(UnsupervisedEncoder):
         if self.discriminator_accuracy_ > MAX_ACCURACY:
             doubts.append(f"the discriminator classifies {self.discriminator_accuracy_:.0%} of the pairs correctly")
         if self.diversity_ < MIN_DIVERSITY:
-            doubts.append(f"drawn patches differ by {self.diversity_:.0%} of what real ones do")
+            doubts.append(f"generated patches vary only {self.diversity_:.0%} as much as real ones")
         return doubts
 
 

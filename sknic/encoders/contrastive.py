@@ -203,5 +203,5 @@ class ContrastiveEncoder(UnsupervisedEncoder):
 
     def _doubts(self):
         if self.pair_accuracy_ < MIN_ACCURACY:
-            return [f"{self.pair_accuracy_:.0%} of the held-out pairs are judged right, by chance 50%"]
+            return [f"{self.pair_accuracy_:.0%} of the held-out pairs are classified correctly (50% by chance)"]
         return []

@@ -71,7 +71,7 @@ def load_encoder(
     try:
         encoder = ENCODERS.find(path, header)._from_file(header, tensors, device, module)
     except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, IndexError) as error:
-        raise EncoderFileError(f"{path} cannot be made an encoder: {error}") from error
+        raise EncoderFileError(f"{path} cannot be turned into an encoder: {error}") from error
     if "card" in header:
         encoder.card_ = header["card"]
     return encoder

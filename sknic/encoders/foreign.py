@@ -112,7 +112,9 @@ class Foreign:
         except EncoderFileError:
             raise
         except (ValueError, TypeError, RuntimeError, OSError, KeyError, AttributeError) as error:
-            raise EncoderFileError(f"{self} cannot be made an encoder: {' '.join(str(error).split())}") from error
+            raise EncoderFileError(
+                f"{self} cannot be turned into an encoder: {' '.join(str(error).split())}"
+            ) from error
 
     def _settings(self, known):
         if not self.settings_file.exists():
@@ -121,11 +123,11 @@ class Foreign:
             raise EncoderFileError(
                 f"{self}: expected a file {self.settings_file} such as "
                 '{"mpp": 0.5, "input_size": 224, "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}; '
-                "TorchScript does not say how patches are scaled"
+                "a TorchScript file does not state how patches are scaled"
             )
         settings = read_json(self.settings_file)
         if not isinstance(settings, dict) or not set(settings) <= set(_SETTINGS):
-            raise EncoderFileError(f"{self.settings_file}: expected an object with some of {', '.join(_SETTINGS)}")
+            raise EncoderFileError(f"{self.settings_file}: expected a JSON object with some of {', '.join(_SETTINGS)}")
         return settings
 
 
@@ -161,7 +163,8 @@ def _refuse_others(foreign, wanted, found):
     if differing:
         n_all = len(wanted.keys() | found.keys())
         raise EncoderFileError(
-            f"{foreign}: the file has the weights of another model than {foreign.name}: {len(differing)} of {n_all} "
+            f"{foreign}: the file contains the weights of a model other than {foreign.name}: {len(differing)} of "
+            f"{n_all} "
             f"tensors are missing, unknown or of another size, such as {differing[0]!r}"
         )
 

@@ -71,7 +71,7 @@ def _path(config):
         if len(sources) != 1:
             raise ValueError(f"layer {name!r} joins {len(sources)} branches; only chains of layers are read")
         name = sources[0][0]
-    raise ValueError("the layers run in a circle")
+    raise ValueError("the layers form a cycle")
 
 
 def _input_size(config, chain):

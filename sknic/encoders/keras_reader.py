@@ -44,7 +44,7 @@ def read_weights(root):
             dataset = check(follow(group, name), name)
             n_values += dataset.size
             if n_values > MAX_VALUES:
-                raise ValueError(f"it holds more than {MAX_VALUES} weights")
+                raise ValueError(f"it contains more than {MAX_VALUES} weights")
             weights["/".join(name.partition(":")[0].split("/")[-2:])] = dataset[...].astype(np.float32)
     return weights
 

@@ -64,8 +64,8 @@ def check_encoder(encoder):
         raise ValueError(f"min_lr={encoder.min_lr}: expected at most lr={encoder.lr}")
     if encoder.checkpoint is not None and not isinstance(encoder.random_state, int | np.integer):
         raise ValueError(
-            f"random_state={encoder.random_state}: expected an integer beside checkpoint=, for a training that is "
-            "resumed has to begin alike"
+            f"random_state={encoder.random_state}: expected an integer with checkpoint=, because a training that is "
+            "resumed must start in the same way"
         )
 
 
@@ -85,7 +85,9 @@ def build_module(encoder, patch_size, tasks):
     if start is None:
         return partial(build, input_size=patch_size, filters=tuple(encoder.filters))
     if tuple(encoder.filters) != PAPER_FILTERS:
-        raise ValueError(f"filters={encoder.filters}: expected the default beside init=, which brings its own network")
+        raise ValueError(
+            f"filters={encoder.filters}: expected the default together with init=, which has its own network"
+        )
     check_is_fitted(start)
     if not hasattr(start, "network_"):
         raise ValueError(f"init={start!r}: expected an encoder whose network is a chain of layers that sknic knows")

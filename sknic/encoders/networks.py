@@ -103,7 +103,7 @@ def _build(name, settings):
             raise ValueError(f"layer {name!r} has no setting {key!r}")
         numbers = value if isinstance(value, list | tuple) else [value]
         if not all(type(number) in (int, float) and 0 <= number < 2**20 for number in numbers) or len(numbers) > 4:
-            raise ValueError(f"{key}={value!r} of layer {name!r} must be a number of a sensible size, or a few")
+            raise ValueError(f"{key}={value!r} of layer {name!r} must be one or a few numbers of a sensible size")
     return module(**{key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()})
 
 

@@ -95,5 +95,5 @@ def make_weighting(task_weights, names):
         raise ValueError(f"task_weights={given}: expected weights of {', '.join(names)}; found {found}")
     weights = [float(given.get(name, 1.0)) for name in names]
     if min(weights) <= 0:
-        raise ValueError(f"task_weights={given}: expected numbers above 0; leave a task out by tasks=")
+        raise ValueError(f"task_weights={given}: expected numbers above 0; use tasks= to leave a task out")
     return FixedWeights(weights)

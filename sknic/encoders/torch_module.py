@@ -178,7 +178,9 @@ class TorchEncoder(BaseEncoder):
     @classmethod
     def _from_file(cls, header, tensors, device, module=None):
         if module is None:
-            raise ValueError(f"it holds the weights of a {header['type']}; give such a module by load_encoder(module=)")
+            raise ValueError(
+                f"it contains the weights of a {header['type']}; pass such a module as load_encoder(module=)"
+            )
         module = copy.deepcopy(module)
         module.load_state_dict(part(tensors, "module."))
         return cls(module, **header["params"]).set_params(device=device).fit()

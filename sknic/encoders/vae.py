@@ -116,7 +116,7 @@ class VAEEncoder(UnsupervisedEncoder):
     decoder_ : Generator
         Network from codes to patches; not kept in the file.
     explained_variance_ : float
-        Fraction of the held-out pixels' variance about their mean color that the drawn patches explain.
+        Fraction of the held-out pixels' variance about their mean color that the reconstructed patches explain.
     effective_dimension_ : float
         Number of dimensions that the held-out embeddings use, of C.
     history_ : list of dict
@@ -200,7 +200,7 @@ class VAEEncoder(UnsupervisedEncoder):
 
     def _doubts(self):
         if self.explained_variance_ < MIN_EXPLAINED:
-            return [f"the drawn patches explain {self.explained_variance_:.0%} of the pixels' variance"]
+            return [f"the reconstructed patches explain {self.explained_variance_:.0%} of the pixels' variance"]
         return []
 
 

@@ -8,25 +8,30 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import torch
 from sklearn.base import ClassifierMixin
+from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 from torch.nn import functional
 
 from sknic.estimators.base import RULES, GridEstimator
 from sknic.estimators.cohort_loss import CohortLoss
+from sknic.estimators.weights import (
+    SlideWeights,
+    balanced_cross_entropy,
+    weighted_balanced_cross_entropy,
+    weighted_cross_entropy,
+)
 from sknic.exceptions import DegenerateDataError
 from sknic.learning.followed import followed
-from sknic.learning.params import flag
+from sknic.learning.params import choice, flag, instance, nothing
 from sknic.targets import Classification
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 
-def balanced_cross_entropy(logits, codes):
-    """Cross-entropy, averaged within each class that is present and then over the classes."""
-    losses = functional.cross_entropy(logits, codes, reduction="none")
-    counts = torch.bincount(codes, minlength=logits.shape[1])
-    return (losses / counts[codes]).sum() / (counts > 0).sum()
+# Of targets without weights, and with them.
+_LOSSES = functional.cross_entropy, weighted_cross_entropy
+_BALANCED_LOSSES = balanced_cross_entropy, weighted_balanced_cross_entropy
 
 
 def softmax(logits):
@@ -105,6 +110,9 @@ class GridCNNClassifier(ClassifierMixin, GridEstimator):
     balanced : bool, default=True
         Whether batches hold equally many grids of each class, rare ones repeated, and the validation loss weighs
         classes equally; probabilities then mean equally frequent classes.
+    class_weight : "balanced", dict of label to float, or None, default=None
+        Weights of the classes in the loss, as scikit-learn has them, times `sample_weight`; batches then hold each
+        class by its share, whatever `balanced` says. A file of the model does not keep a dict of them.
 
     Attributes
     ----------
@@ -143,7 +151,7 @@ class GridCNNClassifier(ClassifierMixin, GridEstimator):
 
     target_kind = Classification.name
 
-    _rules = {**RULES, "balanced": flag}
+    _rules = {**RULES, "balanced": flag, "class_weight": choice("balanced") | instance(dict, name="a dict") | nothing}
 
     def __init__(
         self,
@@ -174,6 +182,7 @@ class GridCNNClassifier(ClassifierMixin, GridEstimator):
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
         balanced: bool = True,
+        class_weight: str | dict | None = None,
     ) -> None:
         super().__init__(
             crop_size=crop_size,
@@ -203,9 +212,12 @@ class GridCNNClassifier(ClassifierMixin, GridEstimator):
             verbose=verbose,
         )
         self.balanced = balanced
+        self.class_weight = class_weight
 
     @followed
-    def fit(self, X: Any, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
+    def fit(
+        self, X: Any, y: ArrayLike, groups: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Train the network.
 
         Parameters
@@ -216,6 +228,8 @@ class GridCNNClassifier(ClassifierMixin, GridEstimator):
             Class of each grid.
         groups : array-like (n,), default=None
             Patient of each grid; a patient is never on both sides of the validation split.
+        sample_weight : array-like (n,), default=None
+            Weight of each grid in the loss; one of weight 0 is not learnt from. None weighs all alike.
 
         Returns
         -------
@@ -232,28 +246,38 @@ class GridCNNClassifier(ClassifierMixin, GridEstimator):
             On Ctrl-C; the estimator has then the best weights so far, if there are any.
         """
         grids = self._read(X, y, groups)
-        codes = self._read_labels(grids, y)
-        loss = balanced_cross_entropy if self.balanced else functional.cross_entropy
+        balanced = self.balanced and self.class_weight is None
+        weights, codes = self._read_labels(grids, y, sample_weight)
+        grids, groups = weights.select(grids, groups)
+        loss = weights.loss(*(_BALANCED_LOSSES if balanced else _LOSSES))
+        shares = np.bincount(codes, weights.values) / len(codes)
         self._fit_net(
             grids,
-            torch.from_numpy(codes),
+            weights.targets(torch.from_numpy(codes)),
             loss=loss,
             n_outputs=len(self.classes_),
             strata=codes,
             groups=groups,
-            balanced=self.balanced,
-            constant=None if self.balanced else torch.from_numpy(np.bincount(codes) / len(codes)).log().float(),
+            balanced=balanced,
+            constant=None if balanced else torch.from_numpy(shares).log().float(),
             callbacks=[CohortLoss(loss)],
         )
         return self
 
-    def _read_labels(self, grids, y):
+    def _read_labels(self, grids, y, sample_weight):
+        """Weights, and codes of the classes of the slides that are learnt from."""
         y = column_or_1d(Classification().read(y))
         check_consistent_length(grids, y)
+        weights = SlideWeights.read(sample_weight, len(grids))
+        (y,) = weights.select(y)
+        if self.class_weight is not None:
+            of_class = compute_sample_weight(self.class_weight, y)
+            given = of_class if weights.values is None else of_class * weights.values
+            weights = SlideWeights(weights.rows, given / given.mean())
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise DegenerateDataError(f"y holds one class, {self.classes_[0]}; a classifier needs two or more")
-        return codes
+        return weights, codes
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Predict the probability of each class.

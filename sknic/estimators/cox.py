@@ -5,7 +5,7 @@ import torch
 from sknic.exceptions import DegenerateDataError
 
 
-def cox_loss(risk, event, time, ties="efron"):
+def cox_loss(risk, event, time, ties="efron", weight=None):
     """Negative log partial likelihood, per event.
 
     Parameters
@@ -17,6 +17,8 @@ def cox_loss(risk, event, time, ties="efron"):
     time : float tensor (n,)
     ties : "efron" or "breslow"
         How events at the same time are counted.
+    weight : float tensor (n,), optional
+        Weights, above 0.
 
     Returns
     -------
@@ -25,18 +27,23 @@ def cox_loss(risk, event, time, ties="efron"):
     """
     time, order = time.sort(descending=True)
     risk, event = risk[order], event[order].to(risk.dtype)
+    weight = torch.ones_like(risk) if weight is None else weight[order]
     _, moment, counts = torch.unique_consecutive(time, return_inverse=True, return_counts=True)
     # All with the same time are at risk together, so the sum ends with the last of them.
-    at_risk = risk.logcumsumexp(0)[counts.cumsum(0) - 1][moment]
-    terms = risk - at_risk
+    weighed = risk + weight.log()
+    at_risk = weighed.logcumsumexp(0)[counts.cumsum(0) - 1][moment]
+    terms = weight * (risk - at_risk)
     if ties == "efron":
-        terms = terms - torch.log1p(-_efron_share(terms, event, moment, len(counts)))
-    return -(terms * event).sum() / event.sum().clamp(min=1)
+        share = _efron_share(weighed - at_risk, event, moment, len(counts))
+        terms = terms - _mean_of_tied(weight, event, moment, len(counts)) * torch.log1p(-share)
+    n_events = (weight * event).sum()
+    return -(terms * event).sum() / torch.where(n_events > 0, n_events, 1)
 
 
 def risk_loss(output, target, ties):
-    """`cox_loss` of a network's output (n, 1) and targets (n, 2) of event and time."""
-    return cox_loss(output[:, 0], target[:, 0] > 0, target[:, 1], ties)
+    """`cox_loss` of a network's output (n, 1) and targets (n, 2) of event and time, or (n, 3) with a weight."""
+    weight = target[:, 2] if target.shape[1] > 2 else None
+    return cox_loss(output[:, 0], target[:, 0] > 0, target[:, 1], ties, weight)
 
 
 def _efron_share(log_share, event, moment, n_moments):
@@ -46,6 +53,13 @@ def _efron_share(log_share, event, moment, n_moments):
     before = event.cumsum(0) - event
     before = before - (n_tied.cumsum(0) - n_tied)[moment]
     return event * (before / n_tied.clamp(min=1)[moment]) * tied[moment]
+
+
+def _mean_of_tied(weight, event, moment, n_moments):
+    """Mean weight of the events at the same time, for each."""
+    total = event.new_zeros(n_moments).index_add(0, moment, weight * event)
+    n_tied = event.new_zeros(n_moments).index_add(0, moment, event)
+    return (total / n_tied.clamp(min=1))[moment]
 
 
 def check_events(event, where):

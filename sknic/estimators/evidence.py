@@ -85,14 +85,14 @@ class Doubts:
             reached, constant, which = min(row["valid_loss"] for row in rows), self.valid_constant, "validation"
         if not _beats(reached, constant):
             return (
-                f"learnt nothing: its {which} loss, {reached:.3g}, did not beat that of one answer for all slides, "
+                f"learnt nothing: its {which} loss, {reached:.3g}, did not beat that of a constant prediction, "
                 f"{constant:.3g}. More steps, another lr or other embeddings may help"
             )
         best = int(np.argmin([row["valid_loss"] for row in rows])) if self.valid_constant is not None else None
         if best is None or best >= _EARLY or len(rows) <= 2 * _EARLY:
             return None
         return (
-            f"keeps the weights of step {rows[best]['step']} of {rows[-1]['step']}: afterwards the validation loss "
+            f"keeps the weights of step {rows[best]['step']} of {rows[-1]['step']}: after that, the validation loss "
             "only rose. The learning rate may be too high, or the validation slides too few"
         )
 

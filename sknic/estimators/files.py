@@ -86,23 +86,25 @@ def load_estimator(path: str | Path, *, device: str | torch.device = "auto", mod
     try:
         estimator._restore_nets(weights)
     except RuntimeError as error:
-        raise ModelFileError(f"the weights in {path} are of another network: {error}") from error
+        raise ModelFileError(f"the weights in {path} belong to another network: {error}") from error
     return estimator
 
 
 def _module_of(path, name, given):
     if given is None and name not in _OWN_MODULES:
-        raise ModelFileError(f"the network in {path} is {name}, which sknic does not know; give it as module=")
+        raise ModelFileError(f"the network in {path} is {name}, which sknic does not know; pass it as module=")
     return _OWN_MODULES[name] if given is None else given
 
 
 def _params_of(estimator):
-    """Parameters that JSON holds; callbacks and a RandomState serve training alone and are left out."""
+    """Parameters that JSON holds; what serves training alone, such as callbacks and a RandomState, is left out."""
     params = estimator.get_params(deep=False)
     for name in ("module", "device", "callbacks"):
         del params[name]
     if isinstance(estimator.random_state, np.random.RandomState):
         params["random_state"] = None
+    if isinstance(params.get("class_weight"), dict):  # whose keys JSON would make texts
+        params["class_weight"] = None
     return {name: _encode(value) for name, value in params.items()}
 
 

@@ -7,7 +7,34 @@ from typing import Any
 import numpy as np
 from sksurv.base import SurvivalAnalysisMixin
 from sksurv.functions import StepFunction
-from sksurv.linear_model.coxph import BreslowEstimator
+
+
+def breslow(
+    risk: np.ndarray, event: np.ndarray, time: np.ndarray, weights: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Estimate the cumulative hazard of a slide with risk 0.
+
+    Parameters
+    ----------
+    risk : float array (n,)
+        Log hazard ratios.
+    event : bool array (n,)
+        Whether the event was seen.
+    time : float array (n,)
+        Time of the event, or of the last look.
+    weights : float array (n,), default=None
+        Weight of each slide.
+
+    Returns
+    -------
+    times, hazard : float arrays (m,)
+        Distinct times, ascending, and the hazard until each.
+    """
+    times, moment = np.unique(time, return_inverse=True)
+    weights = np.ones(len(time)) if weights is None else weights
+    events = np.bincount(moment, weights * event)
+    at_risk = np.bincount(moment, weights * np.exp(risk))[::-1].cumsum()[::-1]
+    return times, (events / at_risk).cumsum()
 
 
 class HazardCurves(SurvivalAnalysisMixin):
@@ -24,12 +51,12 @@ class HazardCurves(SurvivalAnalysisMixin):
         """Predict the risk of each grid, float array (n,); the model's own."""
         raise NotImplementedError
 
-    def _estimate_baseline(self, risk, event, time):
+    def _estimate_baseline(self, risk, event, time, weights=None):
         """Estimate it from the risks of the slides of `fit` by each member, float array (n_members, n)."""
         # The likelihood leaves the level of the risk free; centered, members and the models of folds can be pooled.
-        self.mean_risk_ = risk.mean(axis=1)
-        breslow = BreslowEstimator().fit((risk - self.mean_risk_[:, None]).mean(axis=0), event, time)
-        self.event_times_, self.baseline_hazard_ = breslow.unique_times_, breslow.cum_baseline_hazard_.y
+        self.mean_risk_ = np.average(risk, axis=1, weights=weights)
+        of_slides = (risk - self.mean_risk_[:, None]).mean(axis=0)
+        self.event_times_, self.baseline_hazard_ = breslow(of_slides, event, time, weights)
 
     def predict_survival_function(self, X: Any, return_array: bool = False) -> Any:
         """Predict the probability of surviving each time.

@@ -71,7 +71,7 @@ def check_parameters(estimator, rules):
         raise ValueError(f"crop_size={estimator.crop_size}: expected at least {MIN_VALID_CANVAS} for padding='valid'")
     if isinstance(estimator.module, nn.Module):
         raise TypeError(
-            "module is an instance, which would carry trained weights from fit to fit; give its class, "
+            "module is an instance, which would carry trained weights from fit to fit; pass its class, "
             "or a function of (n_channels, n_outputs)"
         )
     if estimator.module is not None:
@@ -91,4 +91,4 @@ def _refuse_unused(estimator, names, beside):
     for name in names:
         value, default = getattr(estimator, name), next(each[name].default for each in signatures if name in each)
         if value != default:
-            raise ValueError(f"{name}={value!r}: expected the default, {default!r}, beside {beside}")
+            raise ValueError(f"{name}={value!r}: expected the default, {default!r}, together with {beside}")

@@ -124,7 +124,7 @@ def common_provenance(grids, known=None, whose=None):
                 )
     if unnamed and common.get("encoder"):
         warnings.warn(
-            f"{unnamed}: the file does not say its encoder, while that of {sources['encoder']} is "
+            f"{unnamed}: the file does not name its encoder, while that of {sources['encoder']} is "
             f"{_short(common['encoder'])}; embeddings of two encoders must not be mixed",
             ProvenanceWarning,
             stacklevel=2,
@@ -165,7 +165,7 @@ def _check_content(grids):
     ]
     if empty:
         more = f" and {len(empty) - 5} more" if len(empty) > 5 else ""
-        raise EmptyGridError(f"no tissue cell in {', '.join(empty[:5])}{more}; leave out slides without tissue")
+        raise EmptyGridError(f"no tissue cells in {', '.join(empty[:5])}{more}; leave out slides without tissue")
     for index, grid in enumerate(grids):
         if not all(_finite(version.embeddings) for version in grid.orientations):
             raise ValueError(f"{name_of(grid, index)} contains NaN or infinity")
@@ -197,7 +197,7 @@ def _as_grid(item, index):
             "makes grids of slides"
         )
     if np.ma.is_masked(item):
-        raise ValueError(f"X[{index}] is masked: expected a number in every place; fill it")
+        raise ValueError(f"X[{index}] is masked: expected a number everywhere; fill in the masked values")
     array = np.asarray(item)
     if array.dtype.kind == "c":
         raise ValueError(f"X[{index}] is {array.dtype}: expected real numbers")

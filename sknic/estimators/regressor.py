@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_array, check_consistent_length
 from torch.nn import functional
 
 from sknic.estimators.base import GridEstimator
+from sknic.estimators.weights import SlideWeights, weighted_mse
 from sknic.learning.followed import followed
 from sknic.learning.split import quantile_bins
 from sknic.targets import Regression
@@ -133,7 +134,9 @@ class GridCNNRegressor(RegressorMixin, GridEstimator):
         return tags
 
     @followed
-    def fit(self, X: Any, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
+    def fit(
+        self, X: Any, y: ArrayLike, groups: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Train the network.
 
         Parameters
@@ -144,6 +147,8 @@ class GridCNNRegressor(RegressorMixin, GridEstimator):
             One or several numbers of each grid.
         groups : array-like (n,), default=None
             Patient of each grid; a patient is never on both sides of the validation split.
+        sample_weight : array-like (n,), default=None
+            Weight of each grid in the loss; one of weight 0 is not learnt from. None weighs all alike.
 
         Returns
         -------
@@ -160,25 +165,29 @@ class GridCNNRegressor(RegressorMixin, GridEstimator):
             On Ctrl-C; the estimator has then the best weights so far, if there are any.
         """
         grids = self._read(X, y, groups)
-        y = self._read_numbers(grids, y)
+        weights = SlideWeights.read(sample_weight, len(grids))
+        y = self._read_numbers(grids, y, weights)
+        grids, groups = weights.select(grids, groups)
         standardised = (y - self.target_mean_) / self.target_scale_
         self._fit_net(
             grids,
-            torch.from_numpy(standardised.astype(np.float32)),
-            loss=functional.mse_loss,
+            weights.targets(torch.from_numpy(standardised.astype(np.float32))),
+            loss=weights.loss(functional.mse_loss, weighted_mse),
             n_outputs=y.shape[1],
             strata=quantile_bins(standardised.mean(axis=1)),
             groups=groups,
         )
         return self
 
-    def _read_numbers(self, grids: list, y: Any) -> np.ndarray:
+    def _read_numbers(self, grids: list, y: Any, weights: SlideWeights) -> np.ndarray:
+        """Numbers (n_rows, n_outputs) of the slides that are learnt from."""
         y = check_array(Regression().read(y), ensure_2d=False, dtype=np.float64, input_name="y")
         check_consistent_length(grids, y)
         self.y_ndim_ = y.ndim
-        y = y.reshape(len(y), -1)
-        spread = y.std(axis=0)
-        self.target_mean_, self.target_scale_ = y.mean(axis=0), np.where(spread > 0, spread, 1.0)
+        y = y.reshape(len(y), -1)[weights.rows]
+        self.target_mean_ = weights.average(y)
+        spread = np.sqrt(weights.average((y - self.target_mean_) ** 2))
+        self.target_scale_ = np.where(spread > 0, spread, 1.0)
         return y
 
     def predict(self, X: Any) -> np.ndarray:

@@ -15,6 +15,7 @@ from sknic.estimators.base import RULES, GridEstimator
 from sknic.estimators.cohort_loss import CohortLoss
 from sknic.estimators.cox import check_events, risk_loss
 from sknic.estimators.hazard import HazardCurves
+from sknic.estimators.weights import SlideWeights
 from sknic.exceptions import FewEventsWarning, TrainingInterrupted
 from sknic.learning.followed import followed
 from sknic.learning.params import choice
@@ -209,7 +210,9 @@ class GridCoxSurvival(HazardCurves, GridEstimator):
         return tags
 
     @followed
-    def fit(self, X: Any, y: np.ndarray, groups: ArrayLike | None = None) -> Self:
+    def fit(
+        self, X: Any, y: np.ndarray, groups: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Train the network, then estimate the baseline hazard.
 
         Parameters
@@ -220,6 +223,8 @@ class GridCoxSurvival(HazardCurves, GridEstimator):
             Whether the event was seen, and when it was, or until when it was not.
         groups : array-like (n,), default=None
             Patient of each grid; a patient is never on both sides of the validation split.
+        sample_weight : array-like (n,), default=None
+            Weight of each grid in the loss; one of weight 0 is not learnt from. None weighs all alike.
 
         Returns
         -------
@@ -243,13 +248,15 @@ class GridCoxSurvival(HazardCurves, GridEstimator):
         grids = self._read(X, y, groups)
         event, time = _event_and_time(y)
         check_consistent_length(grids, event)
+        weights = SlideWeights.read(sample_weight, len(grids))
+        grids, groups, event, time = weights.select(grids, groups, event, time)
         loss = partial(risk_loss, ties=self.ties)
         # Only the order of times counts; ranks keep it exact in float32.
         ranks = np.unique(time, return_inverse=True)[1]
         try:
             self._fit_net(
                 grids,
-                torch.from_numpy(np.stack([event, ranks], axis=1).astype(np.float32)),
+                weights.targets(torch.from_numpy(np.stack([event, ranks], axis=1).astype(np.float32))),
                 loss=loss,
                 n_outputs=1,
                 strata=event.astype(int),
@@ -258,9 +265,9 @@ class GridCoxSurvival(HazardCurves, GridEstimator):
             )
         except TrainingInterrupted as interrupt:
             if interrupt.net is not None:
-                self._estimate_baseline(self._outputs(X)[:, :, 0], event, time)
+                self._estimate_baseline(self._outputs(X)[:, weights.rows, 0], event, time, weights.values)
             raise
-        self._estimate_baseline(self._outputs(X)[:, :, 0], event, time)
+        self._estimate_baseline(self._outputs(X)[:, weights.rows, 0], event, time, weights.values)
         return self
 
     def _learnt_so_far(self, net):
@@ -272,8 +279,8 @@ class GridCoxSurvival(HazardCurves, GridEstimator):
         if strata[train_rows].any() and (strata[valid_rows].any() or not len(valid_rows)):
             return train_rows, valid_rows
         warnings.warn(
-            f"{strata.sum()} of {n} samples have an event, too few for a validation part with one: all are trained on, "
-            "and the training loss decides on plateaus and weights",
+            f"{strata.sum()} of {n} samples have an event, too few for a validation part with an event: all samples "
+            "are used for training, and the training loss determines plateaus and weights",
             FewEventsWarning,
             stacklevel=4,
         )

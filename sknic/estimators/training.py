@@ -30,7 +30,19 @@ def as_it_is(batch):
 class GridTraining(Followed):
     """The part of a grid estimator that trains its network, by the parameters that the estimator holds."""
 
-    def _fit_net(self, grids, targets, *, loss, n_outputs, strata, groups, balanced=False, constant=None, callbacks=()):
+    def _fit_net(
+        self,
+        grids,
+        targets,
+        *,
+        loss,
+        n_outputs,
+        strata,
+        groups,
+        balanced=False,
+        constant=None,
+        callbacks=(),
+    ):
         """Split, draw crops, train the members.
 
         Parameters

@@ -61,7 +61,7 @@ class AddedValue:
     def __str__(self) -> str:
         gain, p_value = self.of_slide.difference, format_p(self.of_slide.p_value)
         verdict = (
-            "The slide adds to clinical data" if self.shown else "That the slide adds to clinical data is not shown"
+            "The slide adds to clinical data" if self.shown else "It is not shown that the slide adds to clinical data"
         )
         parts = f"clinical data alone {self.scores['table']}, slide alone {self.scores['slide']}"
         return f"{verdict}: {self.metric} {self.scores['both']} with both, {parts} (difference {gain}, {p_value})."

@@ -57,7 +57,11 @@ class ArrangementTest:
         found, loss = self.shuffled, self.shuffled.difference
         scores = f"{self.metric} {found.a} with cells in place, {found.b} with cells shuffled within each slide"
         pooled = "" if self.pooled is None else f"; mean embedding and a linear model reach {self.pooled.b.value:.3f}"
-        verdict = "The arrangement of tissue is used" if self.used else "That arrangement is used is not shown"
+        verdict = (
+            "The arrangement of tissue is used"
+            if self.used
+            else "It is not shown that the arrangement of tissue is used"
+        )
         return f"{verdict}: {scores} (difference {loss}, {format_p(found.p_value)}){pooled}."
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _SHARES = np.linspace(0.1, 0.9, 9)
 # Risks that are this close count as tied, as in scikit-survival.
 _TIED = 1e-8
-_FEW_TIMES = "fewer than two times of events lie inside the follow-up of both sides of every fold"
+_FEW_TIMES = "fewer than two event times are inside the follow-up of both sides of every fold"
 
 
 class _Fold(NamedTuple):
@@ -89,7 +89,7 @@ class CensoredScores:
     ) -> None:
         self.y, fold, risk = read_survival(y), np.asarray(fold), np.asarray(risk, dtype=float)
         if len(np.unique(fold)) < 2:
-            raise DegenerateDataError("there is one fold; the censoring is that of the other folds")
+            raise DegenerateDataError("there is only one fold; the censoring is estimated from the other folds")
         self.times = evaluation_times(self.y, fold) if times is None else np.asarray(times, dtype=float)
         end = _end(self.y["time"], fold)
         self._folds = [_weigh(self.y, risk, fold == number, self.times, end) for number in np.unique(fold)]
@@ -117,7 +117,7 @@ class CensoredScores:
         for part, count in self._counted(rows):
             found, total = found + count @ part.ordered_pairs @ count, total + count @ part.pairs @ count
         if not total:
-            raise DegenerateDataError("no event lies before the end of another's follow-up in the same fold")
+            raise DegenerateDataError("no event happens before the end of another's follow-up in the same fold")
         return found / total
 
     def auc(self, rows: np.ndarray) -> np.ndarray:
@@ -176,7 +176,7 @@ class CensoredScores:
         """
         errors = self._errors_without if reference else self._errors
         if errors is None:
-            raise DegenerateDataError("the estimator gives no survival curves")
+            raise DegenerateDataError("the estimator does not predict survival curves")
         return errors[rows].mean(axis=0)
 
     def integrated_brier(self, rows: np.ndarray, *, reference: bool = False) -> float:

@@ -44,7 +44,7 @@ def clinical_model(kind: Target) -> Pipeline:
         For a kind of one's own.
     """
     if kind.name not in _MODELS:
-        raise ValueError(f"table=None: expected an estimator, for there is no default for {kind.name}")
+        raise ValueError(f"table=None: expected an estimator, because there is no default for {kind.name}")
     numbers = make_pipeline(SimpleImputer(strategy="median", add_indicator=True), StandardScaler())
     words = make_pipeline(
         SimpleImputer(strategy="constant", fill_value="missing"),
@@ -90,7 +90,7 @@ def split_columns(X: pd.DataFrame, column: str) -> tuple[np.ndarray, pd.DataFram
         raise ValueError(f"column={column!r}: expected a column of X{hint}")
     clinical = X.drop(columns=column)
     if clinical.shape[1] == 0:
-        raise ValueError(f"X has no column but {column!r}: expected clinical data beside it")
+        raise ValueError(f"X has no column except {column!r}: expected clinical data as well")
     slides = np.empty(len(X), dtype=object)
     slides[:] = X[column].tolist()
     return slides, pd.DataFrame({name: _clinical(name, clinical[name]) for name in clinical}, index=X.index)
@@ -103,11 +103,13 @@ def _clinical(name, values):
     if pd.api.types.is_numeric_dtype(values.dtype):
         numbers = values.astype(float)
         if np.isinf(numbers).any():
-            raise ValueError(f"column {name!r} of X holds an infinite number in row {int(np.isinf(numbers).argmax())}")
+            raise ValueError(
+                f"column {name!r} of X contains an infinite number in row {int(np.isinf(numbers).argmax())}"
+            )
         return numbers
     known = values.dropna()
     wrong = [value for value in known if not isinstance(value, (str, bool))]
     if wrong:
         kind = type(wrong[0]).__name__
-        raise ValueError(f"column {name!r} of X holds {wrong[0]!r} ({kind}); expected numbers or words")
+        raise ValueError(f"column {name!r} of X contains {wrong[0]!r} ({kind}); expected numbers or words")
     return values.astype(object).where(values.notna(), np.nan).map(lambda word: word if word is np.nan else str(word))

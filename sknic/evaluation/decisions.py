@@ -56,7 +56,7 @@ def net_benefit(
     labels, at = np.asarray(y_true), _thresholds(thresholds)
     classes = np.unique(labels)
     if len(classes) != 2:
-        raise DegenerateDataError(f"y_true holds {len(classes)} classes; a decision is between two")
+        raise DegenerateDataError(f"y_true contains {len(classes)} classes; expected two to decide between")
     said = np.ones(len(labels)) if probability is None else np.asarray(probability, dtype=float)
     if said.shape != labels.shape or not ((said >= 0) & (said <= 1)).all():
         raise ValueError(f"probability of shape {said.shape}: expected one within 0 and 1 for each slide")

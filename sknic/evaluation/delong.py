@@ -45,7 +45,7 @@ def compare_auc(y_true: ArrayLike, score_a: ArrayLike, score_b: ArrayLike, *, le
     classes, index = np.unique(y_true, return_inverse=True)
     if len(classes) != 2 or np.bincount(index).min() < 2:
         counts = dict(zip(classes.tolist(), np.bincount(index).tolist()))
-        raise DegenerateDataError(f"y_true holds {counts}; DeLong's test wants two classes of at least two each")
+        raise DegenerateDataError(f"y_true contains {counts}; DeLong's test needs two classes of at least two each")
     values, covariance = _areas(scores[:, index == 1], scores[:, index == 0])
     contrast = np.array([[1, 0], [0, 1], [1, -1]])
     errors = np.sqrt(np.clip(np.einsum("ij,jk,ik->i", contrast, covariance, contrast), 0, None))

@@ -9,12 +9,12 @@ from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.utils import get_tags, indexable
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _check_sample_weight, _num_samples, check_is_fitted
 
 from sknic.estimators.members import spread_between
 from sknic.evaluation.calibration import at_temperature, calibrate_folds, temperature_of
 from sknic.evaluation.censoring import evaluation_times
-from sknic.evaluation.fitting import fit_fold, mean_step_function
+from sknic.evaluation.fitting import fit_fold, mean_step_function, need_weights
 from sknic.evaluation.folds import make_folds
 from sknic.evaluation.metrics import get_metric
 from sknic.evaluation.out_of_fold import OutOfFold
@@ -145,7 +145,9 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
         ensemble.target_kind_ = kind_of(models[0], ()).name
         return ensemble
 
-    def fit(self, X: Any, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
+    def fit(
+        self, X: Any, y: ArrayLike, groups: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Fit one clone per fold and predict each slide by the clone that has not seen it.
 
         Parameters
@@ -157,6 +159,9 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
             "time". The estimator gets survival times as a structured array.
         groups : array-like, shape (n_slides,), optional
             Patient of each slide.
+        sample_weight : array-like, shape (n_slides,), optional
+            Weight of each slide in the fits of the estimator, and of the baseline where it takes weights. The scores of
+            the ensemble weigh all slides alike.
 
         Returns
         -------
@@ -180,7 +185,8 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
         self.survival_times_ = evaluation_times(target, self.fold_) if kind.is_censored else None
         # Not every backend of joblib gives its results one by one.
         parallel = Parallel(n_jobs=self.n_jobs, return_as="generator" if self.verbose else "list")
-        data, wanted = (kind, X, y, groups), (self.baseline, self.survival_times_)
+        given = {"groups": groups, "sample_weight": self._weights(sample_weight, X)}
+        data, wanted = (kind, X, y, given), (self.baseline, self.survival_times_)
         fitted = parallel(delayed(fit_fold)(clone(self.estimator), *data, *fold, *wanted) for fold in folds)
         fitted = followed(fitted, "folds", len(folds), shown=self.verbose, every=True)
         self.estimators_, parts, baselines, survival, spread = map(list, zip(*fitted))
@@ -193,11 +199,17 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
         self.temperature_ = self._calibrate() if self.calibrate else 1.0
         return self
 
+    def _weights(self, sample_weight, X):
+        if sample_weight is None:
+            return None
+        need_weights(self.estimator)
+        return _check_sample_weight(sample_weight, np.empty((_num_samples(X), 1)), ensure_non_negative=True)
+
     def _calibrate(self):
         """Temperature of all folds; the out-of-fold probabilities are scaled here."""
         probabilities = self.oof_prediction_
         if probabilities.ndim != 2 or not hasattr(self._first_model, "predict_proba"):
-            raise ValueError("calibrate=True: expected False, for this estimator has no probabilities")
+            raise ValueError("calibrate=True: expected False, because this estimator has no probabilities")
         codes = np.searchsorted(self.classes_, self.y_)
         self.oof_prediction_ = calibrate_folds(probabilities, codes, self.fold_)
         return temperature_of(probabilities, codes)

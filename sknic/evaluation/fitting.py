@@ -34,7 +34,7 @@ class FittedFold(NamedTuple):
     spread: np.ndarray | None  # (n_test,): how far the members of the model are apart; None where it has one
 
 
-def fit_fold(model, kind, X, y, groups, train, test, with_baseline, times):
+def fit_fold(model, kind, X, y, given, train, test, with_baseline, times):
     """Fit a model on one side of a split and predict the other.
 
     Returns
@@ -42,9 +42,10 @@ def fit_fold(model, kind, X, y, groups, train, test, with_baseline, times):
     FittedFold
     """
     X_train, y_train = rows_of(X, train), rows_of(y, train)
-    model.fit(X_train, y_train, **group_params(model, None if groups is None else rows_of(groups, train)))
+    given = {name: rows_of(values, train) for name, values in given.items() if values is not None}
+    model.fit(X_train, y_train, **fit_params(model, given))
     X_test = rows_of(X, test)
-    baseline = _fit_baseline(model, kind, X_train, y_train, X_test) if with_baseline else "it was not asked for"
+    baseline = _fit_baseline(model, kind, X_train, y_train, X_test, given) if with_baseline else "it was not requested"
     survival = None if times is None else survival_at(model, X_test, times)
     return FittedFold(model, _predict(model, kind, X_test), baseline, survival, _spread(model, X_test))
 
@@ -62,7 +63,7 @@ def _spread(model, X):
     return model.predict_spread(X) if has_members else None
 
 
-def _fit_baseline(model, kind, X_train, y_train, X_test):
+def _fit_baseline(model, kind, X_train, y_train, X_test, given):
     baseline = linear_baseline(kind)
     if baseline is None:
         return f"there is none for {kind.name}"
@@ -75,23 +76,40 @@ def _fit_baseline(model, kind, X_train, y_train, X_test):
             warnings.simplefilter("ignore")
             if front is not None:
                 X_train, X_test = front.transform(X_train), front.transform(X_test)
-            return _predict(baseline.fit(X_train, y_train), kind, X_test)
+            return _predict(baseline.fit(X_train, y_train, **fit_params(baseline, given)), kind, X_test)
     except _NO_BASELINE as error:
         return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
 
 
-def group_params(model, groups):
-    """Return the fit parameters by which groups reach the estimator that wants them."""
-    if groups is None:
-        return {}
+def fit_params(model, given):
+    """Return the fit parameters by which groups and weights reach the estimator that wants them.
+
+    Parameters
+    ----------
+    model : estimator, pipeline or search
+    given : dict of str to array
+        "groups" and "sample_weight", where there are any.
+
+    Returns
+    -------
+    dict of str to array
+        Without what nobody wants.
+    """
     if get_config()["enable_metadata_routing"]:
-        return dict.fromkeys(get_routing_for_object(model).consumes("fit", {"groups"}), groups)
+        return {name: given[name] for name in get_routing_for_object(model).consumes("fit", set(given))}
     if isinstance(model, Pipeline):
         name, last = model.steps[-1]
-        return {f"{name}__{key}": value for key, value in group_params(last, groups).items()}
+        return {f"{name}__{key}": value for key, value in fit_params(last, given).items()}
     if is_search(model):
-        return {"groups": groups, **group_params(model.estimator, groups)}
-    return {"groups": groups} if has_fit_parameter(model, "groups") else {}
+        splits = {"groups": given["groups"]} if "groups" in given else {}
+        return {**splits, **fit_params(model.estimator, given)}
+    return {name: values for name, values in given.items() if has_fit_parameter(model, name)}
+
+
+def need_weights(model):
+    """Raise TypeError where `sample_weight` would be given to a model whose `fit` does not take it."""
+    if not any(name.endswith("sample_weight") for name in fit_params(model, {"sample_weight": np.empty(0)})):
+        raise TypeError(f"sample_weight: expected None, for {type(model).__name__}.fit takes no weights")
 
 
 def is_search(model):

@@ -95,8 +95,8 @@ def _check_partition(folds, n_rows):
     times_tested = np.bincount(np.concatenate([test for _, test in folds]), minlength=n_rows)
     if (times_tested != 1).any():
         raise ValueError(
-            f"cv tests {(times_tested == 0).sum()} slides never and {(times_tested > 1).sum()} more than once;"
-            " out-of-fold predictions want a cv that tests every slide exactly once"
+            f"cv never tests {(times_tested == 0).sum()} slides and tests {(times_tested > 1).sum()} more than once;"
+            " out-of-fold predictions need a cv that tests every slide exactly once"
         )
     if min(len(part) for fold in folds for part in fold) == 0:
-        raise DegenerateDataError(f"a fold of {len(folds)} is empty; there are too few patients for so many folds")
+        raise DegenerateDataError(f"one of {len(folds)} folds is empty; there are too few patients for so many folds")

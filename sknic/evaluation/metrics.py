@@ -38,7 +38,7 @@ def spearman(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     _same_length(y_true, y_pred)
     for name, values in (("y_true", y_true), ("y_pred", y_pred)):
         if values.ndim != 1:
-            raise ValueError(f"{name} has shape {values.shape}; Spearman's correlation wants one number per slide")
+            raise ValueError(f"{name} has shape {values.shape}; Spearman's correlation needs one number per slide")
         if len(values) < 2 or np.all(values == values[0]):
             raise DegenerateDataError(
                 f"all {len(values)} values of {name} are equal; Spearman's correlation needs values to rank"
@@ -72,11 +72,12 @@ def auc(y_true: ArrayLike, y_score: ArrayLike) -> float:
     n_columns = 2 if y_score.ndim == 1 else y_score.shape[1]
     if len(classes) < 2 or len(classes) < n_columns:
         raise DegenerateDataError(
-            f"y_true holds {len(classes)} class{'es' * (len(classes) != 1)} ({_few(classes)}); the area under the ROC"
+            f"y_true contains {len(classes)} class{'es' * (len(classes) != 1)} ({_few(classes)}); the area under "
+            "the ROC"
             f" curve needs slides of {'both' if n_columns == 2 else f'all {n_columns}'} classes"
         )
     if len(classes) > n_columns:
-        raise ValueError(f"y_true holds {len(classes)} classes; y_score wants as many columns, it has {n_columns}")
+        raise ValueError(f"y_true contains {len(classes)} classes; y_score needs as many columns, but has {n_columns}")
     if n_columns == 2:
         return _binary_auc(y_true == classes[1], y_score if y_score.ndim == 1 else y_score[:, 1])
     return float(np.mean([_binary_auc(y_true == label, y_score[:, k]) for k, label in enumerate(classes)]))
@@ -153,7 +154,7 @@ def balanced_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     _same_length(y_true, y_pred)
     classes = np.unique(y_true)
     if len(classes) < 2:
-        raise DegenerateDataError(f"y_true holds one class ({_few(classes)}); balanced accuracy needs two")
+        raise DegenerateDataError(f"y_true contains one class ({_few(classes)}); balanced accuracy needs two")
     # Not scikit-learn's function of that name, which warns of every class that is predicted and not there.
     return float(recall_score(y_true, y_pred, labels=classes, average="macro"))
 
@@ -220,7 +221,7 @@ def _binary_auc(positive, score):
 def _numbers(name: str, values: ArrayLike) -> np.ndarray:
     values = np.asarray(values, dtype=np.float64)
     if not np.isfinite(values).all():
-        raise ValueError(f"{name} holds {(~np.isfinite(values)).sum()} values that are not finite numbers")
+        raise ValueError(f"{name} contains {(~np.isfinite(values)).sum()} values that are not finite numbers")
     return values
 
 

@@ -76,5 +76,5 @@ def check_no_shared_patient(patients, train, test):
 def _same(values, names, rows):
     for name, members in zip(names, rows):
         if (values[members] != values[members[0]]).any():
-            raise DegenerateDataError(f"the slides of patient {name} differ; how='same' wants one value per patient")
+            raise DegenerateDataError(f"the slides of patient {name} differ; how='same' needs one value per patient")
     return np.array([members[0] for members in rows])

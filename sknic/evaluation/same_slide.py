@@ -56,6 +56,6 @@ def check_no_shared_slide(names, train, test):
         for name in names[row]:
             if name in row_of:
                 raise SlideLeakageError(
-                    f"X[{row_of[name]}] and X[{row}] are the same slide, and lie in both training and test; leave one "
+                    f"X[{row_of[name]}] and X[{row}] are the same slide, and are in both training and test; leave one "
                     "out, or give them the same patient in groups="
                 )

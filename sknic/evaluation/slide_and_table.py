@@ -209,7 +209,7 @@ class SlideAndTable(MetaEstimatorMixin, BaseEstimator):
         check_is_fitted(self, "model_")
         missing = [name for name in self.feature_names_in_ if name not in getattr(X, "columns", ())]
         if missing:
-            raise ValueError(f"X lacks {', '.join(map(repr, missing))}: expected the columns of fit")
+            raise ValueError(f"X has no {', '.join(map(repr, missing))}: expected the same columns as in fit")
         slides, clinical = split_columns(X[list(self.feature_names_in_)], self.column)
         kind = self.ensemble_.kind_
         method = kind.prediction_method
@@ -229,7 +229,7 @@ class SlideAndTable(MetaEstimatorMixin, BaseEstimator):
         names = [f"slide score {label}" for label in classes[1:]] if scores.shape[1] > 1 else ["slide score"]
         taken = sorted(set(names) & set(clinical.columns))
         if taken:
-            raise ValueError(f"X has a column {taken[0]!r}, which is the name of what the slide model says; rename it")
+            raise ValueError(f"X has a column {taken[0]!r}, which is the name of the slide model's score; rename it")
         return clinical.assign(**dict(zip(names, scores.T)))
 
     def __sklearn_tags__(self):

@@ -173,7 +173,9 @@ def log_rank(y: np.ndarray, group: ArrayLike) -> float:
     try:
         p_value = float(compare_survival(y, group)[1])
     except np.linalg.LinAlgError as error:
-        raise DegenerateDataError("no event while every group is still observed; nothing can be compared") from error
+        raise DegenerateDataError(
+            "no event while every group is still under observation; nothing can be compared"
+        ) from error
     return p_value
 
 

@@ -98,7 +98,7 @@ class Verdict:
         rival = f"{text}; mean embedding and a linear model reach {baseline.value:.3f}"
         if baseline.value <= self.chance:
             # A rival that fails is easily beaten: the difference to it would flatter the model.
-            return f"{rival}, no better than chance, so that chance is what counts."
+            return f"{rival}, no better than chance, so only chance counts."
         return f"{rival}, difference {difference}."
 
 

@@ -68,7 +68,7 @@ def read_digests(folder):
     path = Path(folder) / DIGESTS
     files = read_json(path).get("sha256")
     if not isinstance(files, dict) or not files:
-        raise ValueError(f"{path} is damaged: it holds no digests")
+        raise ValueError(f"{path} is damaged: it contains no digests")
     return files
 
 

@@ -34,7 +34,8 @@ def file_lock(path):
         if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
             raise
         warnings.warn(
-            f"the file system of {Path(path).parent} has no locks: two runs on it may compress one slide twice",
+            f"the file system of {Path(path).parent} does not support locks: two runs on it may compress the same "
+            "slide twice",
             CacheWarning,
             stacklevel=2,
         )

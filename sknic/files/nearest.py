@@ -38,7 +38,7 @@ def no_such_file(path):
     """
     folder, name = os.path.split(os.fspath(path))
     if os.path.islink(path):
-        return f"it is a link to {os.readlink(path)}, which is not there"
+        return f"it is a link to {os.readlink(path)}, which does not exist"
     try:
         names = os.listdir(folder or ".")
         stems = {name, os.path.splitext(name)[0]}  # the suffix was left out, or is another

@@ -35,5 +35,5 @@ def read_json(path):
     except RecursionError:
         raise ValueError(f"{path} is damaged: its JSON is nested without end") from None
     if not isinstance(content, dict):
-        raise ValueError(f"{path} is damaged: it holds no JSON object")
+        raise ValueError(f"{path} is damaged: it contains no JSON object")
     return content

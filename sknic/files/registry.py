@@ -38,14 +38,14 @@ class Registry:
         cls = self._classes.get(name)
         if cls is None or isabstract(cls):
             hint = f"; import {name.rpartition('.')[0]} first" if "." in name else ""
-            raise self.error(f"{path}: the {self.kind} in it is of the unknown class {name!r}{hint}")
+            raise self.error(f"{path}: the {self.kind} in it has the unknown class {name!r}{hint}")
         unknown = sorted(set(params) - set(signature(cls).parameters))
         if unknown:
             # No guess is made what they meant.
             raise self.error(
                 f"{path} was written by sknic {header.get('sknic', 'of an unknown version')}, where {name} has the "
-                f"parameter {', '.join(unknown)}; this is sknic {__version__}, which does not know it. Read it with "
-                f"the version that wrote it, or train the {self.kind} anew"
+                f"parameter {', '.join(unknown)}; this is sknic {__version__}, which does not have it. Read it with "
+                f"the version that wrote it, or train the {self.kind} again"
             )
         return cls
 

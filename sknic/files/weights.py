@@ -61,12 +61,12 @@ def read_weights(content, format):
     try:
         tensors = load(content)
     except SafetensorError:
-        raise ValueError(f"it is cut off, damaged or no safetensors ({len(content):,} bytes)") from None
+        raise ValueError(f"it is cut off, damaged or not a safetensors file ({len(content):,} bytes)") from None
     length = int.from_bytes(content[:8], "little")
     try:
         header = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["sknic"])
     except (KeyError, TypeError, ValueError):
-        raise ValueError("it has no header of sknic: another program wrote it") from None
+        raise ValueError("it has no sknic header: it was written by another program") from None
     checksum = header.pop("checksum")
     if header["format"] != format:
         version = header.get("sknic", "of an unknown version")

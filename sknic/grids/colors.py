@@ -54,7 +54,7 @@ class PrincipalColors:
     def __init__(self, table: np.ndarray) -> None:
         if min(table.shape) < 3 or not np.ptp(table, axis=0).any():
             raise DegenerateDataError(
-                f"{table.shape[0]} cells of {table.shape[1]} features; colors want 3 of each that vary"
+                f"{table.shape[0]} cells of {table.shape[1]} features; colors need at least 3 of each that vary"
             )
         self._pca = PCA(3, random_state=0).fit(table)
         self._low, high = np.percentile(self._pca.transform(table), [1, 99], axis=0)

@@ -47,7 +47,7 @@ def read_foreign(path, file, mpp=None):
         cells, kept, origin = _snap(coords, stride_level0)
     if len(kept) < len(coords):
         warnings.warn(
-            f"{path}: {len(coords) - len(kept)} of {len(coords)} patches fall on a cell that is taken "
+            f"{path}: {len(coords) - len(kept)} of {len(coords)} patches fall on a cell that already has one "
             "(several contours with lattices of their own); the nearest patch of each cell was kept",
             SknicWarning,
             stacklevel=3,
@@ -76,7 +76,7 @@ def read_foreign(path, file, mpp=None):
 
 def _read_datasets(path, file):
     if "features" not in file or "coords" not in file:
-        raise GridFileError(f"{path} holds no `features` and `coords`: neither sknic, TRIDENT nor CLAM wrote it")
+        raise GridFileError(f"{path} has no `features` and `coords`: it was not written by sknic, TRIDENT or CLAM")
     try:
         features, coords = np.asarray(file["features"]), np.asarray(file["coords"])
     except (OSError, TypeError, ValueError, MemoryError) as error:
@@ -96,7 +96,7 @@ def _read_datasets(path, file):
             f"{path}: features {features.shape} and coords {coords.shape} should be (n, C) and (n, 2) numbers"
         )
     if not features.shape[1]:
-        raise GridFileError(f"{path}: features of no numbers, {features.shape}: expected (n, C)")
+        raise GridFileError(f"{path}: features without numbers, {features.shape}: expected (n, C)")
     wrong = np.flatnonzero(~(np.abs(coords.astype(float)) < _FARTHEST).all(axis=1))
     if len(wrong):
         raise GridFileError(f"{path}: coords of row {wrong[0]} are {coords[wrong[0]].tolist()}: expected level-0 px")
@@ -151,7 +151,7 @@ def _patch_size_level0(path, attributes, coords, patch_size):
     # CLAM's feature files carry no attributes: neighbors in a row or in a column are one patch apart.
     step = _common_step(coords)
     if step is None and len(coords) != 1:
-        raise GridFileError(f"{path} does not say its patch size, and its coords do not show it")
+        raise GridFileError(f"{path} does not state its patch size, and its coords do not show it")
     return step
 
 

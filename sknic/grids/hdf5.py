@@ -171,7 +171,7 @@ def parse_header(path):
         header = GridHeader(**meta)
         _check_layout(path, layout)
     except (KeyError, TypeError, ValueError, AttributeError, OSError, RuntimeError) as error:
-        raise GridFileError(f"{path} is damaged or no grid: {error}") from error
+        raise GridFileError(f"{path} is damaged or not a grid: {error}") from error
     return header, key, layout
 
 
@@ -236,7 +236,7 @@ def read_dataset(path, place):
     except (OSError, ValueError) as error:
         raise GridFileError(cannot_be_read(path, error)) from error
     if array.size != np.prod(shape):
-        raise GridFileError(f"{path} is truncated: it was cut after it had been opened")
+        raise GridFileError(f"{path} is truncated: it was cut off after it had been opened")
     return array.reshape(shape)
 
 

@@ -55,7 +55,7 @@ class Placement:
         """
         if header.stride_level0 is None:
             raise MissingMppError(
-                f"the grid of {header.slide or 'an unnamed slide'} does not know the size of a cell in level-0 px; "
+                f"the grid of {header.slide or 'an unnamed slide'} does not record the size of a cell in level-0 px; "
                 "make it with mpp, patch_size and slide_mpp"
             )
         patch = header.patch_size_level0 or header.stride_level0
@@ -90,7 +90,7 @@ class Placement:
             if header.mpp is None or header.stride is None:
                 raise MissingMppError(
                     f"the grid of {header.slide or 'an unnamed slide'} has no mpp or no stride; "
-                    f"its place on {slide.path} is not known"
+                    f"its position on {slide.path} is unknown"
                 )
             cell = header.stride * header.mpp / slide.mpp
             patch = (header.patch_size or header.stride) * header.mpp / slide.mpp
@@ -149,7 +149,8 @@ def check_same_slide(header: GridHeader, slide: Any) -> None:
         raise SlideMismatchError(f"the grid was made from {header.slide} ({made}), not from {slide.path} ({here})")
     if header.slide_digest and slide.digest and header.slide_digest != slide.digest:
         raise SlideMismatchError(
-            f"the grid was made from {header.slide}, whose content is not that of {slide.path}: the digests differ"
+            f"the grid was made from {header.slide}, whose content differs from that of {slide.path}: the digests "
+            "differ"
         )
 
 

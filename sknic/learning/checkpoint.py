@@ -53,8 +53,8 @@ class Checkpoint:
         if header["key"] != self.key:
             differing = [k for k in {*header["key"], *self.key} if header["key"].get(k) != self.key.get(k)]
             raise ModelFileError(
-                f"{self.path} is the checkpoint of another training: {', '.join(sorted(differing))} differ; "
-                "remove it to start anew"
+                f"{self.path} belongs to another training: {', '.join(sorted(differing))} differ; "
+                "delete it to start again"
             )
         _restore(net, schedule, steps, random, header, tensors)
 

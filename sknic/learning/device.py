@@ -28,7 +28,7 @@ def resolve_device(device="auto"):
     found = torch.device(device)
     n_gpus = torch.cuda.device_count() if found.type == "cuda" else 0
     if found.type == "cuda" and (found.index or 0) >= n_gpus:
-        there = f"'cuda:0' to 'cuda:{n_gpus - 1}'" if n_gpus else "'auto' or 'cpu', for torch finds no CUDA GPU"
+        there = f"'cuda:0' to 'cuda:{n_gpus - 1}'" if n_gpus else "'auto' or 'cpu', because torch finds no CUDA GPU"
         raise ValueError(f"device={str(device)!r}: expected {there} on this machine")
     return found
 

@@ -192,5 +192,5 @@ class RejectionDisplay:
             self.ax_.legend(frameon=False, fontsize="small", labelcolor=INK)
         self.ax_.set_xlim(1.03, 0)
         labels = {"xlabel": "Fraction of slides kept", "ylabel": self.metric}
-        tidy(self.ax_, title=title or "Without the slides that are doubted most", **labels)
+        tidy(self.ax_, title=title or "Without the most uncertain slides", **labels)
         return self

@@ -126,7 +126,7 @@ class FeatureMapsDisplay:
         """
         embeddings = np.asarray(grid.embeddings, dtype=np.float32)
         if len(embeddings) == 0:
-            raise DegenerateDataError("the grid has no tissue cell; there is nothing to map")
+            raise DegenerateDataError("the grid has no tissue cells; there is nothing to map")
         spread = embeddings.std(axis=0)
         chosen = np.argsort(-spread, kind="stable")[:features] if np.isscalar(features) else np.asarray(features)
         maps = np.full((len(chosen), *grid.shape), np.nan)

@@ -103,5 +103,5 @@ def _at(row):
 def _history(model):
     last = model.steps[-1][1] if hasattr(model, "steps") else model
     if not hasattr(last, "history_"):
-        raise ValueError(f"{type(last).__name__} has no history_; learning curves want a fitted estimator that has one")
+        raise ValueError(f"{type(last).__name__} has no history_; learning curves need a fitted estimator that has one")
     return last.history_

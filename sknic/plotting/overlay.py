@@ -120,7 +120,7 @@ def extent_um(grid, slide=None):
         return x, x + width, y + height, y
     size = cell_um(grid)
     if size is None:
-        raise MissingMppError("the grid has no mpp or no stride; the size of its cells is not known")
+        raise MissingMppError("the grid has no mpp or no stride, so the size of its cells is unknown")
     rows, columns = grid.shape
     return 0, columns * size, rows * size, 0
 

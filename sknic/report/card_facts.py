@@ -69,7 +69,7 @@ def split_facts(table: pd.DataFrame) -> tuple[dict[str, str], str]:
             continue
         folds = table[table[column] != ""].groupby(column)["fold"].nunique()
         both = folds.index[folds > 1]
-        bad = f", the first of them {both[0]!r}" if len(both) else ""
+        bad = f", for instance {both[0]!r}" if len(both) else ""
         facts[what] = f"{len(folds)}, each tested in one fold; in two folds: {len(both)}{bad}"
     proof = "; ".join(f"{what}: {said}" for what, said in facts.items())
     return facts, f"cross-validation by patient; {proof}"
@@ -130,9 +130,9 @@ def limits_of_all(table: pd.DataFrame) -> dict[str, str]:
         Rows of a card.
     """
     n = table["patient"].nunique() if "patient" in table else len(table)
-    limits = {"number of patients": f"{n}: few, so that intervals are wide" if n < _FEW else str(n)}
-    limits["centers, scanners, stains"] = "not recorded; on slides of others the model may do worse"
-    return limits | {"groups of patients": "age, sex, origin: not recorded, so that fairness was not measured"}
+    limits = {"number of patients": f"{n}: few, so intervals are wide" if n < _FEW else str(n)}
+    limits["centers, scanners, stains"] = "not recorded; on slides from elsewhere the model may do worse"
+    return limits | {"groups of patients": "age, sex, origin: not recorded, so fairness was not measured"}
 
 
 def encoder_facts(path: str | Path | None, fingerprint: str | None = None) -> dict[str, Any]:
@@ -153,7 +153,7 @@ def encoder_facts(path: str | Path | None, fingerprint: str | None = None) -> di
     from sknic.encoders.catalog import encoder_path, identify, list_encoders
 
     if path is None:
-        return {"encoder": "that of the grids that were given", "fingerprint": fingerprint, "license": UNKNOWN}
+        return {"encoder": "the encoder of the given grids", "fingerprint": fingerprint, "license": UNKNOWN}
     file = encoder_path(path)
     name, digest = identify(file), hashlib.sha256(file.read_bytes()).hexdigest()
     facts = {"encoder": name or file.name, "sha256": digest, "fingerprint": fingerprint}
@@ -193,10 +193,10 @@ def known_items(task: str, table: pd.DataFrame, record: dict, left_out: str) -> 
     balanced = settings.get("balanced")
     return {
         "5a": f"{counts}, by name and digest under Slides; their origin is to be written by the authors",
-        "7": "slides compressed to grids of embeddings by the encoder; settings under Training",
+        "7": "slides compressed by the encoder to grids of embeddings; settings under Training",
         "8a": target_of(task, record),
-        "9b": "embeddings of the tissue of a slide by the encoder, in their places; no clinical data",
-        "10": f"{counts}; no calculation of the sample size",
+        "9b": "the encoder's embeddings of a slide's tissue, with their positions; no clinical data",
+        "10": f"{counts}; the sample size was not calculated in advance",
         "11": f"slides left out: {left_out}; rows without target are refused",
         "12b": "channels standardized over the tissue of the training slides" if settings.get("standardize") else None,
         "12c": "a convolutional network on grids; every parameter under Training",

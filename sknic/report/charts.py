@@ -76,7 +76,7 @@ def _rejection(section, run):
     display = RejectionDisplay.from_predictions(metric, run.truth, prediction, run.predictions["spread"])
     kept = list(zip(display.kept, display.values))
     points = ", ".join(f"{value:.3f} of {fraction:.0%}" for fraction, value in kept if not np.isnan(value))
-    caption = "Slides on which the members of a model disagree most are left out first."
+    caption = "The slides on which the members of a model disagree most are left out first."
     section.add_figure(display, alt=f"Rejection curve, {metric} of the slides that are kept: {points}", caption=caption)
     plt.close(display.figure_)
 
@@ -94,7 +94,7 @@ def _classes(section, run):
     is_binary = len(run.classes) == 2
     if is_binary:
         section.add_text(
-            f"The positive class is {run.classes[1]!r}: the ROC curve and the calibration are of its probability."
+            f"The positive class is {run.classes[1]!r}: the ROC curve and the calibration refer to its probability."
         )
     if calibration is not None:
         _roc(section, run, run.classes[-1:] if is_binary else run.classes)
@@ -105,7 +105,9 @@ def _classes(section, run):
     if calibration is not None and is_binary:
         _decisions(section, run)
     threshold = "probability 0.5 or more" if is_binary else "the highest probability of all classes"
-    section.add_table(class_table(run), caption=f"Each class against the rest; predicted is the class with {threshold}")
+    section.add_table(
+        class_table(run), caption=f"Each class against the rest; the predicted class is the one with {threshold}"
+    )
 
 
 def _roc(section, run, classes):
@@ -151,12 +153,12 @@ def _confusion(section, run):
 def _calibration(section, table, of):
     ax = axes_for(None, _SIZE)
     ax.plot([0, 1], [0, 1], color=FAINT, linewidth=0.8, linestyle="--")
-    mean, share = table["mean probability"], table["share that came true"]
+    mean, share = table["mean probability"], table["observed share"]
     ax.plot(mean, share, "o-", color=COLORS[0], linewidth=1.5, markersize=7)
     ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
-    tidy(ax, title="Calibration", xlabel=f"Mean probability of {of}", ylabel="Share that came true")
-    points = "; ".join(f"{x:.2f} said, {y:.2f} came true" for x, y in zip(mean, share))
-    caption = "In up to five groups of equal size; on the dashed line probabilities mean what they say."
+    tidy(ax, title="Calibration", xlabel=f"Mean probability of {of}", ylabel="Observed share")
+    points = "; ".join(f"{x:.2f} predicted, {y:.2f} observed" for x, y in zip(mean, share))
+    caption = "In up to five groups of equal size; on the dashed line, probabilities are accurate."
     section.add_figure(ax, alt=f"Calibration of the probability of {of}: {points}", caption=caption)
     plt.close(ax.figure)
 
@@ -168,8 +170,9 @@ def _decisions(section, run):
     at = [10, 30, 50, 70]
     points = ", ".join(f"{display.benefit[share - 1]:.3f} at {share / 100}" for share in at)
     caption = (
-        f"Worth of treating those whose probability of {label} reaches the threshold, in true positives per slide. The "
-        "model helps where its line is the highest."
+        f"Benefit of treating those whose probability of {label} reaches the threshold, in true positives per "
+        "slide. The "
+        "model is useful where its line is the highest."
     )
     section.add_figure(display, alt=f"Decision curve, net benefit for class {label}: {points}", caption=caption)
     plt.close(display.figure_)

@@ -51,7 +51,7 @@ def calibration_table(run):
     else:
         came_true, probability = labels == predicted, probabilities.max(axis=1)
     share, mean = calibration_curve(came_true, probability, n_bins=_CALIBRATION_BINS, strategy="quantile")
-    return pd.DataFrame({"mean probability": mean, "share that came true": share}).round(3)
+    return pd.DataFrame({"mean probability": mean, "observed share": share}).round(3)
 
 
 def _labels(run):

@@ -86,7 +86,7 @@ class ModelCard:
         """
         section = report.add_section("Model card")
         section.add_text(
-            "What a reader of a paper asks about a model. The whole card is in the folder of a model, where "
+            "What readers of a paper ask about a model. The complete card is in the model folder, where "
             "`sknic verify` checks it."
         )
         for heading in _IN_REPORT:
@@ -172,7 +172,10 @@ def card_of_fit(task: str, table: pd.DataFrame, record: dict, errors: dict[str, 
     card = _begin(task, table, record, errors)
     card.add("Cohort", kind_named(task).summary(table, table))
     card.add("Splits", {"none": "the model learnt from all slides; nothing was held out to measure it"})
-    limits = {"results": "none: `sknic evaluate` on the same table measures the recipe, `sknic predict` this model"}
+    limits = {
+        "results": "none: `sknic evaluate` on the same table measures the recipe, and `sknic predict` on a table "
+        "with targets this model"
+    }
     return _end(card, task, table, record, errors, {}, {**limits, **limits_of_all(table)})
 
 

@@ -31,7 +31,7 @@ def _draw_auc(section, scores, patients):
     auc = _draw_line(ax, scores, scores.auc, patients, COLORS[0], None)
     ax.axhline(0.5, color=FAINT, linewidth=0.8, linestyle="--")
     ax.set_ylim(min(0.4, auc.min()), 1.02)
-    tidy(ax, title="Who has the event until a time", xlabel="Time", ylabel="Area under the ROC curve")
+    tidy(ax, title="Prediction of events up to a time", xlabel="Time", ylabel="Area under the ROC curve")
     caption = "Pairs of slides are compared within a fold; the dashed line is chance."
     alt = f"Area under the time-dependent ROC curve: {_points(scores.times, auc)}"
     section.add_figure(ax, alt=alt, caption=caption)
@@ -42,10 +42,12 @@ def _draw_brier(section, scores, patients):
     ax = axes_for(None, (5, 4))
     model = _draw_line(ax, scores, scores.brier, patients, COLORS[0], "model")
     without = scores.brier(np.arange(len(scores.y)), reference=True)
-    ax.plot(scores.times, without, color=FAINT, linewidth=1.5, linestyle="--", label="Kaplan-Meier, without any slide")
+    ax.plot(
+        scores.times, without, color=FAINT, linewidth=1.5, linestyle="--", label="Kaplan-Meier, ignoring the slides"
+    )
     ax.set_ylim(0, None)
     ax.legend(frameon=False, fontsize="small", labelcolor=INK, loc="lower right")
-    tidy(ax, title="Error of the probability to survive a time", xlabel="Time", ylabel="Brier score (lower is better)")
+    tidy(ax, title="Error of the predicted survival probability", xlabel="Time", ylabel="Brier score (lower is better)")
     alt = f"Brier score: {_points(scores.times, model)}; of Kaplan-Meier: {_points(scores.times, without)}"
     section.add_figure(ax, alt=alt)
     plt.close(ax.figure)

@@ -118,8 +118,8 @@ class RunFolder:
             verdict = _read_verdict(folder / "verdict.json")
             overlays = {path.stem: _read_image(path) for path in sorted((folder / "overlays").glob("*.png"))}
         except (OSError, ValueError, KeyError, TypeError, AttributeError, DatasetError) as error:
-            reason = f"a file of it lacks {error}" if isinstance(error, KeyError) else error
-            raise RunFolderError(f"{folder} is not a folder that `sknic evaluate` wrote: {reason}") from error
+            reason = f"one of its files has no {error}" if isinstance(error, KeyError) else error
+            raise RunFolderError(f"{folder} was not written by `sknic evaluate`: {reason}") from error
         return cls(task, predictions, metrics, history, record, overlays, errors, verdict)
 
     def write(self, folder: str | Path) -> None:

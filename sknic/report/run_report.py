@@ -28,18 +28,18 @@ _METRICS = {
     "concordance_ipcw": "Concordance, weighted for censoring",
     "mean_auc": "Area under the ROC curve over time",
     "integrated_brier": "Integrated Brier score (low is good)",
-    "kaplan_meier_brier": "the same, without any slide",
+    "kaplan_meier_brier": "the same, ignoring the slides",
 }
 # For the heads of columns.
 _SHORT = {"auc": "AUC", "spearman": "Spearman", "concordance": "concordance"}
 _BASELINE = "mean embedding and linear model"
-_UNSEEN = "on slides that it has not seen, the model predicts better than chance"
+_UNSEEN = "on unseen slides, the model predicts better than chance"
 _MEANINGS = {
     LEARNT: f"{_UNSEEN}, and better than a linear model of the mean embedding.",
     NO_BETTER: f"{_UNSEEN}, but is not shown to be better than a linear model of the mean embedding, which is simpler.",
     NOT_SHOWN: "these slides do not show that the model predicts better than chance.",
 }
-_ALONE = f"{_UNSEEN}; it was compared with no simpler model."
+_ALONE = f"{_UNSEEN}; it was not compared with a simpler model."
 
 
 def report_of_run(run: RunFolder, title: str | None = None) -> Report:
@@ -97,13 +97,15 @@ def _add_result(section, run):
     _add_headline(section, run)
     if run.verdict is not None:
         _add_verdict(section, run.verdict)
-    section.add_table(metrics_table(run), caption=f"Predictions of slides that the model had not seen{_resamples(run)}")
+    section.add_table(
+        metrics_table(run), caption=f"Predictions for slides that the model had not seen{_resamples(run)}"
+    )
     for reason in dict.fromkeys(estimate.reason for estimate in run.metrics.values() if estimate.reason):
         section.add_text(f"n/a: {reason}.")
     if any(estimate.low == estimate.high for estimate in run.metrics.values()):
         section.add_text(
-            "An interval without width does not mean certainty: where nothing was predicted wrongly, drawing the"
-            " same patients again cannot tell how others would be predicted."
+            "An interval of zero width does not mean certainty: if no prediction was wrong, resampling the"
+            " same patients cannot tell how well others would be predicted."
         )
 
 
@@ -160,15 +162,15 @@ def _add_folds(section, run):
     if has_scores:
         scores = [verdict.score.value, *verdict.fold_scores]
         table[_SHORT.get(verdict.metric, verdict.metric)] = [_or_na(score, f"{score:.3f}") for score in scores]
-    section.add_table(table, caption="What was learnt from, and tested on in each fold")
+    section.add_table(table, caption="Slides trained on and tested in each fold")
     if run.history is not None:
         add_learning_curves(section, run)
     if has_scores:
         mean = _or_na(verdict.mean_of_folds, f"{verdict.mean_of_folds:.3f}")
         section.add_text(
-            f"The mean of the folds' scores is {mean}: each fold is scored alone, by the model that had not seen its "
-            "slides. The score of all takes the predictions together, though models of different folds have no common "
-            "scale: the two may differ."
+            f"The mean of the folds' scores is {mean}: each fold is scored alone, with the model that had not seen its "
+            "slides. The overall score pools the predictions, although models of different folds have no common "
+            "scale, so the two may differ."
         )
     if run.errors:
         reasons = "; ".join(f"{slide}: {reason}" for slide, reason in run.errors.items())

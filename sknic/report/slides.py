@@ -67,7 +67,7 @@ def _add_legend(section, run):
     if not run.overlays:
         return
     what = "the predicted class" if _has_labels(run) else "a high prediction"
-    items = [("colors", f"weak to strong evidence for {what}, by a model that had not seen the slide")]
+    items = [("colors", f"weak to strong evidence for {what}, from a model that had not seen the slide")]
     if _has_labels(run):
         items = [("right", "the predicted class is the true one"), ("wrong", "it is another"), *items]
     strip = COLOR_MAPS["positive"](np.linspace(0, 1, 6))

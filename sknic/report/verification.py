@@ -51,13 +51,13 @@ def check_splits(run: RunFolder) -> Finding:
     """
     table = run.predictions
     if "fold" not in table:
-        return Finding("splits", None, "the predictions do not say their folds")
+        return Finding("splits", None, "the predictions do not state their folds")
     columns = [name for name in ("patient", "slide", "digest") if name in table and (table[name] != "").any()]
     for column in columns:
         folds = table[table[column] != ""].groupby(column)["fold"].nunique()
         if (folds > 1).any():
             both = folds.index[folds > 1]
-            return Finding("splits", False, f"{len(both)} in two folds, by {column}, the first of them {both[0]!r}")
+            return Finding("splits", False, f"{len(both)} in two folds, by {column}, for instance {both[0]!r}")
     return Finding("splits", True, f"no {' and no '.join(columns)} is in two of {table['fold'].nunique()} folds")
 
 
@@ -131,7 +131,7 @@ def check_predictions(run: RunFolder, ensemble: CrossValEnsemble, grids: np.ndar
     """
     at_hand = np.array([grid is not None for grid in grids])
     if not at_hand.any():
-        return Finding("predictions", None, "not computed again: no grid of these slides is at hand")
+        return Finding("predictions", None, "not computed again: no grid of these slides is available")
     table = run.predictions
     said, again = _said(run), np.full(_said(run).shape, np.nan)
     for fold, model in enumerate(ensemble.estimators_):
@@ -146,11 +146,11 @@ def check_predictions(run: RunFolder, ensemble: CrossValEnsemble, grids: np.ndar
     counted = f"{at_hand.sum()} of {len(table)}"
     if any(of_other):
         slide = table["slide"][of_other.index(True)]
-        return Finding("predictions", False, f"{sum(of_other)} grids are of other slides, the first of them {slide!r}")
+        return Finding("predictions", False, f"{sum(of_other)} grids belong to other slides, for instance {slide!r}")
     if is_other.any():
         slide = table["slide"][is_other.argmax()]
         return Finding(
-            "predictions", False, f"{is_other.sum()} of {at_hand.sum()} are others, the first that of {slide!r}"
+            "predictions", False, f"{is_other.sum()} of {at_hand.sum()} differ, for instance that of {slide!r}"
         )
     return Finding("predictions", True, f"{counted} computed again by the model of their fold, and the same")
 

@@ -121,7 +121,7 @@ def _grid_models(estimator):
         check_is_fitted(estimator)
         yield estimator
     else:
-        raise TypeError(f"{type(estimator).__name__} is not a grid estimator; saliency explains the network of one")
+        raise TypeError(f"{type(estimator).__name__} is not a grid estimator; saliency needs the network of one")
 
 
 def _column(models, grid, target):

@@ -165,10 +165,10 @@ def _why(error):
     if isinstance(error, FileNotFoundError):
         return no_such_file(error.filename)
     if isinstance(error, OSError | EOFError):
-        return getattr(error, "strerror", None) or "it is cut off, or not compressed by gzip"
+        return getattr(error, "strerror", None) or "it is cut off, or not a gzip file"
     if isinstance(error, KeyError):
         return f"it lacks {error}"
-    return str(error) if type(error) is ValueError else "it is not built as GeoJSON is"
+    return str(error) if type(error) is ValueError else "its structure is not that of GeoJSON"
 
 
 def _load(path):

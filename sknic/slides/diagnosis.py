@@ -8,8 +8,8 @@ import tifffile
 # Bytes at the start of a file, what they mean, and the program that converts it.
 _VIPS, _BIOFORMATS = "vips", "bioformats"
 _SIGNATURES = (
-    (b"version https://git-lfs", "is a pointer of Git LFS, not the slide itself; fetch it with `git lfs pull`", None),
-    (b"bplist00", "is a placeholder of iCloud, not the slide itself; download it first", None),
+    (b"version https://git-lfs", "is a Git LFS pointer, not the slide itself; fetch it with `git lfs pull`", None),
+    (b"bplist00", "is an iCloud placeholder, not the slide itself; download it first", None),
     (b"[InternetShortcut]", "is a link to a web page, not a slide; download the slide itself", None),
     (b"\xff\xd8\xff", "is a JPEG picture, without the tiles and levels of a slide", _VIPS),
     (b"\x89PNG\r\n", "is a PNG picture, without the tiles and levels of a slide", _VIPS),
@@ -59,17 +59,17 @@ def diagnose(path):
     except OSError as error:
         return f"cannot be read: {error.strerror}"
     if not size:
-        return "is empty (0 bytes): a download or a copy that failed"
+        return "is empty (0 bytes): a download or a copy failed"
     suffix = os.path.splitext(path)[1].lower()
     if suffix in _COMPANIONS:
-        return f"is only a part of its slide; {_COMPANIONS[suffix]} must lie beside it"
+        return f"is only one part of a slide; {_COMPANIONS[suffix]} must be in the same folder"
     if not any(head):
-        return "begins with zeros only: a download or a copy that did not finish"
+        return "begins with nothing but zeros: a download or a copy did not finish"
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:512].lower()
     if start.startswith(_HTML) or (start.startswith(b"<?xml") and b"<html" in start):
-        return "is a web page (HTML): a download that asked for a login or met an error"
+        return "is a web page (HTML): the download needed a login or failed"
     if start.startswith(b"<?xml"):
-        return "is XML, not a slide: metadata, or the error of a server"
+        return "is XML, not a slide: metadata, or an error message from a server"
     if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return _diagnose_tiff(path, size, big_endian=head[:2] == b"MM")
     if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
@@ -120,13 +120,13 @@ def _diagnose_tiff(path, size, big_endian):
     if ends > size:
         return f"is a TIFF that was cut off: it has {size:,} bytes, and its pixels end at {ends:,}; copy it again"
     if not tiled:
-        return "is a TIFF in strips, and OpenSlide reads tiles only" + _remedy(path, _VIPS)
+        return "is a TIFF in strips, but OpenSlide reads only tiles" + _remedy(path, _VIPS)
     if codec not in _KNOWN_CODECS:
         name = getattr(tifffile.COMPRESSION, "_value2member_map_", {}).get(codec)
         name = name.name.replace("_", " ") if name else f"number {codec}"
         return f"is a TIFF whose tiles are compressed as {name}, which OpenSlide does not decode{_remedy(path, _VIPS)}"
     if big_endian:
-        return "is a TIFF of big-endian numbers, which OpenSlide does not open" + _remedy(path, _VIPS)
+        return "is a big-endian TIFF, which OpenSlide does not open" + _remedy(path, _VIPS)
     return None
 
 

@@ -49,7 +49,7 @@ def mask_path(pattern: str | Path, slide_path: str | Path) -> str:
     beside = slide_path.parent / name
     path = name if not beside.exists() and Path(name).exists() else str(beside)
     if re.search(r"\{\w*\}", pattern.replace("{stem}", "")) and not Path(path).exists():
-        raise TissueMaskError(f"tissue={pattern!r}: expected no other name in braces than {{stem}}")
+        raise TissueMaskError(f"tissue={pattern!r}: the only name in braces may be {{stem}}")
     return path
 
 
@@ -103,7 +103,7 @@ def read_mask_image(path, slide):
     if is_doubtful(pixels):
         warn(
             f"the tissue mask {path} has values up to {np.nanmax(pixels):g} that may be labels or probabilities: all "
-            f"from {pixels[mask].min():g} counts as tissue; save it with 0 and 255 if that is not meant",
+            f"from {pixels[mask].min():g} counts as tissue; if this is wrong, save it with the values 0 and 255",
             TissueWarning,
         )
     return mask
@@ -213,5 +213,5 @@ def _read_tiff(path):
     if len(axes) > 2 and axes[0] == "S":  # red, green and blue in planes of their own
         return np.moveaxis(pixels, 0, -1)
     if len(axes) > 2 and axes[-1] != "S":
-        raise ValueError(f"it holds {pixels.shape[0]} images; expected one")
+        raise ValueError(f"it contains {pixels.shape[0]} images; expected one")
     return pixels

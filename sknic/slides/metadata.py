@@ -49,9 +49,7 @@ def find_mpp(properties, given, from_objective, path):
         mpp, source = UM_TIMES_POWER / power, "objective power"
     if mpp is None:
         hint = "" if power is None else f", or Slide(path, mpp_from_objective=True) to guess it from its {power:g}x"
-        raise MissingMppError(
-            f"{path}: the file does not say how many um a pixel is; state it with Slide(path, mpp=...){hint}"
-        )
+        raise MissingMppError(f"{path}: the file does not state its um/px; pass it as Slide(path, mpp=...){hint}")
     _check_range(mpp, source, path)
     if source != "objective power":
         _check_power(mpp, power, path)
@@ -107,8 +105,9 @@ def _mean(axes, path):
     x, y = (axis if axis is not None else axes[1 - i] for i, axis in enumerate(axes))
     if abs(x - y) > ANISOTROPY_TOLERANCE * max(x, y):
         raise InvalidMppError(
-            f"{path}: pixels are {x:.4g} um wide and {y:.4g} um high; expected square ones, for a mean fits neither "
-            "axis; resample the slide, or state one um/px with Slide(path, mpp=...) if the metadata are wrong"
+            f"{path}: pixels are {x:.4g} um wide and {y:.4g} um high; expected square pixels, because a mean fits "
+            "neither "
+            "axis; resample the slide, or pass one um/px as Slide(path, mpp=...) if the metadata are wrong"
         )
     return (x + y) / 2
 
@@ -117,8 +116,8 @@ def _check_range(mpp, source, path):
     low, high = MPP_RANGE
     if not low <= mpp <= high:
         raise InvalidMppError(
-            f"{path}: {mpp:.4g} um/px ({source}) lies outside {low} to {high}; "
-            "state the true value with Slide(path, mpp=...)"
+            f"{path}: {mpp:.4g} um/px ({source}) is outside the range {low} to {high}; "
+            "pass the true value as Slide(path, mpp=...)"
         )
 
 
@@ -129,7 +128,7 @@ def _check_power(mpp, power, path):
     if max(mpp / usual, usual / mpp) > POWER_TOLERANCE:
         warn(
             f"{path}: {mpp:.4g} um/px contradicts its {power:g}x objective, which usually gives {usual:.4g} um/px; "
-            "if it is wrong, state it with Slide(path, mpp=...)",
+            "if it is wrong, pass the true value as Slide(path, mpp=...)",
             MppWarning,
         )
 
@@ -149,7 +148,7 @@ def check_plausible(path, level_dimensions, level_downsamples, properties):
     # Only a TIFF holds all its pixels in the file that is opened.
     n_bytes = os.path.getsize(path) if is_tiff(properties) else math.inf
     if width * height > min(MAX_PIXELS, n_bytes * MAX_PIXELS_PER_BYTE):
-        raise UnreadableSlideError(f"{path}: its header says {width} x {height} px, which the file cannot hold")
+        raise UnreadableSlideError(f"{path}: its header says {width} x {height} px, more than the file can contain")
     if is_tiff(properties):
         check_tiles(path)
         check_pixels(path)

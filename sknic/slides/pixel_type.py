@@ -41,7 +41,7 @@ def check_pixels(path):
         _check_depth(path, page)
     if channels == 1 and page.colormap is None:
         warn(
-            f"{path}: its pixels have one grey channel; encoders of stained slides expect red, green and blue",
+            f"{path}: its pixels have one gray channel; encoders of stained slides expect red, green and blue",
             ColorWarning,
         )
 
@@ -54,7 +54,7 @@ def _check_depth(path, page):
     bits = max(8, int(highest).bit_length())
     scaled = f"`vips linear IN 'OUT.tiff[tile,pyramid,compression=jpeg]' {255 / (2**bits - 1):.5g} 0 --uchar`"
     raise UnreadableSlideError(
-        f"{path}: its 16-bit values end at {highest}, so they have {bits} bits, and would be read as nearly black; "
+        f"{path}: its 16-bit values end at {highest}, so they have {bits} bits and would be read as nearly black; "
         f"scale them with {scaled}"
     )
 

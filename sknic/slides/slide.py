@@ -108,7 +108,7 @@ class Slide:
             self.level_dimensions = self._handle.level_dimensions
             self.level_downsamples = self._handle.level_downsamples
         except (openslide.OpenSlideError, UnicodeDecodeError, KeyError) as error:
-            raise UnreadableSlideError(f"{self.path}: its description is damaged: {error}") from error
+            raise UnreadableSlideError(f"{self.path}: its image description is damaged: {error}") from error
         check_plausible(self.file, self.level_dimensions, self.level_downsamples, self.properties)
         self.origin, self.dimensions = bounds_of(self.properties, self.level_dimensions[0])
 
@@ -327,7 +327,7 @@ def _why_not(file, error):
     maker = openslide.OpenSlide.detect_format(file)
     if maker is None:
         return "is not a slide in a format that OpenSlide reads"
-    return f"is a slide of the kind {maker!r} that is damaged, incomplete or unusual (OpenSlide: {error})"
+    return f"is a {maker!r} slide that is damaged, incomplete or unusual (OpenSlide: {error})"
 
 
 def _reopen(path, mpp, mpp_from_objective):

@@ -34,7 +34,7 @@ _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T]\d.*)?$")
 _CODES = (-9, -99, -999, -9999, 999, 9999, 99999)
 # What float32, in which networks compute, can hold.
 LARGEST = float(np.finfo(np.float32).max)
-_MOMENTS = "{}: expected numbers; found dates or durations. Give numbers, in a unit of your choice such as days"
+_MOMENTS = "{}: expected numbers; found dates or durations. Use numbers in a unit of your choice, such as days"
 _COMMA = re.compile(r"[+-]?\d[\d.,\s]*,\d+([.,]\d+)*$")
 
 
@@ -102,7 +102,7 @@ def _number(text, where):
     if not np.isfinite(number):
         raise ValueError(f"{where} is not a finite number")
     if abs(number) > LARGEST:
-        raise ValueError(f"{where} is beyond {LARGEST:g}, which float32 cannot hold; choose another unit")
+        raise ValueError(f"{where} is beyond {LARGEST:g}, which float32 cannot represent; choose another unit")
     return number
 
 
@@ -136,7 +136,7 @@ def as_numbers(y, name="y"):
     if len(wrong):
         value, where = array.ravel()[wrong[0]], f"{name}[{_place(wrong[0], array)}]"
         if np.isfinite(value):
-            raise ValueError(f"{where}={value:g}: expected numbers that float32 can hold; choose another unit")
+            raise ValueError(f"{where}={value:g}: expected numbers that float32 can represent; choose another unit")
         raise ValueError(f"{name}: expected finite numbers; {where} contains NaN or infinity")
     return array
 
@@ -185,7 +185,7 @@ def as_array(y, name="y"):
     except ValueError:
         raise ValueError(f"{name}: expected one value per sample; found values of different lengths") from None
     if array.dtype.kind == "c":
-        raise ValueError(f"Complex data not supported: {name} holds {array.dtype}")
+        raise ValueError(f"Complex data not supported: {name} has dtype {array.dtype}")
     if array.dtype.kind in "mM":
         raise ValueError(_MOMENTS.format(name))
     if isinstance(y, list | tuple) and array.dtype.kind in "US" and array.ndim == 1:

@@ -69,19 +69,18 @@ class Classification(Target):
         if n_classes == len(y) > 2:
             raise DegenerateDataError(
                 f"y has a class of its own for each of {n_classes} slides, such as {y[0]!s}: expected classes of "
-                "several slides; numbers are learnt by regression"
+                "several slides; use regression for numbers"
             )
         if n_classes < 2:
-            raise DegenerateDataError(
-                f"y of {len(y)} slides holds one class only: there is no second class to tell it from"
-            )
+            raise DegenerateDataError(f"y of {len(y)} slides contains only one class; expected two or more")
 
     def check_training_part(self, y, train):
         """Every class has to be in the training part."""
         missing = np.setdiff1d(y, y[train]).tolist()
         if missing:
             raise DegenerateDataError(
-                f"the training part of a fold lacks class {missing[0]!r}: all its slides are in the test part; "
+                f"the training part of a fold does not contain class {missing[0]!r}: all its slides are in the test "
+                "part; "
                 "use fewer folds or more patients of that class"
             )
 
@@ -152,7 +151,7 @@ def _note(column, labels, doubtful):
         if re.fullmatch(r"[+-]?\d+(\.\d+)?", name):
             numbers.setdefault(float(name), []).append(name)
     said += [
-        f"{column}: {', '.join(map(repr, names))} are different classes, though one number"
+        f"{column}: {', '.join(map(repr, names))} are different classes, although they are the same number"
         for names in numbers.values()
         if len(names) > 1
     ]

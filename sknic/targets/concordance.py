@@ -36,5 +36,7 @@ def concordance_index(event, time, risk):
     except NoComparablePairException:
         value = float("nan")
     if np.isnan(value):
-        raise DegenerateDataError("no event lies before the end of another's follow-up; nothing to compare")
+        raise DegenerateDataError(
+            "no event happens before the end of another's follow-up, so there is nothing to compare"
+        )
     return value

@@ -75,7 +75,8 @@ def event_and_time(y, names):
     (event, *others), said = candidates or names, f"y has the fields {names[0]!r} and {names[1]!r}"
     if others or times == [event]:
         raise ValueError(
-            f"{said}, which do not tell the event from the time; expected a field of bools (the event) beside one of "
+            f"{said}, which do not distinguish the event from the time; expected a field of bools (the event) and "
+            "one of "
             "numbers, or the names 'event' and 'time'"
         )
     # scikit-survival's own data sets call the event "cens" or "censor", as a bool.
@@ -119,7 +120,7 @@ def read_events(cells, column, event_value, rows):
         understood = [_same(value, event_value) for value in values]
         if not any(understood):
             raise ValueError(
-                f"event_value={event_value!r} is not in column {column!r}, which holds {few(values.tolist(), 8)}"
+                f"event_value={event_value!r} is not in column {column!r}, which contains {few(values.tolist(), 8)}"
             )
     words = ("no event", "event")
     said = ", ".join(f"{value} = {words[is_event]} ({n})" for value, is_event, n in zip(values, understood, counts))
@@ -128,18 +129,21 @@ def read_events(cells, column, event_value, rows):
 
 def _by_words(values, cells, column, rows):
     understood = [_meaning(value) for value in values]
-    holds = f"the column holds {few(values.tolist(), 8)}. Name the event: --event-value, event_value="
+    holds = (
+        f"the column contains {few(values.tolist(), 8)}. Name the value of an event with --event-value or event_value="
+    )
     unknown = [str(value) for value, meaning in zip(values, understood) if meaning is None]
     if unknown:
         row = int(np.flatnonzero(cells == unknown[0])[0])
         raise ValueError(
-            f"column {column!r}, row {rows[row]}: {unknown[0]!r} is not a known word for an event or for none; {holds}"
+            f"column {column!r}, row {rows[row]}: {unknown[0]!r} is not a known word for an event or its absence; "
+            f"{holds}"
         )
     plain = [str(value) for value in values if not _words_in(value) & _TELLING]
     role = _role(column)
     if plain and role == "opposite":
         yes = next((value for value in plain if _meaning(value)), "1")
-        raise ValueError(f"column {column!r}: by its name, {yes!r} is perhaps not an event but its absence; {holds}")
+        raise ValueError(f"column {column!r}: judging by its name, {yes!r} may mean that there was no event; {holds}")
     if plain and role == "time":
         raise ValueError(f"column {column!r} is named like a time, not like an event; {holds}")
     return understood

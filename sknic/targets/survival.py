@@ -40,7 +40,7 @@ def survival_array(event: Any, time: Any) -> np.ndarray:
     if event.dtype.kind not in "biufO" or not np.isin(event, [0, 1]).all():
         raise ValueError(f"event: expected True or False (1 or 0), found {_few_of(event)}")
     if time.dtype.kind == "b" or (time.dtype.kind == "O" and isinstance(time[0], bool | np.bool_)):
-        raise ValueError(f"time holds bools such as {time[0]!r}; expected numbers")
+        raise ValueError(f"time contains bools such as {time[0]!r}; expected numbers")
     time = as_numbers(time, "time").astype(float)
     if (time < 0).any():
         row = int(np.flatnonzero(time < 0)[0])
@@ -100,7 +100,7 @@ class Survival(Target):
     is_censored = True
     metrics = ("concordance",)
     score_metric = "concordance"
-    quality = ("ranked rightly", "the share of comparable slides against which its risk is ranked rightly")
+    quality = ("ranked rightly", "the share of comparable slides against which its risk is ranked correctly")
 
     def fits(self, estimator, y):
         """Whether y is a structured array or a table of event and time."""
@@ -129,13 +129,14 @@ class Survival(Target):
         """There has to be an event."""
         if not y["event"].any():
             raise DegenerateDataError(
-                f"y of {len(y)} slides holds no event, so there is nothing to learn; check what marks an event"
+                f"y of {len(y)} slides contains no event, so there is nothing to learn; check which value marks an "
+                "event"
             )
 
     def check_training_part(self, y, train):
         """An event has to be in the training part."""
         if not y["event"][train].any():
-            raise DegenerateDataError("the training part of a fold holds no event; use fewer folds or more patients")
+            raise DegenerateDataError("the training part of a fold contains no event; use fewer folds or more patients")
 
     def strata(self, y):
         """The events."""
@@ -183,13 +184,15 @@ def _refuse_dates(column, times):
     """Raise ValueError for days of the calendar such as 20200131: a time counts from a beginning."""
     year, month, day = times // 10_000, times // 100 % 100, times % 100
     if ((year >= 1900) & (year < 2100) & (month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)).all():
-        raise ValueError(f"column {column!r} holds dates such as {times[0]:.0f}; expected the time since a beginning")
+        raise ValueError(
+            f"column {column!r} contains dates such as {times[0]:.0f}; expected the time since the start of follow-up"
+        )
 
 
 def _note_of_years(column, times):
     are_years = ((times >= 1900) & (times < 2100) & (times == np.rint(times))).all()
     return (
-        f"{column}: its values look like years of the calendar; expected the time since a beginning"
+        f"{column}: its values look like calendar years; expected the time since the start of follow-up"
         if are_years
         else ""
     )

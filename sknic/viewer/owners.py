@@ -53,7 +53,8 @@ def _owner(grid, paths, digests):
     if len(paths) == 1 and header.slide_digest is None:
         if header.slide:
             warnings.warn(
-                f"{_said(grid)} is drawn on {paths[0]}, which has another name; the grid records nothing else to tell "
+                f"{_said(grid)} is drawn on {paths[0]}, which has another name; the grid has no other information "
+                "to tell "
                 "slides apart",
                 SknicWarning,
                 stacklevel=4,

@@ -37,7 +37,7 @@ class Palette:
         """Embeddings, float32 (n_cells, C): all of them, or every k-th of each grid."""
         total = sum(grid.n_cells for grid in self._grids)
         if not total:
-            raise DegenerateDataError("the grid has no tissue cell; there is nothing to show")
+            raise DegenerateDataError("the grid has no tissue cells; there is nothing to show")
         step = -(-total // _MAX_CELLS)
         return np.concatenate([np.asarray(grid.embeddings[::step], np.float32) for grid in self._grids])
 

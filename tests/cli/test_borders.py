@@ -31,7 +31,7 @@ def test_a_column_of_the_opposite_of_events_needs_the_value_of_an_event(column, 
     path = table(**{column: ["1", "0"] * 6})
     arguments = ("fit", path, "--task", "survival", "--event", column, "--out", tmp_path / "model", *ONE_STEP)
     result = program(*arguments)
-    assert result.returncode == 1 and "not an event" in result.stderr and "--event-value" in result.stderr
+    assert result.returncode == 1 and "no event" in result.stderr and "--event-value" in result.stderr
     result = run(*arguments, "--event-value", "0", "--no-patient")
     assert f"{column}: 0 = event (6), 1 = no event (6)" in result.output and result.exit_code == 0
 

@@ -119,7 +119,7 @@ def test_a_damaged_model_is_named_in_our_words(damage, grids, model, tmp_path):
     file = copy / "model.safetensors"
     file.write_bytes(damage(file.read_bytes()))
     result = program("predict", grids / "grid0.h5", "--model", copy, "--out", tmp_path / "p.csv")
-    assert result.returncode == 1 and "it is cut off, damaged or no safetensors" in result.stderr
+    assert result.returncode == 1 and "it is cut off, damaged or not a safetensors file" in result.stderr
 
 
 def test_the_spread_of_the_networks_is_a_column(grids, model, tmp_path):

@@ -51,7 +51,7 @@ def test_no_row_is_written_twice_while_slides_come(tmp_path):
 def test_a_manifest_of_the_user_is_left_alone(theirs, tmp_path):
     (tmp_path / "manifest.csv").write_text(theirs)
     manifest = Manifest(tmp_path)
-    with pytest.warns(CacheWarning, match="manifest.csv is not a manifest of sknic and is left alone; it is sknic-man"):
+    with pytest.warns(CacheWarning, match="manifest.csv is not a manifest of sknic and is left alone; sknic-man"):
         manifest.add(Outcome("a.svs", "done"))
     manifest.tidy()
     assert (tmp_path / "manifest.csv").read_text() == theirs
@@ -97,7 +97,7 @@ def test_a_damaged_manifest_is_kept_and_its_whole_rows_go_on(damage, kept, tmp_p
         manifest.add(Outcome(slide, "done"))
     damaged = damage(path.read_bytes())
     path.write_bytes(damaged)
-    with pytest.warns(CacheWarning, match=f"kept as manifest-damaged-1.csv, and its {len(kept)} whole rows"):
+    with pytest.warns(CacheWarning, match=f"kept as manifest-damaged-1.csv, and its {len(kept)} complete rows"):
         Manifest(tmp_path).add(Outcome("new.svs", "done"))
     assert rows(tmp_path).slide.tolist() == [*kept, "new.svs"]
     assert (tmp_path / "manifest-damaged-1.csv").read_bytes() == damaged

@@ -92,7 +92,7 @@ def test_a_file_system_without_locks_keeps_grids_with_a_warning(number, slides, 
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(locks.FileLock, "acquire", acquire)
-    with pytest.warns(CacheWarning, match="has no locks"):
+    with pytest.warns(CacheWarning, match="does not support locks"):
         outcomes = SlideCompressor(encoder, cache_dir=tmp_path / "cache").compress(slides)
     assert [outcome.status for outcome in outcomes] == ["done"] * 3
     assert len(rows(tmp_path / "cache")) == 3

@@ -66,7 +66,7 @@ def test_a_damaged_array_is_named(tmp_path, content):
 def test_a_table_without_images_and_array_says_what_is_missing(tmp_path):
     pack(tmp_path)
     (tmp_path / "patches.npy").unlink()
-    with pytest.raises(DatasetError, match=r"column path of images, or a patches\.npy"):
+    with pytest.raises(DatasetError, match=r"column path with image files, or a patches\.npy"):
         load_patch_folder(tmp_path)
 
 

@@ -54,9 +54,9 @@ def test_missing_tcga_slides_are_named_or_skipped(tcga):
     "cancer, endpoint, error, message",
     [
         ("BRCA", "RFS", ValueError, "endpoint='RFS'"),
-        ("BRAC", "OS", DatasetError, r"knows no \['BRAC'\]"),
+        ("BRAC", "OS", DatasetError, r"has no \['BRAC'\]"),
         ("COAD", "OS", DatasetError, "1 of 1 slides"),
-        ("CRC", "OS", DatasetError, r"knows no \['READ'\]"),
+        ("CRC", "OS", DatasetError, r"has no \['READ'\]"),
         ("BRCA", "DSS", DatasetError, "DSS"),
     ],
 )

@@ -69,7 +69,7 @@ def test_a_torchscript_file_gives_the_embeddings_of_its_module(script):
 
 def test_torchscript_without_its_scaling_is_refused_not_guessed(script):
     script.with_suffix(".json").unlink()
-    with pytest.raises(EncoderFileError, match=r"net\.json such as .*does not say how patches are scaled"):
+    with pytest.raises(EncoderFileError, match=r"net\.json such as .*does not state how patches are scaled"):
         load_encoder(f"torchscript:{script}")
     script.with_suffix(".json").write_text('{"um": 3}')
     with pytest.raises(EncoderFileError, match="some of input_size, mpp"):
@@ -120,7 +120,7 @@ def test_missing_files_unknown_models_and_weights_of_another_model_are_named(tim
     save_file({"a": torch.zeros(1)}, weights)
     with pytest.raises(EncoderFileError, match="Unknown model"):
         load_encoder(f"timm:huge:{weights}")
-    with pytest.raises(EncoderFileError, match="weights of another model than tiny: 3 of 3 tensors .* such as 'a'"):
+    with pytest.raises(EncoderFileError, match="weights of a model other than tiny: 3 of 3 tensors .* such as 'a'"):
         load_encoder(f"timm:tiny:{weights}")
 
 

@@ -241,7 +241,7 @@ def test_a_body_that_shrinks_a_patch_to_nothing_is_refused(data):
 
 
 def test_an_encoder_to_start_from_brings_its_own_body(data, fitted):
-    with pytest.raises(ValueError, match="filters=.* beside init="):
+    with pytest.raises(ValueError, match="filters=.* together with init="):
         small(init=fitted, filters=(4, 4)).fit(*data)
 
 
@@ -362,7 +362,7 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(data, tmp_path, mon
         small(augmentation=Interrupting(0), **settings, lr=1e-4).fit(*data)
     with pytest.raises(ModelFileError, match="data differ"):
         small(augmentation=Interrupting(0), **settings).fit(data[0][::-1], data[1])
-    with pytest.raises(ValueError, match="random_state=None: expected an integer beside checkpoint="):
+    with pytest.raises(ValueError, match="random_state=None: expected an integer with checkpoint="):
         small(**settings, random_state=None).fit(*data)
 
 

@@ -48,6 +48,6 @@ def test_a_drawn_slide_is_compressed(model, tmp_path):
 
 def test_weights_of_another_model_are_refused_in_a_sentence(model):
     name, _, path = model
-    with pytest.raises(EncoderFileError, match="weights of another model than resnet18") as error:
+    with pytest.raises(EncoderFileError, match="weights of a model other than resnet18") as error:
         load_encoder(f"timm:resnet18:{path}")
     assert len(str(error.value)) < 400

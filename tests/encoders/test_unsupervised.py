@@ -147,7 +147,7 @@ def test_an_autoencoder_that_draws_the_mean_warns():
 
 def test_a_siamese_encoder_that_guesses_warns():
     noise = np.random.default_rng(0).integers(0, 256, (40, 31, 31, 3)).astype(np.uint8)
-    with pytest.warns(CollapseWarning, match="pairs are judged right"):
+    with pytest.warns(CollapseWarning, match="pairs are classified correctly"):
         ContrastiveEncoder(**{**SMALL, "max_steps": 1, "lr": 1e-9, "min_lr": 1e-9}).fit(noise)
 
 

@@ -204,7 +204,7 @@ def test_a_score_that_cannot_be_computed_is_an_error_with_its_reason():
     y = Surv.from_arrays([True, False] * 3, [1.0, 2, 3, 4, 5, 6])
     model = GridCoxSurvival(max_steps=1, n_filters=2, random_state=0).fit(grids, y)
     assert 0 <= model.score(grids, y) <= 1
-    with pytest.raises(DegenerateDataError, match="no event lies before the end of another's follow-up"):
+    with pytest.raises(DegenerateDataError, match="no event happens before the end of another's follow-up"):
         model.score(grids, Surv.from_arrays([True] * 6, [3.0] * 6))
     with pytest.raises(DegenerateDataError, match="without any event"):
         model.score(grids, Surv.from_arrays([False] * 6, [1.0, 2, 3, 4, 5, 6]))

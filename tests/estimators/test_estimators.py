@@ -234,7 +234,7 @@ def test_another_network_comes_as_a_class_or_a_function(cohort, module):
 
 
 def test_an_instance_of_a_network_is_refused(cohort):
-    with pytest.raises(TypeError, match="give its class"):
+    with pytest.raises(TypeError, match="pass its class"):
         GridCNNRegressor(**QUICK, module=GridCNN(5, 1)).fit(cohort[0], cohort[1])
 
 

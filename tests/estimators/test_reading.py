@@ -102,9 +102,9 @@ def test_grids_of_unknown_encoders_are_one_encoder_and_mixing_them_with_known_on
     unknown = six(fingerprint=None)
     model = GridCNNRegressor(**QUICK).fit(unknown, np.arange(6.0))
     assert len(model.predict(unknown)) == 6
-    with pytest.warns(ProvenanceWarning, match="the grids that the model was fitted on: the file does not say"):
+    with pytest.warns(ProvenanceWarning, match="the grids that the model was fitted on: the file does not name"):
         model.predict(six())
-    with pytest.warns(ProvenanceWarning, match=r"X\[5\]: the file does not say its encoder, while that of X\[0\]"):
+    with pytest.warns(ProvenanceWarning, match=r"X\[5\]: the file does not name its encoder, while that of X\[0\]"):
         mixed = GridCNNRegressor(**QUICK).fit([*six()[:5], grid(fingerprint=None)], np.arange(6.0))
     assert mixed.provenance_["encoder"] == "encoder a"
     with pytest.raises(ProvenanceError, match="um/px"):
@@ -114,7 +114,7 @@ def test_grids_of_unknown_encoders_are_one_encoder_and_mixing_them_with_known_on
 @ALL
 def test_a_grid_without_a_cell_is_refused_by_name_and_an_array_of_zeros_is_not(estimator):
     empty = Grid(np.zeros((0, 2)), np.zeros((0, 2)), (3, 3), slide="/slides/blank.svs")
-    with pytest.raises(EmptyGridError, match=r"no tissue cell in X\[5\] \(blank.svs\)"):
+    with pytest.raises(EmptyGridError, match=r"no tissue cells in X\[5\] \(blank.svs\)"):
         estimator(**QUICK).fit([*six()[:5], empty], TARGETS[estimator])
     model = estimator(**QUICK).fit([*six()[:5], np.zeros((2, 3, 3), np.float32)], TARGETS[estimator])
     with pytest.raises(EmptyGridError, match="blank.svs"):

@@ -123,18 +123,18 @@ def test_a_model_without_curves_has_no_brier_score_and_says_so():
     assert ensemble.oof_survival_ is None
     assert found["concordance_ipcw"].value > 0.6
     assert np.isnan(found["integrated_brier"].value)
-    assert found["integrated_brier"].reason == "the estimator gives no survival curves"
+    assert found["integrated_brier"].reason == "the estimator does not predict survival curves"
     assert found["kaplan_meier_brier"].value > 0
 
 
 def test_what_cannot_be_measured_says_why():
     y, fold = Surv.from_arrays([1, 1, 1, 0], [1.0, 2, 30, 40]), [0, 0, 1, 1]
     found = survival_scores(y, [4, 3, 2, 1], fold, np.empty((4, 0)), n_resamples=20)
-    assert "fewer than two times" in found["mean_auc"].reason
-    assert "fewer than two times" in found["integrated_brier"].reason
-    assert "there is one fold" in survival_scores(y, [4, 3, 2, 1], [0, 0, 0, 0])["mean_auc"].reason
+    assert "fewer than two event times" in found["mean_auc"].reason
+    assert "fewer than two event times" in found["integrated_brier"].reason
+    assert "there is only one fold" in survival_scores(y, [4, 3, 2, 1], [0, 0, 0, 0])["mean_auc"].reason
     late = Surv.from_arrays([0, 1, 0, 1], [1.0, 2, 1, 2])
-    assert "no event lies before" in survival_scores(late, [4, 3, 2, 1], fold)["concordance_ipcw"].reason
+    assert "no event happens before" in survival_scores(late, [4, 3, 2, 1], fold)["concordance_ipcw"].reason
     with pytest.raises(ValueError, match=r"survival has shape \(160, 2\); expected \(160, 3\)"):
         CensoredScores(Y, X[:, 0], np.arange(160) % 2, np.zeros((160, 2)), [2, 4, 6])
 

@@ -28,7 +28,7 @@ def test_treating_everybody_is_worth_nothing_at_the_prevalence():
 
 
 def test_net_benefit_refuses_what_is_no_probability_of_one_of_two_classes():
-    with pytest.raises(DegenerateDataError, match="y_true holds 1 classes; a decision is between two"):
+    with pytest.raises(DegenerateDataError, match="y_true contains 1 classes; expected two to decide between"):
         net_benefit(["a", "a"], [0.1, 0.2])
     with pytest.raises(ValueError, match="expected one within 0 and 1 for each slide"):
         net_benefit(ILL, PROBABILITY * 2)

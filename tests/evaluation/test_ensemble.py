@@ -211,7 +211,7 @@ def test_a_cv_that_does_not_test_every_slide_once_is_refused():
 
 def test_a_class_of_one_patient_is_refused():
     y = np.where(PATIENT == 0, "rare", "common")
-    with pytest.raises(DegenerateDataError, match="lacks class .*rare"):
+    with pytest.raises(DegenerateDataError, match="does not contain class .*rare"):
         CrossValEnsemble(LogisticRegression(), cv=3, random_state=0).fit(X, y, groups=PATIENT)
 
 
@@ -242,5 +242,5 @@ def test_more_folds_than_the_data_can_fill_are_refused(cv, groups, message):
 
 def test_a_class_that_no_training_part_has_is_named():
     y = np.array(["a", "a", "a", "b", "b"])
-    with pytest.raises(DegenerateDataError, match="the training part of a fold lacks class 'b'"):
+    with pytest.raises(DegenerateDataError, match="the training part of a fold does not contain class 'b'"):
         make_folds([(np.arange(3), np.arange(3, 5)), (np.arange(3, 5), np.arange(3))], Classification(), y)

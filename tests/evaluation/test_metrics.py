@@ -76,7 +76,7 @@ def test_degenerate_data_is_named(measure, message):
 @pytest.mark.parametrize(
     "measure, message",
     [
-        (lambda: spearman([1, 2, np.nan], [1, 2, 3]), "y_true holds 1 values"),
+        (lambda: spearman([1, 2, np.nan], [1, 2, 3]), "y_true contains 1 values"),
         (lambda: spearman([1, 2], [1, 2, 3]), "2 rows"),
         (lambda: spearman(np.ones((3, 2)), np.ones((3, 2))), "one number per slide"),
         (lambda: auc([0, 1, 2], [0.1, 0.2, 0.3]), "3 classes"),

@@ -86,7 +86,7 @@ def test_a_hazard_ratio_that_is_not_finite_is_refused(event, time, high, message
     [
         ([1, 1, 1, 1], [0, 0, 0, 0], "one group"),
         ([0, 0, 0, 0], [0, 0, 1, 1], "no event among 4"),
-        ([0, 1, 1, 1], [1, 0, 0, 0], "still observed"),
+        ([0, 1, 1, 1], [1, 0, 0, 0], "still under observation"),
     ],
 )
 def test_a_log_rank_test_without_a_comparison_is_refused(event, group, message):

@@ -96,7 +96,7 @@ def test_a_baseline_below_chance_is_not_what_a_model_is_measured_by():
     y, truth = np.arange(60) % 2, np.arange(60) % 2 + 0.0
     verdict = judge("auc", y, truth, 1 - truth, groups=None, level=0.95, n_resamples=50, random_state=0)
     assert verdict.outcome == LEARNT
-    assert str(verdict).endswith("reach 0.000, no better than chance, so that chance is what counts.")
+    assert str(verdict).endswith("reach 0.000, no better than chance, so only chance counts.")
 
 
 @pytest.mark.parametrize("kind", ["regression", "classification", "survival"])
@@ -124,7 +124,7 @@ def test_without_a_baseline_the_reason_is_told():
     texts = [f"slide {i}" for i in range(60)]
     length = FunctionTransformer(lambda X: np.array([[len(x)] for x in X], float))
     asked = CrossValEnsemble(make_pipeline(length, StandardScaler(), Ridge()), baseline=False).fit(texts, MEAN)
-    assert asked.baseline_prediction_ is None and asked.baseline_reason_ == "it was not asked for"
+    assert asked.baseline_prediction_ is None and asked.baseline_reason_ == "it was not requested"
     unreadable = CrossValEnsemble(Column(1), random_state=0).fit(np.full((60, 2, 2), "x"), MEAN)
     assert unreadable.baseline_prediction_ is None and unreadable.baseline_reason_
     assert "there is no baseline" not in str(unreadable.oof_verdict(n_resamples=50))

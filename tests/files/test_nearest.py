@@ -23,7 +23,7 @@ def test_what_has_no_neighbor_is_only_missing(tmp_path):
 
 def test_a_link_to_nothing_says_where_it_leads(tmp_path):
     (tmp_path / "a.svs").symlink_to(tmp_path / "gone.svs")
-    assert no_such_file(tmp_path / "a.svs") == f"it is a link to {tmp_path / 'gone.svs'}, which is not there"
+    assert no_such_file(tmp_path / "a.svs") == f"it is a link to {tmp_path / 'gone.svs'}, which does not exist"
 
 
 def test_the_first_folder_that_is_not_there_is_named(tmp_path):
@@ -46,7 +46,7 @@ def test_a_file_that_cannot_be_written_is_named_and_not_its_temporary_one(tmp_pa
         (None, "run.json: no such file"),
         (b"", "damaged or cut off: it is not JSON at line 1"),
         (b'{"a": 1,\n', "damaged or cut off: it is not JSON at line 2"),
-        (b"[1]", "holds no JSON object"),
+        (b"[1]", "contains no JSON object"),
         (b"\xff\xfe{\0", "byte 0 is not text in UTF-8"),
     ],
 )

@@ -37,7 +37,7 @@ def test_a_class_is_found_by_its_name(registry):
 
 @pytest.mark.parametrize("name", ["Thing", "os.system", name_of(Unfinished), "", 3, None, ["Thing"]])
 def test_any_other_name_is_unknown(registry, name):
-    with pytest.raises(ModelFileError, match="file: the thing in it is of the unknown class"):
+    with pytest.raises(ModelFileError, match="file: the thing in it has the unknown class"):
         registry.find("file", {"class": name, "params": {}})
 
 

@@ -50,7 +50,7 @@ def tarred():
 VIPS = r"; convert it with `vips tiffsave 'a\.svs' 'a\.tiff' --tile --pyramid"
 CASES = {
     "empty": (b"", "is empty"),
-    "zeros": (b"\0" * 9999, "zeros only"),
+    "zeros": (b"\0" * 9999, "nothing but zeros"),
     "lfs": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "Git LFS.*git lfs pull"),
     "html": (b"<!DOCTYPE html>\n<html><body>Log in</body></html>", "web page"),
     "html upper": (b"\xef\xbb\xbf\n <HTML>", "web page"),
@@ -145,7 +145,7 @@ def test_full_16_bit_values_are_read_as_8(tmp_path):
 
 
 def test_pixels_without_color_warn(tmp_path):
-    with pytest.warns(ColorWarning, match=r"a\.tiff: its pixels have one grey channel"):
+    with pytest.warns(ColorWarning, match=r"a\.tiff: its pixels have one gray channel"):
         opened(tmp_path, PIXELS[..., 0], photometric="minisblack")
 
 

@@ -105,7 +105,7 @@ def test_pixels_of_dicom_that_are_not_square_are_refused(tmp_path):
     path = tmp_path / "a.dcm"
     write_level(path, pixels())
     path.write_bytes(path.read_bytes().replace(b"0.0005\\0.0005", b"0.0005\\0.0007"))
-    with pytest.raises(InvalidMppError, match="expected square ones"):
+    with pytest.raises(InvalidMppError, match="expected square pixels"):
         Slide(path)
     with Slide(path, mpp=0.5) as slide:
         assert slide.mpp == 0.5

@@ -152,7 +152,7 @@ def test_an_image_of_nothing_or_everything_is_doubted(slide, tmp_path, value, wo
 
 
 def test_a_name_in_braces_that_nobody_fills_is_named(slide):
-    with pytest.raises(TissueMaskError, match="no other name in braces"):
+    with pytest.raises(TissueMaskError, match="the only name in braces"):
         tissue_mask(slide, "{name}.png")
 
 

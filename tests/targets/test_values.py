@@ -53,7 +53,7 @@ def test_known_words_for_events_are_understood_and_said(words):
     ],
 )
 def test_an_unknown_word_for_an_event_is_refused_with_all_values(words):
-    with pytest.raises(ValueError, match="column 'status', row [234].*the column holds.*--event-value"):
+    with pytest.raises(ValueError, match="column 'status', row [234].*the column contains.*--event-value"):
         _survival(words)
 
 
@@ -86,9 +86,9 @@ def test_a_time_that_is_not_one_is_named_with_column_and_row(cell, message):
 
 
 def test_days_of_the_calendar_are_not_times():
-    with pytest.raises(ValueError, match="column 'days' holds dates such as 20200131; expected the time since"):
+    with pytest.raises(ValueError, match="column 'days' contains dates such as 20200131; expected the time since"):
         _survival(["1", "0", "1", "0"], times=["20200131", "20191224", "20210601", "20200229"])
-    assert "look like years" in _survival(["1", "0", "1", "0"], times=["2001", "2020", "1999", "2010"])[1]
+    assert "look like calendar years" in _survival(["1", "0", "1", "0"], times=["2001", "2020", "1999", "2010"])[1]
     assert "look like" not in _survival(["1", "0", "1", "0"], times=["2001", "2020", "1999", "31"])[1]
 
 
@@ -132,7 +132,7 @@ def test_classes_are_text_as_it_is_written():
             pd.DataFrame({"event": [1], "time": np.array([1], "timedelta64[D]")}),
             "time: expected numbers; found dates or durations",
         ),
-        (Survival(), np.array([(3.0, True)], [("t", bool), ("e", bool)]), "'t' and 'e', which do not tell"),
+        (Survival(), np.array([(3.0, True)], [("t", bool), ("e", bool)]), "'t' and 'e', which do not distinguish"),
     ],
 )
 def test_a_y_of_other_values_is_refused(kind, y, message):
@@ -169,9 +169,9 @@ def test_the_event_is_told_by_type_and_name_wherever_it_stands(names, types):
 @pytest.mark.parametrize(
     ("names", "types", "message"),
     [
-        (("a", "b"), (int, int), "'a' and 'b', which do not tell"),
-        (("time", "event"), (bool, float), "'time' and 'event', which do not tell"),
-        (("event", "status"), (int, int), "'event' and 'status', which do not tell"),
+        (("a", "b"), (int, int), "'a' and 'b', which do not distinguish"),
+        (("time", "event"), (bool, float), "'time' and 'event', which do not distinguish"),
+        (("event", "status"), (int, int), "'event' and 'status', which do not distinguish"),
         (("alive", "time"), (bool, float), "True in 'alive' would not be an event"),
         (("censored", "days"), (int, float), "True in 'censored' would not be an event"),
         (("cens", "days"), (int, float), "True in 'cens' would not be an event"),
@@ -202,7 +202,7 @@ def test_times_are_read_by_value(times, value):
         (["1", "1,5"], r"time\[1\]='1,5' has a comma"),
         (["1", "2020-01-31"], "is a date"),
         (np.ma.array([1.0, 2.0], mask=[False, True]), r"time\[1\] is masked"),
-        ([1, 1e39], "float32 can hold"),
+        ([1, 1e39], "float32 can represent"),
         (np.array([1, 2j], object), "real number"),
         ([1, -1], r"not negative; time\[1\] is -1"),
     ],
@@ -239,8 +239,8 @@ def test_numbers_are_read_by_value(y, read):
         ([[1, True], [2, 3]], "is a bool among numbers"),
         (np.array(["1", "x"], object), r"y\[1\]='x' is not a number"),
         (["1", "1_000"], "is not a number"),
-        ([1, 1e39], r"y\[1\]=1e\+39: expected numbers that float32 can hold"),
-        (["1", "1e39"], "float32 cannot hold"),
+        ([1, 1e39], r"y\[1\]=1e\+39: expected numbers that float32 can represent"),
+        (["1", "1e39"], "float32 cannot represent"),
         ([1, 10**400], r"y\[1\]=1000.*\(int\): expected a number"),
         (np.array([1, 2j], object), "real number"),
         (np.ma.array([1, 2], mask=[False, True]), r"y\[1\] is masked"),
@@ -260,7 +260,7 @@ def test_what_is_not_a_number_is_refused(y, message):
 @pytest.mark.parametrize("cells", [["1", "0"], ["yes", "no"], ["TRUE", "FALSE"]])
 def test_a_column_whose_name_says_the_opposite_of_an_event_needs_the_value(column, cells):
     table = _table(**{column: cells, "days": ["1", "2"]})
-    with pytest.raises(ValueError, match=f"column '{column}': by its name.*not an event.*--event-value"):
+    with pytest.raises(ValueError, match=f"column '{column}': judging by its name.*no event.*--event-value"):
         Survival().from_table(table, {"event": column, "time": "days"})
     y, note = Survival().from_table(table, {"event": column, "time": "days"}, cells[1])
     assert y["event"].tolist() == [False, True] and f"{cells[1]} = event (1)" in note
@@ -321,7 +321,7 @@ def test_classes_that_look_alike_are_refused_with_both_spellings(labels, message
 
 def test_classes_that_are_one_number_stay_apart_and_that_is_said():
     y, note = Classification().from_table(_table(grade=["01", "1"]), {"target": "grade"})
-    assert y.tolist() == ["01", "1"] and "'01', '1' are different classes, though one number" in note
+    assert y.tolist() == ["01", "1"] and "'01', '1' are different classes, although they are the same number" in note
 
 
 @pytest.mark.parametrize(

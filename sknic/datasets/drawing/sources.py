@@ -44,7 +44,7 @@ class Plan:
 def plan_cohort(patch_dir, n_slides, task, roles, shape, reserve, parts, score, max_slides_per_patient, random_state):
     """Share the sources out, draw the layouts and the targets; see `make_mosaic_cohort` for the parameters."""
     if not 0 <= reserve < 1:
-        raise ValueError(f"reserve={reserve}: expected a share from 0 to below 1")
+        raise ValueError(f"reserve={reserve}: expected a fraction of at least 0 and less than 1")
     parts = {"train": 0.75, "test": 0.25} if parts is None else dict(parts)
     rng = check_random_state(random_state)
     patches = read_patch_table(patch_dir)

@@ -1,0 +1,117 @@
+"""Weights of the slides: how they are read, and how they reach a loss, as the last column of the targets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from sklearn.utils.validation import _check_sample_weight
+from torch.nn import functional
+
+from sknic.exceptions import DegenerateDataError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+
+@dataclass(frozen=True)
+class SlideWeights:
+    """The slides that are learnt from, and what each of them weighs.
+
+    Attributes
+    ----------
+    rows : int array (k,)
+        Slides whose weight is above 0.
+    values : float array (k,) or None
+        Their weights, of mean 1; None where all weigh alike and a training needs none.
+    """
+
+    rows: np.ndarray
+    values: np.ndarray | None = None
+
+    @classmethod
+    def read(cls, sample_weight: ArrayLike | None, n: int) -> SlideWeights:
+        """Check what a user gave.
+
+        Parameters
+        ----------
+        sample_weight : array-like (n,), number or None
+            Weight of each slide; None weighs all alike.
+        n : int
+            Number of slides.
+
+        Returns
+        -------
+        SlideWeights
+            What they mean for a training.
+
+        Raises
+        ------
+        DegenerateDataError
+            When fewer than two slides have a weight above 0.
+        """
+        if sample_weight is None:
+            return cls(np.arange(n))
+        weights = _check_sample_weight(sample_weight, np.empty((n, 1)), ensure_non_negative=True)
+        rows = np.flatnonzero(weights)
+        if len(rows) < 2:
+            raise DegenerateDataError(f"{len(rows)} of {n} values of sample_weight are above 0; expected two or more")
+        kept = weights[rows]
+        return cls(rows, None if (kept == kept[0]).all() else kept / kept.mean())
+
+    def select(self, *columns: Any) -> tuple[Any, ...]:
+        """Take the rows of lists and arrays that are learnt from; None stays None."""
+        return tuple(
+            None
+            if column is None
+            else [column[row] for row in self.rows]
+            if isinstance(column, list)
+            else np.asarray(column)[self.rows]
+            for column in columns
+        )
+
+    def targets(self, targets: torch.Tensor) -> torch.Tensor:
+        """Put the weights behind the columns of targets (n,) or (n, k), where there are weights."""
+        if self.values is None:
+            return targets
+        columns = targets.reshape(len(targets), -1).float()
+        return torch.cat([columns, torch.from_numpy(self.values).float()[:, None]], dim=1)
+
+    def loss(self, plain: Callable, weighted: Callable) -> Callable:
+        """Choose the loss of targets with weights, or without."""
+        return plain if self.values is None else weighted
+
+    def average(self, values: np.ndarray) -> np.ndarray:
+        """Weighted mean over the slides."""
+        return np.average(values, axis=0, weights=self.values)
+
+
+def weighted_mse(output, targets):
+    """Mean of the squared errors, by the weights in the last column of the targets."""
+    errors = functional.mse_loss(output, targets[:, :-1], reduction="none").mean(dim=1)
+    return (errors * targets[:, -1]).mean()
+
+
+def weighted_cross_entropy(logits, targets):
+    """Mean of the cross-entropies; targets (n, 2) are codes of classes and weights."""
+    losses = functional.cross_entropy(logits, targets[:, 0].long(), reduction="none")
+    return (losses * targets[:, 1]).mean()
+
+
+def balanced_cross_entropy(logits, codes):
+    """Cross-entropy, averaged within each class that is present and then over the classes."""
+    return _mean_of_classes(logits, codes, torch.ones(len(codes), device=codes.device))
+
+
+def weighted_balanced_cross_entropy(logits, targets):
+    """The same by weight; targets (n, 2) are codes of classes and weights."""
+    return _mean_of_classes(logits, targets[:, 0].long(), targets[:, 1])
+
+
+def _mean_of_classes(logits, codes, weights):
+    losses = functional.cross_entropy(logits, codes, reduction="none")
+    of_class = torch.zeros(logits.shape[1], device=codes.device).index_add(0, codes, weights)
+    return (losses * weights / of_class[codes]).sum() / (of_class > 0).sum()
