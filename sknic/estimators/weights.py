@@ -8,13 +8,41 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.validation import check_array, check_non_negative
 from torch.nn import functional
 
 from sknic.exceptions import DegenerateDataError
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
+
+
+def read_weights(sample_weight: ArrayLike, n: int) -> np.ndarray:
+    """Check weights that a user gave.
+
+    Parameters
+    ----------
+    sample_weight : array-like (n,) or number
+        Weight of each slide, or of all.
+    n : int
+        Number of slides.
+
+    Returns
+    -------
+    float array (n,)
+        The weights.
+
+    Raises
+    ------
+    ValueError
+        When they are not n numbers of 0 or more.
+    """
+    given = np.full(n, sample_weight) if np.ndim(sample_weight) == 0 else sample_weight
+    weights = check_array(given, ensure_2d=False, allow_nd=True, dtype=np.float64, input_name="sample_weight")
+    if weights.shape != (n,):
+        raise ValueError(f"sample_weight.shape == {weights.shape}: expected ({n},), a weight for each slide")
+    check_non_negative(weights, "sample_weight")
+    return weights
 
 
 @dataclass(frozen=True)
@@ -55,7 +83,7 @@ class SlideWeights:
         """
         if sample_weight is None:
             return cls(np.arange(n))
-        weights = _check_sample_weight(sample_weight, np.empty((n, 1)), ensure_non_negative=True)
+        weights = read_weights(sample_weight, n)
         rows = np.flatnonzero(weights)
         if len(rows) < 2:
             raise DegenerateDataError(f"{len(rows)} of {n} values of sample_weight are above 0; expected two or more")

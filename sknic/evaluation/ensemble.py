@@ -9,9 +9,10 @@ from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.utils import get_tags, indexable
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import _check_sample_weight, _num_samples, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from sknic.estimators.members import spread_between
+from sknic.estimators.weights import read_weights
 from sknic.evaluation.calibration import at_temperature, calibrate_folds, temperature_of
 from sknic.evaluation.censoring import evaluation_times
 from sknic.evaluation.fitting import fit_fold, mean_step_function, need_weights
@@ -185,7 +186,7 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
         self.survival_times_ = evaluation_times(target, self.fold_) if kind.is_censored else None
         # Not every backend of joblib gives its results one by one.
         parallel = Parallel(n_jobs=self.n_jobs, return_as="generator" if self.verbose else "list")
-        given = {"groups": groups, "sample_weight": self._weights(sample_weight, X)}
+        given = {"groups": groups, "sample_weight": self._weights(sample_weight, len(target))}
         data, wanted = (kind, X, y, given), (self.baseline, self.survival_times_)
         fitted = parallel(delayed(fit_fold)(clone(self.estimator), *data, *fold, *wanted) for fold in folds)
         fitted = followed(fitted, "folds", len(folds), shown=self.verbose, every=True)
@@ -199,11 +200,11 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
         self.temperature_ = self._calibrate() if self.calibrate else 1.0
         return self
 
-    def _weights(self, sample_weight, X):
+    def _weights(self, sample_weight, n):
         if sample_weight is None:
             return None
         need_weights(self.estimator)
-        return _check_sample_weight(sample_weight, np.empty((_num_samples(X), 1)), ensure_non_negative=True)
+        return read_weights(sample_weight, n)
 
     def _calibrate(self):
         """Temperature of all folds; the out-of-fold probabilities are scaled here."""
