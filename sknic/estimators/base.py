@@ -1,4 +1,4 @@
-"""What the three grid estimators share: their parameters, reading X, and the mean over crops and orientations."""
+"""What the three grid estimators share: parameters, reading X, and the mean over crops and orientations."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ from sknic.learning.split import check_groups
 class GridEstimator(GridTraining, BaseEstimator):
     """Base of the grid estimators: the training and the mean over crops, without a target.
 
-    A subclass reads y in `fit`, hands a tensor and a loss to `_fit_net`, and turns `_outputs` back in
-    `predict`. Parameters of its own go into `_rules`, the table that `fit` checks.
+    A subclass reads y in `fit`, passes a tensor and a loss to `_fit_net`, and converts `_outputs` back in
+    `predict`. Rules for additional parameters go into `_rules`, the table that `fit` checks.
 
     Parameters
     ----------
@@ -47,12 +47,12 @@ class GridEstimator(GridTraining, BaseEstimator):
     n_filters : int, default=128
         Number of filters of each of the eight convolutions.
     dropout : float, default=0.2
-        Fraction of the features that is dropped after each convolution, in [0, 1).
+        Fraction of the features that are dropped after each convolution, in [0, 1).
     standardize : bool, default=True
         Whether each channel is standardized over the tissue of the training grids. Background stays 0, which is then
         the mean of the tissue.
     l2 : float, default=0.0
-        Weight of the penalty on the squared kernels, which is added to the loss (Adam); without `weight_decay` alone.
+        Weight of the penalty on the squared kernels, which is added to the loss (Adam); only without `weight_decay`.
     weight_decay : float, default=1e-2
         Decoupled weight decay of the kernels (AdamW), in units of the learning rate.
     schedule : {"cosine", "plateau"}, default="cosine"
@@ -65,35 +65,35 @@ class GridEstimator(GridTraining, BaseEstimator):
     batch_size : int, default=16
         Maximum number of crops per training batch.
     max_steps : int, default=1500
-        Number of training batches; "plateau" mostly ends before them.
+        Number of training batches; "plateau" usually stops earlier.
     eval_every : int, default=32
-        Number of training batches between two rows of the history, each with the loss of the validation grids where
+        Number of training batches between two rows of the history, each with the loss of the validation grids, if
         there are any. For "plateau", several passes over a small cohort, or a whole one over a large cohort.
     patience : int, default=4
-        Number of evaluations without a better validation loss that make a plateau; for "plateau" alone.
+        Number of evaluations without a better validation loss that count as a plateau; only for "plateau".
     validation_fraction : float or None, default=None
         Fraction of the grids (by patient when `fit` gets groups; stratified by the target) that is held
-        out and decides on the best weights, and on plateaus. With None, or fewer than four patients, all grids are
-        trained on: "cosine" keeps the last weights, and "plateau" watches the training loss.
+        out to choose the best weights and to detect plateaus. With None, or fewer than four patients, all grids are
+        used for training: "cosine" keeps the last weights, and "plateau" watches the training loss.
     n_members : int, default=1
-        Number of networks, each of other weights and crops, whose mean is the prediction. With two or more, one that
-        learns nothing is trained again, twice at most; `predict_spread` says how far they are apart.
+        Number of networks, with different weights and crops, whose predictions are averaged. With two or more, one that
+        learns nothing is trained again, at most twice; `predict_spread` measures how far they are apart.
     n_crops : int, default=10
         Maximum number of crops averaged per prediction and orientation. A single crop is used when the tissue fits on
         the canvas.
     average_orientations : bool, default=True
-        Whether a grid that does not store the eight orientations of its pixels is itself turned and mirrored, so that
-        a prediction is the mean over eight orientations of every grid.
+        Whether a grid that does not store the eight orientations of its pixels is itself rotated and mirrored, so that
+        a prediction is always the mean over eight orientations.
     module : callable (n_channels, n_outputs) -> torch.nn.Module, default=None
         Another network, as a class or a function (not an instance), e.g. `AttentionMIL`. It maps crops
         (n, C, canvas, canvas) to (n, n_outputs). `n_filters`, `dropout`, `padding` and `pooled_branch` describe
-        sknic's own network and are refused beside it.
+        sknic's own network and cannot be combined with it.
     callbacks : list of skorch callbacks, default=None
         Callbacks of the training; their epoch is the interval between two evaluations.
     device : "auto", "cpu", "cuda", "cuda:<n>" or torch.device, default="auto"
-        Device of the network; "auto" is CUDA where present. There the network computes in bfloat16.
+        Device of the network; "auto" is CUDA if available. On CUDA the network computes in bfloat16.
     n_threads : int or None, default=None
-        Number of CPU threads. None is torch's own number, and one inside a parallel task of joblib (`n_jobs`). The same
+        Number of CPU threads. None is torch's own number, or one inside a parallel joblib task (`n_jobs`). The same
         `random_state` gives the same model, bit for bit, only with the same number of threads.
     random_state : int, RandomState or None, default=None
         Seed of the split, the weights, the crops and dropout. The caller's random states are left alone.
@@ -103,7 +103,7 @@ class GridEstimator(GridTraining, BaseEstimator):
     Attributes
     ----------
     nets_ : list of skorch.NeuralNet
-        Fitted nets, one per member; `nets_[0].module_` is the torch module of the first. `net_` is the first one.
+        Fitted nets, one per member; `nets_[0].module_` is the torch module of the first, which is also `net_`.
     n_restarts_ : int
         Number of trainings that learnt nothing and were repeated.
     canvas_ : int
@@ -117,7 +117,7 @@ class GridEstimator(GridTraining, BaseEstimator):
     channel_mean_, channel_scale_ : float32 array (C,) or None
         Mean and spread of each channel over the training tissue; None without `standardize`.
     provenance_ : dict or None
-        Encoder, um/px, patch size and stride of the grids of `fit`; None for arrays, which have none.
+        Encoder, um/px, patch size and stride of the training grids; None for arrays, which do not have them.
     """
 
     _rules: ClassVar[dict[str, Rule]] = RULES
@@ -213,7 +213,7 @@ class GridEstimator(GridTraining, BaseEstimator):
         return self.nets_[0]
 
     def predict_spread(self, X: Any) -> np.ndarray:
-        """Measure how far the members are apart: where they disagree, trust their mean less.
+        """Measure how far the members' predictions are apart: the more they disagree, the less reliable is their mean.
 
         Parameters
         ----------
@@ -223,13 +223,13 @@ class GridEstimator(GridTraining, BaseEstimator):
         Returns
         -------
         float array (n,)
-            Standard deviation over the members of the probability of the class that is predicted, of the number, or
-            of the log risk. The members saw the same slides, so it is smaller than the whole uncertainty.
+            Standard deviation over the members of the predicted class's probability, of the number, or of the
+            log risk. The members learnt from the same slides, so it is smaller than the total uncertainty.
 
         Raises
         ------
         ValueError
-            When the estimator has one member.
+            If the estimator has only one member.
         """
         check_is_fitted(self, "net_")
         if len(self.nets_) == 1:
@@ -288,14 +288,14 @@ class GridEstimator(GridTraining, BaseEstimator):
         return outputs[column]
 
     def save(self, path: str | Path) -> None:
-        """Write the fitted estimator to a safetensors file, which `load_estimator` reads; no pickle.
+        """Write the fitted estimator to a safetensors file (not a pickle), which `load_estimator` reads.
 
-        Callbacks, the device and a RandomState are not kept; of a network that is not sknic's, only the name is.
+        Callbacks, the device and a RandomState are not saved; for a network that is not sknic's, only its name is.
 
         Parameters
         ----------
         path : str or Path
-            File to write; an older one is replaced once the new one is whole.
+            File to write; an existing file is replaced once the new one is complete.
         """
         check_is_fitted(self, "net_")
         write_estimator(path, self)

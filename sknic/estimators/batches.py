@@ -1,4 +1,4 @@
-"""Which grids make up a training batch: each label has its share, or all have the same."""
+"""Which grids make up a training batch: labels in proportion, or equally many of each."""
 
 import numpy as np
 import torch
@@ -6,16 +6,16 @@ from torch.utils.data import Sampler
 
 
 class CohortBatches(Sampler):
-    """One pass of shuffled batches that each hold their share of every label.
+    """One pass of shuffled batches, each of which contains its share of every label.
 
     Parameters
     ----------
     labels : int array (n,)
         Class or event; with one label for all this is plain shuffling.
     batch_size : int
-        At most; batches are of nearly equal size.
+        Maximum size; batches are of nearly equal size.
     balanced : bool
-        Every label gives the same number (rare ones repeat) instead of its share.
+        Whether every label contributes the same number (rare ones are repeated) instead of its share.
     """
 
     def __init__(self, labels, batch_size, balanced=False):

@@ -1,4 +1,4 @@
-"""GridCNNClassifier: the class of a slide from its grid."""
+"""GridCNNClassifier: predict the class of a slide from its grid."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ class GridCNNClassifier(ClassifierMixin, GridEstimator):
     n_filters : int, default=128
         Number of filters of each of the eight convolutions.
     dropout : float, default=0.2
-        Fraction of the features that is dropped after each convolution, in [0, 1).
+        Fraction of the features that are dropped after each convolution, in [0, 1).
     standardize : bool, default=True
         Whether each channel is standardized over the tissue of the training grids. Background stays 0, which is then
         the mean of the tissue.
     l2 : float, default=0.0
-        Weight of the penalty on the squared kernels, which is added to the loss (Adam); without `weight_decay` alone.
+        Weight of the penalty on the squared kernels, which is added to the loss (Adam); only without `weight_decay`.
     weight_decay : float, default=1e-2
         Decoupled weight decay of the kernels (AdamW), in units of the learning rate.
     schedule : {"cosine", "plateau"}, default="cosine"
@@ -73,51 +73,51 @@ class GridCNNClassifier(ClassifierMixin, GridEstimator):
     batch_size : int, default=16
         Maximum number of crops per training batch.
     max_steps : int, default=1500
-        Number of training batches; "plateau" mostly ends before them.
+        Number of training batches; "plateau" usually stops earlier.
     eval_every : int, default=32
-        Number of training batches between two rows of the history, each with the loss of the validation grids where
+        Number of training batches between two rows of the history, each with the loss of the validation grids, if
         there are any. For "plateau", several passes over a small cohort, or a whole one over a large cohort.
     patience : int, default=4
-        Number of evaluations without a better validation loss that make a plateau; for "plateau" alone.
+        Number of evaluations without a better validation loss that count as a plateau; only for "plateau".
     validation_fraction : float or None, default=None
         Fraction of the grids (by patient when `fit` gets groups; stratified by class) that is held
-        out and decides on the best weights, and on plateaus. With None, or fewer than four patients, all grids are
-        trained on: "cosine" keeps the last weights, and "plateau" watches the training loss.
+        out to choose the best weights and to detect plateaus. With None, or fewer than four patients, all grids are
+        used for training: "cosine" keeps the last weights, and "plateau" watches the training loss.
     n_members : int, default=1
-        Number of networks, each of other weights and crops, whose mean is the prediction. With two or more, one that
-        learns nothing is trained again, twice at most; `predict_spread` says how far they are apart.
+        Number of networks, with different weights and crops, whose predictions are averaged. With two or more, one that
+        learns nothing is trained again, at most twice; `predict_spread` measures how far they are apart.
     n_crops : int, default=10
         Maximum number of crops averaged per prediction and orientation. A single crop is used when the tissue fits on
         the canvas.
     average_orientations : bool, default=True
-        Whether a grid that does not store the eight orientations of its pixels is itself turned and mirrored, so that
-        a prediction is the mean over eight orientations of every grid.
+        Whether a grid that does not store the eight orientations of its pixels is itself rotated and mirrored, so that
+        a prediction is always the mean over eight orientations.
     module : callable (n_channels, n_outputs) -> torch.nn.Module, default=None
         Another network, as a class or a function (not an instance), e.g. `AttentionMIL`. It maps crops
         (n, C, canvas, canvas) to (n, n_outputs). `n_filters`, `dropout`, `padding` and `pooled_branch` describe
-        sknic's own network and are refused beside it.
+        sknic's own network and cannot be combined with it.
     callbacks : list of skorch callbacks, default=None
         Callbacks of the training; their epoch is the interval between two evaluations.
     device : "auto", "cpu", "cuda", "cuda:<n>" or torch.device, default="auto"
-        Device of the network; "auto" is CUDA where present. There the network computes in bfloat16.
+        Device of the network; "auto" is CUDA if available. On CUDA the network computes in bfloat16.
     n_threads : int or None, default=None
-        Number of CPU threads. None is torch's own number, and one inside a parallel task of joblib (`n_jobs`). The same
+        Number of CPU threads. None is torch's own number, or one inside a parallel joblib task (`n_jobs`). The same
         `random_state` gives the same model, bit for bit, only with the same number of threads.
     random_state : int, RandomState or None, default=None
         Seed of the split, the weights, the crops and dropout. The caller's random states are left alone.
     verbose : int, default=0
         Verbosity; above 0, one line is printed per evaluation.
     balanced : bool, default=True
-        Whether batches hold equally many grids of each class, rare ones repeated, and the validation loss weighs
-        classes equally; probabilities then mean equally frequent classes.
+        Whether batches contain equally many grids of each class (rare ones are repeated) and the validation loss
+        weights classes equally; probabilities then assume that the classes are equally frequent.
     class_weight : "balanced", dict of label to float, or None, default=None
-        Weights of the classes in the loss, as scikit-learn has them, times `sample_weight`; batches then hold each
-        class by its share, whatever `balanced` says. A file of the model does not keep a dict of them.
+        Weights of the classes in the loss, as in scikit-learn, multiplied by `sample_weight`; batches then contain each
+        class in proportion, whatever `balanced` is. A saved model does not keep a dict of weights.
 
     Attributes
     ----------
     nets_ : list of skorch.NeuralNet
-        Fitted nets, one per member; `nets_[0].module_` is the torch module of the first. `net_` is the first one.
+        Fitted nets, one per member; `nets_[0].module_` is the torch module of the first, which is also `net_`.
     n_restarts_ : int
         Number of trainings that learnt nothing and were repeated.
     canvas_ : int
@@ -131,7 +131,7 @@ class GridCNNClassifier(ClassifierMixin, GridEstimator):
     channel_mean_, channel_scale_ : float32 array (C,) or None
         Mean and spread of each channel over the training tissue; None without `standardize`.
     provenance_ : dict or None
-        Encoder, um/px, patch size and stride of the grids of `fit`; None for arrays, which have none.
+        Encoder, um/px, patch size and stride of the training grids; None for arrays, which do not have them.
     classes_ : array (n_classes,)
         Labels of the classes, sorted.
 
@@ -229,7 +229,7 @@ class GridCNNClassifier(ClassifierMixin, GridEstimator):
         groups : array-like (n,), default=None
             Patient of each grid; a patient is never on both sides of the validation split.
         sample_weight : array-like (n,), default=None
-            Weight of each grid in the loss; one of weight 0 is not learnt from. None weighs all alike.
+            Weight of each grid in the loss; grids of weight 0 are not used. None gives all grids the same weight.
 
         Returns
         -------
@@ -239,11 +239,11 @@ class GridCNNClassifier(ClassifierMixin, GridEstimator):
         Raises
         ------
         ValueError
-            When a parameter, X or y is not what is expected; the message names it.
+            If a parameter, X or y is invalid; the message names it.
         DegenerateDataError
-            When the target cannot be learnt: it has one class.
+            If the target cannot be learnt: it has one class.
         TrainingInterrupted
-            On Ctrl-C; the estimator has then the best weights so far, if there are any.
+            On Ctrl-C; the estimator then has the best weights so far, if there are any.
         """
         grids = self._read(X, y, groups)
         balanced = self.balanced and self.class_weight is None

@@ -16,7 +16,7 @@ def cox_loss(risk, event, time, ties="efron", weight=None):
         False where the time is censored.
     time : float tensor (n,)
     ties : "efron" or "breslow"
-        How events at the same time are counted.
+        How events at the same time are handled.
     weight : float tensor (n,), optional
         Weights, above 0.
 

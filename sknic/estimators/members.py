@@ -1,4 +1,4 @@
-"""Several networks in one fit: training one again that learnt nothing, their files, and how far they are apart."""
+"""Several networks in one fit: retraining those that learnt nothing, their files, and how far they are apart."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ MAX_RESTARTS = 2
 
 
 def train_member(train_one: Callable[[], Any], learnt: Callable[[Any], bool], may_restart: bool) -> tuple[Any, int]:
-    """Train one network; again, from other weights, where it learnt nothing.
+    """Train one network, and again from other weights if it learnt nothing.
 
     Parameters
     ----------
     train_one : callable () -> net
         Trains a network; each call draws other weights and crops.
     learnt : callable (net) -> bool
-        Whether a network beat one answer for all slides.
+        Whether a network beat a constant prediction.
     may_restart : bool
-        False takes the first network as it is.
+        Whether a network may be trained again.
 
     Returns
     -------
     net : skorch.NeuralNet
         The network that learnt, or the last one.
     n_restarts : int
-        Number of networks that were given up.
+        Number of networks that were discarded.
     """
     net, n_restarts = train_one(), 0
     while may_restart and n_restarts < MAX_RESTARTS and not learnt(net):

@@ -1,4 +1,4 @@
-"""The networks that read a crop of a grid: the paper's CNN, and attention over a bag of its cells."""
+"""The networks that take a crop of a grid: the paper's CNN, and attention over a bag of its cells."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ class GridCNN(nn.Module):
         Fraction of the features dropped after each block.
     padding : {"same", "valid"}, default="same"
         Padding of the convolutions. "valid" turns the 400 x 400 canvas into one position: the dense layer sees
-        `n_filters` values. "same" takes a canvas of any size; the mean over the positions that are left is taken.
+        `n_filters` values. "same" takes a canvas of any size and averages over the remaining positions.
     pooled_branch : bool, default=False
-        Whether a linear map of the mean embedding of the tissue is added to the outputs. It begins at zero, and learns
-        the amounts of tissue that a CNN needs many slides for; the paper has none.
+        Whether a linear map of the mean embedding of the tissue is added to the outputs. It starts at zero, and learns
+        amounts of tissue, for which a CNN needs many slides; the paper's network does not have it.
 
     References
     ----------
@@ -124,9 +124,9 @@ def mean_of_tissue(x: torch.Tensor) -> torch.Tensor:
 
 
 class AttentionMIL(nn.Module):
-    """Gated attention over the bag of cells [1]_: blind to where a cell lies.
+    """Gated attention over the bag of cells [1]_, which ignores the positions of cells.
 
-    Give it as `module=AttentionMIL` to test what the arrangement of tissue adds.
+    Pass it as `module=AttentionMIL` to test what the arrangement of tissue adds.
 
     Parameters
     ----------
@@ -135,9 +135,9 @@ class AttentionMIL(nn.Module):
     n_outputs : int
         Number of outputs.
     n_hidden : int, default=128
-        Width of the hidden layer of a cell.
+        Width of the hidden layer that is applied to each cell.
     n_attention : int, default=64
-        Width of its attention.
+        Width of the attention layer.
     dropout : float, default=0.2
         Fraction of the hidden units dropped.
 

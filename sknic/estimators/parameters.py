@@ -1,4 +1,4 @@
-"""What the parameters of the grid estimators may be, which of them exclude each other, and the paper's own values."""
+"""Valid values of the grid estimators' parameters, which of them exclude each other, and the paper's values."""
 
 from inspect import signature
 from typing import Any
@@ -65,7 +65,7 @@ PAPER_RECIPE: dict[str, Any] = {
 
 
 def check_parameters(estimator, rules):
-    """Raise ValueError for a parameter that breaks its rule, or was set although another leaves it without effect."""
+    """Raise ValueError for a parameter that breaks its rule, or that was set although another one overrides it."""
     check_params(estimator, rules)
     if estimator.padding == "valid" and estimator.crop_size != "auto" and estimator.crop_size < MIN_VALID_CANVAS:
         raise ValueError(f"crop_size={estimator.crop_size}: expected at least {MIN_VALID_CANVAS} for padding='valid'")

@@ -1,4 +1,4 @@
-"""What an estimator is given: grids of any form, finite, with tissue, and all made in the same way."""
+"""Reading the input of an estimator: grids of any form, finite, with tissue, and all made in the same way."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _WORDS = {"encoder": "encoder", "mpp": "um/px", "patch_size": "patch size", "str
 
 
 def read_grids(estimator, X, *, reset):
-    """Read X of an estimator into a list of grids, and check them.
+    """Convert X to a list of grids, and check them.
 
     Parameters
     ----------
     estimator : estimator
-        Gets `n_features_in_` (C) and `provenance_` when `reset`; must have them otherwise.
+        Gets `n_features_in_` (C) and `provenance_` if `reset`; must have them otherwise.
     X : sequence or 1-D object array of Grids or (C, rows, columns) arrays, 4-D array, or 2-D table (n, C)
         Grids of any size. A row of a table is a grid of one cell.
     reset : bool
@@ -38,9 +38,9 @@ def read_grids(estimator, X, *, reset):
     Raises
     ------
     ValueError
-        For an item that is not a grid, not finite, or of another number of channels.
+        For an item that is not a grid, not finite, or has another number of channels.
     EmptyGridError
-        For a Grid without a single cell.
+        For a Grid without cells.
     ProvenanceError
         For grids of different encoders, um/px, patch sizes or strides.
     """
@@ -77,32 +77,32 @@ def read_grids(estimator, X, *, reset):
 def common_provenance(grids, known=None, whose=None):
     """Return what all grids agree on: their encoder's fingerprint, um/px, patch size and stride.
 
-    What a grid does not say is not compared, except that a grid of an unknown encoder beside one of a known encoder is
-    warned of. Arrays, and grids that say nothing at all, are left out.
+    Unknown properties are not compared, but mixing grids of an unknown encoder with grids of a known one gives a
+    warning. Arrays, and grids without any provenance, are left out.
 
     Parameters
     ----------
     grids : list of grids
         Grids to compare.
     known : dict, optional
-        What they have to agree with, from an earlier call.
+        Provenance that they have to agree with, from an earlier call.
     whose : str, optional
         Description of where `known` comes from, for the message.
 
     Returns
     -------
     dict or None
-        Keys "encoder", "mpp", "patch_size" and "stride", None where no grid says it; None without any such grid.
+        Keys "encoder", "mpp", "patch_size" and "stride", with None for unknown ones; None if no grid has any of them.
 
     Raises
     ------
     ProvenanceError
-        When two of them differ.
+        If two of them differ.
 
     Warns
     -----
     ProvenanceWarning
-        When some encoders are known and others are not.
+        If some encoders are known and others are not.
     """
     common = dict(known or {})
     sources = dict.fromkeys(common, whose)
@@ -133,7 +133,7 @@ def common_provenance(grids, known=None, whose=None):
 
 
 def provenance(grid):
-    """Return how a grid was made, a dict as `common_provenance` gives it; None for what says nothing at all."""
+    """Return how a grid was made, as a dict like that of `common_provenance`; None if nothing is known."""
     said = {
         "encoder": getattr(grid, "fingerprint", None) or None,
         "mpp": getattr(grid, "mpp", None),
@@ -144,7 +144,7 @@ def provenance(grid):
 
 
 def name_of(grid, index):
-    """Return the words for a grid in messages: its file, its slide, or its place in X."""
+    """Return how to name a grid in messages: by its file, its slide, or its position in X."""
     place = getattr(grid, "path", None) or getattr(grid, "slide", None)
     return f"X[{index}]" if place is None else f"X[{index}] ({Path(place).name})"
 
@@ -172,7 +172,7 @@ def _check_content(grids):
 
 
 def _finite(embeddings, rows=1 << 16):
-    """Whether all numbers are finite; in parts, for the array may be a map of a large file."""
+    """Whether all numbers are finite; checked in parts, because the array may be a memory map of a large file."""
     return all(np.isfinite(embeddings[i : i + rows]).all() for i in range(0, len(embeddings), rows))
 
 

@@ -1,4 +1,4 @@
-"""Each channel of the embeddings on one scale: mean 0 and spread 1 over the tissue that a model was trained on."""
+"""Standardize each channel of the embeddings to mean 0 and standard deviation 1 over the training tissue."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ class ChannelScaling:
 
     @classmethod
     def of(cls, grids):
-        """Measure all cells of some grids alike; the scale of a channel that does not vary is 1."""
+        """Compute them over all cells of some grids; the scale of a constant channel is 1."""
         scaler, waiting = StandardScaler(), []
         for index, grid in enumerate(grids):
             waiting.append(np.asarray(grid.embeddings))

@@ -1,4 +1,4 @@
-"""How a grid estimator is trained: the split, the crops, the schedule, and what is doubtful about the result."""
+"""How a grid estimator is trained: the split, the crops, the schedule, and warnings about the result."""
 
 import numpy as np
 import torch
@@ -23,12 +23,12 @@ WARMUP = 0.1
 
 
 def as_it_is(batch):
-    """Give a batch back; the crops come collated."""
+    """Return a batch unchanged; the crops are already collated."""
     return batch
 
 
 class GridTraining(Followed):
-    """The part of a grid estimator that trains its network, by the parameters that the estimator holds."""
+    """The part of a grid estimator that trains its network, with the estimator's parameters."""
 
     def _fit_net(
         self,
@@ -51,7 +51,7 @@ class GridTraining(Followed):
         strata : int array (n,)
             Label to stratify the split and the batches by.
         constant : tensor (n_outputs,), optional
-            The best answer without looking at the slides; zeros by default.
+            The best constant prediction; zeros by default.
         """
         random = make_random(self.random_state)
         train_rows, valid_rows = self._split(len(grids), groups, strata, random)
@@ -119,7 +119,7 @@ class GridTraining(Followed):
         return Cosine(WARMUP, keep="last" if valid_data is None else "best")
 
     def _keep(self, nets, n_restarts):
-        """Take over trained nets."""
+        """Adopt trained nets."""
         self.nets_, self.n_restarts_ = nets, n_restarts
         self.history_ = [{"member": number, **row} for number, net in enumerate(nets) for row in history(net)]
 

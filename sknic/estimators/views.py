@@ -1,4 +1,4 @@
-"""What a fitted network sees of one grid, view by view and crop by crop, for those who explain it."""
+"""What a fitted network sees of one grid, view by view and crop by crop, for saliency."""
 
 from dataclasses import dataclass
 
@@ -30,12 +30,12 @@ class View:
     shape: tuple[int, int]
 
     def map(self, canvas, of_crop):
-        """Map values of crops that cover all tissue; the mean where they overlap, in the orientation of the grid.
+        """Map values of crops that cover all tissue, averaged where they overlap, in the orientation of the grid.
 
         Parameters
         ----------
         canvas : Canvas
-            Lays cells out as the network sees them.
+            Arranges cells as the network sees them.
         of_crop : callable
             Function from a crop, tensor (1, C, size, size), to the values of its cells, array (size, size).
         """
@@ -51,7 +51,7 @@ class View:
 
 
 def views_of(grid, n_views):
-    """Yield the first orientations of a grid: as it holds them, or turned where it holds one."""
+    """Yield the first orientations of a grid: the stored ones, or rotated ones if it stores only one."""
     for number in range(n_views):
         embeddings, cells, shape = oriented(grid, number)
         yield View(number, np.asarray(embeddings), np.asarray(cells), shape)

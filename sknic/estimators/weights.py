@@ -1,4 +1,4 @@
-"""Weights of the slides: how they are read, and how they reach a loss, as the last column of the targets."""
+"""Weights of the slides: how they are read, and passed to a loss as the last column of the targets."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ def read_weights(sample_weight: ArrayLike, n: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class SlideWeights:
-    """The slides that are learnt from, and what each of them weighs.
+    """The slides used for training, and the weight of each.
 
     Attributes
     ----------
     rows : int array (k,)
         Slides whose weight is above 0.
     values : float array (k,) or None
-        Their weights, of mean 1; None where all weigh alike and a training needs none.
+        Their weights, with mean 1; None if all weights are equal.
     """
 
     rows: np.ndarray
@@ -62,24 +62,24 @@ class SlideWeights:
 
     @classmethod
     def read(cls, sample_weight: ArrayLike | None, n: int) -> SlideWeights:
-        """Check what a user gave.
+        """Check the weights that a user passed.
 
         Parameters
         ----------
         sample_weight : array-like (n,), number or None
-            Weight of each slide; None weighs all alike.
+            Weight of each slide; None gives all the same weight.
         n : int
             Number of slides.
 
         Returns
         -------
         SlideWeights
-            What they mean for a training.
+            The weights as training uses them.
 
         Raises
         ------
         DegenerateDataError
-            When fewer than two slides have a weight above 0.
+            If fewer than two slides have a weight above 0.
         """
         if sample_weight is None:
             return cls(np.arange(n))
@@ -91,7 +91,7 @@ class SlideWeights:
         return cls(rows, None if (kept == kept[0]).all() else kept / kept.mean())
 
     def select(self, *columns: Any) -> tuple[Any, ...]:
-        """Take the rows of lists and arrays that are learnt from; None stays None."""
+        """Select the rows of lists and arrays used for training; None stays None."""
         return tuple(
             None
             if column is None
@@ -102,14 +102,14 @@ class SlideWeights:
         )
 
     def targets(self, targets: torch.Tensor) -> torch.Tensor:
-        """Put the weights behind the columns of targets (n,) or (n, k), where there are weights."""
+        """Append the weights, if any, to the columns of targets (n,) or (n, k)."""
         if self.values is None:
             return targets
         columns = targets.reshape(len(targets), -1).float()
         return torch.cat([columns, torch.from_numpy(self.values).float()[:, None]], dim=1)
 
     def loss(self, plain: Callable, weighted: Callable) -> Callable:
-        """Choose the loss of targets with weights, or without."""
+        """Choose the loss for targets with or without weights."""
         return plain if self.values is None else weighted
 
     def average(self, values: np.ndarray) -> np.ndarray:
@@ -118,7 +118,7 @@ class SlideWeights:
 
 
 def weighted_mse(output, targets):
-    """Mean of the squared errors, by the weights in the last column of the targets."""
+    """Mean of the squared errors, weighted by the last column of the targets."""
     errors = functional.mse_loss(output, targets[:, :-1], reduction="none").mean(dim=1)
     return (errors * targets[:, -1]).mean()
 
@@ -135,7 +135,7 @@ def balanced_cross_entropy(logits, codes):
 
 
 def weighted_balanced_cross_entropy(logits, targets):
-    """The same by weight; targets (n, 2) are codes of classes and weights."""
+    """The same with weights; targets (n, 2) are codes of classes and weights."""
     return _mean_of_classes(logits, targets[:, 0].long(), targets[:, 1])
 
 

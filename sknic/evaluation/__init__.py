@@ -1,4 +1,4 @@
-"""Measuring slide-level models: fold ensembles, intervals by patient, survival of risk groups, task ablation."""
+"""Evaluate slide-level models: fold ensembles, intervals over patients, survival of risk groups, task ablation."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""Which training tasks matter: the analysis of the paper's section 4.3 for any set of runs."""
+"""Which training tasks matter: the analysis in section 4.3 of the paper, for any set of runs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def task_inclusion(included: pd.DataFrame | Mapping, result: ArrayLike) -> pd.Se
     Raises
     ------
     DegenerateDataError
-        When a task is in all runs or in none.
+        If a task is in all runs or in none.
     """
     included = pd.DataFrame(included).astype(bool)
     return pd.Series({task: spearman(result, included[task]) for task in included}, name="spearman")

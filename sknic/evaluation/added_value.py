@@ -29,7 +29,7 @@ SIDES = ("table", "slide", "both")
 
 @dataclass(frozen=True)
 class AddedValue:
-    """Clinical data alone, the slide alone, and both, out of fold; made by :func:`added_value`.
+    """Result of :func:`added_value`: clinical data alone, the slide alone, and both, out of fold.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class AddedValue:
     of_table : Comparison
         Both (`a`) against the slide alone (`b`): what clinical data add.
     predictions : DataFrame (n_slides, 3 or more)
-        Out-of-fold predictions, columns "table", "slide" and "both", with the class where there are several.
+        Out-of-fold predictions in the columns "table", "slide" and "both", with the class if there are several.
     """
 
     metric: str
@@ -55,7 +55,7 @@ class AddedValue:
 
     @property
     def shown(self) -> bool:
-        """Whether the interval of what the slide adds lies above zero."""
+        """Whether the interval of what the slide adds is above zero."""
         return bool(self.of_slide.difference.low > 0)
 
     def __str__(self) -> str:
@@ -80,11 +80,11 @@ def added_value(
     random_state: int | None = 0,
     verbose: int = 0,
 ) -> AddedValue:
-    """Measure what the slide adds to clinical data, by patient.
+    """Measure what the slide adds to clinical data, with intervals over patients.
 
-    In each fold three models learn from the same slides: the model of the table without the slide's score, the models
-    of the slide, and both. The slide's score that the table learns from is out of fold within the training part, so no
-    patient of the test part has touched it; that takes as many slide models per fold as `estimator.cv` makes.
+    In each fold three models learn from the same slides: the table model without the slide score, the slide models,
+    and both together. The slide score that the table learns from is out of fold within the training part, so it never
+    involves a patient of the test part; this takes as many slide models per fold as `estimator.cv` has folds.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def added_value(
     cv : int, splitter or iterable of (train, test), default=4
         Outer folds, as in CrossValEnsemble.
     metric : str or callable, default=None
-        Metric as in :func:`sknic.evaluation.estimate`; the most telling one of the kind of target by default.
+        Metric as in :func:`sknic.evaluation.estimate`; by default the main metric for the kind of target.
     level : float, default=0.95
         Level of the intervals.
     n_resamples : int, default=1000
@@ -119,7 +119,7 @@ def added_value(
     TypeError
         If the estimator is not a SlideAndTable.
     DegenerateDataError
-        If the target cannot be cross-validated, or measured.
+        If the target cannot be cross-validated or scored.
 
     Examples
     --------
@@ -151,7 +151,7 @@ def added_value(
 
 
 def _fold(estimator, kind, X, y, groups, train, test):
-    """Predictions of the three for the test side."""
+    """Predictions of the three models for the test part."""
     X_train, X_test = X.iloc[train], X.iloc[test]
     both = clone(estimator).fit(X_train, y[train], None if groups is None else rows_of(np.asarray(groups), train))
     _, clinical = split_columns(X_train, estimator.column)

@@ -1,4 +1,4 @@
-"""Does a model use where tissue lies, or only how much of it there is?"""
+"""Does a model use where tissue is, or only how much of it there is?"""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _KEPT = ("mpp", "patch_size", "stride", "slide", "fingerprint")
 
 @dataclass(frozen=True)
 class ArrangementTest:
-    """What a model loses when the cells of every slide trade places; made by :func:`arrangement_test`.
+    """Result of :func:`arrangement_test`: what a model loses when the cells of every slide are shuffled.
 
     Attributes
     ----------
@@ -37,9 +37,9 @@ class ArrangementTest:
     shuffled : Comparison
         The model on the grids as they are (`a`) against the same model on shuffled ones (`b`), out of fold.
     pooled : Comparison or None
-        The model on the grids as they are against mean embedding and a linear model; None where that cannot be fitted.
+        The model on the grids as they are against mean embedding and a linear model; None if that cannot be fitted.
     chance : float or None
-        What a model that has learnt nothing scores; None where that is not known.
+        Score of a model that has learnt nothing; None if unknown.
     """
 
     metric: str
@@ -49,7 +49,7 @@ class ArrangementTest:
 
     @property
     def used(self) -> bool:
-        """Whether the model has learnt something, and the interval of what it loses lies above zero."""
+        """Whether the model has learnt something and the interval of what it loses is above zero."""
         learnt = self.chance is None or self.shuffled.a.low > self.chance
         return bool(learnt and self.shuffled.difference.low > 0)
 
@@ -79,11 +79,11 @@ def arrangement_test(
     random_state: int | np.random.RandomState | None = None,
     verbose: int = 0,
 ) -> ArrangementTest:
-    """Test whether a model needs the place of tissue, which the paper's method keeps and bags of patches lose.
+    """Test whether a model uses the position of tissue, which the paper's method keeps and bags of patches lose.
 
     The estimator is cross-validated twice on the same folds: on the grids as they are, and on grids whose embeddings
-    have traded places within each slide, in training and test alike. Tissue keeps its outline and its amounts, so that
-    whatever the second model has lost was in the arrangement.
+    have been shuffled within each slide, for training and testing alike. The outline and the amounts of tissue stay the
+    same, so whatever the second model loses was in the arrangement.
 
     Parameters
     ----------
@@ -98,15 +98,15 @@ def arrangement_test(
     cv : int, splitter or iterable of (train, test), default=4
         Folds, as in CrossValEnsemble.
     metric : str or callable, default=None
-        Metric as in :func:`sknic.evaluation.estimate`; the most telling one of the kind of target by default.
+        Metric as in :func:`sknic.evaluation.estimate`; by default the main metric for the kind of target.
     level : float, default=0.95
         Level of the intervals.
     n_resamples : int, default=1000
         Number of bootstrap resamples.
     n_jobs : int, default=None
-        Folds fitted at once.
+        Number of folds fitted at once.
     random_state : int, RandomState or None, default=None
-        Seed of folds, of shuffling and, where the estimator has none of its own, of training.
+        Seed of folds, of shuffling and, if the estimator has no seed of its own, of training.
     verbose : int, default=0
         1 shows progress.
 
@@ -120,12 +120,12 @@ def arrangement_test(
     TypeError
         If the estimator does not learn from grids.
     DegenerateDataError
-        If the target cannot be cross-validated, or measured.
+        If the target cannot be cross-validated or scored.
 
     Notes
     -----
-    The interval is of patients. A network that is trained once more scores a little differently; where few slides make
-    that scatter large, repeat the test with other seeds before you believe a small difference.
+    The interval resamples patients. A network that is trained again scores a little differently; if there are so few
+    slides that this variation is large, repeat the test with other seeds before you believe a small difference.
 
     Examples
     --------
@@ -158,14 +158,14 @@ def arrangement_test(
 
 
 def shuffle_cells(grids: Any, random_state: int | np.random.RandomState | None = None) -> np.ndarray:
-    """Let the embeddings of each grid trade places; the outline of the tissue stays.
+    """Shuffle the embeddings of each grid among its cells; the outline of the tissue stays the same.
 
     Parameters
     ----------
     grids : sequence of Grid, or of objects with `embeddings`, `cells` and `shape`
-        Grids; eight stored orientations trade places alike.
+        Grids; all stored orientations are shuffled in the same way.
     random_state : int, RandomState or None, default=None
-        Seed of the places.
+        Seed of the shuffling.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The simple rival of a network on grids: the mean embedding of a slide and a linear model, blind to arrangement."""
+"""The simple baseline for a network on grids: a linear model of a slide's mean embedding, which ignores arrangement."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from sknic.targets import Classification, Regression, Survival, Target
 
 
 class MeanEmbedding(TransformerMixin, BaseEstimator):
-    """From grids to a table: the mean embedding of the tissue of each slide.
+    """Convert grids to a table with the mean embedding of each slide's tissue.
 
     Attributes
     ----------
     n_features_in_ : int
         Length C of an embedding.
     provenance_ : dict or None
-        Encoder, um/px, patch size and stride of the grids of `fit`; None for arrays, which have none.
+        Encoder, um/px, patch size and stride of the training grids; None for arrays, which do not have them.
     """
 
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -87,7 +87,7 @@ def linear_baseline(kind: Target) -> Pipeline | None:
     Returns
     -------
     Pipeline or None
-        Mean embedding, standardized, and a ridge, logistic or Cox regression; None for a kind of one's own.
+        Standardized mean embedding, and a ridge, logistic or Cox regression; None for a user-defined kind.
     """
     if kind.name not in _LINEAR_MODELS:
         return None

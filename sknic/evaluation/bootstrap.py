@@ -35,7 +35,7 @@ def estimate(
     n_resamples: int = 1000,
     random_state: int | np.random.RandomState | None = 0,
 ) -> Estimate:
-    """Measure predictions, with a percentile bootstrap interval.
+    """Score predictions, with a percentile bootstrap interval.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def estimate(
     y_true : array-like, shape (n_slides,)
         Labels, numbers or structured survival targets.
     y_pred : array-like, shape (n_slides,) or (n_slides, k)
-        What the metric wants: labels, numbers, scores or risks.
+        Predictions as the metric takes them: labels, numbers, scores or risks.
     groups : array-like, shape (n_slides,), optional
         Patient of each slide. Whole patients are resampled, because the slides of one patient resemble each other.
     level : float
@@ -52,18 +52,18 @@ def estimate(
     n_resamples : int
         Number of bootstrap resamples.
     random_state : int, RandomState or None
-        The default gives the same interval every time.
+        Seed of the resamples; the default gives the same interval every time.
 
     Returns
     -------
     Estimate
-        A perfect metric has an interval of no width: resampling cannot tell how other patients would be predicted.
+        A perfect score has an interval of zero width: resampling cannot tell how other patients would be predicted.
 
     Raises
     ------
     DegenerateDataError
-        When the metric is undefined on these data. Where it is undefined on more than a tenth of the resamples, the
-        value comes without limits (NaN) and with the reason.
+        If the metric is undefined on these data. If it is undefined on more than a tenth of the resamples, the
+        estimate has no limits (NaN) but the reason.
 
     Examples
     --------
@@ -84,7 +84,7 @@ def estimate(
 
 
 def estimate_or_reason(metric, y_true, y_pred, *, groups=None, level=0.95, **options):
-    """Measure as `estimate`; where the metric cannot be computed, return nothing but the reason.
+    """Like `estimate`, but if the metric cannot be computed, return an estimate with only the reason.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def estimate_or_reason(metric, y_true, y_pred, *, groups=None, level=0.95, **opt
     Returns
     -------
     Estimate
-        NaN with the reason where it is undefined.
+        NaN with the reason if it is undefined.
     """
     try:
         return estimate(metric, y_true, y_pred, groups=groups, level=level, **options)
@@ -115,7 +115,7 @@ def compare(
 ) -> Comparison:
     """Compare two models on the same patients by the paired bootstrap.
 
-    Every resample of patients is given to both models, so that what is hard for both cancels in the difference.
+    Both models are scored on the same resamples of patients, so that what is hard for both cancels in the difference.
 
     Parameters
     ----------

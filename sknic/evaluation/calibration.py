@@ -1,4 +1,4 @@
-"""One number that makes probabilities honest: the temperature of out-of-fold probabilities."""
+"""Calibrate probabilities with one number, the temperature of out-of-fold probabilities."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def temperature_of(probabilities: np.ndarray, codes: np.ndarray) -> float:
     Returns
     -------
     float
-        Above 1 where the probabilities are too sure, below 1 where they are not sure enough; within 0.1 and 10.
+        Above 1 if the probabilities are overconfident, below 1 if they are underconfident; within 0.1 and 10.
     """
 
     def log_loss(log_temperature):
@@ -35,14 +35,14 @@ def temperature_of(probabilities: np.ndarray, codes: np.ndarray) -> float:
 
 
 def at_temperature(probabilities: np.ndarray, temperature: float | np.ndarray) -> np.ndarray:
-    """Return probabilities at another temperature; the order of the classes stays.
+    """Return probabilities at another temperature; the order of the classes does not change.
 
     Parameters
     ----------
     probabilities : float array (n, k)
         Probabilities.
     temperature : float or float array (n, 1)
-        1 leaves them as they are, a higher one brings them closer together.
+        1 leaves them unchanged, a higher temperature brings them closer together.
 
     Returns
     -------
@@ -55,7 +55,7 @@ def at_temperature(probabilities: np.ndarray, temperature: float | np.ndarray) -
 
 
 def calibrate_folds(probabilities: np.ndarray, codes: np.ndarray, fold: np.ndarray) -> np.ndarray:
-    """Calibrate out-of-fold probabilities, each fold by the temperature of the others.
+    """Calibrate out-of-fold probabilities, each fold with the temperature of the others.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def calibrate_folds(probabilities: np.ndarray, codes: np.ndarray, fold: np.ndarr
     Returns
     -------
     float array (n, k)
-        Probabilities for which no slide has had a say in its own.
+        Calibrated probabilities; no slide has influenced its own.
     """
     temperatures = np.ones((len(fold), 1))
     for number in np.unique(fold):

@@ -1,10 +1,10 @@
-"""What a fitted ensemble shows of itself in a notebook: the number, what it means, and its folds."""
+"""How a fitted ensemble is displayed in a notebook: the score, what it means, and its folds."""
 
 from sknic.files.notebook import card
 
 
 def ensemble_card(ensemble):
-    """HTML of what was predicted out of fold.
+    """HTML summary of the out-of-fold predictions.
 
     Parameters
     ----------

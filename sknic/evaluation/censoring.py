@@ -23,7 +23,7 @@ _FEW_TIMES = "fewer than two event times are inside the follow-up of both sides 
 
 
 class _Fold(NamedTuple):
-    """What the slides of one fold weigh, by the censoring of its training part."""
+    """Weights of the slides of one fold, from the censoring of its training part."""
 
     rows: np.ndarray
     in_order: np.ndarray  # (n, n): 1 where the first of a pair has the higher risk, 0.5 where they are tied
@@ -35,7 +35,7 @@ class _Fold(NamedTuple):
 
 
 def evaluation_times(y: np.ndarray, fold: ArrayLike) -> np.ndarray:
-    """Choose times that lie inside the follow-up of the training and the test part of every fold.
+    """Choose times inside the follow-up of the training and the test part of every fold.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def evaluation_times(y: np.ndarray, fold: ArrayLike) -> np.ndarray:
     Returns
     -------
     float array (m,)
-        Up to nine times of events, ascending; empty where the follow-up of a fold holds none.
+        Up to nine event times, ascending; empty if there is none inside the follow-up of a fold.
     """
     y, fold = read_survival(y), np.asarray(fold)
     event, time = y["event"], y["time"]
@@ -62,7 +62,7 @@ def _end(time, fold):
 
 
 class CensoredScores:
-    """Measures of survival predictions for any rows of them: pairs are compared within a fold, never across.
+    """Metrics of survival predictions for any subset of rows: pairs are compared within a fold, never across folds.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ class CensoredScores:
         Fold that tested each slide. The others, its training part, give the censoring distribution by which it is
         weighted.
     survival : array-like of float, shape (n_slides, m), default=None
-        Out-of-fold probability to survive each of the times, for the Brier score.
+        Out-of-fold probability of surviving each of the times, for the Brier score.
     times : array-like of float, shape (m,), default=None
         Times, ascending; by default those of :func:`evaluation_times`.
     """
@@ -106,7 +106,7 @@ class CensoredScores:
         Parameters
         ----------
         rows : int array (k,)
-            Rows to measure; one that is there twice counts twice.
+            Rows to score; repeated rows count repeatedly.
 
         Returns
         -------
@@ -121,12 +121,12 @@ class CensoredScores:
         return found / total
 
     def auc(self, rows: np.ndarray) -> np.ndarray:
-        """Area under the ROC curve at each time: events until then against those who were seen later without one.
+        """Area under the ROC curve at each time: events until then against slides observed longer without one.
 
         Parameters
         ----------
         rows : int array (k,)
-            Rows to measure; one that is there twice counts twice.
+            Rows to score; repeated rows count repeatedly.
 
         Returns
         -------
@@ -149,7 +149,7 @@ class CensoredScores:
         Parameters
         ----------
         rows : int array (k,)
-            Rows to measure.
+            Rows to score.
 
         Returns
         -------
@@ -160,19 +160,19 @@ class CensoredScores:
         return float(self.auc(rows) @ self._lost / self._lost.sum())
 
     def brier(self, rows: np.ndarray, *, reference: bool = False) -> np.ndarray:
-        """Brier score at each time: mean squared error of the probability to survive it; lower is better.
+        """Brier score at each time: mean squared error of the survival probability; lower is better.
 
         Parameters
         ----------
         rows : int array (k,)
-            Rows to measure.
+            Rows to score.
         reference : bool, default=False
-            Whether the Kaplan-Meier curve of the training part is measured, which is the same for all slides.
+            Whether to score the Kaplan-Meier curve of the training part instead, which is the same for all slides.
 
         Returns
         -------
         float array (m,)
-            0 for certainty that comes true, 0.25 for a probability of a half.
+            0 for correct certainty, 0.25 for a probability of one half.
         """
         errors = self._errors_without if reference else self._errors
         if errors is None:
@@ -185,14 +185,14 @@ class CensoredScores:
         Parameters
         ----------
         rows : int array (k,)
-            Rows to measure.
+            Rows to score.
         reference : bool, default=False
             As in `brier`.
 
         Returns
         -------
         float
-            Lower is better; what `reference=True` gives is what knowing no slide reaches.
+            Lower is better; `reference=True` gives the score of a prediction that ignores the slides.
         """
         self._need_times()
         scores = self.brier(rows, reference=reference)
@@ -239,7 +239,7 @@ def _weigh(y, risk, is_tested, times, end):
 
 
 def _left(estimator, y, times):
-    """Share that is left at each time, of all or of those not yet censored; scikit-survival wants a time at least."""
+    """Share that is left at each time, of all or of those not yet censored; scikit-survival needs at least one time."""
     return estimator.fit(y).predict_proba(times) if len(times) else np.empty(0)
 
 
@@ -255,10 +255,10 @@ def survival_scores(
     n_resamples: int = 1000,
     random_state: int | np.random.RandomState = 0,
 ) -> dict[str, Estimate]:
-    """Measure out-of-fold survival predictions under censoring, with intervals by patient.
+    """Score out-of-fold survival predictions under censoring, with intervals over patients.
 
-    Each fold is weighted by the censoring of its training part, and pairs are compared within a fold, for risks of
-    different models have no common scale. Times lie inside the follow-up of both sides of every fold.
+    Each fold is weighted by the censoring of its training part, and pairs are compared within a fold, because risks
+    of different models have no common scale. Times are inside the follow-up of both sides of every fold.
 
     Parameters
     ----------
@@ -269,7 +269,7 @@ def survival_scores(
     fold : array-like of int, shape (n_slides,)
         Fold that tested each slide.
     survival : array-like of float, shape (n_slides, m), default=None
-        Out-of-fold probability to survive each of the times; without it there is no Brier score.
+        Out-of-fold probability of surviving each of the times; without it there is no Brier score.
     times : array-like of float, shape (m,), default=None
         Times, ascending; by default those of :func:`evaluation_times`.
     groups, level, n_resamples, random_state
@@ -279,8 +279,8 @@ def survival_scores(
     -------
     dict of str to Estimate
         "concordance_ipcw" (Uno), "mean_auc" (cumulative/dynamic), "integrated_brier" and, for comparison,
-        "kaplan_meier_brier", that of the training part's Kaplan-Meier curve; NaN with the reason where one cannot be
-        measured.
+        "kaplan_meier_brier", the score of the training part's Kaplan-Meier curve; NaN with the reason if one cannot be
+        computed.
     """
     names = ("concordance_ipcw", "mean_auc", "integrated_brier", "kaplan_meier_brier")
     try:
@@ -307,21 +307,21 @@ def _of_rows(measure):
 
 
 def survival_at(model: Any, X: Any, times: np.ndarray) -> np.ndarray | None:
-    """Probability that a fitted model gives to survive each time.
+    """Predict the probability of surviving each time with a fitted model.
 
     Parameters
     ----------
     model : fitted survival estimator
-        Model to ask.
+        Model that predicts.
     X : sequence of n_slides
-        What it predicts.
+        Slides to predict.
     times : float array (m,)
         Times.
 
     Returns
     -------
     float array (n_slides, m) or None
-        None where the model has no survival curves, or none that reach so far.
+        None if the model has no survival curves, or if they do not reach that far.
     """
     if not hasattr(model, "predict_survival_function"):
         return None

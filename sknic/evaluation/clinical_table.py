@@ -1,4 +1,4 @@
-"""Clinical data: the columns beside the slide, and the linear model that learns from them."""
+"""Clinical data: the columns other than the slide, and the linear model that learns from them."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _MODELS = {
 def clinical_model(kind: Target) -> Pipeline:
     """Return an unfitted linear model of a clinical table.
 
-    Numbers are standardized, their gaps filled with the median and marked; words are one-hot, a gap is a word of its
-    own, and words that were never seen say nothing.
+    Numbers are standardized, with missing values replaced by the median and marked. Words are one-hot encoded: a
+    missing value is a word of its own, and unseen words are ignored.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def clinical_model(kind: Target) -> Pipeline:
     Raises
     ------
     ValueError
-        For a kind of one's own.
+        For a user-defined kind.
     """
     if kind.name not in _MODELS:
         raise ValueError(f"table=None: expected an estimator, because there is no default for {kind.name}")
@@ -60,7 +60,7 @@ def clinical_model(kind: Target) -> Pipeline:
 
 
 def split_columns(X: pd.DataFrame, column: str) -> tuple[np.ndarray, pd.DataFrame]:
-    """Take the slides out of a table.
+    """Separate the slides from the other columns of a table.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def split_columns(X: pd.DataFrame, column: str) -> tuple[np.ndarray, pd.DataFram
     TypeError
         If X is not a DataFrame.
     ValueError
-        If the column is missing or the only one, or another holds what is neither a number nor a word.
+        If the column is missing or the only one, or if another column contains values other than numbers and words.
     """
     if not isinstance(X, pd.DataFrame):
         raise TypeError(f"X is a {type(X).__name__}; expected a DataFrame with the column {column!r} and clinical data")
@@ -97,7 +97,7 @@ def split_columns(X: pd.DataFrame, column: str) -> tuple[np.ndarray, pd.DataFram
 
 
 def _clinical(name, values):
-    """A column as numbers or words; a gap is NaN."""
+    """A column as numbers or words, with NaN for missing values."""
     if pd.api.types.is_bool_dtype(values.dtype):
         return values.astype(float)
     if pd.api.types.is_numeric_dtype(values.dtype):

@@ -1,4 +1,4 @@
-"""What predictions are worth where something is decided by them: net benefit, and the metric of what one keeps."""
+"""What predictions are worth for decisions: net benefit, and the score of the slides that are kept."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def net_benefit(
 ) -> np.ndarray:
     """Net benefit of treating those whose probability reaches a threshold, for a decision curve [1]_.
 
-    Who treats at a threshold of 0.2 takes four treatments in vain for one that is needed. In that currency a false
-    positive costs threshold / (1 - threshold) of what a true positive is worth.
+    A threshold of 0.2 accepts four unnecessary treatments for each one that is needed. Accordingly, a false positive
+    costs threshold / (1 - threshold) of what a true positive is worth.
 
     Parameters
     ----------
@@ -36,12 +36,12 @@ def net_benefit(
     Returns
     -------
     float array (m,)
-        True positives per slide that the decision is worth. Treating nobody has 0.
+        Net benefit, in true positives per slide; 0 for treating nobody.
 
     Raises
     ------
     DegenerateDataError
-        When `y_true` does not hold two classes.
+        If `y_true` does not contain two classes.
 
     References
     ----------
@@ -68,7 +68,7 @@ def net_benefit(
 def rejection_curve(
     metric: str | Callable, y_true: ArrayLike, y_pred: ArrayLike, doubt: ArrayLike, kept: ArrayLike | None = None
 ) -> np.ndarray:
-    """Measure the slides that are doubted least: whether the model knows when it may be wrong.
+    """Score the most certain slides, to see whether the model knows when it may be wrong.
 
     Parameters
     ----------
@@ -77,17 +77,17 @@ def rejection_curve(
     y_true : array-like, shape (n,)
         Labels, numbers or structured survival targets.
     y_pred : array-like, shape (n,) or (n, k)
-        What the metric wants: labels, numbers, scores or risks.
+        Predictions as the metric takes them: labels, numbers, scores or risks.
     doubt : array-like of float, shape (n,)
-        Doubt about each slide, such as `predict_spread`; the highest are rejected first.
+        Uncertainty of each slide, such as `predict_spread`; the most uncertain slides are rejected first.
     kept : array-like of float, shape (m,), default=None
-        Fractions of the slides to keep, above 0 and up to 1; tenths by default. Slides of the same doubt stay in the
-        order in which they are given.
+        Fractions of the slides to keep, above 0 and up to 1; tenths by default. Of equally uncertain slides, the last
+        ones are rejected first.
 
     Returns
     -------
     float array (m,)
-        The metric of the slides that are kept; NaN where it is undefined on them.
+        Score of the slides that are kept; NaN if it is undefined.
 
     Examples
     --------

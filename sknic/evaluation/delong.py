@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def compare_auc(y_true: ArrayLike, score_a: ArrayLike, score_b: ArrayLike, *, level: float = 0.95) -> Comparison:
     """Compare the areas under two ROC curves by DeLong's test (Biometrics 44:837, 1988).
 
-    The test takes every row as independent: reduce slides to patients with :func:`aggregate` first, or use
+    The test treats every row as independent: reduce slides to patients with :func:`aggregate` first, or use
     ``compare("auc", ..., groups=patients)``.
 
     Parameters
@@ -36,7 +36,7 @@ def compare_auc(y_true: ArrayLike, score_a: ArrayLike, score_b: ArrayLike, *, le
     Raises
     ------
     DegenerateDataError
-        When a class has fewer than two members, or both models order all pairs alike and differ in nothing.
+        If a class has fewer than two members, or if both models order all pairs in the same way.
     """
     y_true = np.asarray(y_true)
     scores = np.array([score_a, score_b], dtype=np.float64)

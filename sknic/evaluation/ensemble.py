@@ -37,18 +37,19 @@ def _inner_has(name):
 
 
 def _joined(parts, order):
-    """What the folds say as one array, row for row; None where one of them says nothing."""
+    """Predictions of the folds as one array, in the order of the rows; None if a fold has none."""
     return None if any(part is None for part in parts) else np.concatenate(parts)[order]
 
 
 class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
-    """Fit one clone of an estimator a fold, keep them, and predict by their mean.
+    """Fit one clone of an estimator per fold, keep the clones, and predict their mean.
 
-    The paper's protocol (section 4.2): the slides at hand are predicted out of fold, by the model that has not seen
-    them; new slides by the mean of the folds' models. With `groups` no patient is on both sides, neither of a fold
-    nor, when the estimator's `fit` takes groups, of the validation split inside it (the 2/1/1 of section 4.4).
+    This is the paper's protocol (section 4.2): each slide given to `fit` is predicted out of fold, by the model that
+    has not seen it; new slides by the mean of the fold models. With `groups`, no patient is on both sides of a split,
+    neither between folds nor, if the estimator's `fit` takes groups, in the validation inside it (the 2/1/1 of section
+    4.4).
 
-    Around a pipeline with a SlideCompressor give that a `cache_dir`, or each fold compresses its slides anew.
+    If the estimator is a pipeline with a SlideCompressor, set its `cache_dir`, or each fold compresses its slides again.
 
     Parameters
     ----------
@@ -57,16 +58,16 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
     cv : int, splitter or iterable of (train, test)
         An integer makes shuffled folds, stratified by class or event, by patient when `fit` gets groups.
     n_jobs : int, optional
-        Folds fitted at once, by joblib.
+        Number of folds fitted at once, with joblib.
     random_state : int, RandomState or None
         Shuffles the folds.
     verbose : int
         1 shows a progress bar over the folds.
     baseline : bool
-        Whether mean embedding and a linear model are fitted beside it, on the same folds, for `oof_verdict`.
+        Whether mean embedding and a linear model are also fitted, on the same folds, for `oof_verdict`.
     calibrate : bool
-        Whether probabilities are scaled by a temperature (classifiers with `predict_proba`). It is that at which the
-        out-of-fold probabilities have the lowest log loss; `oof_prediction_` of a fold is scaled by that of the others.
+        Whether probabilities are scaled by a temperature (classifiers with `predict_proba`). It minimizes the log
+        loss of the out-of-fold probabilities; `oof_prediction_` of a fold is scaled by the temperature of the others.
 
     Attributes
     ----------
@@ -75,19 +76,19 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
     fold_ : ndarray of int, shape (n_slides,)
         The fold that tested each slide.
     oof_prediction_ : ndarray, shape (n_slides,) or (n_slides, k)
-        Out-of-fold prediction of each slide: probabilities (labels where the estimator has none), numbers or risks.
+        Out-of-fold prediction of each slide: probabilities (labels if the estimator has none), numbers or risks.
     baseline_prediction_ : ndarray or None
         Out-of-fold prediction of the baseline, in the form of `oof_prediction_`; None without one.
     baseline_reason_ : str
         Why there is no baseline.
     survival_times_ : ndarray or None
-        Times inside the follow-up of every fold, for `oof_survival_scores`; None where the target is not survival.
+        Times inside the follow-up of every fold, for `oof_survival_scores`; None if the target is not survival.
     oof_survival_ : ndarray, shape (n_slides, n_times), or None
-        Out-of-fold probability to survive each of these times; None without survival curves.
+        Out-of-fold probability of surviving each of these times; None without survival curves.
     oof_spread_ : ndarray, shape (n_slides,), or None
-        How far the members of the fold's model are apart, where the estimator has several (`predict_spread`).
+        How far the members of the fold's model are apart, if the estimator has several (`predict_spread`).
     temperature_ : float
-        What `predict_proba` is scaled by; 1 without `calibrate`.
+        Temperature that scales `predict_proba`; 1 without `calibrate`.
     classes_ : ndarray
         Labels, for classifiers.
     target_kind_ : str
@@ -129,7 +130,7 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
 
     @classmethod
     def from_models(cls, models: list) -> Self:
-        """Make an ensemble of models that were fitted before, such as those of files.
+        """Make an ensemble of models that are already fitted, such as models loaded from files.
 
         Parameters
         ----------
@@ -139,7 +140,7 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
         Returns
         -------
         CrossValEnsemble
-            What predicts by their mean; without out-of-fold predictions.
+            Ensemble that predicts their mean; it has no out-of-fold predictions.
         """
         ensemble = cls(models[0], cv=max(2, len(models)))
         ensemble.estimators_, ensemble.temperature_ = list(models), 1.0
@@ -154,15 +155,15 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
         Parameters
         ----------
         X : sequence of n_slides
-            What the estimator takes: grids, paths, a table.
+            Input of the estimator: grids, paths or a table.
         y : array-like, shape (n_slides,) or (n_slides, n_outputs), or survival times
             Labels, numbers, or what GridCoxSurvival takes: a structured array, or a DataFrame with columns "event" and
             "time". The estimator gets survival times as a structured array.
         groups : array-like, shape (n_slides,), optional
             Patient of each slide.
         sample_weight : array-like, shape (n_slides,), optional
-            Weight of each slide in the fits of the estimator, and of the baseline where it takes weights. The scores of
-            the ensemble weigh all slides alike.
+            Weight of each slide when the estimator is fitted, and the baseline if it takes weights. The scores of
+            the ensemble give all slides the same weight.
 
         Returns
         -------
@@ -171,9 +172,9 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
         Raises
         ------
         PatientLeakageError
-            When the given cv puts a patient on both sides.
+            If the given cv puts a patient on both sides.
         DegenerateDataError
-            When a fold cannot be learnt: a class or every event is missing.
+            If a fold cannot be learnt: a class is missing, or all events are.
         """
         if y is None:
             raise ValueError("CrossValEnsemble requires y to be passed, but the target y is None")
@@ -216,7 +217,7 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
         return temperature_of(probabilities, codes)
 
     def predict(self, X: Any) -> np.ndarray:
-        """Predict by the mean of the folds' models.
+        """Predict with the mean of the fold models.
 
         Parameters
         ----------
@@ -225,8 +226,8 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
         Returns
         -------
         ndarray, shape (n_slides,) or (n_slides, n_outputs)
-            The label of the highest mean probability (of the most votes where there are no probabilities), the mean
-            number or the mean risk.
+            The label with the highest mean probability (or with the most votes if there are no probabilities), the
+            mean number or the mean risk.
         """
         check_is_fitted(self)
         kind = self.kind_
@@ -243,7 +244,7 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
         return mean if self.temperature_ == 1 else at_temperature(mean, self.temperature_)
 
     def predict_spread(self, X: Any) -> np.ndarray:
-        """Measure how far the folds' models are apart: where they disagree, trust their mean less.
+        """Measure how far the fold models are apart: the more they disagree, the less reliable is their mean.
 
         Parameters
         ----------
@@ -252,8 +253,8 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
         Returns
         -------
         float array (n_slides,)
-            Standard deviation over the models of the probability of the class that is predicted, of the number, or of
-            the log risk. The models share most of their training slides, so it is smaller than the whole uncertainty.
+            Standard deviation over the models of the predicted class's probability, of the number, or of the log
+            risk. The models share most of their training slides, so it is smaller than the total uncertainty.
         """
         check_is_fitted(self)
         method = self.kind_.prediction_method
@@ -300,12 +301,12 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
 
     @property
     def n_features_in_(self) -> int:
-        """Number of columns seen in `fit`, where X was a table."""
+        """Number of columns seen in `fit`, if X was a table."""
         return self._first_model.n_features_in_
 
     @property
     def feature_names_in_(self) -> np.ndarray:
-        """Names of the columns seen in `fit`, where X was a DataFrame."""
+        """Names of the columns seen in `fit`, if X was a DataFrame."""
         return self._first_model.feature_names_in_
 
     @property

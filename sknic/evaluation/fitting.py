@@ -1,4 +1,4 @@
-"""One fold of a cross-validation: the model, and on the same slides its simple rival."""
+"""One fold of a cross-validation: the model, and the baseline on the same slides."""
 
 import warnings
 from typing import Any, NamedTuple
@@ -25,7 +25,7 @@ def rows_of(values, rows):
 
 
 class FittedFold(NamedTuple):
-    """The model of a fold, and what it says of the slides that it has not seen."""
+    """The model of a fold, and its predictions for the slides that it has not seen."""
 
     model: Any
     prediction: np.ndarray  # (n_test,) or (n_test, k)
@@ -82,18 +82,18 @@ def _fit_baseline(model, kind, X_train, y_train, X_test, given):
 
 
 def fit_params(model, given):
-    """Return the fit parameters by which groups and weights reach the estimator that wants them.
+    """Return the fit parameters that pass groups and weights to the estimators that take them.
 
     Parameters
     ----------
     model : estimator, pipeline or search
     given : dict of str to array
-        "groups" and "sample_weight", where there are any.
+        "groups" and "sample_weight", if given.
 
     Returns
     -------
     dict of str to array
-        Without what nobody wants.
+        Only those that some estimator takes.
     """
     if get_config()["enable_metadata_routing"]:
         return {name: given[name] for name in get_routing_for_object(model).consumes("fit", set(given))}
@@ -107,13 +107,13 @@ def fit_params(model, given):
 
 
 def need_weights(model):
-    """Raise TypeError where `sample_weight` would be given to a model whose `fit` does not take it."""
+    """Raise TypeError if `sample_weight` is given for a model whose `fit` does not take it."""
     if not any(name.endswith("sample_weight") for name in fit_params(model, {"sample_weight": np.empty(0)})):
         raise TypeError(f"sample_weight: expected None, for {type(model).__name__}.fit takes no weights")
 
 
 def is_search(model):
-    """Whether it is one of scikit-learn's searches, which split what they are given: known by `refit` and `cv`."""
+    """Whether it is one of scikit-learn's searches, which split their input; they have `refit` and `cv`."""
     return all(hasattr(model, name) for name in ("estimator", "refit", "cv"))
 
 

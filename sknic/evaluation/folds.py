@@ -1,4 +1,4 @@
-"""Outer folds: stratified by class or event, and never one patient on both sides."""
+"""Outer folds: stratified by class or event, and never with a patient on both sides."""
 
 import numbers
 import warnings
@@ -20,14 +20,14 @@ def make_folds(cv, kind, y, groups=None, random_state=None, X=None):
     cv : int, splitter or iterable of (train, test)
         An integer shuffles, stratifies by class or event, and keeps the slides of a patient together.
     kind : sknic.targets.Target
-        Kind of the target: gives the strata, and says what a training part must hold.
+        Kind of the target, which defines the strata and what a training part must contain.
     y : ndarray, shape (n_slides,) or (n_slides, n_outputs)
     groups : array-like, shape (n_slides,), optional
         Patient of each slide.
     random_state : int, RandomState or None
         Shuffles when `cv` is an integer.
     X : sequence of n_slides, optional
-        Grids or paths: the same slide in two rows must not be on both sides. Rows of a table say no slide.
+        Grids or paths: the same slide in two rows must not be on both sides. Rows of a table do not identify slides.
 
     Returns
     -------
@@ -37,11 +37,11 @@ def make_folds(cv, kind, y, groups=None, random_state=None, X=None):
     Raises
     ------
     PatientLeakageError
-        When a patient is on both sides.
+        If a patient is on both sides.
     SlideLeakageError
-        When a slide is on both sides.
+        If a slide is on both sides.
     DegenerateDataError
-        When a training part would lack a class, or any event, or there are fewer patients than folds.
+        If a training part would have no event or not all classes, or if there are fewer patients than folds.
     """
     kind.check(y)
     if groups is not None:

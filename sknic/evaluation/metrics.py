@@ -32,7 +32,7 @@ def spearman(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     Raises
     ------
     DegenerateDataError
-        When all values of one side are equal: they cannot be ranked.
+        If all values of one side are equal, so that they cannot be ranked.
     """
     y_true, y_pred = _numbers("y_true", y_true), _numbers("y_pred", y_pred)
     _same_length(y_true, y_pred)
@@ -47,12 +47,12 @@ def spearman(y_true: ArrayLike, y_pred: ArrayLike) -> float:
 
 
 def auc(y_true: ArrayLike, y_score: ArrayLike) -> float:
-    """Area under the ROC curve; for more than two classes the mean over one class against the rest.
+    """Area under the ROC curve; for more than two classes, the mean of each class against the rest.
 
     Parameters
     ----------
     y_true : array-like, shape (n,)
-        Labels. Of two labels the one that sorts last is the positive one.
+        Labels. With two labels, the one that sorts last is positive.
     y_score : array-like of float, shape (n,) or (n, n_classes)
         Score of the positive class, or one column per class in sorted order (``predict_proba``).
 
@@ -64,7 +64,7 @@ def auc(y_true: ArrayLike, y_score: ArrayLike) -> float:
     Raises
     ------
     DegenerateDataError
-        When a class is missing.
+        If a class is missing.
     """
     y_true, y_score = np.asarray(y_true), _numbers("y_score", y_score)
     _same_length(y_true, y_score)
@@ -101,7 +101,7 @@ def concordance(y_true: np.ndarray, risk: ArrayLike) -> float:
     Raises
     ------
     DegenerateDataError
-        When no pair can be compared: no event, or none before the end of another's follow-up.
+        If no pair can be compared: no event, or none before the end of another's follow-up.
     """
     y_true, risk = read_survival(y_true), _numbers("risk", risk)
     _same_length(y_true, risk)
@@ -148,7 +148,7 @@ def balanced_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     Raises
     ------
     DegenerateDataError
-        When ``y_true`` holds fewer than two classes.
+        If ``y_true`` contains fewer than two classes.
     """
     y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
     _same_length(y_true, y_pred)
@@ -177,7 +177,7 @@ def r2(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     Raises
     ------
     DegenerateDataError
-        When ``y_true`` does not vary.
+        If ``y_true`` does not vary.
     """
     y_true, y_pred = _numbers("y_true", y_true), _numbers("y_pred", y_pred)
     _same_length(y_true, y_pred)
@@ -206,7 +206,7 @@ def get_metric(metric):
 
 
 def metric_name(metric):
-    """Name of a metric, to be shown; "score" for a callable without one."""
+    """Name of a metric for display; "score" for a callable without a name."""
     return metric if isinstance(metric, str) else getattr(metric, "__name__", "score")
 
 

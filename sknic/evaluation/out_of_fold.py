@@ -1,4 +1,4 @@
-"""What the out-of-fold predictions of a CrossValEnsemble are worth: pooled, fold by fold, and in words."""
+"""How good the out-of-fold predictions of a CrossValEnsemble are: pooled, fold by fold, and in words."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class OutOfFold:
-    """The measures of an ensemble that keeps what it predicted for the slides that its models had not seen."""
+    """The scores of an ensemble that keeps its predictions for slides that its models had not seen."""
 
     kind_: Any
     y_: Any
@@ -33,7 +33,7 @@ class OutOfFold:
     oof_survival_: np.ndarray | None
 
     def _html_repr(self):
-        """What scikit-learn shows in a notebook, below what was measured once the ensemble is fitted."""
+        """What scikit-learn shows in a notebook, preceded by the scores once the ensemble is fitted."""
         diagram = super()._html_repr()
         return f"{ensemble_card(self)}{diagram}" if hasattr(self, "oof_prediction_") else diagram
 
@@ -45,7 +45,7 @@ class OutOfFold:
         n_resamples: int = 1000,
         random_state: int | np.random.RandomState = 0,
     ) -> Estimate:
-        """Measure the out-of-fold predictions, with an interval that resamples patients.
+        """Score the out-of-fold predictions, with an interval that resamples patients.
 
         Parameters
         ----------
@@ -65,17 +65,17 @@ class OutOfFold:
         return estimate(metric, self.y_, prediction, groups=self.groups_, **options)
 
     def fold_scores(self, metric: str | Callable | None = None) -> np.ndarray:
-        """Measure each fold's slides alone: risks and scores of different models are not on one scale.
+        """Score each fold alone, because risks and scores of different models have no common scale.
 
         Parameters
         ----------
         metric : str, callable or None
-            As in :func:`sknic.evaluation.estimate`; None is the most telling one of the kind of target.
+            As in :func:`sknic.evaluation.estimate`; None is the main metric for the kind of target.
 
         Returns
         -------
         float ndarray, shape (n_folds,)
-            NaN for a fold on which the metric is undefined, such as one of a single class.
+            NaN for a fold on which the metric is undefined, for instance with a single class.
         """
         check_is_fitted(self)
         metric = self.kind_.metrics[0] if metric is None else metric
@@ -86,7 +86,7 @@ class OutOfFold:
 
     @property
     def oof_score_(self) -> float:
-        """Mean of `fold_scores`, where the others are defined; `oof_score` pools the folds instead."""
+        """Mean of the defined `fold_scores`; `oof_score` pools the folds instead."""
         scores = self.fold_scores()
         return float(np.nanmean(scores)) if np.isfinite(scores).any() else float("nan")
 
@@ -98,12 +98,12 @@ class OutOfFold:
         n_resamples: int = 1000,
         random_state: int | np.random.RandomState = 0,
     ) -> Verdict:
-        """Say what the out-of-fold predictions show: learnt, not shown, or no better than the baseline.
+        """Judge the out-of-fold predictions: learnt, not shown, or no better than the baseline.
 
         Parameters
         ----------
         metric : str, callable or None
-            As in :func:`sknic.evaluation.estimate`; None is the most telling one of the kind of target.
+            As in :func:`sknic.evaluation.estimate`; None is the main metric for the kind of target.
         level, n_resamples, random_state
             As in :func:`sknic.evaluation.estimate`.
 
@@ -125,7 +125,7 @@ class OutOfFold:
     def oof_survival_scores(
         self, *, level: float = 0.95, n_resamples: int = 1000, random_state: int | np.random.RandomState = 0
     ) -> dict[str, Estimate]:
-        """Measure survival under censoring: Uno's concordance, AUC and Brier score over time, within each fold.
+        """Score survival under censoring: Uno's concordance, AUC and Brier score over time, within each fold.
 
         Parameters
         ----------
@@ -135,7 +135,7 @@ class OutOfFold:
         Returns
         -------
         dict of str to Estimate
-            As :func:`sknic.evaluation.survival_scores`; empty where the target is not survival.
+            As :func:`sknic.evaluation.survival_scores`; empty if the target is not survival.
         """
         check_is_fitted(self)
         if self.survival_times_ is None:

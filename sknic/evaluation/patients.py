@@ -1,4 +1,4 @@
-"""Slides belong to patients: from slide scores to patient scores."""
+"""From scores of slides to scores of patients."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def aggregate(values: ArrayLike, patients: ArrayLike, how: str = "mean") -> tupl
     values : array-like, shape (n_slides,) or (n_slides, k)
         Scores, probabilities, risks or targets (structured survival targets included).
     patients : array-like, shape (n_slides,)
-        Owner of each slide.
+        Patient of each slide.
     how : {"mean", "max", "same"}
         ``"same"`` takes the value that all slides of a patient share, as targets do.
 
@@ -36,7 +36,7 @@ def aggregate(values: ArrayLike, patients: ArrayLike, how: str = "mean") -> tupl
     Raises
     ------
     DegenerateDataError
-        With ``how="same"``, when two slides of a patient differ.
+        With ``how="same"``, if two slides of a patient differ.
 
     Examples
     --------
@@ -64,7 +64,7 @@ def rows_by_patient(patients: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]
 
 
 def check_no_shared_patient(patients, train, test):
-    """Raise PatientLeakageError when slides of one patient are on both sides of a split."""
+    """Raise PatientLeakageError if slides of one patient are on both sides of a split."""
     shared = np.intersect1d(np.asarray(patients)[train], np.asarray(patients)[test])
     if len(shared):
         raise PatientLeakageError(

@@ -1,4 +1,4 @@
-"""What the evaluation functions return: small frozen records that read well."""
+"""Results of the evaluation functions: small frozen records with a readable `str`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Estimate:
     level : float
         Its confidence level, such as 0.95.
     n : int
-        Number of independent units behind it: patients, or slides where no patients were named.
+        Number of independent units behind it: patients, or slides if no patients were given.
     reason : str
         Why the limits, or value and limits, are NaN.
     """
@@ -52,7 +52,7 @@ class Estimate:
 
     @classmethod
     def unknown(cls, reason: str, n: int, level: float = 0.95) -> Self:
-        """Return what stands for a metric that cannot be computed.
+        """Return the placeholder for a metric that cannot be computed.
 
         Parameters
         ----------

@@ -12,9 +12,9 @@ _MAX_ROWS, _MIN_NUMBERS = 4096, 32
 
 
 def slide_names(X):
-    """Return what tells each item of X from the others: a list of sets of str, or None for a table.
+    """Return names that identify the slide of each item of X: a list of sets of str, or None for a table.
 
-    Two items with a name in common are one slide; an array has none.
+    Two items that share a name are the same slide; an array has no name.
     """
     if hasattr(X, "shape") and len(X.shape) != 1:
         return None
@@ -42,7 +42,7 @@ def _content(grid):
 
 
 def check_no_shared_slide(names, train, test):
-    """Raise SlideLeakageError when a slide is on both sides of a split.
+    """Raise SlideLeakageError if a slide is on both sides of a split.
 
     Parameters
     ----------

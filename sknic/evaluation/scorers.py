@@ -1,4 +1,4 @@
-"""scikit-learn scorers for `cross_val_score` and `GridSearchCV` that scikit-learn does not bring itself."""
+"""Scorers for `cross_val_score` and `GridSearchCV` that scikit-learn does not have."""
 
 from sklearn.metrics import make_scorer
 

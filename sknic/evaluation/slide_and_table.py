@@ -31,9 +31,9 @@ def _table_model_has(name):
 class SlideAndTable(MetaEstimatorMixin, BaseEstimator):
     """Learn from slides and clinical data together (late fusion).
 
-    The slide model is cross-validated, and what it says of the slides that it had not seen becomes a column of the
-    clinical table ("slide score"); a model of the table learns from that. For new slides the column is the mean over
-    the models of the folds. `sknic.evaluation.added_value` measures what each side adds.
+    The slide model is cross-validated, and its predictions for the slides that it has not seen become a column of the
+    clinical table ("slide score"), from which the table model learns. For new slides the column is the mean over the
+    fold models. `sknic.evaluation.added_value` measures what each side adds.
 
     Parameters
     ----------
@@ -41,15 +41,15 @@ class SlideAndTable(MetaEstimatorMixin, BaseEstimator):
         Cloned for each fold, such as ``GridCNNClassifier()``.
     table : estimator, default=None
         Learns from the table; cloned. Any scikit-learn or scikit-survival model of a DataFrame, such as
-        ``skrub.tabular_pipeline(LogisticRegression())``. By default a ridge, logistic or Cox regression, numbers
-        standardized and words one-hot.
+        ``skrub.tabular_pipeline(LogisticRegression())``. By default a ridge, logistic or Cox regression, with
+        standardized numbers and one-hot encoded words.
     column : str, default="grid"
-        Column of X with the grids, or with the paths where `slide` begins with a SlideCompressor. All other columns are
+        Column of X with the grids, or with the paths if `slide` begins with a SlideCompressor. All other columns are
         clinical data.
     cv : int, splitter or iterable of (train, test), default=4
         Folds of the slide model, as in CrossValEnsemble.
     n_jobs : int, default=None
-        Folds fitted at once.
+        Number of folds fitted at once.
     random_state : int, RandomState or None, default=None
         Seed of the folds.
     verbose : int, default=0
@@ -68,7 +68,7 @@ class SlideAndTable(MetaEstimatorMixin, BaseEstimator):
 
     Notes
     -----
-    Risks of two Cox models are not on one scale. Each fold's risks are therefore standardized, by mean and standard
+    Risks of two Cox models have no common scale. Each fold's risks are therefore standardized, by mean and standard
     deviation over the slides that the fold tested.
 
     Examples
@@ -127,7 +127,7 @@ class SlideAndTable(MetaEstimatorMixin, BaseEstimator):
         TypeError
             If X is not a DataFrame.
         ValueError
-            If a column is missing, or holds what is neither a number nor a word.
+            If a column is missing, or contains values other than numbers and words.
         """
         slides, clinical = split_columns(X, self.column)
         kind = kind_of(self.slide, y)
@@ -161,7 +161,7 @@ class SlideAndTable(MetaEstimatorMixin, BaseEstimator):
         Returns
         -------
         array (n_slides,)
-            What the model of the table predicts.
+            Predictions of the table model.
         """
         return self.model_.predict(self.to_table(X))
 
@@ -176,7 +176,7 @@ class SlideAndTable(MetaEstimatorMixin, BaseEstimator):
         return self.model_.predict_survival_function(self.to_table(X))
 
     def score(self, X: pd.DataFrame, y: ArrayLike) -> float:
-        """Measure `predict`: accuracy, R2 or concordance.
+        """Score `predict`: accuracy, R2 or concordance.
 
         Parameters
         ----------
@@ -194,7 +194,7 @@ class SlideAndTable(MetaEstimatorMixin, BaseEstimator):
         return get_metric(kind.score_metric)(kind.read(y), self.predict(X))
 
     def to_table(self, X: pd.DataFrame) -> pd.DataFrame:
-        """Return the clinical data with the slide's score: what the model of the table sees.
+        """Return the clinical data with the slide score: the input of the table model.
 
         Parameters
         ----------
@@ -240,7 +240,7 @@ class SlideAndTable(MetaEstimatorMixin, BaseEstimator):
 
 
 def _scale(kind, scores):
-    """Mean and standard deviation to take out of the scores of one model; 0 and 1 where models share a scale."""
+    """Mean and standard deviation by which to standardize the scores of one model; 0 and 1 if models share a scale."""
     if not kind.has_model_scale:
         return np.zeros(scores.shape[1]), np.ones(scores.shape[1])
     spread = scores.std(axis=0)

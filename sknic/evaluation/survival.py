@@ -31,7 +31,7 @@ class KaplanMeier:
     time : ndarray of float, shape (n_times,)
         Times of events and censoring, ascending.
     survival, low, high : ndarray of float, shape (n_times,)
-        Probability to survive beyond each time, and its pointwise interval (log-log).
+        Probability of surviving beyond each time, and its pointwise interval (log-log).
     durations, censored : ndarray of float
         Follow-up of every patient, and of those without event, in the order given.
     n_events : int
@@ -56,12 +56,12 @@ class KaplanMeier:
 
     @property
     def median(self) -> float | None:
-        """First time at which half of the patients have had the event; None when it is not reached."""
+        """First time at which half of the patients have had the event; None if it is not reached."""
         reached = self.survival <= 0.5
         return float(self.time[reached.argmax()]) if reached.any() else None
 
     def at_risk(self, times: ArrayLike) -> np.ndarray:
-        """Return the number of patients still observed just before each of the times.
+        """Return the number of patients still under observation just before each time.
 
         Parameters
         ----------
@@ -82,24 +82,24 @@ class KaplanMeier:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class RiskGroups:
-    """Patients split by risk, and how differently they survive.
+    """Patients split by risk, and how their survival differs.
 
     Attributes
     ----------
     low, high : KaplanMeier
         Curves of the patients at low and at high risk.
     is_high : ndarray of bool, shape (n_patients,)
-        Who is at high risk.
+        Whether each patient is at high risk.
     patients : ndarray, shape (n_patients,)
-        Names in the same order; row numbers where none were given.
+        Names in the same order; row numbers if none were given.
     threshold : float
         Risk above which a patient counts as high.
     p_value : float
         P value of the log-rank test.
     hazard_ratio : Estimate or None
-        Hazard of the high against the low group; None where it is not finite, for the reason in `note`.
+        Hazard of the high against the low group; None if it is not finite (see `note`).
     note : str
-        Why there is no hazard ratio, else empty.
+        Why there is no hazard ratio; otherwise empty.
     """
 
     low: KaplanMeier
@@ -133,7 +133,7 @@ def kaplan_meier(y: np.ndarray, *, level: float = 0.95) -> KaplanMeier:
     Raises
     ------
     DegenerateDataError
-        When there is no patient.
+        If there are no patients.
     """
     y = read_survival(y)
     if len(y) == 0:
@@ -144,7 +144,7 @@ def kaplan_meier(y: np.ndarray, *, level: float = 0.95) -> KaplanMeier:
 
 
 def log_rank(y: np.ndarray, group: ArrayLike) -> float:
-    """Test whether groups of patients survive alike.
+    """Test whether the survival of groups of patients differs.
 
     Parameters
     ----------
@@ -160,7 +160,7 @@ def log_rank(y: np.ndarray, group: ArrayLike) -> float:
     Raises
     ------
     DegenerateDataError
-        When there is one group, no event, or no event while two groups are still observed.
+        If there is only one group, no event, or no event while two groups are still under observation.
     """
     y, group = read_survival(y), np.asarray(group)
     if len(y) != len(group):
@@ -198,7 +198,7 @@ def hazard_ratio(y: np.ndarray, high: ArrayLike, *, level: float = 0.95) -> Esti
     Raises
     ------
     DegenerateDataError
-        When a group is empty or has no event, or when the groups' events do not overlap in time.
+        If a group is empty or has no event, or if the groups' events do not overlap in time.
     """
     y, high = read_survival(y), np.asarray(high, dtype=bool)
     for name, members in (("low", ~high), ("high", high)):
@@ -226,7 +226,7 @@ def _cox_coefficient(y, high):
 
 
 def median_split(risk: ArrayLike, *, threshold: float | None = None) -> tuple[np.ndarray, float]:
-    """Tell who is at high risk: those above the median, or above a threshold from other patients.
+    """Determine who is at high risk: patients above the median, or above a threshold from other patients.
 
     Parameters
     ----------
@@ -243,7 +243,7 @@ def median_split(risk: ArrayLike, *, threshold: float | None = None) -> tuple[np
     Raises
     ------
     DegenerateDataError
-        When one side is empty, as it is when ties sit on the median.
+        If one side is empty, which happens if many risks equal the median.
     """
     risk = np.asarray(risk, dtype=np.float64)
     if not np.isfinite(risk).all() or risk.ndim != 1:
@@ -274,7 +274,7 @@ def split_by_risk(
     y : structured array, shape (n_slides,)
         Event (bool) and time. All slides of a patient must agree.
     risk : array-like of float, shape (n_slides,)
-        Predicted risk, or a probability that stands for it.
+        Predicted risk, or a probability in its place.
     groups : array-like, shape (n_slides,), optional
         Patient of each slide; slides are reduced to patients by `how`.
     how : {"mean", "max"}
@@ -291,7 +291,7 @@ def split_by_risk(
     Raises
     ------
     DegenerateDataError
-        When a group is empty, or no event can be compared.
+        If a group is empty, or no event can be compared.
     """
     y, risk = read_survival(y), np.asarray(risk, dtype=np.float64)
     patients = np.arange(len(y)) if groups is None else np.asarray(groups)

@@ -43,15 +43,15 @@ class TaskSelector(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         Encoder to train: this one, or any other with a parameter `tasks` and `fit(X, y, groups, centers)`; it is cloned
         for each subset.
     scoring : callable (fitted encoder) -> float
-        Quality of an encoder, higher is better, e.g. the cross-validated score of a pipeline on slides that the encoder
-        compresses.
+        Quality of an encoder (higher is better), for instance the cross-validated score of a pipeline on slides
+        compressed with the encoder.
     strategy : {"forward", "backward", "exhaustive"}, default="forward"
-        "forward" adds the task that helps most until none helps; "backward" leaves out the one that hurts most until
-        all help; "exhaustive" tries every subset.
+        "forward" adds the most helpful task until none helps; "backward" removes the most harmful task until all
+        help; "exhaustive" tries every subset.
     tasks : list of str, default=None
         Candidates; all columns of y by default.
     n_jobs : int, default=None
-        Number of subsets tried at once; one by default.
+        Number of subsets to try at once; one by default.
     verbose : int, default=0
         Verbosity; above 0, one line is printed per subset.
 
@@ -91,7 +91,7 @@ class TaskSelector(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         self.verbose = verbose
 
     def fit(self, X: np.ndarray, y: Any, groups: ArrayLike | None = None, centers: ArrayLike | None = None) -> Self:
-        """Train and score an encoder for each subset that the search comes by.
+        """Train and score an encoder for each subset of the search.
 
         Parameters
         ----------
@@ -100,7 +100,7 @@ class TaskSelector(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         y : DataFrame or array (n, n_tasks)
             Labels, one column per task, as in `MultitaskEncoder.fit`.
         groups, centers : array-like (n,), default=None
-            Source of each patch, and where it comes from, as in `MultitaskEncoder.fit`.
+            Source and center of each patch, as in `MultitaskEncoder.fit`.
 
         Returns
         -------
@@ -110,7 +110,7 @@ class TaskSelector(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            When a parameter is not what is expected, or names a task that y lacks.
+            If a parameter is invalid, or names a task that y does not have.
         """
         check_params(self, _RULES)
         y = to_frame(y, len(X))

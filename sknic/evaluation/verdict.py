@@ -1,4 +1,4 @@
-"""What a cross-validation says: better than chance, better than a simple rival, or not shown."""
+"""The verdict of a cross-validation: better than chance, better than a simple baseline, or not shown."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ LEARNT, NOT_SHOWN, NO_BETTER = "learnt", "not shown", "no better than the baseli
 
 @dataclass(frozen=True)
 class Verdict:
-    """A score beside the chance level and beside mean embedding and linear model.
+    """A score, compared with the chance level and with mean embedding and a linear model.
 
     Attributes
     ----------
     metric : str
         Name of the metric.
     score : Estimate
-        The pooled out-of-fold predictions, measured.
+        Score of the pooled out-of-fold predictions.
     chance : float or None
-        What a model that has learnt nothing scores; None for a metric of one's own.
+        Score of a model that has learnt nothing; None for a user-defined metric.
     comparison : Comparison or None
         The model against the baseline, on the same folds and patients; None without one.
     reason : str
         Why there is no baseline.
     fold_scores : tuple of float
-        Score of each fold alone; NaN where it has none.
+        Score of each fold alone; NaN if undefined.
     """
 
     metric: str
@@ -46,7 +46,7 @@ class Verdict:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Build it from what `dataclasses.asdict` made of one; None stands for NaN.
+        """Rebuild a verdict from the output of `dataclasses.asdict`; None stands for NaN.
 
         Parameters
         ----------
@@ -77,7 +77,7 @@ class Verdict:
 
     @property
     def mean_of_folds(self) -> float:
-        """Mean of the folds' scores, where they have one; NaN without any."""
+        """Mean of the defined fold scores; NaN if there are none."""
         known = [score for score in self.fold_scores if not math.isnan(score)]
         return float(np.mean(known)) if known else math.nan
 
@@ -107,7 +107,7 @@ def _estimate(values):
 
 
 def chance_level(metric: str | Callable, y: np.ndarray) -> float | None:
-    """Return what a model that has learnt nothing scores on average.
+    """Return the average score of a model that has learnt nothing.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def chance_level(metric: str | Callable, y: np.ndarray) -> float | None:
     Returns
     -------
     float or None
-        None for a callable, of which nothing is known.
+        None for a callable, whose chance level is unknown.
     """
     fixed = {"spearman": 0.0, "r2": 0.0, "auc": 0.5, "concordance": 0.5}
     if metric in ("accuracy", "balanced_accuracy"):
@@ -129,7 +129,7 @@ def chance_level(metric: str | Callable, y: np.ndarray) -> float | None:
 
 
 def judge(metric, y_true, prediction, baseline, *, groups, level, n_resamples, random_state):
-    """Measure a prediction, and compare it with a baseline where there is one.
+    """Score a prediction, and compare it with a baseline if there is one.
 
     Parameters
     ----------
@@ -138,14 +138,14 @@ def judge(metric, y_true, prediction, baseline, *, groups, level, n_resamples, r
     y_true : array (n,) or (n, n_outputs)
         Target.
     prediction, baseline : array (n,) or (n, k)
-        What the metric takes; the second may be None.
+        Predictions as the metric takes them; the second may be None.
     groups, level, n_resamples, random_state
         As in :func:`sknic.evaluation.estimate`.
 
     Returns
     -------
     Verdict
-        Without values, but with the reason, where the metric is undefined.
+        Without values, but with the reason, if the metric is undefined.
     """
     options = {"groups": groups, "level": level, "n_resamples": n_resamples, "random_state": random_state}
     name = metric_name(metric)
@@ -160,7 +160,7 @@ def judge(metric, y_true, prediction, baseline, *, groups, level, n_resamples, r
 
 
 def value_or_nan(metric, y_true, prediction):
-    """Value of a metric; NaN where these slides leave it undefined."""
+    """Value of a metric; NaN if it is undefined on these slides."""
     try:
         return float(get_metric(metric)(y_true, prediction))
     except DegenerateDataError:
