@@ -179,7 +179,7 @@ def _draw_slide(path, slide_path, compressor):
         plotting.TissueDisplay.from_slide(slide, ax=axes[1], title="Tissue")
     rows, columns = grid.shape
     plotting.GridDisplay.from_grid(
-        grid, ax=axes[2], title=f"Grid, {rows} x {columns} x {grid.code_size}, as PCA colours"
+        grid, ax=axes[2], title=f"Grid, {rows} x {columns} x {grid.code_size}, as PCA colors"
     )
     figure.savefig(path)
 

@@ -1,4 +1,4 @@
-"""Slides and an encoder make grids."""
+"""Compress slides to grids with an encoder."""
 
 from sknic.compression.compressor import SlideCompressor
 from sknic.compression.job import Outcome, Plan

@@ -32,9 +32,9 @@ class SlideCompressor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
     Parameters
     ----------
     encoder : fitted encoder, str or Path, default="sknic-he-1"
-        Anything with `transform(patches)` and `fingerprint()`, plain or inside a `FrozenEstimator`; the name of a
-        bundled encoder or the path of a file is read by `load_encoder`. It is never fitted here, and `clone` keeps it
-        as it is.
+        Any object with `transform(patches)` and `fingerprint()`, also inside a `FrozenEstimator`; or the name of a
+        bundled encoder or the path of a file, which `load_encoder` reads. It is never fitted here, and `clone` keeps
+        it unchanged.
     mpp : float, default=None
         um per px at which patches are read; the encoder's by default.
     patch_size : int, default=None
@@ -42,33 +42,33 @@ class SlideCompressor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
     stride : int, default=None
         Distance between patches in px at `mpp`; `patch_size` by default.
     tissue : {"density", "otsu"}, None, str, Annotations or callable, default="density"
-        Where the tissue is: by the optical density of the thumbnail relative to the slide's glass; by Otsu's threshold
-        on its saturation; None to drop patches whose mean pixel is at least 245; the pattern of mask files, such as
-        "masks/{stem}.png" or "{stem}.geojson", or `sknic.slides.Annotations` to choose among classes of polygons; or
-        a function from `Slide` to a bool array over the whole slide.
+        How to find tissue: "density" uses the optical density of the thumbnail relative to the slide's glass; "otsu"
+        uses Otsu's threshold on its saturation; None drops patches whose mean pixel is at least 245. Or a pattern of
+        mask files, such as "masks/{stem}.png" or "{stem}.geojson"; `sknic.slides.Annotations` to choose classes of
+        polygons; or a function from `Slide` to a bool array over the whole slide.
     min_tissue : float, default=0.6
-        Share of a patch that tissue must exceed for its cell to count.
+        Share of tissue that a patch must exceed to be encoded.
     slide_mpp : float or mapping, default=None
-        um per px of the slides' level 0 where their metadata lack it or are wrong: one number, or a mapping or Series
-        from path, file name or stem to a number.
+        um per px of the slides' level 0, for slides whose metadata are missing or wrong: one number, or a mapping or
+        Series from path, file name or stem to a number.
     orientations : {1, 8}, default=1
-        Number of orientations of the pixels that are encoded; 8 serve training and test-time augmentation.
+        Number of orientations of the pixels to encode; 8 are used for training and test-time augmentation.
     precision : {"float32", "fast", "bfloat16", "float16"}, default="float32"
-        Type the encoder computes in. "fast" is "bfloat16" on CPUs and GPUs that compute it natively (AVX512-BF16, AMX),
-        and "float32" elsewhere; the grids record which it was. In the short types, first and last layer stay float32,
-        and a slide whose embeddings they change by more than 1 % fails.
+        Number format of the encoder's computation. "fast" is "bfloat16" on CPUs and GPUs that support it natively
+        (AVX512-BF16, AMX), and "float32" elsewhere; the grids record which was used. With the 16-bit formats the first
+        and the last layer stay float32, and a slide fails if its embeddings change by more than 1 %.
     cache_dir : str, Path, "auto" or None, default=None
-        Folder that keeps the grids, so that a slide is compressed once for the same encoder and settings; "auto" is the
-        platform's cache folder, None keeps nothing.
+        Folder for the grids, so that a slide is compressed only once with the same encoder and settings; "auto" is the
+        platform's cache folder, and None stores nothing.
     on_error : {"raise", "skip"}, default="raise"
-        Answer to slides that fail, after all were tried: one error that names them, or a warning and an empty grid in
-        the row of each.
+        What to do about slides that fail, after all have been tried: raise one error that names them, or warn and put
+        an empty grid in the place of each.
     batch_size : int or "auto", default="auto"
         Number of patches encoded at once on a GPU.
     device : str, default="auto"
         Device of the encoder: "auto", "cpu", "cuda" or "cuda:1".
     n_jobs : int, default=None
-        Number of slides compressed at once. The cores of one slide's worker are shared out by joblib.
+        Number of slides compressed at once. joblib divides the cores between the workers.
     verbose : int, default=0
         Level of messages; 1 shows a progress bar.
 
@@ -78,8 +78,8 @@ class SlideCompressor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
 
     Notes
     -----
-    The output is a one-dimensional object array, for grids differ in size. It has the one feature name "grid"; there is
-    no `set_output`, since a column of grids in a table serves no later step.
+    The output is a one-dimensional object array, because grids differ in size. Its only feature name is "grid". There
+    is no `set_output`, because no later step takes a column of grids in a table.
 
     References
     ----------
@@ -145,7 +145,7 @@ class SlideCompressor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
         Raises
         ------
         ValueError
-            If a setting has a value that it may not have.
+            If a setting has an invalid value.
         """
         check_paths(X)
         self._job()
@@ -167,14 +167,14 @@ class SlideCompressor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
         Raises
         ------
         CompressionError
-            With `on_error="raise"`, after all slides were tried, when some failed.
+            With `on_error="raise"`, if some slides failed, after all have been tried.
 
         Warns
         -----
         TissueWarning
-            If no tissue was found on a slide; its grid has no cell, and estimators refuse it.
+            If no tissue was found on a slide; its grid has no cells, and estimators refuse it.
         SlideFailureWarning
-            With `on_error="skip"`, when slides failed.
+            With `on_error="skip"`, if slides failed.
         """
         outcomes = self.compress(X)
         speak_up(outcomes, self.on_error)
@@ -184,15 +184,15 @@ class SlideCompressor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
         return grids
 
     def compress(self, X: Sequence[str | Path] | np.ndarray, *, shard: str | None = None) -> list[Outcome]:
-        """Compress slides and say what came of each; `transform` without its error and its warnings.
+        """Compress slides and return the outcome of each; like `transform`, but without errors and warnings.
 
         Parameters
         ----------
         X : sequence of str or Path, length n
             Paths of slides.
         shard : str, default=None
-            "i/n" for part i of n of the slides, such as "3/20", with a manifest of its own: for the jobs of a cluster,
-            which share `cache_dir`.
+            "i/n" for part i of n of the slides, such as "3/20". Each part has its own manifest; meant for jobs of a
+            cluster, which share `cache_dir`.
 
         Returns
         -------
@@ -221,7 +221,7 @@ class SlideCompressor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
         return [outcomes[path] for path in paths]
 
     def plan(self, X: Sequence[str | Path] | np.ndarray) -> pd.DataFrame:
-        """Say what `transform` would do, without doing it.
+        """Report what `transform` would do, without doing it.
 
         Parameters
         ----------
@@ -253,7 +253,7 @@ class SlideCompressor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
         return np.array(["grid"], dtype=object)
 
     def _job(self):
-        """What is done with each slide; the settings are checked where the user's input enters."""
+        """The job for each slide; the settings are checked here, where the user's input enters."""
         check_params(self, RULES)
         encoder = resolve_encoder(self.encoder)
         device = str(resolve_device(self.device))
@@ -284,7 +284,7 @@ class SlideCompressor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
         return self.precision if self.precision != "fast" else resolve_precision("auto", resolve_device(self.device))
 
     def _code_size(self, outcomes):
-        """C of the grids, for the empty ones of slides that failed."""
+        """C of the grids, for the empty grids of slides that failed."""
         sizes = [outcome.grid.code_size for outcome in outcomes if outcome.grid is not None]
         return sizes[0] if sizes else getattr(resolve_encoder(self.encoder), "code_size", 1)
 
@@ -306,7 +306,7 @@ class SlideCompressor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
 
 
 def _note(done, seconds):
-    """What there is to say of the slides so far, in words."""
+    """Progress on the slides so far, in words."""
     said = {"patches/s": done["patches"] / seconds, "cached": done["cached"], "failed": done["failed"]}
     return ", ".join(f"{number:,.0f} {name}" for name, number in said.items() if number)
 

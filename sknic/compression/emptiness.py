@@ -1,4 +1,4 @@
-"""Why a slide has no cell: in words that say what to do about it."""
+"""Why a slide has no cells, and what to do about it."""
 
 import numpy as np
 
@@ -22,7 +22,7 @@ def why_empty(slide, lattice, recipe):
     Returns
     -------
     str
-        Half a sentence.
+        Reason, as part of a sentence.
     """
     if 0 in lattice.shape:
         width, height = slide.size(recipe.mpp)

@@ -64,7 +64,7 @@ def lattice_of(slide, recipe):
 
 
 def tissue_cells(slide, lattice, recipe):
-    """Cells to read: those whose mask mean exceeds `min_tissue`, or all of them without a mask; int32 (n, 2)."""
+    """Cells to read: those whose mask mean exceeds `min_tissue`, or all cells without a mask; int32 (n, 2)."""
     mask = tissue_mask(slide, recipe.tissue)
     if mask is None:
         return np.argwhere(np.ones(lattice.shape, bool)).astype(np.int32)
@@ -72,7 +72,7 @@ def tissue_cells(slide, lattice, recipe):
 
 
 def _band_cells(n_cells):
-    """Small slides are cut finer, so that no thread waits long for the last band of another."""
+    """Small slides are cut into smaller bands, so that no thread waits long for another one's last band."""
     return min(BAND_CELLS, max(SMALLEST_BAND, n_cells // BANDS_AT_LEAST))
 
 
@@ -88,7 +88,7 @@ def _reader(reader, drop_background):
 
 
 def _embedder(encoder, device, recipe):
-    """Function from patches to embeddings (orientations, n, C), float16, or float32 where that overflows."""
+    """Function from patches to embeddings (orientations, n, C), float16, or float32 if float16 overflows."""
     embed = _checked(encoder, device, recipe.precision) if recipe.precision != "float32" else _full(encoder, device)
 
     def embed_orientations(patches):
@@ -107,7 +107,7 @@ def _full(encoder, device):
 
 
 def _checked(encoder, device, precision):
-    """An embedder of half precision, compared with the full one on the first patches it meets."""
+    """An embedder with 16-bit precision, compared with float32 on the first patches that it gets."""
     if not hasattr(encoder, "embedder"):
         raise SknicError(f"precision={precision!r}: this encoder has only transform, whose precision cannot be set")
     embed, full, checked = encoder.embedder(device=device, precision=precision), _full(encoder, device), []
@@ -129,7 +129,7 @@ def _check_precision(embeddings, exact, precision):
 
 
 def _read_and_encode(bands, read, embed, n_threads):
-    """On the CPU a thread does both: reading and encoding overlap with nothing to hand over, and neither waits."""
+    """On the CPU each thread both reads and encodes, so that nothing is handed over and nothing waits."""
 
     def work(band):
         torch.set_num_threads(1)
@@ -160,7 +160,7 @@ def _encode_batch(waiting, embed):
 
 
 def in_order(function, items, n_threads):
-    """Results in order, never more than two per thread ahead of the consumer, so that memory stays flat."""
+    """Results in order, with at most two per thread waiting for the consumer, so that memory use stays constant."""
     items = iter(items)
     with ThreadPoolExecutor(n_threads) as pool:
         pending = deque()
@@ -178,7 +178,7 @@ def in_order(function, items, n_threads):
 
 @contextmanager
 def _own_torch_threads():
-    """`torch.set_num_threads` in a thread leaks into the process; put back what the caller had."""
+    """`torch.set_num_threads` in a thread affects the whole process; restore the caller's value."""
     n_threads = torch.get_num_threads()
     try:
         yield
@@ -187,7 +187,7 @@ def _own_torch_threads():
 
 
 def _code_size(encoder, recipe):
-    """C of an encoder that may be anything with `transform`."""
+    """C of an encoder, which may be any object with `transform`."""
     if hasattr(encoder, "code_size"):
         return encoder.code_size
     return encoder.transform(np.full((1, recipe.patch_size, recipe.patch_size, 3), 255, np.uint8)).shape[1]

@@ -1,4 +1,4 @@
-"""What a callable computes, as a digest: its code, what it reads from outside, and the state it carries."""
+"""Digest of what a callable computes: its code, what it reads from outside, and its state."""
 
 import functools
 import hashlib
@@ -18,8 +18,8 @@ _INSTALLED = tuple({os.path.realpath(sysconfig.get_path(name)) + os.sep for name
 def callable_identity(function):
     """Digest of a function, method, partial or callable object, with the globals and helpers it uses.
 
-    Functions, classes and modules of the user count with their code, those of installed packages with their name and
-    version.
+    Functions, classes and modules of the user are represented by their code, those of installed packages by their name
+    and version.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def callable_identity(function):
 
 
 def _identity(value, seen, names=()):
-    """What a value is; `names` are those that the code beside it asks a module for."""
+    """Identity of a value; `names` are the names that the surrounding code uses of a module."""
     if isinstance(value, functools.partial):
         keywords = [(name, _identity(item, seen)) for name, item in sorted(value.keywords.items())]
         return ["partial", _identity(value.func, seen), [_identity(item, seen) for item in value.args], keywords]
@@ -85,7 +85,7 @@ def _module(module, seen, names):
 
 
 def _class(cls, seen):
-    """A class by name and, where it is the user's, by all that it and its parents define."""
+    """A class by name and, if it is the user's, by everything that it and its parents define."""
     name = ["class", cls.__module__, cls.__qualname__]
     if not _is_users(cls.__module__) or id(cls) in seen:
         return name

@@ -1,4 +1,4 @@
-"""What a user gives to a compressor: paths of slides and an encoder, in any of their forms."""
+"""The input of a compressor: paths of slides and an encoder, in any of their forms."""
 
 import os
 from collections.abc import Mapping
@@ -59,7 +59,7 @@ def check_paths(X):
 
 
 def resolve_encoder(encoder):
-    """Return the fitted encoder that a user gave as an object, a frozen one, a name or a path.
+    """Return the fitted encoder, which the user may give as an object, a frozen object, a name or a path.
 
     Raises
     ------

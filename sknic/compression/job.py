@@ -1,4 +1,4 @@
-"""Job: what is done with one slide, and what came of it."""
+"""Job: the compression of one slide, and its outcome."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ MPP_HINT = "; SlideCompressor(slide_mpp=...) or --slide-mpp states it"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one slide.
+    """Outcome of one slide.
 
     Attributes
     ----------
     slide : str
         Path as it was given.
     status : str
-        "done"; "cached", where the grid was there already; "no tissue", where the grid has no cell; or "failed".
+        "done"; "cached" if the grid already existed; "no tissue" if the grid has no cells; or "failed".
     n_cells : int
         Number of cells of the grid.
     tissue_fraction : float
@@ -40,7 +40,7 @@ class Outcome:
     error : str
         Reason of "no tissue" and "failed"; empty otherwise.
     grid : Grid or None
-        The grid, without cells where there is no tissue; None where the slide failed.
+        The grid, without cells if there is no tissue; None if the slide failed.
     """
 
     slide: str
@@ -80,7 +80,7 @@ class Outcome:
         Returns
         -------
         Outcome
-            What became of the slide, without its grid.
+            Outcome of the slide, without its grid.
         """
         n_cells, tissue, seconds = int(row["n_cells"]), float(row["tissue_fraction"]), float(row["seconds"])
         return cls(row["slide"], row["status"], n_cells, tissue, seconds, row["error"])
@@ -97,9 +97,9 @@ class Plan:
     status : str
         "cached", "to do", "no tissue" or "cannot".
     mpp : float or None
-        um per px of level 0; None where it is not known.
+        um per px of level 0; None if unknown.
     n_cells : int
-        Number of cells that the mask has.
+        Number of cells according to the mask.
     reason : str
         Reason of "no tissue" and "cannot"; empty otherwise.
     """
@@ -113,7 +113,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Job:
-    """The compression of any one slide: called with a path, it gives an `Outcome` and never raises an Exception.
+    """The compression of any one slide: called with a path, it returns an `Outcome` and never raises an Exception.
 
     Attributes
     ----------
@@ -148,7 +148,7 @@ class Job:
         return Outcome(path, status, grid.n_cells, grid.tissue_fraction or 0.0, seconds, reason, grid)
 
     def kept(self, path: str) -> Outcome | None:
-        """Return what is in the cache already, tissue in it; None where there is anything to do or to say."""
+        """Return the outcome if the cache has a grid with tissue; None if there is anything left to do or report."""
         started = time.perf_counter()
         try:
             grid = self._cached(*self._key(path)) if self.cache is not None else None
@@ -161,7 +161,7 @@ class Job:
         )
 
     def plan(self, path: str) -> Plan:
-        """Say what a call would do with a slide, without reading any patches."""
+        """Report what a call would do with a slide, without reading any patches."""
         try:
             grid = self.cache.get(*self._key(path)) if self.cache is not None else None
             if grid is not None and grid.n_cells:
@@ -175,12 +175,12 @@ class Job:
             return Plan(path, "cannot", reason=reason_of(error, path))
 
     def on_each_device(self) -> list[Job]:
-        """Return this job for each of the devices that slides take turns on: every GPU, unless one is named."""
+        """Return a copy of this job for each device that slides take turns on: every GPU, unless one is named."""
         n_gpus = torch.cuda.device_count() if self.device == "cuda" else 0
         return [replace(self, device=f"cuda:{i}") for i in range(n_gpus)] if n_gpus > 1 else [self]
 
     def _key(self, path):
-        """Main file of the slide, and digest of all that decides its grid."""
+        """Main file of the slide, and digest of everything that determines its grid."""
         file, *others = slide_files(path)
         settings = self.recipe.settings(path)
         if others:
@@ -224,7 +224,7 @@ class Job:
 
 
 def reason_of(error: BaseException, path: str) -> str:
-    """Return one line on what went wrong; the path of the slide stands beside it already.
+    """Return one line on what went wrong; the path of the slide is shown next to it.
 
     Parameters
     ----------
@@ -236,7 +236,7 @@ def reason_of(error: BaseException, path: str) -> str:
     Returns
     -------
     str
-        The message, with the class before it where it is not one of sknic's.
+        The message, preceded by the class if it is not one of sknic's.
     """
     if isinstance(error, OSError) and error.strerror:
         where = error.filename if error.filename and os.fspath(error.filename) != path else None

@@ -1,4 +1,4 @@
-"""The manifest of a folder of grids: what became of each slide, never at the cost of a file that was there."""
+"""The manifest of a folder of grids: the outcome of each slide; it never overwrites a file of the user."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ COLUMNS = [*(field.name for field in fields(Outcome) if field.name != "grid"), "
 
 
 class Manifest:
-    """The table of a cache folder that says what became of each slide.
+    """The table of a cache folder that lists the outcome of each slide.
 
-    Rows are appended as slides are ready, so that a run that is killed leaves them; those of slides that were there
-    before wait for company. The newest row of a slide counts, and `tidy` removes the others. A file that sknic did not
-    write is left alone, and one of its own that is damaged is put aside. What cannot be written is one warning: no grid
-    depends on it.
+    Rows are appended as slides finish, so that they survive if the run is killed; rows of cached slides are written
+    together with later ones. The newest row of a slide counts, and `tidy` removes the others. A file that sknic did not
+    write is left alone, and a damaged manifest is kept under another name. A manifest that cannot be written only gives
+    a warning, because no grid depends on it.
 
     Parameters
     ----------
@@ -49,14 +49,14 @@ class Manifest:
         Parameters
         ----------
         outcome : Outcome
-            What became of the slide.
+            Outcome of the slide.
         """
         self._waiting.append(outcome.row())
         if outcome.status != "cached" or len(self._waiting) >= AT_ONCE:
             self._append_all()
 
     def tidy(self) -> None:
-        """Append what waits, and keep the newest row of each slide."""
+        """Append waiting rows, and keep only the newest row of each slide."""
         self._append_all()
         if self._path is not None:
             self._guarded(self._keep_newest)
@@ -67,14 +67,14 @@ class Manifest:
         Parameters
         ----------
         others : sequence of Path
-            Their files, which stay.
+            Their files, which are not removed.
         order : sequence of str
             Slides whose rows come first.
 
         Returns
         -------
         dict of str to list of str
-            The slide as it is written in the file, and its row.
+            The slide as written in the file, and its row.
         """
         self._guarded(self._take_in, others, order)
         return self._merged
@@ -98,7 +98,7 @@ class Manifest:
             warn(f"could not write {path}: {error.strerror or error}", SlideFailureWarning)
 
     def _own_path(self):
-        """The manifest's file; another name where a file of the user's has ours."""
+        """The manifest's file; another name if a file of the user already has ours."""
         path, other = self._folder / self._name, self._folder / f"sknic-{self._name}"
         for own in (path, other):
             if _is_manifest(own):
@@ -143,18 +143,18 @@ def newest_rows(path: Path) -> dict[str, list[str]]:
     Parameters
     ----------
     path : Path
-        A manifest; of one that is damaged the whole rows are read, and none of one that is not there.
+        A manifest. If it is damaged, its complete rows are read; if it does not exist, there are no rows.
 
     Returns
     -------
     dict of str to list of str
-        The slide as it is written in the file, and its row.
+        The slide as written in the file, and its row.
     """
     return {row[0]: row for row in _read(path)[0]} if path.exists() else {}
 
 
 def as_written(slide: str) -> str:
-    """Return the path of a slide as it stands in a manifest, where bytes that are not UTF-8 are spelled out.
+    """Return the path of a slide as written in a manifest, with bytes that are not UTF-8 escaped.
 
     Parameters
     ----------
@@ -174,7 +174,7 @@ def _age(path):
 
 
 def _is_manifest(path):
-    """Whether a file is a manifest, the beginning of one, or not there."""
+    """Whether a file is a manifest, the beginning of one, or does not exist."""
     try:
         first = path.read_bytes().partition(b"\n")[0]
     except FileNotFoundError:
@@ -185,7 +185,7 @@ def _is_manifest(path):
 
 
 def _read(path):
-    """Rows of a manifest, and whether it is whole: text, as many cells in each row as columns, a line's end at last."""
+    """Rows of a manifest, and whether it is complete: text, one cell per column in each row, a line break at the end."""
     data = path.read_bytes()
     text = data.decode("utf-8", "backslashreplace")
     lines = list(csv.reader(io.StringIO(text.replace("\0", ""), newline="")))
@@ -195,7 +195,7 @@ def _read(path):
 
 
 def _put_aside_if_damaged(path):
-    """Begin a manifest anew with the whole rows of a damaged one, which is kept beside it under another name."""
+    """Start a new manifest with the complete rows of a damaged one, which is kept under another name."""
     if not path.exists():
         return
     rows, is_whole = _read(path)

@@ -1,4 +1,4 @@
-"""Workers that end with the process that started them: joblib's would wait for ever when it was killed."""
+"""Workers that end with the process that started them; joblib's own would wait forever if it was killed."""
 
 import os
 import threading
@@ -11,7 +11,7 @@ _watched: set[int] = set()
 
 
 def leave_with(parent):
-    """End this process soon after its parent is gone; does nothing where `parent` is not its parent.
+    """End this process soon after its parent has ended; does nothing if `parent` is not its parent.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What became of many slides, in sentences."""
+"""Summaries of the outcomes of many slides, in words."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def speak_up(outcomes: Sequence[Outcome], on_error: str) -> None:
     Parameters
     ----------
     outcomes : sequence of Outcome
-        One per slide; a slide may stand there twice.
+        One per slide; a slide may occur twice.
     on_error : {"raise", "skip"}
-        Answer to slides that failed.
+        What to do about slides that failed.
 
     Raises
     ------
     CompressionError
-        With "raise", when slides failed; its `failures` says why, its `grids` holds the others.
+        With "raise", if slides failed; `failures` has the reasons, and `grids` the grids of the others.
     """
     slides = {outcome.slide: outcome for outcome in outcomes}
     failed, empty = (
@@ -56,14 +56,14 @@ def by_cause(slides: Sequence[str], errors: Sequence[str]) -> list[str]:
     Parameters
     ----------
     slides : sequence of str
-        Paths; one that stands there twice is named once.
+        Paths; a repeated path is named once.
     errors : sequence of str
-        Reason of each; empty where nothing went wrong.
+        Reason for each; empty if nothing went wrong.
 
     Returns
     -------
     list of str
-        The slides and the cause; many slides with one cause are counted, and a few are named.
+        The slides and the cause; if many slides share a cause, they are counted and a few are named.
     """
     causes: dict[str, dict[str, str]] = {}
     for slide, error in zip(slides, errors):
@@ -73,7 +73,7 @@ def by_cause(slides: Sequence[str], errors: Sequence[str]) -> list[str]:
 
 
 def counts(outcomes: Sequence[Outcome]) -> str:
-    """Return how many slides ended how.
+    """Return the number of slides per status, in words.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def counts(outcomes: Sequence[Outcome]) -> str:
 
 
 def _without_names(slide, error):
-    """The cause with the slide's own names taken out, so that equal causes are equal texts."""
+    """The cause without the slide's own names, so that equal causes have equal texts."""
     stem = os.path.splitext(os.path.basename(slide))[0]
     text = error.replace(slide, "*")
     # A short name is perhaps a word; as the name of a file it is not.

@@ -1,4 +1,4 @@
-"""Recipe: every setting that decides what a compressed slide looks like."""
+"""Recipe: every setting that determines a compressed slide."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Recipe:
     precision: str = "float32"
 
     def mpp_of(self, path):
-        """um/px stated by the caller for one slide, or None to trust its metadata.
+        """um/px given by the caller for one slide, or None to use its metadata.
 
         A mapping is looked up by the path as given, the file name, then the name without extension.
         """
@@ -40,7 +40,7 @@ class Recipe:
         return None
 
     def settings(self, path):
-        """What the cache key of one slide depends on, as JSON-able values."""
+        """What the cache key of one slide depends on, as values that JSON can store."""
         settings = {
             "mpp": self.mpp,
             "patch_size": self.patch_size,
@@ -56,12 +56,12 @@ class Recipe:
 
 
 def _stated(mpp):
-    """A stated um/px; an empty cell of a table, read as NaN, states nothing."""
+    """A given um/px; NaN, from an empty cell of a table, counts as not given."""
     return None if isinstance(mpp, (float, np.floating)) and np.isnan(mpp) else mpp
 
 
 def _plain(value):
-    """numpy's scalars as Python's, for JSON knows no others."""
+    """Convert numpy's scalars to Python's, because JSON has no others."""
     return value.item() if isinstance(value, np.generic) else value
 
 
@@ -78,7 +78,7 @@ def _tissue_identity(tissue, path):
 
 
 def _in_one_form(names):
-    """Classes as they are compared: neither their order nor their case decides anything."""
+    """Classes in a form to compare: neither order nor case matters."""
     return sorted({name.strip().lower() for name in names})
 
 

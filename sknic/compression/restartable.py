@@ -1,4 +1,4 @@
-"""Many slides at once, and again when a worker dies: one slide that kills its process costs one slide."""
+"""Many slides at once, repeated when a worker dies, so that a slide that kills its process affects no other."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ WORKER_DEATHS = {"TerminatedWorkerError", "KilledWorker", "WorkerCrashedError"}
 
 
 def run(job: Job, paths: Iterable[str], *, n_jobs: int | None = None) -> Iterator[Outcome]:
-    """Do a job for each slide: all at once; after a dead worker the rest again; at last one by one.
+    """Do a job for each slide: all in parallel; after a worker died, the rest again; finally one by one.
 
-    What is in the cache is found here: a worker, and the way to it, cost more than that.
+    The cache is searched here, because sending a slide to a worker would cost more than that.
 
     Parameters
     ----------
     job : Job
-        What is done.
+        Job to do.
     paths : iterable of str
-        Paths of slides; one that is named twice is done once.
+        Paths of slides; a repeated path is processed once.
     n_jobs : int, default=None
-        Slides at once, as joblib counts; `joblib.parallel_config` moves them to another engine.
+        Number of slides at once, as in joblib; `joblib.parallel_config` selects another backend.
 
     Yields
     ------
     Outcome
-        One per slide, as they are ready.
+        One per slide, in the order in which they finish.
     """
     left = dict.fromkeys(paths)
     for outcome in _kept(job, list(left)):
@@ -70,7 +70,7 @@ def _kept(job, paths):
 
 
 def _alone(job, path):
-    """One slide in a process of its own, so that a killer is known by name and takes nothing with it."""
+    """One slide in a process of its own, so that a slide that kills its process is identified and affects no other."""
     try:
         (outcome,) = _at_once(job, [path], 2)
     except Exception as error:
@@ -81,7 +81,7 @@ def _alone(job, path):
 
 
 def _at_once(job, paths, n_jobs):
-    """Outcomes as they come where the engine can, so that the progress bar moves and a death loses little."""
+    """Outcomes as they finish, if the backend can, so that the progress bar moves and a dead worker loses little."""
     tries = Tries(job.cache.folder, uuid.uuid4().hex) if job.cache is not None else None
     task, parent = joblib.delayed(_work), os.getpid()
     jobs = [Shipped(of_device) for of_device in job.on_each_device()]
@@ -91,7 +91,7 @@ def _at_once(job, paths, n_jobs):
 
 
 def _gives_results_early():
-    """Whether joblib's engine in use can give results one by one; Ray's could not when this was written."""
+    """Whether joblib's current backend can return results one by one; Ray's could not when this was written."""
     backend, _ = get_active_backend()
     return bool(getattr(backend, "supports_return_generator", False))
 

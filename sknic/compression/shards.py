@@ -1,4 +1,4 @@
-"""A cohort in parts, one for each job of a cluster: which slides are in a part, and one manifest of all parts."""
+"""A cohort in parts, one per job of a cluster: the slides of a part, and one manifest for all parts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ N_NAMED = 10
 
 @dataclass(frozen=True)
 class Shard:
-    """Part i of n of a cohort: its slides i, i + n, i + 2n and so on, so that the large ones of one batch are spread.
+    """Part i of n of a cohort: slides i, i + n, i + 2n and so on, so that large neighboring slides are spread.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class Shard:
 
     @property
     def manifest(self) -> str:
-        """Name of its manifest: shards that run at the same time do not share one."""
+        """Name of the shard's own manifest, because shards that run at the same time cannot share one."""
         return f"manifest-{self.number}-of-{self.of}.csv"
 
     def slides(self, paths: Sequence[str]) -> list[str]:
@@ -69,7 +69,7 @@ class Shard:
         Parameters
         ----------
         paths : sequence of str
-            Slides of the cohort, the same in all shards; one that is named twice counts once.
+            Slides of the cohort, the same in all shards; a repeated slide counts once.
 
         Returns
         -------
@@ -80,7 +80,7 @@ class Shard:
 
 
 def merge(folder: Path, paths: Sequence[str]) -> list[Outcome]:
-    """Put the manifests of all shards into one, and remove them once it has a row of every slide.
+    """Merge the manifests of all shards, and remove them once the result has a row for every slide.
 
     Parameters
     ----------
@@ -92,12 +92,12 @@ def merge(folder: Path, paths: Sequence[str]) -> list[Outcome]:
     Returns
     -------
     list of Outcome
-        What the manifest says of each slide, without its grid.
+        The manifest's entry for each slide, without its grid.
 
     Raises
     ------
     CompressionError
-        If slides have no row yet: the shards are named that have to run, or to run again.
+        If slides have no row yet; the message names the shards that have to run, or to run again.
     """
     folder, paths = Path(folder), list(dict.fromkeys(paths))
     parts = sorted(path for path in folder.glob("manifest-*-of-*.csv") if _FILE.fullmatch(path.name))

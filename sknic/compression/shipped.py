@@ -1,4 +1,4 @@
-"""A job on its way to workers: packed once, unpacked once in each, however many slides they are given."""
+"""Send a job to workers: it is packed once, and unpacked once in each worker, for any number of slides."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _kept: dict[str, Shipped] = {}
 
 
 class Shipped:
-    """A job as a task carries it: itself within this process, bytes on the way to another.
+    """A job as sent with a task: the object itself in this process, bytes on the way to another.
 
-    To pickle an encoder for every slide takes longer than to find a slide in the cache. joblib puts an array into one
-    file for all tasks.
+    Pickling an encoder for every slide would take longer than finding a slide in the cache. joblib stores an array
+    once, in a file for all tasks.
 
     Parameters
     ----------

@@ -14,14 +14,14 @@ MAX_TRIES = 2
 
 @dataclass(frozen=True)
 class Tries:
-    """Counts in files that all workers see; a worker that dies leaves its count behind.
+    """Counts in files that all workers can see; the count of a worker that dies stays.
 
     Parameters
     ----------
     folder : Path
         The cache's folder.
     run : str
-        Names the run: what an earlier run left does not count.
+        Name of the run; attempts of earlier runs do not count.
     """
 
     folder: Path
@@ -29,12 +29,12 @@ class Tries:
 
     @contextmanager
     def counted(self, slide_path):
-        """Hold a try of the slide.
+        """Register an attempt at the slide for the duration of the block.
 
         Raises
         ------
         WorkerDiedError
-            If `MAX_TRIES` were begun in this run and none of them ended.
+            If `MAX_TRIES` attempts were started in this run and none has finished.
         """
         file = self._file(slide_path)
         begun = self._begun(file)

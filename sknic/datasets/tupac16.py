@@ -17,7 +17,7 @@ def load_tupac16(slides_dir: str | Path, truth_csv: str | Path, *, on_missing: s
     """Join the slides of TUPAC16 to their scores.
 
     The 500 training slides (TUPAC-TR-001.svs and so on, several hundred GB) come from TCGA and are given out by the
-    organisers at https://tupac.grand-challenge.org. The truth of the 321 test slides is not public.
+    organizers at https://tupac.grand-challenge.org. The truth of the 321 test slides is not public.
 
     Parameters
     ----------

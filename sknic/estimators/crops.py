@@ -55,7 +55,7 @@ def auto_canvas(grids):
 def crop_density(cells):
     """Probability (n,) that a training crop is centred on each of the cells (n, 2).
 
-    The distance to the nearest background, over its maximum, squared, normalised to sum 1 (the authors' code).
+    The distance to the nearest background, over its maximum, squared, normalized to sum 1 (the authors' code).
     """
     first, size = tissue_box(cells)
     tissue = np.zeros(size + 2, bool)

@@ -1,4 +1,4 @@
-"""The compressed slide: a sparse image of embeddings, its file, and the cache that keeps it."""
+"""Compressed slides: sparse images of embeddings, their files, and the cache that stores them."""
 
 from sknic.grids.cache import GridCache
 from sknic.grids.grid import Grid

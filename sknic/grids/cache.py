@@ -1,4 +1,4 @@
-"""Where compressed slides are kept, and when a kept grid is still the right one."""
+"""Where compressed slides are stored, and when a stored grid is still valid."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ class CacheEntry:
     n_bytes : int
         Size of the file in bytes.
     status : str
-        "ours"; "orphan", a whole grid whose slide is not where it was; "damaged", sealed by sknic and changed since;
-        "foreign", not a grid file of this version of sknic; "unreadable", where the system refuses to read it.
+        "ours"; "orphan", a complete grid whose slide was moved or deleted; "damaged", changed since sknic wrote it;
+        "foreign", not a grid file of this version of sknic; "unreadable" if the system refuses to read it.
     header : GridHeader or None
-        Header of a whole grid.
+        Header of a complete grid.
     error : str or None
-        Reason why the file is not a whole grid.
+        Reason why the file is not a complete grid.
     """
 
     path: Path
@@ -53,17 +53,17 @@ class CacheEntry:
 
 
 class GridCache:
-    """A folder of grid files named by slide and by what they were computed from.
+    """A folder of grid files, named after the slide and a digest of what they were computed from.
 
     Parameters
     ----------
     folder : str or Path
-        Folder of the grids, made when the first is stored. "auto" is the user's cache folder of the platform.
+        Folder of the grids, created when the first is stored. "auto" is the platform's cache folder of the user.
 
     Notes
     -----
-    A grid is returned only when the file is whole (checksum) and its key, which covers slide, encoder and settings,
-    is the one asked for. Files appear by rename, so that a killed process leaves nothing that could be read.
+    A grid is returned only if the file is intact (checksum) and its key, which covers slide, encoder and settings, is
+    the requested one. Files appear by renaming, so that a killed process leaves nothing that could be read.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -75,7 +75,7 @@ class GridCache:
 
     @staticmethod
     def key(slide_path: str | Path, fingerprint: str, settings: dict[str, Any]) -> str:
-        """Digest all that decides what a grid holds.
+        """Compute a digest of everything that determines a grid.
 
         Parameters
         ----------
@@ -102,29 +102,29 @@ class GridCache:
         slide_path : str or Path
             The slide.
         key : str
-            What `key` returned.
+            Key returned by `key`.
 
         Returns
         -------
         Path
-            The file, whether it is there or not.
+            The file, which need not exist.
         """
         return self.folder / f"{_short(Path(slide_path).stem)}-{key[:16]}.h5"
 
     def get(self, slide_path: str | Path, key: str) -> Any:
-        """Return the kept grid.
+        """Return the stored grid.
 
         Parameters
         ----------
         slide_path : str or Path
             The slide.
         key : str
-            What `key` returned.
+            Key returned by `key`.
 
         Returns
         -------
         Grid or None
-            None where there is none that can be trusted.
+            None if there is no valid grid.
         """
         path = self.path(slide_path, key)
         try:
@@ -134,26 +134,26 @@ class GridCache:
             return None
 
     def put(self, slide_path: str | Path, key: str, grid: Grid) -> Any:
-        """Keep a grid.
+        """Store a grid.
 
         Parameters
         ----------
         slide_path : str or Path
             The slide.
         key : str
-            What `key` returned.
+            Key returned by `key`.
         grid : Grid
             The grid.
 
         Returns
         -------
         Grid
-            The same grid, which lives in the file now.
+            The same grid, now stored in the file.
 
         Raises
         ------
         CacheError
-            If the folder cannot be written: read-only, full, or no folder.
+            If the folder cannot be written: read-only, full, or not a folder.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -162,14 +162,14 @@ class GridCache:
             raise self._cannot_write(error) from error
 
     def refresh(self, slide_path: str | Path, key: str) -> Any:
-        """Record where the slide of a kept grid is now.
+        """Record the current path of a stored grid's slide.
 
         Parameters
         ----------
         slide_path : str or Path
             The slide.
         key : str
-            What `key` returned.
+            Key returned by `key`.
 
         Returns
         -------
@@ -205,7 +205,7 @@ class GridCache:
         slide_path : str or Path
             The slide.
         key : str
-            What `key` returned.
+            Key returned by `key`.
 
         Raises
         ------
@@ -225,7 +225,7 @@ class GridCache:
             lock.__exit__(None, None, None)
 
     def entries(self) -> list[CacheEntry]:
-        """List the `.h5` files of the folder; checksums of sknic's own files are compared.
+        """List the `.h5` files of the folder, and verify the checksums of sknic's own files.
 
         Returns
         -------
@@ -235,7 +235,7 @@ class GridCache:
         return [_entry(path) for path in sorted(self.folder.glob("*.h5"))]
 
     def remove_leftovers(self) -> int:
-        """Delete what killed processes left: half-written files and idle locks.
+        """Delete what killed processes have left: half-written files and unused locks.
 
         Returns
         -------

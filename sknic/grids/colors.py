@@ -19,7 +19,7 @@ def pca_rgb(grid: Grid, *others: Grid) -> Any:
     Parameters
     ----------
     grid, *others : Grid
-        The components are those of all grids together, so that a color means the same in each.
+        Grids to color. The components are computed from all grids together, so that a color means the same in each.
 
     Returns
     -------
@@ -38,7 +38,7 @@ def pca_rgb(grid: Grid, *others: Grid) -> Any:
 
 
 class PrincipalColors:
-    """The colors that the principal components of some embeddings give to any others.
+    """Colors for embeddings, from the principal components of a table of embeddings.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Embeddings stay what they are: float16 where that is enough, float32 where it overflows or loses small numbers."""
+"""Embeddings are stored as float16 if that suffices, and as float32 if it overflows or loses small numbers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _SMALL = 2.0**-8
 
 
 def finite_embeddings(where: str, embeddings: ArrayLike) -> np.ndarray:
-    """Cast embeddings to float16, or to float32 where float16 overflows or loses small numbers.
+    """Cast embeddings to float16, or to float32 if float16 overflows or loses small numbers.
 
     Parameters
     ----------

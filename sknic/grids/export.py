@@ -1,4 +1,4 @@
-"""A grid in the forms that other tools read and people look at."""
+"""Export grids to other tools, and display them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class GridExports:
-    """What a Grid shows of itself and hands to other tools."""
+    """The methods of Grid that display it and export it to other tools."""
 
     def plot(self, *, ax: Axes | None = None, title: str | None = None) -> Any:
         """Draw the grid in the colors of its principal components.
@@ -30,7 +30,7 @@ class GridExports:
         ax : matplotlib Axes, default=None
             Axes to draw on; new ones by default.
         title : str, default=None
-            Title of the picture; what is drawn, by default.
+            Title of the picture; by default it says what is drawn.
 
         Returns
         -------
@@ -50,9 +50,9 @@ class GridExports:
     ) -> dict:
         """Make a GeoJSON FeatureCollection that QuPath imports as tiles, or annotations, with measurements.
 
-        Corners are level-0 px from the corner of the slide's bounds (`openslide.bounds-x`, `-y`), where QuPath starts
-        counting; `coords` of a grid file, which TRIDENT and CLAM read, count from the corner of the file. Their files
-        do not say where the bounds are: without `slide`, the corner of the file is taken for them.
+        Positions are in level-0 px from the corner of the slide's bounds (`openslide.bounds-x`, `-y`), as in QuPath;
+        `coords` in a grid file, which TRIDENT and CLAM read, start at the corner of the file. Files of these tools do
+        not contain the bounds: without `slide`, the bounds are assumed to start at the corner of the file.
 
         Parameters
         ----------
@@ -61,9 +61,9 @@ class GridExports:
         path : str or Path, default=None
             Also write the JSON there.
         slide : Slide, default=None
-            The open slide, which knows its bounds, and the um/px of level 0 where the grid does not.
+            The open slide, which has the bounds, and the um/px of level 0 if the grid does not have it.
         annotate : dict of str to int array, default=None
-            Class to positions in `cells` of its annotations, which QuPath lists; by default every cell is a tile.
+            For each class, the positions in `cells` of its annotations, which QuPath lists. By default all cells are tiles.
 
         Returns
         -------
@@ -73,7 +73,7 @@ class GridExports:
         Raises
         ------
         MissingMppError
-            If the size of a cell in level-0 px is not known.
+            If the size of a cell in level-0 px is unknown.
         SlideMismatchError
             If the grid was made from another slide.
         """
@@ -84,14 +84,14 @@ class GridExports:
         return collection
 
     def to_anndata(self: Any) -> AnnData:
-        """Make an AnnData whose observations are the cells, for scanpy, squidpy and what else reads one.
+        """Make an AnnData whose observations are the cells, for scanpy, squidpy and other tools.
 
         Returns
         -------
         anndata.AnnData
             `X` float32 (n_cells, C), the embeddings; `obs["row"]`, `obs["column"]`; `obsm["spatial"]` float64
-            (n_cells, 2), center of each patch in level-0 px from the corner of the file, x before y. Where the size of
-            a cell in level-0 px is not known, the unit is a cell; `uns["spatial_unit"]` says which.
+            (n_cells, 2), center of each patch in level-0 px from the corner of the file, x before y. If the size of a
+            cell in level-0 px is unknown, the unit is a cell; `uns["spatial_unit"]` names the unit.
 
         Raises
         ------
@@ -105,7 +105,7 @@ class GridExports:
 
 
 def geojson(grid, values=None, slide=None, annotate=None):
-    """Cells as QuPath's tiles or annotations with measurements: a FeatureCollection.
+    """Cells as QuPath tiles or annotations with measurements, in a FeatureCollection.
 
     Parameters
     ----------
@@ -163,7 +163,7 @@ def anndata(header, cells, embeddings):
 
 
 def notebook_card(grid):
-    """The grid in the colors of its principal components, beside what it knows."""
+    """The grid in the colors of its principal components, next to its properties."""
     from sknic.grids.colors import pca_rgb
 
     header = grid.header

@@ -20,17 +20,17 @@ def read_foreign(path, file, mpp=None):
     Parameters
     ----------
     path : str
-        Named in errors.
+        Path for error messages.
     file : h5py.File
         With `features (n, C)` or `(1, n, C)` and `coords (n, 2)`, level-0 pixels.
     mpp : float, optional
-        um/px of the patches; by default 10 / `target_magnification` where TRIDENT wrote it.
+        um/px of the patches; by default 10 / `target_magnification`, if TRIDENT wrote it.
 
     Returns
     -------
     header : GridHeader
     features : float16 (n, C)
-        float32 where float16 overflows.
+        float32 if float16 overflows.
     cells : int32 (n, 2)
     """
     features, coords, attributes = _read_datasets(path, file)
@@ -120,7 +120,7 @@ def _check_inside(path, coords, size):
 
 
 def _attributes(path, file):
-    """What a file says of its patches: text for names, finite numbers where numbers are meant."""
+    """What a file states about its patches: text for names, and finite numbers for numbers."""
     attributes = {name: _plain(value) for name, value in {**file.attrs, **file["coords"].attrs}.items()}
     for name in attributes.keys() & _NUMBERS:
         try:
@@ -138,7 +138,7 @@ def _attributes(path, file):
 
 
 def _plain(value):
-    """An attribute as a scalar where it is an array of one, and as text where it is bytes."""
+    """An attribute, converted to a scalar if it is an array of one, and to text if it is bytes."""
     value = np.ravel(value)[0] if np.size(value) == 1 else value
     return value.decode(errors="replace") if isinstance(value, bytes) else value
 
@@ -156,7 +156,7 @@ def _patch_size_level0(path, attributes, coords, patch_size):
 
 
 def _common_step(coords, share=0.0):
-    """Distance that more than a `share` of neighbors in a row or column have, or None.
+    """Distance shared by more than a `share` of the neighbors in a row or column, or None.
 
     CLAM does not record that patches overlap.
     """
@@ -167,7 +167,7 @@ def _common_step(coords, share=0.0):
 
 
 def _steps(coords, axis):
-    """Distances along `axis` between neighbours that agree in the other one."""
+    """Distances along `axis` between neighbors that agree on the other axis."""
     order = np.lexsort((coords[:, axis], coords[:, 1 - axis]))
     steps = np.diff(coords[order], axis=0)
     return steps[steps[:, 1 - axis] == 0, axis]
@@ -190,7 +190,7 @@ def _snap(coords, stride):
 
 
 def _true_stride(coords, stride):
-    """The stride without its rounding: a scanner at 0.2528 um/px has 517.36 px where the file says 517."""
+    """The stride before rounding: a scanner at 0.2528 um/px has 517.36 px, while the file says 517."""
     if not len(coords):
         return stride
     steps = np.concatenate([_steps(coords, 0), _steps(coords, 1)])

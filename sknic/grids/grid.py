@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 class Grid(GridExports):
-    """One compressed slide (paper, Fig. 1): embeddings at the cells that hold tissue, zero elsewhere.
+    """One compressed slide (paper, Fig. 1): embeddings at the cells with tissue, zero elsewhere.
 
     Parameters
     ----------
     embeddings : array (n_cells, C)
-        One row per tissue cell; stored as float16, or as float32 where float16 overflows.
+        One row per tissue cell; stored as float16, or as float32 if float16 overflows.
     cells : int array (n_cells, 2)
         Row and column of each embedding.
     shape : (rows, columns)
@@ -44,20 +44,20 @@ class Grid(GridExports):
     fingerprint : str, default=None
         Fingerprint of the encoder that made it.
     tissue_fraction : float, default=None
-        Share of the lattice's cells that hold tissue.
+        Share of the lattice's cells that contain tissue.
     slide_size : (width, height), default=None
-        Size of the slide's level 0 in px; a slide of another size is then refused.
+        Size of the slide's level 0 in px; a slide with another size is then refused.
     slide_digest : str, default=None
-        `Slide.digest`; a slide of another content is then refused.
+        `Slide.digest`; a slide with other content is then refused.
     precision : str, default=None
-        Type in which the encoder computed: "float32", "bfloat16" or "float16".
+        Number format of the encoder's computation: "float32", "bfloat16" or "float16".
     oriented_embeddings : array (7, n_cells, C), default=None
         The embeddings of the same patches after orientations 1 to 7 of their pixels (see `orient`).
 
     Notes
     -----
-    A grid of a file pickles as its path, holds no open file, and reads the numbers when they are asked for: keep
-    `grid.embeddings` in a variable instead of asking for it in a loop.
+    A grid in a file is pickled as its path, keeps no file open, and reads the numbers on every access: keep
+    `grid.embeddings` in a variable instead of accessing it in a loop.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Grid(GridExports):
         patch_size: int | None = None,
         slide: str | Path | None = None,
     ) -> Self:
-        """Make a grid of a dense array; cells whose embedding is zero throughout are background.
+        """Make a grid from a dense array; cells whose embedding is all zero are background.
 
         Parameters
         ----------
@@ -120,7 +120,7 @@ class Grid(GridExports):
         Raises
         ------
         ValueError
-            If the array has not three dimensions.
+            If the array does not have three dimensions.
         """
         array = np.asarray(array)
         if array.ndim != 3:
@@ -138,17 +138,17 @@ class Grid(GridExports):
         path : str or Path
             The file.
         mpp : float, default=None
-            um per px of the patches, for foreign files that do not say it.
+            um per px of the patches, for files of other tools that do not state it.
 
         Returns
         -------
         Grid
-            The grid; it stays in its file where sknic wrote that.
+            The grid, which stays in its file if sknic wrote it.
 
         Raises
         ------
         GridFileError
-            If the file is missing, damaged or holds no features.
+            If the file is missing, damaged or has no features.
         """
         path = os.path.abspath(path)
         if seal.is_own(path):
@@ -159,14 +159,14 @@ class Grid(GridExports):
         return cls._of(InMemory(header, features, cells))
 
     def write(self, path: str | Path, *, key: str | None = None) -> Grid:
-        """Write the grid to an HDF5 file, which appears whole or not at all.
+        """Write the grid to an HDF5 file, whole or not at all.
 
         Parameters
         ----------
         path : str or Path
             File to write.
         key : str, default=None
-            What the grid was computed from, for a cache.
+            Digest of what the grid was computed from, for a cache.
 
         Returns
         -------
@@ -179,12 +179,12 @@ class Grid(GridExports):
 
     @property
     def path(self) -> str | None:
-        """File of the grid, or None while it lives in memory."""
+        """File of the grid, or None if it is in memory."""
         return self._storage.path
 
     @property
     def header(self) -> GridHeader:
-        """What the grid knows of its slide, encoder and scale."""
+        """What is known about the slide, the encoder and the scale."""
         return self._storage.header
 
     @property
@@ -204,7 +204,7 @@ class Grid(GridExports):
 
     @property
     def orientations(self) -> tuple[Grid, ...]:
-        """The slide's grids, one per orientation of its pixels: (self,) or eight of them."""
+        """The slide's grids, one per orientation of its pixels: one (self) or eight."""
         if not self._storage.has_oriented:
             return (self,)
         return (self, *(Grid._of(Oriented(self._storage, k)) for k in range(1, 8)))
@@ -221,7 +221,7 @@ class Grid(GridExports):
 
     @property
     def n_cells(self) -> int:
-        """Number of cells that hold tissue."""
+        """Number of cells with tissue."""
         return self._storage.n_cells
 
     @property
@@ -247,14 +247,14 @@ class Grid(GridExports):
     def crop(
         self, row: int, column: int, height: int, width: int, orientation: int = 0, dtype: DTypeLike = np.float32
     ) -> np.ndarray:
-        """Cut a window out of the grid, then turn it by `orient`; zero on background and outside the grid.
+        """Cut a window out of the grid, then rotate it with `orient`; zero on background and outside the grid.
 
         Parameters
         ----------
         row, column : int
             First row and column of the window; may be negative.
         height, width : int
-            Size of the window in cells, before it is turned.
+            Size of the window in cells, before it is rotated.
         orientation : int, default=0
             Number of the orientation, 0 to 7.
         dtype : dtype, default=np.float32
@@ -263,7 +263,7 @@ class Grid(GridExports):
         Returns
         -------
         ndarray (C, height, width)
-            A view on channels-last memory, so that a channels-last network takes it without a copy.
+            A view of channels-last memory, so that a channels-last network can use it without a copy.
         """
         r, c = self.cells.T
         inside = (r >= row) & (r < row + height) & (c >= column) & (c < column + width)

@@ -1,4 +1,4 @@
-"""The file of a grid: HDF5 with the datasets and attributes that TRIDENT and CLAM write, plus what a grid needs.
+"""The file of a grid: HDF5 with the datasets and attributes of TRIDENT and CLAM, plus those that a grid needs.
 
 Layout: `features (n, C)` float16, `coords (n, 2)` int64 (level-0 x and y of each patch), `cells (n, 2)` int32 (row and
 column) and, with eight orientations, `oriented_features (7, n, C)` float16. Datasets are contiguous, so that they can
@@ -33,14 +33,14 @@ _MAPPED_BYTES = 8 << 20
 
 
 def write_grid_file(path, header, features, cells, oriented_features=None, key=None):
-    """Write a grid under a temporary name, then rename it: a reader sees the whole file or none.
+    """Write a grid under a temporary name, then rename it, so that a reader sees the whole file or none.
 
     Parameters
     ----------
     path : str or Path
         File to write.
     header : GridHeader
-        What the grid knows.
+        Header of the grid.
     features : array (n, C)
         Embeddings.
     cells : int array (n, 2)
@@ -48,7 +48,7 @@ def write_grid_file(path, header, features, cells, oriented_features=None, key=N
     oriented_features : array (7, n, C), default=None
         Embeddings after orientations 1 to 7.
     key : str, default=None
-        What the content was computed from; a cache compares it before it trusts the file.
+        Digest of what the content was computed from; a cache compares it before using the file.
     """
     arrays = {"features": finite_embeddings("embeddings", features), "coords": _coords(header, cells)}
     arrays["cells"] = np.asarray(cells, np.int32)
@@ -77,14 +77,14 @@ def _write_datasets(path, arrays, header, meta, n_bytes):
 
 
 def _coords(header, cells):
-    """Level-0 px (x, y) of each patch; cells, where the header does not know how large they are."""
+    """Level-0 px (x, y) of each patch; in cells if the header does not have their size."""
     if header.stride_level0 is None:
         return np.asarray(cells, np.int64)[:, ::-1] + np.asarray(header.origin, np.int64)
     return Placement.of(header).corners(cells)
 
 
 def _peer_attributes(header):
-    """The attributes on `coords` that TRIDENT's and CLAM's loaders look for; what is not known is left out."""
+    """The attributes on `coords` that TRIDENT's and CLAM's loaders look for; unknown ones are left out."""
     patch = header.patch_size or 0
     found = {
         "name": Path(header.slide or "").stem.encode(errors="backslashreplace").decode(),
@@ -112,12 +112,12 @@ def _flush_to_disk(path):
 
 
 def open_grid_file(path):
-    """Open an HDF5 file for reading; not locked, for grids are replaced by rename and some file systems have no locks.
+    """Open an HDF5 file for reading, without a lock: grids are replaced by renaming, and some file systems lack locks.
 
     Raises
     ------
     GridFileError
-        If the file is missing, truncated or no HDF5.
+        If the file is missing, truncated or not HDF5.
     """
     try:
         return h5py.File(path, "r", locking=False)
@@ -126,9 +126,9 @@ def open_grid_file(path):
 
 
 def read_header(path):
-    """Header, key, array layout of a file that sknic wrote, after its checksum.
+    """Header, key and array layout of a file that sknic wrote, after verifying its checksum.
 
-    A process reads and hashes a file once, for as long as size, time and inode of the file stay the same.
+    A process reads and hashes a file only once, as long as its size, time and inode stay the same.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def read_header(path):
     header : GridHeader
     key : str or None
     layout : dict of str to (offset, shape, dtype)
-        Where each dataset lies in the file, for `map_dataset`.
+        Position of each dataset in the file, for `map_dataset`.
 
     Raises
     ------
@@ -161,7 +161,7 @@ def _read_header(path, size, mtime_ns, inode):
 
 
 def parse_header(path):
-    """As `read_header`, of a file whose checksum was just compared."""
+    """Like `read_header`, for a file whose checksum has just been verified."""
     try:
         meta = sealed_header(path) or _header_inside(path)
         if meta.pop("format") != FORMAT:
@@ -176,7 +176,7 @@ def parse_header(path):
 
 
 def _header_inside(path):
-    """The header of a file of an earlier version, which has it only within HDF5."""
+    """The header of a file from an earlier version, which has it only inside HDF5."""
     with open_grid_file(path) as file:
         return {**json.loads(file.attrs["sknic_grid"]), "layout": _layout(file)}
 
@@ -195,7 +195,7 @@ def _check_names(path, meta):
 
 
 def _layout(file):
-    """Where each dataset lies in the file: offset, shape and type."""
+    """Position of each dataset in the file: offset, shape and type."""
     sets = {name: file[name] for name in _DATASETS if name in file}
     return {name: (each.id.get_offset(), each.shape, each.dtype.str) for name, each in sets.items()}
 
@@ -219,12 +219,12 @@ def read_dataset(path, place):
     path : str
         File of a grid.
     place : (offset, shape, dtype)
-        Where the dataset lies, from `read_header`.
+        Position of the dataset, from `read_header`.
 
     Returns
     -------
     ndarray
-        In memory, or a map whose pixels are read when they are touched.
+        In memory, or a memory map that is read on access.
     """
     offset, shape, dtype = place
     if 0 in shape:

@@ -1,4 +1,4 @@
-"""GridHeader: what a grid knows of its slide, of its encoder and of its scale."""
+"""GridHeader: what is known about a grid's slide, encoder and scale."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class GridHeader:
-    """What a grid knows besides its numbers.
+    """Properties of a grid other than its numbers.
 
-    Level-0 pixels are the truth of a place: files of other tools state them, and their um/px may be nominal.
+    Positions are defined in level-0 pixels: files of other tools contain them, while their um/px may be nominal.
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ class GridHeader:
     patch_size, stride : int, default=None
         Width of a patch and distance between patches, px at `mpp`; `stride` is `patch_size` by default.
     slide : str, default=None
-        Path of the slide, absolute where sknic made the grid.
+        Path of the slide, absolute if sknic made the grid.
     slide_mpp : float, default=None
         um per px of the slide's level 0.
     origin : (x, y), default=(0, 0)
@@ -29,17 +29,17 @@ class GridHeader:
     fingerprint : str, default=None
         Fingerprint of the encoder.
     tissue_fraction : float, default=None
-        Share of the lattice's cells that hold tissue.
+        Share of the lattice's cells that contain tissue.
     slide_size : (width, height), default=None
         Size of the slide's level 0 in px.
     slide_digest : str, default=None
         Digest of the slide (`Slide.digest`).
     patch_size_level0, stride_level0 : float, default=None
-        `patch_size` and `stride` in level-0 px; by default from `mpp` and `slide_mpp` where both are known.
+        `patch_size` and `stride` in level-0 px; by default from `mpp` and `slide_mpp` if both are known.
     bounds : (x, y), default=None
-        Level-0 px of the corner of the slide's bounds, where QuPath starts counting; `origin` by default.
+        Corner of the slide's bounds in level-0 px, the origin of QuPath's coordinates; `origin` by default.
     precision : str, default=None
-        Type in which the encoder computed: "float32", "bfloat16" or "float16".
+        Number format of the encoder's computation: "float32", "bfloat16" or "float16".
     """
 
     shape: tuple[int, int]

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 
 def orient(array: np.ndarray, k: int, axes: tuple[int, int] = (-2, -1)) -> np.ndarray:
-    """Turn and mirror the rows and columns of an array.
+    """Rotate and mirror the rows and columns of an array.
 
     Parameters
     ----------
@@ -42,14 +42,14 @@ def orient_back(array: np.ndarray, k: int, axes: tuple[int, int] = (-2, -1)) -> 
     Returns
     -------
     ndarray
-        A view of `array`, as it was before it was turned.
+        A view of `array` in its original orientation.
     """
     turned = np.rot90(array, -(k % 4), axes=axes)
     return np.flip(turned, axes[1]) if k >= 4 else turned
 
 
 def orient_cells(cells: ArrayLike, shape: tuple[int, int], k: int) -> tuple[np.ndarray, tuple[int, int]]:
-    """Say where `orient` takes each cell.
+    """Return where `orient` moves each cell.
 
     Parameters
     ----------

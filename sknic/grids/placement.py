@@ -1,4 +1,4 @@
-"""Placement: where the cells of a grid lie on their slide, in level-0 px."""
+"""Placement: where the cells of a grid are on their slide, in level-0 px."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Placement:
-    """Where the cells of a grid lie on their slide; lengths in level-0 px, x before y.
+    """Positions of a grid's cells on their slide; lengths in level-0 px, x before y.
 
     Attributes
     ----------
     corner : (float, float)
-        Place in the file at which cell (0, 0) starts.
+        Position in the file at which cell (0, 0) starts.
     cell, patch : float
         Distance between two cells, and width of a patch.
     bounds : (float, float)
@@ -36,7 +36,7 @@ class Placement:
 
     @classmethod
     def of(cls, header: GridHeader) -> Placement:
-        """Place a grid by what its header knows.
+        """Make the placement of a grid from its header.
 
         Parameters
         ----------
@@ -46,12 +46,12 @@ class Placement:
         Returns
         -------
         Placement
-            Place of its cells.
+            Placement of its cells.
 
         Raises
         ------
         MissingMppError
-            If the header does not know the size of a cell in level-0 px.
+            If the header does not have the size of a cell in level-0 px.
         """
         if header.stride_level0 is None:
             raise MissingMppError(
@@ -70,19 +70,19 @@ class Placement:
         header : GridHeader
             Header of the grid.
         slide : Slide
-            The slide; its um/px serves where the header does not know level-0 px.
+            The slide; its um/px is used if the header has no level-0 px.
 
         Returns
         -------
         Placement
-            Place of the cells on this slide.
+            Placement of the cells on this slide.
 
         Raises
         ------
         SlideMismatchError
-            If the grid was made from another slide, by its size or digest.
+            If the grid was made from another slide, judging by size or digest.
         MissingMppError
-            If neither of them knows how large a cell is.
+            If the size of a cell is unknown.
         """
         check_same_slide(header, slide)
         cell, patch = header.stride_level0, header.patch_size_level0
@@ -97,7 +97,7 @@ class Placement:
         return cls(header.origin, cell, patch or cell, tuple(slide.origin))
 
     def corners(self, cells: ArrayLike) -> np.ndarray:
-        """Say where patches start in the file.
+        """Return where patches start in the file.
 
         Parameters
         ----------
@@ -112,7 +112,7 @@ class Placement:
         return np.rint(np.asarray(cells)[:, ::-1] * self.cell + np.asarray(self.corner)).astype(np.int64)
 
     def rectangle(self, shape: tuple[int, int]) -> tuple[float, float, float, float]:
-        """Say which part of the slide a grid covers.
+        """Return which part of the slide a grid covers.
 
         Parameters
         ----------
@@ -134,7 +134,7 @@ def check_same_slide(header: GridHeader, slide: Any) -> None:
     Parameters
     ----------
     header : GridHeader
-        Header of the grid; what it does not record is not compared.
+        Header of the grid; properties that it does not have are not compared.
     slide : Slide
         An open slide.
 
@@ -155,17 +155,17 @@ def check_same_slide(header: GridHeader, slide: Any) -> None:
 
 
 def cell_um(grid: Grid | Any) -> float | None:
-    """Say how far apart two cells are.
+    """Return the distance between two cells.
 
     Parameters
     ----------
     grid : Grid or array
-        A grid; an array says nothing of its scale.
+        A grid; an array has no scale.
 
     Returns
     -------
     float or None
-        Distance in um; None where it is not known.
+        Distance in um; None if unknown.
     """
     mpp, stride = getattr(grid, "mpp", None), getattr(grid, "stride", None)
     return None if mpp is None or stride is None else mpp * stride

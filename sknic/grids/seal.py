@@ -1,8 +1,8 @@
-"""What stands before the HDF5 part of a grid's file: a checksum of what follows, and the header as JSON.
+"""The start of a grid's file, before the HDF5 part: a checksum of what follows, and the header as JSON.
 
-It lies in HDF5's user block, which readers skip: the checksum in the first 512 bytes, the header from there on. libhdf5
-may crash on a damaged file, so it is given none whose checksum does not hold; and it takes longer to open a small file
-than the file takes to be hashed, so the header is read without it. Files of earlier versions have none here.
+It is in HDF5's user block, which readers skip: the checksum in the first 512 bytes, the header from there on. libhdf5
+may crash on a damaged file, so files with a wrong checksum are not passed to it; and it takes longer to open a small
+file than to hash it, so the header is read without it. Files of earlier versions have no header here.
 """
 
 import hashlib
@@ -21,20 +21,20 @@ _LAYOUT_BYTES = 512
 
 
 def block_bytes(header):
-    """Size of the user block that holds the seal and a header: a power of two, as HDF5 wants it."""
+    """Size of the user block that holds the seal and a header: a power of two, as HDF5 requires."""
     needed = SEAL_BYTES + len(json.dumps(header)) + _LAYOUT_BYTES
     return 1 << (needed - 1).bit_length()
 
 
 def seal(path, header, n_bytes):
-    """Write header and checksum into the user block of a file that is otherwise complete.
+    """Write the header and the checksum into the user block of a file that is otherwise complete.
 
     Parameters
     ----------
     path : str or Path
         The file.
     header : dict
-        What JSON can hold; left out where it does not fit.
+        Values that JSON can store; left out if it does not fit.
     n_bytes : int
         Size of the user block.
     """
@@ -49,7 +49,7 @@ def seal(path, header, n_bytes):
 
 
 def sealed_header(path):
-    """The header that `seal` wrote; None in a file without one."""
+    """The header that `seal` wrote; None if the file has none."""
     with open(path, "rb") as file:
         file.seek(SEAL_BYTES)
         line = file.readline()
@@ -57,7 +57,7 @@ def sealed_header(path):
 
 
 def checksum(path):
-    """Digest of what follows the seal, as it is written there."""
+    """Digest of what follows the seal, as stored in the seal."""
     digest = hashlib.blake2b(digest_size=16)
     with open(path, "rb") as file:
         file.seek(SEAL_BYTES)

@@ -1,4 +1,4 @@
-"""Where the numbers of a grid are: in memory, in its file, or in one orientation of another grid."""
+"""Storage of a grid's numbers: in memory, in its file, or as one orientation of another grid."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from sknic.grids.orientation import orient_cells
 
 
 class InMemory:
-    """Numbers that live in memory.
+    """Numbers in memory.
 
     Parameters
     ----------
     header : GridHeader
-        What the grid knows.
+        Header of the grid.
     embeddings : array (n_cells, C)
         One row per tissue cell.
     cells : int array (n_cells, 2)
@@ -52,7 +52,7 @@ class InMemory:
 
 
 class InFile:
-    """Numbers that stay in a file of sknic until they are asked for; pickles as the path.
+    """Numbers that stay in a file of sknic until they are needed; pickled as the path.
 
     Parameters
     ----------
@@ -110,12 +110,12 @@ class InFile:
 
 
 class Oriented:
-    """One orientation of the pixels that another storage holds: its own embeddings, at turned cells.
+    """One orientation of the pixels in another storage: its own embeddings, at rotated cells.
 
     Parameters
     ----------
     storage : InMemory or InFile
-        The storage that holds it.
+        The storage that contains it.
     k : int, 1 to 7
         Number of the orientation.
     """
@@ -133,7 +133,7 @@ class Oriented:
 
     @cached_property
     def header(self):
-        """Header without what is not true of a turned slide, such as its corner."""
+        """Header without properties that do not hold for a rotated slide, such as its corner."""
         known = self._storage.header
         return GridHeader(self._turned[1], known.mpp, known.patch_size, known.stride, known.slide)
 

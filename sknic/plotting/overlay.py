@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # Chosen on two H&E slides by how far (CIEDE2000, 10th percentile of the tissue's pixels) a blended cell differs from
 # the tissue below, at a quarter, half and three quarters of the highest saliency: 10, 26 and 44 for viridis from its
 # teal on; 5, 21 and 41 for the whole of it, which starts at the violet of nuclei; 4, 7 and 24 for cividis, whose middle
-# is grey; 4, 6 and 32 for inferno. What speaks against is blue (7, 16 and 22): the red of the usual RdBu is too near to
+# is gray; 4, 6 and 32 for inferno. What speaks against is blue (7, 16 and 22): the red of the usual RdBu is too near to
 # eosin (5, 10 and 13). Either side has a lightness that only rises, and color-blind readers tell yellow from blue.
 _FOR = mpl.colormaps["viridis"](np.linspace(0.35, 1, 128))
 _AGAINST = mpl.colormaps["Blues"](np.linspace(0.85, 0.3, 128))

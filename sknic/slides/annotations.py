@@ -1,4 +1,4 @@
-"""Polygons that pathologists drew, in GeoJSON as QuPath exports it, as masks of tissue."""
+"""Masks of tissue from polygons that pathologists drew, in GeoJSON as exported by QuPath."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ _FAR = 1e6
 
 @dataclass(frozen=True)
 class Annotations:
-    """Tissue by the classes of polygons, for the parameter `tissue` of SlideCompressor and its kin.
+    """Tissue defined by classes of polygons, for the `tissue` parameter of SlideCompressor and others.
 
     Parameters
     ----------
     pattern : str or Path
         GeoJSON file of each slide, such as "{stem}.geojson"; `{stem}` stands for the slide's name without extension.
     classes : sequence of str, default=None
-        Classes that count as tissue, in any case ("tumor" finds "Tumor" and "Tumor: Positive"). All of them by default.
+        Classes that count as tissue, ignoring case ("tumor" matches "Tumor" and "Tumor: Positive"). All by default.
     exclude : sequence of str, default=()
-        Classes that are cut out of the others, in addition to those whose name has the word ignore, artifact or
+        Classes to cut out of the others, in addition to those whose name contains the word ignore, artifact or
         background; a class in `classes` is never cut out.
 
     Notes
@@ -82,7 +82,7 @@ class Annotations:
         return mask_path(self.pattern, slide_path)
 
     def read(self, slide: Slide) -> tuple[np.ndarray, float]:
-        """Draw the polygons of a slide: level-0 px, counted from the corner of the slide's bounds as QuPath does.
+        """Draw the polygons of a slide, in level-0 px from the corner of the slide's bounds, as in QuPath.
 
         Parameters
         ----------
@@ -133,7 +133,7 @@ class Annotations:
         return sorted({name or "unclassified" for name, _ in _regions(_load(self.path(slide.path)))})
 
     def _warn_of_near_names(self, path, names):
-        """Warn of classes that were asked for and are not there, where one that is there is nearly the same."""
+        """Warn of requested classes that the file does not have but that closely resemble one of its classes."""
         for role in ("classes", "exclude"):
             for wanted in getattr(self, role) or ():
                 if not any(_is_one_of(name, [wanted]) for name in names) and (meant := did_you_mean(wanted, names)):
@@ -157,7 +157,7 @@ def _is_one_of(name, wanted):
 
 
 def _why(error):
-    """What is wrong with a file, in our words where they say more than the type of the error."""
+    """What is wrong with a file, in our words if they are clearer than the error itself."""
     if isinstance(error, json.JSONDecodeError):
         return f"it is not JSON at line {error.lineno}, column {error.colno}"
     if isinstance(error, UnicodeDecodeError):
@@ -172,7 +172,7 @@ def _why(error):
 
 
 def _load(path):
-    """Document of a GeoJSON file in UTF-8, UTF-16 or UTF-32, with a byte-order mark or without."""
+    """Document of a GeoJSON file in UTF-8, UTF-16 or UTF-32, with or without a byte-order mark."""
     content = Path(path).read_bytes()
     return json.loads(gzip.decompress(content) if path.lower().endswith(".gz") else content)
 
@@ -199,7 +199,7 @@ def _regions(document: Any, name: str = "") -> Iterator[tuple[str, list[np.ndarr
 
 
 def _class_name(properties):
-    """Name of the class of a feature, "" where it has none."""
+    """Name of the class of a feature, or "" if it has none."""
     found = properties.get("classification") or properties.get("class") or ""
     if isinstance(found, dict):
         found = found.get("name") or found.get("names") or ""
@@ -217,7 +217,7 @@ def _ring(points):
 
 
 def _draw(mask, rings):
-    """Add one polygon, rings in px of the mask; its holes cut only itself."""
+    """Add one polygon (rings in px of the mask); its holes are cut only out of itself."""
     if not rings or len(rings[0]) < 3:
         return
     rings = [np.clip(ring, -_FAR, _FAR) for ring in rings]

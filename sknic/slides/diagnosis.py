@@ -1,4 +1,4 @@
-"""Why OpenSlide does not open a file, where the file's first bytes tell, and what makes a slide of it."""
+"""Explain from a file's first bytes why OpenSlide does not open it, and how to convert it."""
 
 import os
 import zipfile
@@ -40,7 +40,7 @@ _KNOWN_CODECS = {1, 5, 6, 7, 8, 32773, 32946, 33003, 33005, 50000}
 
 
 def diagnose(path):
-    """Return why a file is not a slide that OpenSlide opens, and the remedy.
+    """Return why OpenSlide does not open a file, and the remedy.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def diagnose(path):
     Returns
     -------
     str or None
-        A sentence without its subject, such as "is empty"; None where the file does not tell.
+        A sentence without its subject, such as "is empty"; None if the reason is unknown.
     """
     try:
         size = os.path.getsize(path)

@@ -1,4 +1,4 @@
-"""DICOM: which slide a file belongs to, read from its header; all files of one series are one slide."""
+"""DICOM: which slide a file belongs to, according to its header; all files of a series are one slide."""
 
 import os
 import struct
@@ -24,7 +24,7 @@ def series_uid(path):
     Returns
     -------
     str or None
-        None where the file is not DICOM, or cannot be read.
+        None if the file is not DICOM, or cannot be read.
     """
     try:
         status = os.stat(path)
@@ -53,7 +53,7 @@ def series_in(folder):
     Parameters
     ----------
     folder : str or Path
-        Folder; those below it are not looked at.
+        Folder; its subfolders are not searched.
 
     Returns
     -------
@@ -97,7 +97,7 @@ def _element(data, position, implicit):
 
 
 def _end(data, start, length, implicit):
-    """Where an element ends; those of undefined length hold elements until a delimiter."""
+    """Where an element ends; an element of undefined length contains others up to a delimiter."""
     if length != _UNDEFINED:
         return start + length
     while start + 8 <= len(data):

@@ -1,4 +1,4 @@
-"""Lattice: which patches a slide has, and in which blocks they are best read."""
+"""Lattice: the patches of a slide, and the blocks in which to read them."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Lattice:
 
     Notes
     -----
-    The patch of cell (row, column) starts at (column * stride, row * stride) px. Where `patch_size` exceeds `stride` a
-    patch may pass the slide's edge, and is white there.
+    The patch of cell (row, column) starts at (column * stride, row * stride) px. If `patch_size` exceeds `stride`, a
+    patch may extend beyond the slide's edge, where it is white.
     """
 
     slide_size: tuple
@@ -64,7 +64,7 @@ class Lattice:
         Returns
         -------
         Lattice
-            All cells of which the stride fits on the slide.
+            All cells whose stride fits on the slide.
         """
         return cls(slide.size(mpp), float(mpp), patch_size, patch_size if stride is None else stride)
 
@@ -75,20 +75,20 @@ class Lattice:
         return height // self.stride, width // self.stride
 
     def bands(self, cells: np.ndarray, max_cells: int) -> Iterator[np.ndarray]:
-        """Cut cells into blocks that lie together on the slide, so that few tiles are decoded twice.
+        """Divide cells into blocks of neighbors, so that few tiles are decoded twice.
 
         Parameters
         ----------
         cells : int array (n, 2)
             Row and column.
         max_cells : int
-            Most cells of a block.
+            Maximum number of cells per block.
 
         Yields
         ------
         int32 array (m, 2)
-            Squares of the lattice, or several neighbouring squares where they hold little tissue; together they are
-            the cells, each once.
+            Squares of the lattice, or several neighboring squares if they contain little tissue; together they contain
+            every cell once.
         """
         if max_cells < 1:
             raise ValueError(f"max_cells={max_cells!r}: expected 1 or more")

@@ -1,4 +1,4 @@
-"""Where a slide lies: its files, whatever name it was given by, and what was meant where there is none."""
+"""The files of a slide, whatever name it was given by, and suggestions if there is none."""
 
 import os
 import unicodedata
@@ -14,12 +14,12 @@ def main_file(path):
     Parameters
     ----------
     path : str or Path
-        A file, or the folder of one DICOM series; accents may be composed in another way than the file system has them.
+        A file, or the folder of one DICOM series; accents may be composed differently than in the file system.
 
     Returns
     -------
     str
-        The file; for DICOM the first of the series, by whichever of its files it was named.
+        The file; for DICOM the first file of the series, whichever of its files was named.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def slide_files(path):
 
 
 def one_per_slide(paths):
-    """Leave one file of each DICOM series, and all other files.
+    """Keep one file per DICOM series, and all other files.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def one_per_slide(paths):
 
 
 def _as_on_disk(path):
-    """The path as the file system has it; an error that says what was meant where there is none."""
+    """The path as the file system has it; if there is none, an error that suggests what was meant."""
     if os.path.exists(path):
         return path
     folder, name = os.path.split(path)

@@ -1,4 +1,4 @@
-"""Mask images that others made: where they lie, and which of their pixels are tissue."""
+"""Mask images from other programs: where they are, and which of their pixels are tissue."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def mask_path(pattern: str | Path, slide_path: str | Path) -> str:
     Parameters
     ----------
     pattern : str or Path
-        File name in which `{stem}` stands for the slide's file name without extension. A relative pattern counts from
-        the slide's folder; if there is no such file there, from the working folder.
+        File name in which `{stem}` stands for the slide's file name without extension. A relative pattern starts at
+        the slide's folder or, if there is no such file, at the working folder.
     slide_path : str or Path
         File of the slide.
 
@@ -37,7 +37,7 @@ def mask_path(pattern: str | Path, slide_path: str | Path) -> str:
     Raises
     ------
     TissueMaskError
-        If the pattern is not one of files.
+        If the pattern is not a file pattern.
     """
     pattern, slide_path = str(pattern), Path(slide_path)
     if not is_pattern(pattern):
@@ -54,17 +54,17 @@ def mask_path(pattern: str | Path, slide_path: str | Path) -> str:
 
 
 def is_pattern(value: object) -> bool:
-    """Tell whether a value can be the pattern of mask files.
+    """Return whether a value can be a pattern of mask files.
 
     Parameters
     ----------
     value : object
-        What a user gave.
+        Value that the user passed.
 
     Returns
     -------
     bool
-        True for a string or path that has `{stem}` or a suffix.
+        True for a string or path with `{stem}` or a suffix.
     """
     return isinstance(value, (str, Path)) and ("{stem}" in str(value) or bool(Path(value).suffix))
 
@@ -80,8 +80,8 @@ def read_mask_image(path, slide):
     Returns
     -------
     bool array (h, w)
-        The alpha channel decides where it varies, and the palette's index where the palette has colors; else the
-        brightest color. Of these, see `is_marked`.
+        From the alpha channel if it varies, the palette's index if the palette has colors, or else the brightest
+        color; see `is_marked` for the values that count.
 
     Raises
     ------
@@ -133,10 +133,10 @@ def is_marked(values: np.ndarray) -> np.ndarray:
     Returns
     -------
     bool array (h, w)
-        Of at most 16 values: everything above 0 where they are whole numbers that nowhere reach half of white, such as
-        0 and 1, else everything from a sixteenth of white. More values in numbers of 16 bits or more that nowhere reach
-        half of white are labels: everything above 0. The rest are soft masks with smooth edges, probabilities or JPEG
-        noise: everything from half of white, or from half of the brightest where nothing reaches that.
+        With at most 16 different values: everything above 0 if they are integers below half of white, such as 0 and 1;
+        otherwise everything from a sixteenth of white. More values, in numbers of 16 bits or more and all below half of
+        white, are labels: everything above 0. All others are soft masks with smooth edges, probabilities or JPEG noise:
+        everything from half of white, or from half of the brightest value if none reaches that.
     """
     if values.dtype == bool or not values.size:
         return values.astype(bool)
@@ -151,10 +151,10 @@ def is_marked(values: np.ndarray) -> np.ndarray:
 
 
 def is_doubtful(values: np.ndarray) -> bool:
-    """Whether the values of a mask may be labels as well as shades.
+    """Whether the values of a mask may be labels as well as gray levels.
 
-    They may where more than a tenth of what is not black is neither black nor white, in many shades; or where few
-    values nowhere reach half of white, and some are far below the others.
+    They may be if more than a tenth of the pixels that are not black are not white either, in many gray levels; or if
+    there are few values, all below half of white, and some are far below the others.
 
     Parameters
     ----------
@@ -176,7 +176,7 @@ def is_doubtful(values: np.ndarray) -> bool:
 
 
 def _one_channel(pixels):
-    """The channel that says what is tissue: alpha where it varies, else the brightest color."""
+    """The channel that defines the tissue: alpha if it varies, else the brightest color."""
     alpha = pixels[..., -1] if pixels.shape[-1] in (2, 4) else None
     if alpha is not None and alpha.size and np.ptp(alpha):
         return alpha
@@ -195,16 +195,16 @@ def _read_picture(path):
 
 
 def _palette_values(image):
-    """Grey levels where a palette has black and greys alone, else its indices: they number classes, 0 is background."""
+    """Gray levels if a palette has only black and grays; else its indices, which number classes (0 is background)."""
     index = np.asarray(image)
     palette = np.array(image.getpalette(), np.uint8).reshape(-1, 3)
     used = palette[np.unique(index)]
-    grey = (used == used[:, :1]).all() and (used == 0).all(axis=1).any()
-    return palette[index, 0] if grey else np.minimum(index, 127)
+    gray = (used == used[:, :1]).all() and (used == 0).all(axis=1).any()
+    return palette[index, 0] if gray else np.minimum(index, 127)
 
 
 def _read_tiff(path):
-    """The smallest level of a pyramidal mask that is still fine enough, or the only image."""
+    """The smallest level of a pyramidal mask with enough detail, or the only image."""
     with tifffile.TiffFile(path) as file:
         levels = sorted(file.series[0].levels, key=lambda level: max(level.shape))
         fine = [level for level in levels if max(level.shape) >= LEAST_SIZE]

@@ -1,4 +1,4 @@
-"""Metadata of a slide: um/px, objective power, bounds; and whether that can be true."""
+"""Metadata of a slide: um/px, objective power, bounds; and whether they are plausible."""
 
 import math
 import os
@@ -28,13 +28,13 @@ def find_mpp(properties, given, from_objective, path):
     Parameters
     ----------
     properties : dict of str to str
-        OpenSlide's.
+        OpenSlide's properties.
     given : float or None
-        What the caller states; it wins.
+        Value passed by the caller, which takes precedence.
     from_objective : bool
-        Whether a guess from the objective power will do.
+        Whether a guess from the objective power is acceptable.
     path : str
-        For the messages.
+        Path for error messages.
 
     Returns
     -------
@@ -57,7 +57,7 @@ def find_mpp(properties, given, from_objective, path):
 
 
 def _stated(properties, given, path):
-    """um/px that someone states outright, or None."""
+    """um/px that is stated explicitly, or None."""
     if given is not None:
         if isinstance(given, bool) or not isinstance(given, (int, float)) and not hasattr(given, "__float__"):
             raise InvalidMppError(f"mpp={given!r}: expected a number of um per px")
@@ -79,7 +79,7 @@ def _stated(properties, given, path):
 
 
 def _ome_axes(properties):
-    """um/px in x and y of the image in the OME-XML of a TIFF that has the slide's width; None where it says none."""
+    """um/px in x and y of the image in a TIFF's OME-XML that has the slide's width; None if not stated."""
     text = properties.get("tiff.ImageDescription") or properties.get("openslide.comment") or ""
     images = re.findall(r"<(?:\w+:)?Pixels\b[^>]*>", text) if "<OME" in text or ":OME" in text else []
     images = [dict(re.findall(r"""(\w+)\s*=\s*["']([^"']*)["']""", image)) for image in images]
@@ -134,7 +134,7 @@ def _check_power(mpp, power, path):
 
 
 def check_plausible(path, level_dimensions, level_downsamples, properties):
-    """Refuse levels without pixels and sizes that the file cannot hold.
+    """Refuse levels without pixels and sizes that the file cannot contain.
 
     Raises
     ------

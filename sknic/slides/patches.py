@@ -1,4 +1,4 @@
-"""PatchReader: the patches of a lattice, by the fastest way that gives OpenSlide's pixels."""
+"""PatchReader: reads the patches of a lattice in the fastest way that gives OpenSlide's pixels."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ class PatchReader:
     slide : Slide
     lattice : Lattice
     backend : "auto" or "openslide"
-        "auto" decodes raw JPEG tiles where they prove identical to OpenSlide's pixels.
+        "auto" decodes raw JPEG tiles itself if they prove identical to OpenSlide's pixels.
 
     Attributes
     ----------
     backend : "tiles" or "openslide"
-        What is used.
+        Backend in use.
 
     Notes
     -----
-    The pixels are those of `Slide.read` at each patch's place, with one exception: where the downsample of a pyramid
-    level is not a whole number OpenSlide interpolates by a fraction of a pixel, and "tiles" takes the stored pixels.
+    The pixels are those of `Slide.read` at each patch's position, with one exception: if the downsample of a pyramid
+    level is not an integer, OpenSlide interpolates by a fraction of a pixel, and "tiles" uses the stored pixels.
     """
 
     def __init__(self, slide: Slide, lattice: Lattice, backend: str = "auto") -> None:
@@ -48,7 +48,7 @@ class PatchReader:
         self.backend = "openslide" if tiles is None else "tiles"
 
     def read(self, cells: np.ndarray) -> np.ndarray:
-        """Patches of cells; cells that lie together are best read together.
+        """Patches of cells; neighboring cells are best read together.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Whether the pixels of a TIFF are the colors that a stained slide has: three channels of eight bits, filled."""
+"""Whether the pixels of a TIFF are those of a stained slide: three channels of eight bits that are all used."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ N_LOOKED_AT = 12
 
 
 def check_pixels(path):
-    """Refuse pixels that OpenSlide would show as something else; warn of those without color.
+    """Refuse pixels that OpenSlide would show as something else; warn of pixels without color.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def check_pixels(path):
     Warns
     -----
     ColorWarning
-        If there is one grey channel.
+        If there is one gray channel.
     """
     page = max(tiled_pages(path), key=lambda page: page.imagewidth * page.imagelength, default=None)
     if page is None:
@@ -47,7 +47,7 @@ def check_pixels(path):
 
 
 def _check_depth(path, page):
-    """16-bit values of a camera of 12 bits end at 4095, and OpenSlide, which takes the upper 8 bits, shows black."""
+    """16-bit values from a 12-bit camera end at 4095, and OpenSlide, which uses the upper 8 bits, shows black."""
     highest = max(_values(path, page), default=None)
     if highest is None or highest >= 2**15:
         return
@@ -60,7 +60,7 @@ def _check_depth(path, page):
 
 
 def _values(path, page):
-    """The highest value of some tiles, spread over the slide."""
+    """The highest value in some tiles, spread over the slide."""
     stored = [i for i, n_bytes in enumerate(page.databytecounts) if n_bytes]
     with open(path, "rb") as file:
         for i in sorted({stored[int(at)] for at in np.linspace(0, len(stored) - 1, N_LOOKED_AT)} if stored else ()):

@@ -1,4 +1,4 @@
-"""From the um/px that is asked for to the pixels that are stored: which level, and how it is resampled."""
+"""From the requested um/px to the stored pixels: which level to read, and how to resample it."""
 
 from dataclasses import dataclass
 
@@ -18,9 +18,9 @@ class Scale:
     level : int
         Pyramid level that is read.
     factor : int
-        Every `factor` x `factor` pixels of the level are averaged to one; 1 takes them as they are.
+        Every `factor` x `factor` pixels of the level are averaged to one; 1 uses them unchanged.
     zoom : float
-        What remains to be resampled, in averaged pixels per pixel asked for; 1.0 exactly when nothing does.
+        Remaining resampling, in averaged pixels per requested pixel; exactly 1.0 if there is none.
     """
 
     level: int
@@ -31,8 +31,8 @@ class Scale:
 def choose_scale(level_mpps, mpp):
     """The cheapest way to pixels of `mpp`.
 
-    A level, or a level averaged by a whole factor, within 2 % of `mpp` is taken as it is. Otherwise the next finer
-    level is area-averaged, and where nothing is finer level 0 is interpolated.
+    A level, or a level averaged by a whole factor, within 2 % of `mpp` is used as it is. Otherwise the next finer
+    level is area-averaged; if there is none, level 0 is interpolated.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def resample(pixels, size, corner, zoom):
 
 
 def source_box(corner, size, zoom):
-    """Whole pixels (x, y, right, bottom) that resampling needs; interpolation looks one further."""
+    """Whole pixels (x, y, right, bottom) that resampling needs; interpolation needs one more."""
     margin = 0 if zoom > 1 else 1
     start = np.floor(corner).astype(int) - margin
     stop = np.ceil(np.asarray(corner) + np.array(size) * zoom).astype(int) + margin

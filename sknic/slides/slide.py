@@ -1,4 +1,4 @@
-"""Slide: a whole-slide image that answers in um/px."""
+"""Slide: a whole-slide image that is read at any um/px."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BLOCK = 2048
 
 
 class Slide:
-    """A slide that OpenSlide opens, read at any um/px.
+    """A slide in any format that OpenSlide opens, read at any um/px.
 
     Reads are thread-safe, and a pickled slide opens its file again.
 
@@ -36,9 +36,9 @@ class Slide:
     path : str or Path
         File, or the folder of one DICOM series; any file of a series stands for all of it.
     mpp : float, default=None
-        um per px of level 0, where the metadata lack it or are wrong.
+        um per px of level 0, if the metadata are missing or wrong.
     mpp_from_objective : bool, default=False
-        Whether to guess the um/px from the objective power (10 / power) where nothing better is stated.
+        Whether to guess the um/px from the objective power (10 / power) if nothing better is stated.
 
     Attributes
     ----------
@@ -51,13 +51,13 @@ class Slide:
     mpp_source : str
         "given", "metadata", "OME-XML", "tiff resolution" or "objective power".
     objective_power : float or None
-        Magnification of the objective; None where the file does not say it.
+        Magnification of the objective; None if the file does not state it.
     properties : dict of str to str
         OpenSlide's properties.
     level_dimensions : tuple of (int, int)
         Width and height of each level in its px, finest first.
     level_downsamples : tuple of float
-        How many level-0 px a px of each level is wide.
+        Width of a px of each level, in level-0 px.
     origin : (int, int)
         Corner (x, y) of the slide's bounds in level-0 px.
     dimensions : (int, int)
@@ -66,18 +66,18 @@ class Slide:
     Raises
     ------
     UnreadableSlideError
-        If the file is missing or damaged, or is not a slide; the message says what it is instead, where it can tell.
+        If the file is missing or damaged, or is not a slide; the message says what it is instead, if that is known.
     MissingMppError
         If the um/px is stated nowhere.
     InvalidMppError
-        If the um/px lies outside 0.05 to 10, or differs between the axes by more than 3 %.
+        If the um/px is outside the range 0.05 to 10, or differs between the axes by more than 3 %.
 
     Warns
     -----
     MppWarning
         If the um/px contradicts the objective power.
     ColorWarning
-        If the pixels have one grey channel.
+        If the pixels have one gray channel.
 
     Examples
     --------
@@ -119,7 +119,7 @@ class Slide:
 
     @property
     def digest(self) -> str | None:
-        """OpenSlide's quick hash of the content, the same under any name; None where there is none."""
+        """OpenSlide's quick hash of the content, which does not depend on the name; None if there is none."""
         return self.properties.get("openslide.quickhash-1")
 
     def size(self, mpp: float) -> tuple[int, int]:
@@ -164,9 +164,9 @@ class Slide:
 
         Notes
         -----
-        A level, or a level averaged by a whole factor, whose um/px lies within 2 % of `mpp` is taken as it is: the
-        corner is exact to the pixel, the scale is the level's. Otherwise the next finer level is area-averaged, or
-        level 0 interpolated bilinearly where nothing is finer. Whole factors round half up.
+        A level, or a level averaged by a whole factor, within 2 % of `mpp` is used as it is: the corner is exact to the
+        pixel, and the scale is the level's. Otherwise the next finer level is area-averaged; if there is none, level 0
+        is interpolated bilinearly. Averages by whole factors are rounded half up.
         """
         mpp = self.mpp if mpp is None else mpp
         _check_wanted(mpp)
@@ -181,7 +181,7 @@ class Slide:
         return out
 
     def position(self, scale: Any, xy: ArrayLike, mpp: float) -> np.ndarray:
-        """Where points land on the averaged pixels of `scale`.
+        """Position of points in the averaged pixels of `scale`.
 
         Parameters
         ----------
@@ -193,7 +193,7 @@ class Slide:
         Returns
         -------
         array (..., 2)
-            Whole numbers (int64) where nothing is resampled, else floats.
+            Integers (int64) if nothing is resampled, else floats.
         """
         level0 = np.asarray(xy) * (mpp / self.mpp) + np.array(self.origin)
         position = level0 / (self.level_downsamples[scale.level] * scale.factor)
@@ -240,7 +240,7 @@ class Slide:
         return average(pixels, factor)
 
     def _read_stored(self, level, x, y, width, height):
-        """RGB of pixels that exist in a level; where a file holds none, white."""
+        """RGB of pixels inside a level; white where the file has none."""
         downsample = self.level_downsamples[level]
         handle = self._live_handle()
         try:
@@ -265,13 +265,13 @@ class Slide:
             return self._handle
 
     def _discard(self, handle):
-        """Let go of a handle that failed, for it refuses every later read; other threads may still hold it."""
+        """Drop a handle that failed, because it refuses all later reads; other threads may still use it."""
         with self._lock:
             if self._handle is handle:
                 self._handle = None
 
     def thumbnail(self, max_size: int = 2048) -> tuple[np.ndarray, float]:
-        """The whole slide as a small picture, read from the lowest level that does.
+        """The whole slide as a small picture, read from the smallest level that suffices.
 
         Parameters
         ----------
@@ -320,7 +320,7 @@ class Slide:
 
 
 def _why_not(file, error):
-    """Why OpenSlide refused a file: what its bytes tell, else what OpenSlide takes it for."""
+    """Why OpenSlide refused a file: according to its bytes or, failing that, to OpenSlide."""
     reason = diagnose(file)
     if reason is not None:
         return reason

@@ -1,4 +1,4 @@
-"""The whole slide as a small picture, from the lowest level that does."""
+"""The whole slide as a small picture, from the smallest level that suffices."""
 
 import numpy as np
 
@@ -37,7 +37,7 @@ def _n_pixels(slide, level):
 
 
 def _source(slide, max_size):
-    """(level, factor) of the largest picture within `max_size` that takes no huge level; the lowest of several."""
+    """(level, factor) of the largest picture within `max_size` that does not need a huge level."""
     longest = max(slide.dimensions)
     choices = []
     for level, downsample in enumerate(slide.level_downsamples):

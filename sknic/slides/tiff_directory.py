@@ -1,4 +1,4 @@
-"""What the directory of a TIFF says of its tiles, read without touching their pixels."""
+"""Information on the tiles of a TIFF from its directory, without reading pixels."""
 
 import os
 
@@ -16,7 +16,7 @@ def is_tiff(properties):
 
 
 def tiled_pages(path):
-    """The directories of a TIFF that hold tiles, as far as they can be read; list of `tifffile.TiffPage`."""
+    """The directories of a TIFF that describe tiles, as far as they can be read; list of `tifffile.TiffPage`."""
     try:
         with tifffile.TiffFile(path) as file:
             return [page for page in file.pages if page.is_tiled and _is_sound(page)]
@@ -26,7 +26,7 @@ def tiled_pages(path):
 
 
 def _is_sound(page):
-    """Whether the numbers of a directory are numbers, for damage may change the type of a tag."""
+    """Whether the numbers of a directory are numbers, because damage may change the type of a tag."""
     numbers = (page.imagewidth, page.imagelength, page.tilewidth, page.tilelength)
     numbers = (*numbers, *page.dataoffsets, *page.databytecounts)
     page.colormap  # noqa: B018  read while the file is open
@@ -34,7 +34,7 @@ def _is_sound(page):
 
 
 def check_tiles(path):
-    """Refuse tiles that are absurdly large or lie outside the file, as in one that was cut off.
+    """Refuse tiles that are absurdly large or outside the file, which happens if the file was cut off.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Fast path: raw JPEG tiles of TIFF and SVS, decoded side by side in threads, pixel-identical to OpenSlide."""
+"""Fast path: raw JPEG tiles of TIFF and SVS, decoded in parallel threads, identical to OpenSlide to the pixel."""
 
 import os
 import threading
@@ -28,7 +28,7 @@ _COLOUR_MARKERS = {
 class TiffTiles:
     """The JPEG tiles of one pyramid level, seen as pixels averaged by a whole factor.
 
-    `open_tiles` makes one where it can. Thread-safe; one file descriptor.
+    Made by `open_tiles` where possible. Thread-safe; uses one file descriptor.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class TiffTiles:
         Parameters
         ----------
         out : uint8 array (n, height, width, 3)
-            Written; white outside the level.
+            Array to fill; white outside the level.
         corners : int array (n, 2)
             (x, y) of each rectangle in averaged pixels of the level.
         """
@@ -78,7 +78,7 @@ class TiffTiles:
                 ]
 
     def _touched(self, out, corners):
-        """Rectangles (i, x, y) by the tile (row, column) they touch; makes those white that pass the level's tiles."""
+        """Rectangles (i, x, y) by the tile (row, column) that they touch; fills white where they leave the level."""
         height, width = out.shape[1:3]
         tile_height, tile_width = (side // self._factor for side in self._tile_shape)
         rows, columns = self._grid
@@ -94,7 +94,7 @@ class TiffTiles:
         return touched
 
     def _tile(self, row, column, keep):
-        """Averaged pixels of a tile; `keep` those that reach beyond the block in hand."""
+        """Averaged pixels of a tile; `keep` tiles that reach beyond the current block."""
         tile = self._kept.get((row, column))
         if tile is None:
             tile = average(self._stored_tile(row, column), self._factor)
@@ -103,7 +103,7 @@ class TiffTiles:
         return tile
 
     def _stored_tile(self, row, column):
-        """A tile as it is stored, white beyond the level's edge; OpenSlide decides on missing and damaged ones."""
+        """A tile as stored, white beyond the level's edge; missing and damaged tiles are read by OpenSlide."""
         height, width = self._tile_shape
         index = row * self._grid[1] + column
         pixels = np.empty((height, width, 3), np.uint8)
@@ -114,7 +114,7 @@ class TiffTiles:
         return pixels
 
     def _decode(self, index, pixels):
-        """Decode a tile into `pixels`; False where it looks damaged."""
+        """Decode a tile into `pixels`; False if it looks damaged."""
         try:
             data = os.pread(self._file, self._bytecounts[index], self._offsets[index])
             return decode_jpeg(self._header + data[2:], "RGB", buffer=pixels).shape == pixels.shape
@@ -122,7 +122,7 @@ class TiffTiles:
             return False
 
     def agrees(self):
-        """Whether a handful of tiles, the fullest and those at the corners, hold OpenSlide's pixels exactly."""
+        """Whether a few tiles, the fullest and those at the corners, equal OpenSlide's pixels exactly."""
         n_tiles = self._grid[0] * self._grid[1]
         by_size = np.argsort(self._bytecounts)
         picks = [0, n_tiles - 1, *by_size[-N_CHECKED + 3 :], by_size[n_tiles // 2]]
@@ -146,9 +146,9 @@ class TiffTiles:
 
 
 def _whole_position(start, length, downsample):
-    """A pixel of [start, start + length) that a whole level-0 pixel meets, or None.
+    """A pixel of [start, start + length) whose position is a whole level-0 pixel, or None.
 
-    Elsewhere OpenSlide interpolates by a fraction of a pixel, because its read_region counts in level-0 pixels.
+    At other positions OpenSlide interpolates by a fraction of a pixel, because read_region counts in level-0 pixels.
     """
     pixels = np.arange(start, start + length)
     misses = np.abs(np.floor(pixels * downsample + 0.5) / downsample - pixels)
@@ -156,7 +156,7 @@ def _whole_position(start, length, downsample):
 
 
 def open_tiles(slide, level, factor):
-    """`TiffTiles` of a slide's level, or None where the file holds no such JPEG tiles or OpenSlide sees other pixels.
+    """`TiffTiles` of a slide's level, or None if the file has no such JPEG tiles or OpenSlide's pixels differ.
 
     Parameters
     ----------
@@ -192,7 +192,7 @@ def _holds_jpeg_tiles(page):
 
 
 class _TileCache:
-    """The tiles used last, up to a number of bytes."""
+    """The most recently used tiles, up to a number of bytes."""
 
     def __init__(self, max_bytes):
         self._max_bytes, self._bytes = max_bytes, 0

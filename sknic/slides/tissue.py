@@ -1,4 +1,4 @@
-"""Where the tissue is: found in the thumbnail, given by a mask, or told by the brightness of patches."""
+"""Where the tissue is: from the thumbnail, from a mask, or from the brightness of patches."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LEAST_AREA = 0.6 * 64.0**2
 
 
 class TissueMask:
-    """A picture of the whole slide that says where tissue is.
+    """A picture of the whole slide that marks the tissue.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class TissueMask:
         Returns
         -------
         float32 array (rows, columns)
-            Mean of the mask over the patch, exact to fractions of its pixels; nothing outside the mask is tissue.
+            Mean of the mask over the patch, exact to fractions of mask pixels; outside the mask there is no tissue.
         """
         rows, columns = lattice.shape
         tops, bottoms = self._edges(lattice, rows)
@@ -73,7 +73,7 @@ class TissueMask:
         return coverage
 
     def _edges(self, lattice, n):
-        """Where each patch of a row or column starts and stops, in px of the mask."""
+        """Start and end of each patch of a row or column, in px of the mask."""
         shrink = lattice.mpp / self.mpp
         starts = np.arange(n) * (lattice.stride * shrink)
         return starts, starts + lattice.patch_size * shrink
@@ -84,7 +84,7 @@ class TissueMask:
 
 
 def _mean_of_rows(mask, top, bottom):
-    """Mean of the rows from `top` to `bottom`, whose first and last rows count in part; float array (w,)."""
+    """Mean of the rows from `top` to `bottom`, where the first and the last row may count in part; float array (w,)."""
     first, last = int(top), min(int(np.ceil(bottom)), len(mask))
     rows = np.arange(first, last)
     weights = np.minimum(rows + 1, bottom) - np.maximum(rows, top)
@@ -106,22 +106,22 @@ def tissue_mask(slide: Slide, method: Method = "density") -> TissueMask | None:
     slide : Slide
         Open slide.
     method : {"density", "otsu"}, None, str, Annotations or callable, default="density"
-        "density": the optical density of a thumbnail at about 8 um/px relative to the glass of this slide, by Li's
-        threshold; unscanned pixels and felt-tip pen are left out. "otsu": Otsu's threshold on the saturation of the
+        "density": Li's threshold on the optical density of a thumbnail at about 8 um/px, relative to the glass of this
+        slide; unscanned pixels and felt-tip pen are left out. "otsu": Otsu's threshold on the saturation of the
         same thumbnail, kept between 0.04 and 0.12. Both remove specks and holes below 5000 um2. A pattern such as
-        "{stem}.png" or "masks/{stem}.geojson": a mask image over the whole slide, or the polygons that QuPath exports
-        (`Annotations` chooses among their classes). A function from the slide to a bool array over the whole slide,
+        "{stem}.png" or "masks/{stem}.geojson": a mask image over the whole slide, or polygons exported by QuPath
+        (`Annotations` selects classes). A function from the slide to a bool array over the whole slide,
         or to (array, um/px).
 
     Returns
     -------
     TissueMask or None
-        None where `method` is None.
+        None if `method` is None.
 
     Raises
     ------
     TissueMaskError
-        If a mask is missing, damaged, or shaped unlike the slide.
+        If a mask is missing or damaged, or does not have the shape of the slide.
 
     Warns
     -----
@@ -152,7 +152,7 @@ def tissue_mask(slide: Slide, method: Method = "density") -> TissueMask | None:
 
 
 def _doubt(mask, source, class_names=list):
-    """Warn of the mask of a file that covers nothing, or too much."""
+    """Warn if the mask from a file covers nothing, or too much."""
     area = np.count_nonzero(mask.mask) * mask.mpp**2
     if area >= LEAST_AREA and not mask.mask.all():
         return
@@ -190,7 +190,7 @@ def saturation_mask(image: np.ndarray, mpp: float) -> np.ndarray:
 
 
 def _saturation(image):
-    """Saturation of HSV, uint8 (h, w), in integers because a thumbnail in floats takes a tenth of a gigabyte."""
+    """HSV saturation, uint8 (h, w); in integers, because a thumbnail in floats takes a tenth of a gigabyte."""
     brightest, darkest = image.max(axis=2), image.min(axis=2)
     return ((brightest - darkest) * np.uint16(255) // np.maximum(brightest, 1)).astype(np.uint8)
 
@@ -217,7 +217,7 @@ def _given_mask(slide, answer, source="the tissue function"):
 
 
 def is_background(patches: np.ndarray, threshold: float = 245) -> np.ndarray:
-    """Find blank patches: those whose mean pixel is at least `threshold`, the paper's rule without a mask.
+    """Find blank patches, whose mean pixel is at least `threshold`: the paper's rule when there is no mask.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Tissue is what takes more light than the glass of its own slide, and is neither unscanned nor pen."""
+"""Tissue is what absorbs more light than the glass of its own slide, and is neither unscanned nor pen."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Glass:
     noise : float
         Standard deviation of its brightness, in the same unit.
     unscanned : bool array (h, w)
-        Pixels that are dark, or that are white padding.
+        Dark pixels and white padding.
     """
 
     color: np.ndarray
@@ -69,7 +69,7 @@ def density_mask(image: np.ndarray, mpp: float) -> np.ndarray:
 
 
 def measure(image: np.ndarray, mpp: float, glass: Glass) -> tuple[np.ndarray, np.ndarray]:
-    """Measure how much light each pixel takes, and find those that are left out.
+    """Measure how much light each pixel absorbs, and find the pixels to leave out.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def measure(image: np.ndarray, mpp: float, glass: Glass) -> tuple[np.ndarray, np
 
 
 def tidy(mask: np.ndarray, left_out: np.ndarray, mpp: float) -> np.ndarray:
-    """Remove specks, holes, thin lines and the pixels that are left out from a mask.
+    """Remove specks, holes, thin lines and the left-out pixels from a mask.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def tidy(mask: np.ndarray, left_out: np.ndarray, mpp: float) -> np.ndarray:
 
 
 def density_threshold(density: np.ndarray, glass: Glass) -> float:
-    """Li's threshold on optical density, within the limits that noise and plausible stains set.
+    """Li's threshold on optical density, within limits given by noise and plausible stains.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def density_threshold(density: np.ndarray, glass: Glass) -> float:
 
 
 def optical_density(image, color):
-    """log10 of the glass over the pixel, float32 (3, h, w): how much light each pixel takes in red, green and blue."""
+    """log10 of the glass over the pixel, float32 (3, h, w): the absorption of each pixel in red, green and blue."""
     level = np.arange(256, dtype=np.float32)
     tables = np.log10((np.asarray(color, np.float32) + 1) / (level[:, None] + 1)).T
     return np.stack([table[image[..., channel]] for channel, table in enumerate(tables)])
@@ -150,7 +150,7 @@ def find_glass(image: np.ndarray) -> Glass:
     Returns
     -------
     Glass
-        White, where the slide has no light pixels and so is full of tissue.
+        White if the slide has no light pixels, and so is full of tissue.
     """
     dark = image.max(axis=2) < DARK
     light = _light(image)
@@ -171,7 +171,7 @@ def find_glass(image: np.ndarray) -> Glass:
 
 
 def _light(image):
-    """Pixels that could be glass, bool (h, w); single ones amid tissue are only its palest spots."""
+    """Pixels that could be glass, bool (h, w); single pixels amid tissue are only its palest spots."""
     red, green, blue = (image[..., channel].astype(np.int16) for channel in range(3))
     brightest, darkest = image.max(axis=2).astype(np.int16), image.min(axis=2)
     return binary_opening(
@@ -183,9 +183,9 @@ def _light(image):
 
 
 def _white_padding(image, light):
-    """Pixels of pure white that are padding, bool (h, w): none where the white is glass that saturates the camera.
+    """Pure white pixels that are padding, bool (h, w); none if the white is glass that saturates the camera.
 
-    Padding does not touch the tissue, for a scanner leaves a rim of glass around it.
+    Padding does not touch the tissue, because a scanner leaves a rim of glass around it.
     """
     white = (image == 255).all(axis=2)
     glass = light & ~white
@@ -198,7 +198,7 @@ def _white_padding(image, light):
 
 
 def pen(densities: np.ndarray) -> np.ndarray:
-    """Strokes of a felt-tip pen: dense, and in hues that stains do not have.
+    """Find strokes of a felt-tip pen, which are dense and have hues that stains do not have.
 
     Parameters
     ----------

@@ -80,7 +80,7 @@ def make_histology_cohort(
     Notes
     -----
     Every slide gets just the pixels of each tissue that its layout has, and layouts have the same amounts in both
-    patterns, so mean colours cannot tell them apart. A cell on a boundary mixes two tissues, though, and which two
+    patterns, so mean colors cannot tell them apart. A cell on a boundary mixes two tissues, though, and which two
     depends on the arrangement: pooled measures of texture keep some of it (AUC 0.65 to 0.75 on 80 slides of 24 x 24
     cells). On the slides of `make_mosaic_cohort` no cell is mixed.
 

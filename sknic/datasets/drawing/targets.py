@@ -22,7 +22,7 @@ def draw_cohort(n_slides, shape, score, n_centers, max_slides_per_patient, rando
 
         exp(a * [pattern is replacement] + b * z), `log_hazard` being (a, b), 1.2 and 0.8 by default,
 
-    z being the patient's mean hotspot score, standardised over the cohort; follow-up ends for everybody at a time
+    z being the patient's mean hotspot score, standardized over the cohort; follow-up ends for everybody at a time
     drawn from 700 to 3600 days, which censors about half.
 
     Returns
