@@ -185,7 +185,7 @@ def _is_manifest(path):
 
 
 def _read(path):
-    """Rows of a manifest, and whether it is complete: text, one cell per column in each row, a line break at the end."""
+    """Rows of a manifest, and whether it is complete: text, one cell per column in each row, a final line break."""
     data = path.read_bytes()
     text = data.decode("utf-8", "backslashreplace")
     lines = list(csv.reader(io.StringIO(text.replace("\0", ""), newline="")))

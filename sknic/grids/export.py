@@ -63,7 +63,7 @@ class GridExports:
         slide : Slide, default=None
             The open slide, which has the bounds, and the um/px of level 0 if the grid does not have it.
         annotate : dict of str to int array, default=None
-            For each class, the positions in `cells` of its annotations, which QuPath lists. By default all cells are tiles.
+            For each class, positions in `cells` of its annotations, which QuPath lists. By default all cells are tiles.
 
         Returns
         -------
