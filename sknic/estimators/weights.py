@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Number
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,7 +38,7 @@ def read_weights(sample_weight: ArrayLike, n: int) -> np.ndarray:
     ValueError
         When they are not n numbers of 0 or more.
     """
-    given = np.full(n, sample_weight) if np.ndim(sample_weight) == 0 else sample_weight
+    given = np.full(n, sample_weight) if isinstance(sample_weight, Number) else sample_weight
     weights = check_array(given, ensure_2d=False, allow_nd=True, dtype=np.float64, input_name="sample_weight")
     if weights.shape != (n,):
         raise ValueError(f"sample_weight.shape == {weights.shape}: expected ({n},), a weight for each slide")
@@ -86,7 +87,7 @@ class SlideWeights:
         weights = read_weights(sample_weight, n)
         rows = np.flatnonzero(weights)
         if len(rows) < 2:
-            raise DegenerateDataError(f"{len(rows)} of {n} values of sample_weight are above 0; expected two or more")
+            raise DegenerateDataError(f"sample_weight is above zero for {len(rows)} of {n} slides; expected two or more")
         kept = weights[rows]
         return cls(rows, None if (kept == kept[0]).all() else kept / kept.mean())
 

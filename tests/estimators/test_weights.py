@@ -139,7 +139,7 @@ def test_class_weights_are_weights_of_slides_and_batches_are_not_balanced(class_
 
 
 def test_weights_that_are_none_are_refused_with_the_reason():
-    with pytest.raises(DegenerateDataError, match="1 of 16 values of sample_weight are above 0; expected two or more"):
+    with pytest.raises(DegenerateDataError, match="above zero for 1 of 16 slides; expected two or more"):
         GridCNNRegressor(**QUICK).fit(GRIDS, EVEN, sample_weight=np.arange(16) == 3)
     with pytest.raises(ValueError, match="Negative values in data passed to sample_weight"):
         GridCNNRegressor(**QUICK).fit(GRIDS, EVEN, sample_weight=-np.ones(16))
