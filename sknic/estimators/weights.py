@@ -87,7 +87,8 @@ class SlideWeights:
         weights = read_weights(sample_weight, n)
         rows = np.flatnonzero(weights)
         if len(rows) < 2:
-            raise DegenerateDataError(f"sample_weight is above zero for {len(rows)} of {n} slides; expected two or more")
+            n_used = len(rows)
+            raise DegenerateDataError(f"sample_weight is above zero for {n_used} of {n} slides; expected two or more")
         kept = weights[rows]
         return cls(rows, None if (kept == kept[0]).all() else kept / kept.mean())
 
