@@ -8,7 +8,7 @@ _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
 class SknicError(Exception):
-    """Base of all errors of sknic; catch it to catch them all."""
+    """Base class of all sknic errors."""
 
 
 class UnreadableSlideError(SknicError):
@@ -16,11 +16,11 @@ class UnreadableSlideError(SknicError):
 
 
 class MissingMppError(SknicError):
-    """A slide does not say its um/px, and the caller did not either."""
+    """The um/px of a slide is neither in the file nor given by the caller."""
 
 
 class InvalidMppError(SknicError, ValueError):
-    """An um/px outside 0.05 to 10, or one that makes no sense."""
+    """A um/px outside the range 0.05 to 10, or an invalid one."""
 
 
 class TissueMaskError(SknicError):
@@ -28,7 +28,7 @@ class TissueMaskError(SknicError):
 
 
 class EncoderFileError(SknicError):
-    """A file is not an encoder, is damaged, or holds an architecture that sknic does not know."""
+    """A file is not an encoder, is damaged, or contains an architecture that sknic does not know."""
 
 
 class EncoderNotFoundError(SknicError, FileNotFoundError):
@@ -36,7 +36,7 @@ class EncoderNotFoundError(SknicError, FileNotFoundError):
 
 
 class PatchSizeError(SknicError, ValueError):
-    """Patches of a size, shape or type that the encoder cannot take."""
+    """Patches have a size, shape or type that the encoder cannot take."""
 
 
 class GridFileError(SknicError):
@@ -44,11 +44,11 @@ class GridFileError(SknicError):
 
 
 class SlideMismatchError(SknicError, ValueError):
-    """A grid was made from another slide than the one it is laid over."""
+    """A grid was made from a slide other than the one it is used with."""
 
 
 class WorkerDiedError(SknicError):
-    """Workers died, one after the other, while they compressed the same slide."""
+    """Several workers died while compressing the same slide."""
 
 
 class CompressionError(SknicError):
@@ -59,7 +59,7 @@ class CompressionError(SknicError):
     failures : dict of str to str
         Path of each failed slide and the reason.
     grids : list of Grid or None
-        The grids of the others, in the order asked for; None where a slide failed.
+        The grids of the others, in the requested order; None for slides that failed.
     """
 
     def __init__(self, message, failures=None, grids=None):
@@ -72,15 +72,15 @@ class CompressionError(SknicError):
 
 
 class PatientLeakageError(SknicError, ValueError):
-    """Slides of one patient would sit on both sides of a split."""
+    """Slides of one patient would be on both sides of a split."""
 
 
 class SlideLeakageError(PatientLeakageError):
-    """One slide, given twice, would sit on both sides of a split."""
+    """The same slide would be on both sides of a split."""
 
 
 class DegenerateDataError(SknicError, ValueError):
-    """The data cannot answer the question: one class, no event, no variation."""
+    """The data do not suffice: only one class, no event, or no variation."""
 
 
 class DatasetError(SknicError):
@@ -92,7 +92,7 @@ class TrainingDivergedError(SknicError):
 
 
 class TrainingInterrupted(KeyboardInterrupt):
-    """Ctrl-C during a training; it ends the program as Ctrl-C does unless it is caught.
+    """Ctrl-C during a training; like any Ctrl-C, it ends the program unless it is caught.
 
     Attributes
     ----------
@@ -113,11 +113,11 @@ class ModelFileError(SknicError):
 
 
 class ProvenanceError(SknicError, ValueError):
-    """Grids of different encoders, um/px, patch sizes or strides meet in one model."""
+    """Grids of different encoders, um/px, patch sizes or strides are used in one model."""
 
 
 class EmptyGridError(SknicError, ValueError):
-    """A grid has no cell: no tissue was found on its slide."""
+    """A grid has no cells: no tissue was found on its slide."""
 
 
 class MissingDependencyError(SknicError, ImportError):
@@ -125,7 +125,7 @@ class MissingDependencyError(SknicError, ImportError):
 
 
 class SknicWarning(UserWarning):
-    """Base of all warnings of sknic."""
+    """Base class of all sknic warnings."""
 
 
 class MppWarning(SknicWarning):
@@ -141,7 +141,7 @@ class TissueWarning(SknicWarning):
 
 
 class SlideFailureWarning(SknicWarning):
-    """Slides that failed were skipped, as asked."""
+    """Slides that failed were skipped, as requested."""
 
 
 class CollapseWarning(SknicWarning):
@@ -149,7 +149,7 @@ class CollapseWarning(SknicWarning):
 
 
 class NothingLearntWarning(SknicWarning):
-    """A training did not beat a constant prediction, or had its best weights at its beginning."""
+    """A training did not beat a constant prediction, or had its best weights at the start."""
 
 
 class FewEventsWarning(SknicWarning):
@@ -157,11 +157,11 @@ class FewEventsWarning(SknicWarning):
 
 
 class ProvenanceWarning(SknicWarning):
-    """Grids of a known encoder are mixed with grids that do not say theirs."""
+    """Grids of a known encoder are mixed with grids of an unknown one."""
 
 
 class CacheWarning(SknicWarning):
-    """A folder of compressed slides works, but not as it should."""
+    """A folder of compressed slides works, but with restrictions."""
 
 
 class CacheError(SknicError):
@@ -169,11 +169,11 @@ class CacheError(SknicError):
 
 
 class RunFolderError(SknicError):
-    """A folder is not one that an evaluation left, or is damaged."""
+    """A folder was not written by an evaluation, or is damaged."""
 
 
 def warn(message, category):
-    """Warn at the line of the caller that is outside of sknic, however deep inside the warning arises.
+    """Warn at the line of the caller outside sknic, however deep inside sknic the warning arises.
 
     Parameters
     ----------

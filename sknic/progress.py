@@ -1,4 +1,4 @@
-"""How far a long work is: a bar for those who watch, short lines now and then for a pipe, a log or a batch job."""
+"""Progress of long work: a bar on a terminal, short lines now and then in a pipe, a log or a batch job."""
 
 import logging
 import sys
@@ -11,7 +11,7 @@ FIRST, SHARE, LAST = 10.0, 0.02, 600.0
 
 
 class Progress:
-    """Follow a work of many items.
+    """Track work on many items.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ class Progress:
     shown : bool, default=True
         Whether anything is shown.
     every : bool, default=False
-        Whether each item has a line, for few that take long; otherwise a line is written now and then.
+        Whether to write a line for each item, for few items that take long; otherwise a line is written now and then.
     """
 
     def __init__(self, total, what, *, shown=True, every=False):
@@ -42,11 +42,11 @@ class Progress:
 
     @property
     def seconds(self):
-        """Time since the beginning, s."""
+        """Time since the start, s."""
         return max(time.monotonic() - self.begun, 1e-9)
 
     def advance(self, note=""):
-        """Count one more item; `note` is what else there is to say, such as a speed."""
+        """Count one more item; `note` is additional text, such as a speed."""
         self.done, self.note = self.done + 1, note
         if self.bar is not None:
             self.bar.set_postfix_str(note, refresh=False)
@@ -78,9 +78,9 @@ def followed(items, what, total=None, *, shown=True, every=False):
     ----------
     items : iterable
     what, shown, every
-        As of `Progress`.
+        As in `Progress`.
     total : int, optional
-        Number of items, where `items` has no length.
+        Number of items, if `items` has no length.
 
     Yields
     ------
@@ -93,7 +93,7 @@ def followed(items, what, total=None, *, shown=True, every=False):
 
 
 def say_beside(line, write):
-    """Write a line while bars may stand on the terminal: they make room and come back.
+    """Write a line on a terminal that may show bars, which are redrawn below it.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def say_beside(line, write):
 
 
 def duration(seconds):
-    """Return a time in the unit that reads best: "40 s", "12 min", "3 h 05 min"."""
+    """Return a time in a readable unit: "40 s", "12 min", "3 h 05 min"."""
     if seconds < 99.5:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
@@ -113,6 +113,6 @@ def duration(seconds):
 
 
 def _is_watched():
-    """Whether somebody looks at a terminal, or a notebook, which draws a bar of its own."""
+    """Whether output goes to a terminal, or to a notebook, which draws its own bar."""
     isatty = getattr(sys.stderr, "isatty", None)
     return bool(isatty and isatty()) or "ipykernel" in sys.modules

@@ -1,4 +1,4 @@
-"""Cohort: paths of slides beside a table of their targets; and how synthetic cohorts are written, resumably."""
+"""Cohort: paths of slides with a table of their targets; and how synthetic cohorts are written and resumed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SLIDE_SUFFIXES = (".tiff", ".svs")
 
 @dataclass(frozen=True, repr=False)
 class Cohort:
-    """Slides and what is known of them.
+    """Slides and a table of what is known about them.
 
     Attributes
     ----------
@@ -40,12 +40,12 @@ class Cohort:
         One row per slide, at least ``slide`` and ``patient``; targets such as ``score``, ``pattern``, ``time`` (days)
         and ``event``.
     groups : dict of str to list of str
-        In a mosaic cohort, the sources of its patches, by part; empty otherwise.
+        In a mosaic cohort, the sources of its patches per part; empty otherwise.
     missing : list of str
         Slides or patients named by a table for which no slide file was found.
     tissue : list of uint8 array (rows, columns)
-        Contents of each cell of each slide, for a cohort that was just made: 0 glass, 1 normal tissue, 2 stroma,
-        3 tumour, 4 proliferating tumour; empty otherwise.
+        Contents of each cell of each slide, only for a cohort that has just been made: 0 glass, 1 normal tissue, 2
+        stroma, 3 tumour, 4 proliferating tumour; empty otherwise.
     """
 
     paths: list[str]
@@ -77,7 +77,7 @@ class Cohort:
 
     @property
     def survival(self) -> np.ndarray:
-        """Outcome of each slide's patient as scikit-survival wants it: structured array of event and time."""
+        """Outcome of each slide's patient as scikit-survival expects it: structured array of event and time."""
         outcome = np.empty(len(self), dtype=[("event", bool), ("time", float)])
         outcome["event"], outcome["time"] = self.column("event"), self.column("time")
         return outcome
@@ -98,19 +98,19 @@ class Cohort:
         Raises
         ------
         DatasetError
-            When there is no such column; the message names those there are.
+            If there is no such column; the message lists the columns.
         """
         if name not in self.table:
             raise DatasetError(f"this cohort has no column {name!r}; it has {list(self.table)}")
         return self.table[name]
 
     def select(self, rows: ArrayLike) -> Cohort:
-        """Return the cohort of some slides.
+        """Return the cohort restricted to some slides.
 
         Parameters
         ----------
         rows : bool array (n_slides,) or int array
-            Mask, or positions, whose order is kept.
+            Mask, or positions (their order is kept).
 
         Returns
         -------
@@ -130,8 +130,8 @@ def read_cohort(csv: str | Path) -> Cohort:
     ----------
     csv : str or Path
         Table with a column ``path`` (relative paths start at the table's folder) and any targets; ``slide`` defaults
-        to the file's stem and ``patient`` to the slide. Both are read as text; a target is a number or a bool where
-        every cell is one, and text otherwise.
+        to the file's stem and ``patient`` to the slide. Both are read as text; a target column becomes numbers or bools
+        if every cell is one, and text otherwise.
 
     Returns
     -------
@@ -140,7 +140,7 @@ def read_cohort(csv: str | Path) -> Cohort:
     Raises
     ------
     DatasetError
-        Where the table has no ``path``, or slides are missing: all are named.
+        If the table has no ``path``, or if slides are missing; all of them are listed.
     """
     table = read_table(csv, ["path"])
     paths = slide_paths(table, "path", csv)
@@ -158,14 +158,14 @@ def read_cohort(csv: str | Path) -> Cohort:
 
 
 def write_slides(write, recipes, out_dir, suffix, n_jobs, verbose, title):
-    """Write one slide for each recipe, skipping those whose file already holds it, and remove those of no recipe.
+    """Write one slide per recipe, skip those that already exist, and remove slides without a recipe.
 
     Parameters
     ----------
     write : callable(recipe, path, digest)
         Writes one slide and keeps `digest` as its description.
     recipes : dict of str to dict
-        Slide name to all that decides its pixels, as plain JSON values.
+        For each slide name, everything that determines its pixels, as plain JSON values.
     out_dir : Path
     suffix : str
     n_jobs : int or None
@@ -192,7 +192,7 @@ def write_slides(write, recipes, out_dir, suffix, n_jobs, verbose, title):
 
 
 def _remove_stale(out_dir, paths):
-    """Remove the slides that an earlier, larger cohort left: written by us, named like ours, and in no table."""
+    """Remove the slides of an earlier, larger cohort: written by sknic, named like ours, and in no table."""
     for file in out_dir.glob("slide_[0-9]*.*"):
         is_ours = file.suffix in _SLIDE_SUFFIXES and str(file) not in paths
         if is_ours and re.fullmatch("[0-9a-f]{24}", read_description(file) or ""):
@@ -200,7 +200,7 @@ def _remove_stale(out_dir, paths):
 
 
 def write_table(cohort, out_dir):
-    """Keep the cohort's table beside its slides, so that `read_cohort` finds all of it again."""
+    """Write the cohort's table next to its slides, so that `read_cohort` finds everything again."""
     table = cohort.table.copy()
     table.insert(0, "path", [os.path.relpath(path, out_dir) for path in cohort.paths])
     with whole_file(Path(out_dir) / TABLE) as temporary:
@@ -213,7 +213,7 @@ def recipe_digest(recipe):
 
 
 def shown(names, most=10):
-    """Some names and how many more there are, for a message."""
+    """Some of the names and the number of the others, for a message."""
     names = [str(name) for name in names]
     rest = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + rest

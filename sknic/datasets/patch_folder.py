@@ -1,4 +1,4 @@
-"""Read labelled patches: a patches.csv beside its images or beside a patches.npy, or task/class/image folders."""
+"""Read labelled patches: a patches.csv with images or with a patches.npy, or task/class/image folders."""
 
 from __future__ import annotations
 
@@ -22,33 +22,33 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 def load_patch_folder(
     root: str | Path, out: str | Path | None = None, *, verbose: int = 1
 ) -> tuple[np.ndarray, pd.DataFrame]:
-    """Read all patches of a folder into one array, with their labels beside it.
+    """Read all patches of a folder into one array, with a table of their labels.
 
     Parameters
     ----------
     root : str or Path
-        Folder of one of three forms: a ``patches.csv`` (columns path, task, label; optionally group, mpp, center and
-        others) beside its images; a ``patches.csv`` without images, whose rows are those of a ``patches.npy`` (uint8,
-        n x height x width x 3) beside it; folders task/class/image.
+        Folder in one of three forms: a ``patches.csv`` (columns path, task, label; optionally group, mpp, center and
+        others) with images; a ``patches.csv`` with a ``patches.npy`` (uint8, n x height x width x 3) that has one
+        patch per row of the table; or folders task/class/image.
     out : str or Path, default=None
-        File (``.npy``) that becomes a memory map of the images, written once and found again while it matches; without
-        it the array lies in memory. A ``patches.npy`` is a memory map already: it is opened as it is, nothing written.
+        File (``.npy``) for a memory map of the images, written once and reused while it matches; without it the array
+        is in memory. A ``patches.npy`` is opened as a memory map directly, and nothing is written.
     verbose : int, default=1
-        Progress bar of reading images; 0 shows none.
+        1 shows a progress bar while images are read.
 
     Returns
     -------
     patches : uint8 array or memory map (n, height, width, 3), RGB
     table : DataFrame
         One row per patch, in the same order: path, task, label, group (the source; the path itself where unknown), mpp
-        (NaN where unknown) and what else ``patches.csv`` says. ``table.pivot(columns="task", values="label")`` is the y
-        of `MultitaskEncoder`.
+        (NaN where unknown) and the other columns of ``patches.csv``. ``table.pivot(columns="task", values="label")`` is
+        the y of `MultitaskEncoder`.
 
     Raises
     ------
     DatasetError
-        No patches; images that are missing, damaged or of another size than the first (all are named); a
-        ``patches.npy`` that is damaged or has another number of rows than the table.
+        If there are no patches; if images are missing, damaged or not of the same size (all are listed); or if
+        ``patches.npy`` is damaged or does not have as many rows as the table.
 
     Examples
     --------

@@ -24,7 +24,7 @@ _CLASSIC_TIFF_PIXELS = 2**30  # at 3 bytes a pixel, JPEG stays far below the 4 G
 
 @dataclass(frozen=True)
 class Layout:
-    """How a scanner lays its file out: tile side (px), factor between levels, most levels, chroma subsampling."""
+    """How a scanner organizes its files: tile side (px), factor between levels, most levels, chroma subsampling."""
 
     tile: int
     factor: int
@@ -55,12 +55,12 @@ def write_pyramid(
     path : str or Path
         File to write; ``.tiff`` for the generic layout, ``.svs`` for the Aperio-like one.
     pixels : uint8 array (height, width, 3), or callable
-        RGB of level 0; a callable ``pixels(y, n_rows) -> uint8 (n_rows, width, 3)`` is asked for bands from the top
-        down, so that the slide never lies in memory as a whole.
+        RGB of level 0; a callable ``pixels(y, n_rows) -> uint8 (n_rows, width, 3)`` is called for bands from top to
+        bottom, so that the whole slide is never in memory.
     size : (width, height), optional
         Size of level 0 in px; needed when `pixels` is a callable.
     mpp : float or None
-        um/px of level 0. None writes a slide that does not say it.
+        um/px of level 0. None writes a slide without it.
     layout : {"generic", "aperio"}
         ``"generic"``: tiles of 256 px, levels at 1, 2, 4, ... until the longer side is at most 1024 px, um/px in the
         TIFF resolution tags. ``"aperio"``: tiles of 240 px, levels at 1, 4, 16, um/px and objective power in the

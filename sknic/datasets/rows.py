@@ -1,4 +1,4 @@
-"""Which rows of a table are not independent: a slide in several rows, a column that looks like the patient."""
+"""Which rows of a table are not independent: a slide in several rows, a column that looks like patients."""
 
 import os
 import re
@@ -34,20 +34,20 @@ _SAMPLES, _SAMPLE_BYTES = 16, 4096
 
 
 def find_patient_column(table, used=()):
-    """The column of a table that looks like the patient.
+    """Find the column of a table that looks like patients.
 
     Parameters
     ----------
     table : DataFrame of str
     used : sequence of str, default=()
-        Columns that are something else.
+        Columns that have another role.
 
     Returns
     -------
     str or None
-        A column named after patients, cases, subjects ...; or else an id, or a column of any name whose cells look like
-        ids (letters and digits), whose values repeat. Of several the one with the fewest values, which keeps most
-        slides together. A name of patients that several columns have is returned for the caller to refuse.
+        A column named after patients, cases, subjects ...; or else a column whose values repeat and that is named an
+        id, or whose cells look like ids (letters and digits). Of several, the one with the fewest values, which keeps
+        most slides together. If several columns have the same name, the name is returned for the caller to refuse.
     """
     columns = [name for name in dict.fromkeys(table) if name not in used]
     single = {name: table[name] for name in columns if list(table.columns).count(name) == 1}
@@ -84,7 +84,7 @@ def _words(name):
 
 
 def tcga_patients(paths):
-    """Barcodes of the patients in names of files; None where one has none, or no patient has two slides.
+    """Patient barcodes in file names; None if a name has none, or if no patient has two slides.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def tcga_patients(paths):
 def similar_ids(ids):
     """Groups of ids that differ only in case, spaces, signs, leading zeros or ".0", or in the sample of a TCGA patient.
 
-    Perhaps they are one patient, perhaps not.
+    They may or may not be the same patient.
     """
     groups = defaultdict(set)
     for name in map(str, ids):
@@ -114,7 +114,7 @@ def similar_ids(ids):
 
 
 def refuse_repeated_slides(paths, rows, targets, where):
-    """Raise DatasetError where one slide stands in several rows: by path, by link, or as a copy.
+    """Raise DatasetError if a slide occurs in several rows: by path, through a link, or as a copy.
 
     Parameters
     ----------
@@ -123,9 +123,9 @@ def refuse_repeated_slides(paths, rows, targets, where):
     rows : sequence of int
         Row of each path in the file.
     targets : sequence of hashable
-        What each row says of its slide.
+        Target in each row.
     where : str or Path
-        The table, for the message.
+        Name of the table, for the message.
     """
     found = defaultdict(list)
     for number, same in enumerate(_identities(paths)):
@@ -146,7 +146,7 @@ def refuse_repeated_slides(paths, rows, targets, where):
 
 
 def _identities(paths):
-    """For each file what tells it from the others: its real path, or its content where another has its size."""
+    """Identity of each file: its real path, or its content if another file has the same size."""
     real = [os.path.realpath(path) for path in paths]
     sizes = defaultdict(set)
     for path in set(real):

@@ -1,4 +1,4 @@
-"""Find slide files below a folder, and say plainly which of those that a table names are not there."""
+"""Find slide files below a folder, and report which of the slides in a table are missing."""
 
 import os
 from pathlib import Path
@@ -27,7 +27,7 @@ def walk(folder, suffixes=SUFFIXES):
     Returns
     -------
     list of str
-        Sorted; a folder that several links lead to is walked once, and a DICOM series is one file of it.
+        Sorted; a folder reached by several links is searched once, and a DICOM series is represented by one file.
     """
     found, unreadable, seen = [], [], set()
     for place, folders, files in os.walk(folder, followlinks=True, onerror=lambda e: unreadable.append(e.filename)):
@@ -50,7 +50,7 @@ def _is_hidden(name):
 
 
 def slide_files(slides_dir):
-    """Paths of all slides below a folder; DatasetError where there are none."""
+    """Paths of all slides below a folder; DatasetError if there are none."""
     root = Path(slides_dir)
     if not root.is_dir():
         raise DatasetError(f"slides_dir={str(slides_dir)!r}: no such folder")
@@ -61,7 +61,7 @@ def slide_files(slides_dir):
 
 
 def report_missing(missing, on_missing, wanted, slides_dir):
-    """Raise or warn about slides that a table names and the folder lacks."""
+    """Raise or warn about slides that a table names but the folder does not have."""
     if on_missing not in ("raise", "skip"):
         raise ValueError(f"on_missing={on_missing!r}: expected 'raise' or 'skip'")
     if not missing:

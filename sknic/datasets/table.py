@@ -44,14 +44,14 @@ def read_table(path: str | Path, columns: Any = ()) -> pd.DataFrame:
     """Read a table as text.
 
     UTF-8 with or without a byte order mark, UTF-16 and Windows-1252 are recognized, and so are comma, semicolon and
-    tab. Excel files (.xlsx) are read where openpyxl is installed. Nothing is converted: "007" stays "007".
+    tab. Excel files (.xlsx) are read if openpyxl is installed. Nothing is converted: "007" stays "007".
 
     Parameters
     ----------
     path : str or Path
         File of the table.
     columns : sequence of str, default=()
-        Columns that must be there.
+        Columns that the table must have.
 
     Returns
     -------
@@ -61,7 +61,7 @@ def read_table(path: str | Path, columns: Any = ()) -> pd.DataFrame:
     Raises
     ------
     DatasetError
-        The file is not a table, or a column is missing: the message says what it is, or which columns there are.
+        If the file is not a table, or a column is missing; the message says what the file is, or lists its columns.
     """
     rows = _rows(Path(path))
     if not rows:
@@ -109,7 +109,7 @@ def need_cells(table: pd.DataFrame, columns: Any, path: str | Path) -> None:
 
 
 def typed(column: pd.Series) -> pd.Series:
-    """A column as numbers or bools where every cell is one and no text is lost by it; as text otherwise.
+    """A column as numbers or bools if every cell is one and no text is lost; otherwise as text.
 
     Codes for a missing value become NaN. "01", "1e400" and integers of more than 15 digits are names, not numbers.
     """
@@ -125,7 +125,7 @@ def typed(column: pd.Series) -> pd.Series:
 
 
 def resolve_path(text: str, folder: str | Path) -> str:
-    """The file that a cell names: relative ones start at the table's folder.
+    """The file that a cell names; relative paths start at the table's folder.
 
     Parameters
     ----------
@@ -137,12 +137,12 @@ def resolve_path(text: str, folder: str | Path) -> str:
     Returns
     -------
     str
-        Of the forms the one that exists; otherwise the path as written, absolute or below the folder.
+        The form that exists; otherwise the path as written, absolute or below the folder.
 
     Raises
     ------
     DatasetError
-        The cell is a number or a path of Windows that does not exist here.
+        If the cell is a number, or a Windows path that does not exist here.
     """
     written = os.path.expanduser(text.removeprefix("file://").strip("\"'"))
     forms = dict.fromkeys(
@@ -237,7 +237,7 @@ def _decode(data, path):
 
 
 def _is_mostly_utf8(text):
-    """Whether bytes that are not UTF-8 are the exception: a file name of another system in a table of ours."""
+    """Whether bytes that are not UTF-8 are rare: a file name from another system in a UTF-8 table."""
     strange = len(re.findall("[\udc80-\udcff]", text))
     return strange < len(re.findall("[^\x00-\x7f]", text)) - strange
 
@@ -264,5 +264,5 @@ def _separator(text):
 
 
 def _clean(cell):
-    """Without what is not seen: spaces at the ends, marks of no width, the two ways to write an accent."""
+    """Text without invisible differences: surrounding spaces, zero-width marks, composed or decomposed accents."""
     return unicodedata.normalize("NFC", cell.translate(_INVISIBLE)).strip()

@@ -33,7 +33,8 @@ def load_tcga_survival(
     Parameters
     ----------
     slides_dir : str or Path
-        Folder with the slides, subfolders included. What stands before the first dot of a file's name is the slide's.
+        Folder with the slides, including subfolders. The part of a file's name before the first dot is the name of the
+        slide.
     cdr_csv : str or Path
         Columns bcr_patient_barcode, type, <endpoint> (0 or 1), <endpoint>.time (days), and Redaction.
     slide_csv : str or Path
@@ -45,7 +46,7 @@ def load_tcga_survival(
         Overall, disease-specific survival, disease-free or progression-free interval. The TCGA-CDR advises PFI where
         follow-up is short, and warns of DSS and DFI in some studies.
     diagnostic_only : bool
-        Keep the formalin-fixed diagnostic slides (-DX) only, not the frozen ones.
+        Keep only the formalin-fixed diagnostic slides (-DX), not the frozen ones.
     on_missing : {"raise", "skip"}
         What to do about slides of the table that are not in the folder: DatasetError, or a warning and
         ``cohort.missing``.
@@ -54,13 +55,14 @@ def load_tcga_survival(
     -------
     Cohort
         ``table``: slide, patient, cancer, time (days), event. ``cohort.survival`` is the y of `GridCoxSurvival`,
-        ``cohort.patients`` its groups. Left out are patients that the TCGA-CDR redacts, whose endpoint is unknown, or
-        whose follow-up is not above 0 days.
+        ``cohort.patients`` its groups. Patients that the TCGA-CDR redacts, whose endpoint is unknown, or
+        whose follow-up is not above 0 days are left out.
 
     Raises
     ------
     DatasetError
-        A malformed table, an unknown study, no patient with outcome and slide, or missing slides: all are named.
+        If a table is malformed, a study is unknown, no patient has an outcome and a slide, or slides are missing (all
+        are listed).
     """
     if endpoint not in ENDPOINTS:
         raise ValueError(f"endpoint={endpoint!r}: expected one of {ENDPOINTS}")

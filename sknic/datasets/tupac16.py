@@ -16,8 +16,8 @@ _SCORES = ("mitosis_score", "molecular_score")
 def load_tupac16(slides_dir: str | Path, truth_csv: str | Path, *, on_missing: str = "raise") -> Cohort:
     """Join the slides of TUPAC16 to their scores.
 
-    The 500 training slides (TUPAC-TR-001.svs and so on, several hundred GB) come from TCGA and are given out by the
-    organizers at https://tupac.grand-challenge.org. The truth of the 321 test slides is not public.
+    The 500 training slides (TUPAC-TR-001.svs and so on, several hundred GB) come from TCGA and are distributed by the
+    organizers at https://tupac.grand-challenge.org. The labels of the 321 test slides are not public.
 
     Parameters
     ----------
@@ -36,7 +36,8 @@ def load_tupac16(slides_dir: str | Path, truth_csv: str | Path, *, on_missing: s
     Raises
     ------
     DatasetError
-        No slides, a malformed table, several slides of one id, or missing slides: all are named.
+        If there are no slides, the table is malformed, an id has several slides, or slides are missing (all are
+        listed).
     """
     truth = read_table(truth_csv, ("id", *_SCORES))
     need_cells(truth, ["id"], truth_csv)

@@ -1,4 +1,4 @@
-"""Encoders: patches to embeddings, learnt with labels or without, or read from a file."""
+"""Encoders turn patches into embeddings: learnt with or without labels, or read from a file."""
 
 from sknic.encoders.base import BaseEncoder
 from sknic.encoders.bigan import BiGANEncoder

@@ -20,7 +20,7 @@ class Augmentation:
     Parameters
     ----------
     flip : bool
-        Quarter turns and mirrors, all eight alike.
+        Whether to apply quarter turns and mirrors, all eight with equal probability.
     scale : (float, float), optional
         Range of the magnification.
     elastic_alpha, elastic_sigma : (float, float), optional
@@ -57,7 +57,7 @@ class Augmentation:
         Parameters
         ----------
         x : float32 tensor (n, 3, size, size), 0 to 1
-            Left as it is.
+            Patches, which are not changed.
         generator : torch.Generator, optional
             On the device of `x`; torch's own by default.
 
@@ -133,7 +133,7 @@ class _Draw:
 
 
 def flip(x, k):
-    """Orientation k (n,) of each patch: k % 4 quarter turns, after a mirror where k >= 4."""
+    """Orientation k (n,) of each patch: k % 4 quarter turns, after a mirror if k >= 4."""
     out = torch.empty_like(x)
     for orientation in range(8):
         rows = k == orientation
@@ -144,7 +144,7 @@ def flip(x, k):
 
 
 def base_grid(x):
-    """Places of the pixels for `grid_sample`, (n, size, size, 2), from -1 to 1, x before y."""
+    """Positions of the pixels for `grid_sample`, (n, size, size, 2), from -1 to 1, x before y."""
     size = x.shape[2]
     ticks = (torch.arange(size, device=x.device) + 0.5) * (2 / size) - 1
     rows, columns = torch.meshgrid(ticks, ticks, indexing="ij")
@@ -152,7 +152,7 @@ def base_grid(x):
 
 
 def flip_grid(grid, k):
-    """Turn and mirror where each patch is sampled, by k (n,) of 0 to 7."""
+    """Rotate and mirror the positions at which each patch is sampled, by k (n,) from 0 to 7."""
     signs = torch.stack([1 - 2 * (k & 1), 1 - (k & 2)], -1)[:, None, None].to(grid.dtype)
     swapped = torch.where((k >= 4)[:, None, None, None], grid.flip(-1), grid)
     return swapped * signs
@@ -217,7 +217,7 @@ def from_hsv(hue, saturation, value):
 
 
 def hue_saturation(x, hue_shift, saturation_shift):
-    """Move hue and saturation of pixels from 0 to 1 by shifts (n,)."""
+    """Shift hue and saturation of pixels from 0 to 1 by shifts (n,)."""
     hue, saturation, value = to_hsv(x)
     shift = saturation_shift[:, None, None]
     saturation = saturation * (1 + shift * torch.where(shift < 0, 1, 1 - saturation))

@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 class BaseEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):
     """An encoder: uint8 patches (n, size, size, 3) to embeddings float32 (n, C).
 
-    A subclass says its sizes, makes an `embedder`, and tells all that decides its output (`_identity`); `_to_file` and
-    `_from_file` are its half of `save` and `load_encoder`. `NetworkEncoder` does that for whatever is a `Chain`.
+    A subclass defines its sizes, makes an `embedder`, and returns everything that determines its output (`_identity`);
+    `_to_file` and `_from_file` are its part of `save` and `load_encoder`. `NetworkEncoder` does this for every `Chain`.
 
     Attributes
     ----------
     mpp : float
-        um per px of the patches the encoder is made for.
+        um per px of the patches that the encoder is made for.
     device : "auto", "cpu", "cuda", "cuda:<n>" or torch.device
         Where `transform` runs.
     card_ : dict, optional
-        What is known of the data and the quality of an encoder, by whoever trained it; JSON can hold it, and the file
-        keeps it. It decides nothing.
+        Information on the data and the quality of an encoder, from whoever trained it, as values that JSON can store.
+        It is kept in the file, but does not affect anything.
     """
 
     mpp: float
@@ -46,12 +46,12 @@ class BaseEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     @property
     @abstractmethod
     def patch_size(self) -> int:
-        """Width in px, at `mpp`, of the patches the encoder is made for; int."""
+        """Width in px, at `mpp`, of the patches that the encoder is made for; int."""
 
     @property
     @abstractmethod
     def input_size(self) -> int | None:
-        """Width in px that the network sees; patches of twice that width are averaged 2x2. None takes every size."""
+        """Width in px that the network sees; patches of twice that width are averaged 2x2. None for any size."""
 
     @abstractmethod
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -62,7 +62,7 @@ class BaseEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         X : uint8 array (n, size, size, 3)
             Patches, RGB.
         y : array-like, default=None
-            Labels of the patches, where the encoder learns from labels.
+            Labels of the patches, if the encoder learns from labels.
 
         Returns
         -------
@@ -72,33 +72,33 @@ class BaseEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     @abstractmethod
     def embedder(self, device: str | torch.device = "cpu", precision: str = "float32") -> Callable:
-        """Return a fast function from patches to embeddings that threads may share.
+        """Return a fast function from patches to embeddings that can be shared between threads.
 
         Parameters
         ----------
         device : str or torch.device, default="cpu"
-            Where it computes.
+            Device of the computation.
         precision : {"float32", "bfloat16", "float16"}, default="float32"
-            Precision of its arithmetic.
+            Number format of the computation.
 
         Returns
         -------
         callable (uint8 (n, size, size, 3)) -> float32 (n, C)
-            Later changes of the encoder do not reach it.
+            Function that is not affected by later changes of the encoder.
         """
 
     @abstractmethod
     def _identity(self) -> tuple[dict, dict]:
-        """All that decides the output of `transform`: settings that JSON can hold, and tensors by name."""
+        """Everything that determines the output of `transform`: settings that JSON can store, and tensors by name."""
 
     @abstractmethod
     def _to_file(self) -> tuple[dict, dict]:
-        """Header, a dict that JSON can hold, with "params", and tensors by name."""
+        """Header, a dict that JSON can store, with "params", and tensors by name."""
 
     @classmethod
     @abstractmethod
     def _from_file(cls, header, tensors, device, module=None) -> Self:
-        """The fitted encoder of a file that `_to_file` described; `module` is what the user gave beside the file."""
+        """The fitted encoder from what `_to_file` returned; `module` is what the user passed along with the file."""
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Embed patches.
@@ -126,7 +126,7 @@ class BaseEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return self._embedder[1](X)
 
     def fingerprint(self) -> str:
-        """Return a hex digest that changes when, and only when, the output of `transform` can.
+        """Return a hex digest that changes if, and only if, the output of `transform` can change.
 
         Returns
         -------
@@ -143,20 +143,20 @@ class BaseEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return self._digest[1]
 
     def save(self, path: str | Path, *, dtype: str = "float32") -> None:
-        """Write the fitted encoder to a safetensors file, which `load_encoder` reads; no pickle.
+        """Write the fitted encoder to a safetensors file (not a pickle), which `load_encoder` reads.
 
         Parameters
         ----------
         path : str or Path
-            File to write; an older one is replaced once the new one is whole.
+            File to write; an existing file is replaced once the new one is complete.
         dtype : {"float32", "float16"}, default="float32"
-            Type of the stored weights. "float16" halves the file and rounds the weights, so that what is read back has
-            another fingerprint.
+            Type of the stored weights. "float16" halves the size of the file and rounds the weights, so that the
+            encoder read back has another fingerprint.
 
         Raises
         ------
         ValueError
-            When a weight is too large for float16.
+            If a weight is too large for float16.
         """
         check_is_fitted(self)
         header, tensors = self._to_file()
@@ -177,7 +177,7 @@ class BaseEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
 
 def stored(tensors, dtype):
-    """Tensors as a file of this type keeps them."""
+    """Tensors as stored in a file of this type."""
     if dtype == "float32":
         return tensors
     if dtype != "float16":

@@ -30,8 +30,8 @@ MIN_DIVERSITY = 0.1
 class BiGANEncoder(UnsupervisedEncoder):
     """Bidirectional generative adversarial network [2]_ of neural image compression [1]_: a baseline of section 4.5.
 
-    A discriminator tells pairs (patch, its code) from pairs (drawn patch, the code it was drawn from); encoder and
-    generator learn to make them alike, which makes each the inverse of the other.
+    A discriminator distinguishes pairs (patch, its code) from pairs (generated patch, the code it was generated from);
+    encoder and generator learn to make them indistinguishable, and so become inverses of each other.
 
     Parameters
     ----------
@@ -51,9 +51,9 @@ class BiGANEncoder(UnsupervisedEncoder):
     lr : float, default=2e-4
         Learning rate of both sides.
     validation_fraction : float, default=0.2
-        Fraction of the patches held out, for the evidence only.
+        Fraction of the patches held out, only to detect a collapse.
     device : "auto", "cpu", "cuda", "cuda:<n>" or torch.device, default="auto"
-        Device of the training and of `transform`; "auto" is CUDA where present.
+        Device of the training and of `transform`; "auto" is CUDA if available.
     random_state : int, RandomState or None, default=None
         Seed of the split, the weights, the batches and the augmentation.
     verbose : int, default=0
@@ -64,12 +64,12 @@ class BiGANEncoder(UnsupervisedEncoder):
     network_ : Chain
         Trained encoder network.
     generator_ : Generator
-        Network from codes to patches; not kept in the file.
+        Network from codes to patches; not saved in the file.
     discriminator_accuracy_ : float
-        Fraction of the last pairs that the discriminator classified correctly; close to 1, it overpowered the
-        generator.
+        Fraction of the last pairs that the discriminator classified correctly; if it is close to 1, the discriminator
+        has overpowered the generator.
     diversity_ : float
-        Spread of drawn patches about their mean, as a fraction of that of held-out ones; near 0 all are one patch.
+        Spread of generated patches about their mean, relative to that of held-out patches; near 0 if all are the same.
     effective_dimension_ : float
         Number of dimensions that the held-out embeddings use, of C.
     history_ : list of dict
@@ -121,7 +121,7 @@ class BiGANEncoder(UnsupervisedEncoder):
         self.discriminator_accuracy_ = self.history_[-1]["discriminator_accuracy"]
 
     def draw(self, n: int = 16, random_state: int | None = None) -> np.ndarray:
-        """Draw patches from random codes; only where `fit` ran, not after `load_encoder`.
+        """Generate patches from random codes; only possible after `fit`, not after `load_encoder`.
 
         Parameters
         ----------
@@ -133,7 +133,7 @@ class BiGANEncoder(UnsupervisedEncoder):
         Returns
         -------
         uint8 array (n, size, size, 3)
-            Drawn patches, RGB.
+            Generated patches, RGB.
         """
         check_is_fitted(self, "generator_")
         codes = np.random.default_rng(random_state).standard_normal((n, self.code_size), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Encoders by name: those in the package, and those that the authors of the method published."""
+"""Encoders by name: those in the package, and those published by the authors of the method."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ PUBLISHED_LICENSE = "MIT"
 
 @dataclass(frozen=True)
 class Published:
-    """A file of the authors.
+    """A file published by the authors.
 
     Attributes
     ----------
     about : str
-        What the encoder learnt.
+        What the encoder was trained on.
     code_size : int or None
-        Length C of an embedding; None where the file was not at hand.
+        Length C of an embedding; None if we did not have the file.
     sha256 : str
-        Digest of the file; empty where it was not at hand.
+        Digest of the file; empty if we did not have the file.
     """
 
     about: str
@@ -64,9 +64,9 @@ def list_encoders() -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Indexed by the name to give to `load_encoder`, which reads a bundled encoder from the package; a published one
-        is a file to download first. Columns: bundled (bool), about, code_size, patch_size (px), mpp (um per px),
-        license, source (file in the package, or where to get it), sha256 (of the file; "" where it is not known).
+        Indexed by the name to pass to `load_encoder`. A bundled encoder is read from the package; a published one has
+        to be downloaded first. Columns: bundled (bool), about, code_size, patch_size (px), mpp (um per px),
+        license, source (file in the package, or where to get it), sha256 (of the file; "" if unknown).
 
     Examples
     --------
@@ -113,7 +113,7 @@ def bundled_names():
 def encoder_path(name_or_path):
     """Return the path of an encoder's file: a bundled one by its name, any other by its path.
 
-    A name goes before a file of that name in the working folder; "./NAME" is the file.
+    A bundled name takes precedence over a file of that name in the working folder; "./NAME" is the file.
 
     Parameters
     ----------
@@ -123,12 +123,12 @@ def encoder_path(name_or_path):
     Returns
     -------
     Path
-        Path of a file that is there; of the weights where another tool made them.
+        Path of an existing file; of the weights if another tool made them.
 
     Raises
     ------
     EncoderNotFoundError
-        When it is neither; the message says which names and files there are.
+        If it is neither; the message lists the names and files there are.
     """
     if isinstance(name_or_path, str) and name_or_path in bundled_names():
         return BUNDLED / f"{name_or_path}.safetensors"
@@ -147,7 +147,7 @@ def encoder_path(name_or_path):
 
 
 def identify(path):
-    """Return the name of a known encoder whose file this is, byte for byte; None for any other file."""
+    """Return the name of the known encoder whose file is identical to this one; None for any other file."""
     digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
     known = list_encoders()["sha256"]
     names = known.index[known == digest]

@@ -1,4 +1,4 @@
-"""ContrastiveEncoder: an encoder that learns to tell two views of one patch from views of two patches."""
+"""ContrastiveEncoder: an encoder that learns to tell two views of the same patch from views of different patches."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ MIN_ACCURACY = 0.6
 
 
 class Pairs(Patches):
-    """Pairs of patches: the anchors of a batch, then their partners, half of them the anchor itself.
+    """Pairs of patches: the anchors of a batch, then their partners, half of which are the anchor itself.
 
     Parameters
     ----------
     X : uint8 array (n, size, size, 3)
     rows : int array
-        To draw from.
+        Rows to draw from.
     groups : array (n,), optional
         Group of each patch. Of the partners that are another patch, three quarters come from the anchor's group.
     seed : int, optional
@@ -78,28 +78,28 @@ class PairModule(nn.Module):
         return self.head((first - second).abs()).squeeze(1)
 
     def losses(self, output, rows):
-        """Cross-entropy of same (1) against different, and the share of pairs judged wrong."""
+        """Cross-entropy of same (1) against different, and the share of misclassified pairs."""
         first, second = rows.chunk(2)
         same = (first == second).float()
         error = ((output > 0) != (same > 0)).float().mean()
         return {"pair": F.binary_cross_entropy_with_logits(output, same), "error": error}
 
     def total(self, losses):
-        """The one number to minimize."""
+        """The number to minimize."""
         return losses["pair"]
 
 
 def shift(x):
-    """Move each patch by up to a quarter of its width, mirrored at the edge: two such views overlap."""
+    """Shift each patch by up to a quarter of its width, mirrored at the edge, so that two such views overlap."""
     offset = torch.rand(len(x), 1, 1, 2, device=x.device) - 0.5
     return F.grid_sample(x, base_grid(x) + offset, padding_mode="reflection", align_corners=False)
 
 
 class ContrastiveEncoder(UnsupervisedEncoder):
-    """Siamese encoder that tells same from different (neural image compression, [1]_): a baseline like section 4.5's.
+    """Siamese encoder that tells same from different (neural image compression, [1]_): a baseline as in section 4.5.
 
-    "Same" are two overlapping, separately augmented views of a patch. "Different" are views of two patches, in three
-    of four cases from the same group (slide), as adjacent patches are, else from two.
+    "Same" are two overlapping, separately augmented views of a patch. "Different" are views of two patches, which are
+    from the same group (slide) in three of four cases, as adjacent patches are, and otherwise from two.
 
     Parameters
     ----------
@@ -121,16 +121,16 @@ class ContrastiveEncoder(UnsupervisedEncoder):
     min_lr : float, default=1e-5
         Lowest learning rate; the first plateau there ends the training.
     patience : int or None, default=8
-        Number of evaluations without a better validation loss that make a plateau; None keeps the learning rate.
+        Number of evaluations without a better validation loss that count as a plateau; None keeps the learning rate.
     validation_fraction : float, default=0.2
         Fraction of the patches held out.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
-        Precision of the network's arithmetic in training; the weights are float32. "auto" is bfloat16 where the CPU or
-        GPU computes it natively.
+        Number format of the network's computation in training; the weights are float32. "auto" is bfloat16 if the CPU
+        or GPU supports it natively.
     device : "auto", "cpu", "cuda", "cuda:<n>" or torch.device, default="auto"
-        Device of the training and of `transform`; "auto" is CUDA where present.
+        Device of the training and of `transform`; "auto" is CUDA if available.
     n_threads : int or None, default=None
-        Number of CPU threads of the training. None is torch's own number, and one inside a parallel task of joblib.
+        Number of CPU threads of the training. None is torch's own number, or one inside a parallel joblib task.
     random_state : int, RandomState or None, default=None
         Seed of the split, the weights, the batches and the augmentation.
     verbose : int, default=0
@@ -141,11 +141,11 @@ class ContrastiveEncoder(UnsupervisedEncoder):
     network_ : Chain
         Trained encoder network.
     pair_accuracy_ : float
-        Fraction of held-out pairs judged right by the weights that were kept; 0.5 is chance.
+        Fraction of held-out pairs that the final weights classify correctly; 0.5 is chance.
     effective_dimension_ : float
         Number of dimensions that the held-out embeddings use, of C.
     history_ : list of dict
-        One dict per evaluation: step, pair loss, fraction of pairs judged wrong, learning rate, time in s.
+        One dict per evaluation: step, pair loss, fraction of misclassified pairs, learning rate, time in s.
 
     References
     ----------

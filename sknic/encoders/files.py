@@ -1,4 +1,4 @@
-"""From a file to the encoder that wrote it."""
+"""Load encoders from files."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ def load_encoder(
 ) -> BaseEncoder:
     """Read an encoder: a bundled one by name, our own safetensors, or a published Keras HDF5 file.
 
-    No code in a file is ever run, but for "torchscript:FILE", which is a program: load only what you trust.
+    No code in a file is ever run, except for "torchscript:FILE", which is a program: load only files that you trust.
 
     Parameters
     ----------
     name_or_path : str or Path
         Name of a bundled encoder, such as "sknic-he-1" (see `list_encoders`); or a file written by `save`, or e.g.
-        `encoder_multitask-4.h5` of the authors' repository. "./NAME" is a file, whatever is bundled.
-        Also "torchscript:FILE" and "timm:NAME:WEIGHTS", local files that become a `TorchEncoder`; a JSON file of the
-        weights' name says "mpp", "input_size", "mean", "std", "output" (for TorchScript it has to).
+        `encoder_multitask-4.h5` of the authors' repository. "./NAME" is always a file.
+        Also "torchscript:FILE" and "timm:NAME:WEIGHTS", local files that become a `TorchEncoder`; a JSON file with
+        the weights' name contains "mpp", "input_size", "mean", "std", "output" (required for TorchScript).
     device : "auto", "cpu", "cuda", "cuda:<n>" or torch.device, default="auto"
         Where `transform` of the encoder runs.
     module : torch.nn.Module, default=None
-        Only for the file of a `TorchEncoder`: the module whose weights the file holds.
+        Only for the file of a `TorchEncoder`: the module whose weights the file contains.
 
     Returns
     -------
@@ -48,9 +48,9 @@ def load_encoder(
     Raises
     ------
     EncoderFileError
-        When the file is damaged, foreign, of another version, or holds layers that sknic does not know.
+        If the file is damaged, foreign, from another version, or contains layers that sknic does not know.
     EncoderNotFoundError
-        When there is neither a file nor a bundled encoder of that name; it is a FileNotFoundError.
+        If there is neither a file nor a bundled encoder of that name; it is a FileNotFoundError.
 
     Examples
     --------

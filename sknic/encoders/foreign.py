@@ -1,4 +1,4 @@
-"""Encoders of other tools by a name: `torchscript:FILE` and `timm:NAME:WEIGHTS`, from local files alone."""
+"""Encoders of other tools by name: `torchscript:FILE` and `timm:NAME:WEIGHTS`, from local files only."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Foreign:
     tool : str
         "torchscript" or "timm".
     name : str
-        Name of the model; "" for TorchScript, whose file has the whole of it.
+        Name of the model; "" for TorchScript, whose file contains the whole model.
     weights : Path
         File of the weights.
     """
@@ -45,17 +45,17 @@ class Foreign:
         Parameters
         ----------
         text : str, Path or object
-            What was given as an encoder.
+            Value that was passed as an encoder.
 
         Returns
         -------
         Foreign or None
-            None where the name is not of that kind.
+            None if the name is not of that kind.
 
         Raises
         ------
         EncoderFileError
-            When a part is missing.
+            If a part is missing.
         """
         tool, colon, rest = text.partition(":") if isinstance(text, str) else ("", "", "")
         if not colon or tool not in _LOADERS:
@@ -70,7 +70,7 @@ class Foreign:
 
     @property
     def settings_file(self) -> Path:
-        """JSON file beside the weights; Path. It says what the weights do not: um/px, size, normalization."""
+        """JSON file next to the weights; Path. It contains what the weights do not: um/px, size, normalization."""
         return self.weights.with_suffix(".json")
 
     def inside(self, folder: Path) -> Self:
@@ -104,7 +104,7 @@ class Foreign:
         Raises
         ------
         EncoderFileError
-            When a file is missing, damaged or of another model, or the tool is not installed.
+            If a file is missing, damaged or of another model, or the tool is not installed.
         """
         try:
             module, known = _LOADERS[self.tool](self)
@@ -139,7 +139,7 @@ def _torchscript(foreign):
 
 
 def _timm(foreign):
-    """The model without its classifier, and the scaling of patches that timm knows of it."""
+    """The model without its classifier, and its scaling of patches according to timm."""
     try:
         import timm
     except ImportError as error:
@@ -156,7 +156,7 @@ def _timm(foreign):
 
 
 def _refuse_others(foreign, wanted, found):
-    """Weights of another model, in one sentence rather than by the name of every tensor."""
+    """Report weights of another model in one sentence, rather than with the name of every tensor."""
     shared = wanted.keys() & found.keys()
     sizes = [name for name in sorted(shared) if wanted[name].shape != found[name].shape]
     differing = sizes + sorted(wanted.keys() ^ found.keys())

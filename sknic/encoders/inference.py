@@ -1,4 +1,4 @@
-"""The fast way through a trained network: BatchNorm and pixel scaling folded away, small batches, no copies."""
+"""Fast inference with a trained network: BatchNorm and pixel scaling are folded away, small batches, no copies."""
 
 import copy
 from contextlib import nullcontext
@@ -32,14 +32,14 @@ class Affine(nn.Module):
 def fold(network, scale=None, shift=None):
     """Return an equal network for inference without BatchNorm layers, computed in float64.
 
-    A BatchNorm goes into the convolution or linear layer before it, else the one after it, else becomes an `Affine`.
+    A BatchNorm is folded into the convolution or linear layer before it, or else after it, or else becomes an `Affine`.
 
     Parameters
     ----------
     network : Chain
         Left as it is.
     scale, shift : float tensors (3,), optional
-        Pixels (0 to 255) * scale + shift is what the network wants; folded as well.
+        The network expects pixels (0 to 255) * scale + shift; folded as well.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def _after(first, second):
 
 
 def _takes(layer):
-    """Whether an affine map in front can go into the layer: zero padding would have to be padded by -shift / scale."""
+    """Whether an affine map before a layer can be folded into it: zero padding would have to become -shift / scale."""
     return isinstance(layer, nn.Linear) or (isinstance(layer, nn.Conv2d) and layer.padding in (0, (0, 0)))
 
 
@@ -108,8 +108,8 @@ def _fold_back(layer, scale, shift):
 class MiddleInHalf(nn.Module):
     """A folded network whose first and last weights compute in float32 and everything between in another type.
 
-    Pixels, and embeddings, have more digits than bfloat16: with these two layers in float32, a fifth to a half of the
-    error is left, for a tenth of the time.
+    Pixels and embeddings have more digits than bfloat16: with these two layers in float32, only a fifth to a half of
+    the error remains, at the cost of a tenth of the time.
 
     Parameters
     ----------
@@ -180,7 +180,7 @@ def precision_type(precision):
 
 
 class Embedder:
-    """Patches in, embeddings out: a function without state that threads may share.
+    """A stateless function from patches to embeddings that can be shared between threads.
 
     Parameters
     ----------
@@ -222,18 +222,18 @@ class Embedder:
         return embeddings
 
     def _on_device(self, batch):
-        """From pinned memory the copy to a GPU runs beside its work."""
+        """From pinned memory, patches are copied to a GPU while it computes."""
         return batch if self.device.type == "cpu" else batch.pin_memory().to(self.device, non_blocking=True)
 
     def _exact(self):
-        """On CUDA, convolutions in float32 proper: TensorFloat-32, cuDNN's default, is off by a thousandth."""
+        """On CUDA, use true float32 for convolutions: TensorFloat-32, cuDNN's default, has errors of a thousandth."""
         if self.device.type != "cuda" or self.dtype is not torch.float32:
             return nullcontext()
         return torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
 
 
 def folded_embedder(network: Chain, scale, shift, code_size, input_size, device, precision):
-    """An `Embedder` of a chain that wants pixels * scale + shift."""
+    """An `Embedder` of a chain that expects pixels * scale + shift."""
     folded = fold(network, torch.as_tensor(scale), torch.as_tensor(shift))
     embedder = Embedder(folded, code_size, input_size, device)
     if precision != "float32":

@@ -1,4 +1,4 @@
-"""Reads the published Keras HDF5 encoders without Keras: a chain of layers and its weights, and nothing that runs."""
+"""Reads the published Keras HDF5 encoders without Keras: a chain of layers and its weights; no code is run."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class KerasEncoder(NetworkEncoder):
         Raises
         ------
         EncoderFileError
-            When the file is damaged, or is not a chain of layers that sknic knows.
+            If the file is damaged, or is not a chain of layers that sknic knows.
         """
         self.network_, self.input_size_ = read_keras(self.path)
         self.patch_size_ = 128 if self.input_size_ == 64 else self.input_size_
@@ -139,7 +139,7 @@ class _Weights:
         self._arrays = arrays
 
     def read(self, layer, kind, shape):
-        """Float tensor of one weight, which must have the shape that the layer's settings ask for."""
+        """Float tensor of one weight, which must have the shape required by the layer's settings."""
         array = self._arrays[f"{layer}/{kind}"]
         if array.shape != shape:
             raise ValueError(f"{kind} of layer {layer!r} has shape {array.shape}: expected {shape}")

@@ -15,7 +15,7 @@ _ACTIVATIONS = {
 
 
 def translate(config, weights):
-    """Translate a Keras model of square RGB patches whose first output one chain of layers computes.
+    """Translate a Keras model of square RGB patches whose first output is computed by a single chain of layers.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def translate(config, weights):
     Raises
     ------
     ValueError, KeyError, TypeError, IndexError
-        When the model is something else.
+        If the model is something else.
     """
     chain = _chain(config)
     input_size = _input_size(config, chain)
@@ -86,7 +86,7 @@ def _input_size(config, chain):
 
 
 class _Translation:
-    """The chain so far, and the size of what it gives."""
+    """The chain so far, and the size of its output."""
 
     def __init__(self, weights, size):
         self.weights = weights

@@ -1,4 +1,4 @@
-"""Script that takes configuration and weights out of a Keras HDF5 file, in a process that a hostile file may crash.
+"""Script that extracts configuration and weights from a Keras HDF5 file, in a process that a hostile file may crash.
 
 libhdf5 can crash, hang or allocate without end on a damaged file, so `keras_h5` never opens one in the user's process.
 Writes an npz to its standard output: "config", the model's JSON as bytes, and one float32 array per weight, named
@@ -24,7 +24,7 @@ def extract(path):
     Raises
     ------
     Exception
-        Any of many kinds, if the file is not an encoder.
+        Of any kind, if the file is not an encoder.
     """
     with h5py.File(path, "r") as file:
         config = file.attrs["model_config"]
@@ -55,7 +55,7 @@ def names(group, attribute):
 
 
 def follow(group, path):
-    """Follow a path, but no link that leads elsewhere, to another file least of all."""
+    """Follow a path, but refuse links that lead elsewhere, especially to other files."""
     for part in path.split("/"):
         if not isinstance(group, h5py.Group) or not isinstance(group.get(part, getlink=True), h5py.HardLink):
             raise ValueError(f"{path!r} is missing or only a link")
@@ -64,7 +64,7 @@ def follow(group, path):
 
 
 def check(dataset, name):
-    """Return the dataset if it is a float array that lies whole in this file."""
+    """Return the dataset if it is a float array that is completely in this file."""
     if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind != "f":
         raise ValueError(f"weight {name!r} is not a float array")
     if dataset.is_virtual or dataset.external:

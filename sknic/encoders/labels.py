@@ -1,4 +1,4 @@
-"""Labels of several tasks: any type, with gaps, turned into whole numbers."""
+"""Labels of several tasks, of any type and with gaps, converted to integers."""
 
 from dataclasses import dataclass
 
@@ -38,7 +38,7 @@ def to_frame(y, n_samples):
     Raises
     ------
     ValueError
-        When y is missing or has another number of rows, or two columns of one name.
+        If y is missing or has another number of rows, or two columns of one name.
     """
     if y is None:
         raise ValueError("requires y to be passed, but the target y is None")
@@ -64,9 +64,9 @@ def read_tasks(y, tasks=None):
     Raises
     ------
     ValueError
-        When a name is unknown.
+        If a name is unknown.
     DegenerateDataError
-        When a task has fewer than two classes.
+        If a task has fewer than two classes.
     """
     names = list(y.columns) if tasks is None else ([tasks] if isinstance(tasks, str) else list(tasks))
     unknown = [name for name in names if name not in y.columns]
@@ -89,7 +89,7 @@ def _read_task(name, column):
 
 
 def _plain(values):
-    """Labels as an array that sorts: numbers as they are, all else as text where types are mixed."""
+    """Labels as an array that can be sorted: numbers unchanged, anything else as text if types are mixed."""
     array = np.asarray(values.infer_objects())
     if array.dtype == object:
         kinds = {type(value) for value in array}
@@ -103,7 +103,7 @@ def is_labelled(column):
 
 
 def encode(column, classes):
-    """Codes of labels by known classes; -1 for none, and for a class that is not among them."""
+    """Codes of labels according to known classes; -1 for missing labels and unknown classes."""
     labelled = is_labelled(column)
     codes = np.full(len(column), -1, np.int64)
     if labelled.any():
@@ -122,7 +122,7 @@ def only(task, rows):
 
 
 def score_labels(column, guess, classes):
-    """Number of labelled patches, accuracy and balanced accuracy of guessed labels (n,) against a column of labels."""
+    """Number of labelled patches, accuracy and balanced accuracy of predicted labels (n,) for a column of labels."""
     labelled = is_labelled(column)
     truth, guess = encode(column, classes)[labelled], encode(pd.Series(guess), classes)[labelled]
     if len(truth) == 0:
@@ -133,7 +133,7 @@ def score_labels(column, guess, classes):
 
 
 def check_rows(name, values, n_samples):
-    """Values (n,), one per patch, as text, which compares and sorts whatever it was; None stays None."""
+    """Values (n,), one per patch, converted to text so that they can be compared and sorted; None stays None."""
     if values is None:
         return None
     values = np.asarray(values)

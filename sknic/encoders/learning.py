@@ -1,4 +1,4 @@
-"""What all trained encoders share: views of patches, a net whose module has its own loss, evidence of a collapse."""
+"""What all trained encoders share: views of patches, a net whose module has its own loss, detection of a collapse."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ MIN_DIMENSION = 1.5
 
 
 class Views(nn.Module):
-    """From uint8 patches to what a network sees: pooled, augmented while training, -1 to 1, channels last."""
+    """From uint8 patches to the input of a network: pooled, augmented during training, -1 to 1, channels last."""
 
     def __init__(self, input_size, augment=None):
         super().__init__()
@@ -79,14 +79,14 @@ class OwnLossNet(Net):
 
 
 def no_loss(output, targets):
-    """Stand-in for the criterion, which `OwnLossNet` does not ask."""
+    """Stand-in for the criterion, which `OwnLossNet` does not use."""
     raise NotImplementedError
 
 
 def effective_dimension(embeddings):
     """Number of dimensions that embeddings (n, C) really use: the participation ratio of their covariance.
 
-    1 when all lie on a line, 0 when all are equal, C when they vary alike in all directions.
+    1 if all are on a line, 0 if all are equal, C if they vary equally in all directions.
     """
     covariance = np.cov(np.asarray(embeddings, float), rowvar=False)
     total = np.trace(np.atleast_2d(covariance))
@@ -97,8 +97,8 @@ def effective_dimension(embeddings):
 class UnsupervisedEncoder(NetworkEncoder):
     """An encoder that learns from patches alone.
 
-    A subclass sets what it learnt in `_learn`, shows in `_measure` how well, and says in `_doubts` why that may be
-    nothing. Its `_rules` check its parameters.
+    A subclass trains in `_learn`, measures the result in `_measure`, and returns signs of a collapse in `_doubts`. Its
+    `_rules` check its parameters.
     """
 
     # Names of the fitted attributes that show what was learnt; they are kept in the file.
@@ -115,7 +115,7 @@ class UnsupervisedEncoder(NetworkEncoder):
         y : object, default=None
             Not used.
         groups : array-like (n,), default=None
-            Source of each patch, such as its slide: all of a source are held out, or none.
+            Source of each patch, such as its slide; either all patches of a source are held out, or none.
 
         Returns
         -------
@@ -125,14 +125,14 @@ class UnsupervisedEncoder(NetworkEncoder):
         Raises
         ------
         ValueError
-            When a parameter is not what is expected.
+            If a parameter is invalid.
         PatchSizeError
             For patches of another shape or type.
 
         Warns
         -----
         CollapseWarning
-            When the evidence says that nothing was learnt.
+            If there are signs that nothing was learnt.
         """
         check_params(self, self._rules)
         X = check_patches(X)
@@ -150,18 +150,18 @@ class UnsupervisedEncoder(NetworkEncoder):
 
     @abstractmethod
     def _learn(self, X, train_rows, valid_rows, groups, random):
-        """Set `network_`, `history_` and what else shows the learning."""
+        """Set `network_`, `history_` and other results of training."""
 
     @abstractmethod
     def _measure(self, X, embeddings):
-        """Set the evidence that needs held-out patches and their embeddings."""
+        """Compute the measures that need held-out patches and their embeddings."""
 
     @abstractmethod
     def _doubts(self):
-        """Sentences on evidence of a collapse; empty when there is none."""
+        """Signs of a collapse, as sentences; empty if there are none."""
 
     def _train(self, module, train_data, valid_data, random):
-        """Train a module that has its own loss, as the parameters say; the net."""
+        """Train a module that has its own loss, with the encoder's parameters; returns the net."""
         return train(
             module,
             train_data,

@@ -38,11 +38,11 @@ class MultitaskEncoder(Followed, TaskEncoder):
         Length C of an embedding.
     filters : sequence of int, default=(128, 128, 128, 128)
         Number of filters of each strided convolution of the encoder; the default is the paper's. (64, 128, 256, 512)
-        costs as much per patch and has more weights where the maps are small. Not beside `init`, which brings its own.
+        costs as much per patch and has more weights where the maps are small. Not together with `init`.
     tasks : str or list of str, default=None
         Columns of y to train on; all by default.
     init : str, Path or fitted encoder, default=None
-        Encoder whose weights the training starts from, e.g. a published file, and whose heads for equal tasks.
+        Encoder from whose weights the training starts, e.g. a published file; its heads are reused for equal tasks.
     mpp : float, default=0.5
         um per px of the patches.
     augmentation : {"heavy", "strong", "light", "mild"}, callable or None, default="heavy"
@@ -57,40 +57,40 @@ class MultitaskEncoder(Followed, TaskEncoder):
     schedule : {"plateau", "cosine"}, default="plateau"
         "plateau" divides the learning rate by 10 after `patience` evaluations without a better validation result, down
         to `min_lr`; the next such plateau ends the training (the paper's). "cosine" warms up over the first 5 % of
-        `max_steps`, then lets the learning rate fall to `min_lr` along half a cosine, and takes all steps.
+        `max_steps`, then lets the learning rate fall to `min_lr` along half a cosine, and always takes all steps.
     lr : float, default=1e-3
         Highest learning rate.
     min_lr : float, default=1e-5
         Lowest learning rate.
     init_lr : float, default=None
-        Learning rate of the encoder network that comes from `init`; `lr` by default. With few labels a small one keeps
-        what the network has learnt, while the new heads learn at `lr`.
+        Learning rate of the encoder network that comes from `init`; `lr` by default. With few labels, a small value
+        preserves what the network has learnt, while the new heads learn with `lr`.
     patience : int or None, default=8
-        Number of evaluations without a better validation result that make a plateau. None keeps the learning rates for
-        all `max_steps`.
+        Number of evaluations without a better validation result that count as a plateau. None keeps the learning rates
+        for all `max_steps`.
     weight_decay : float, default=0.0
         Decoupled weight decay of the kernels (AdamW), in units of the learning rate; 0 is the paper's Adam.
     validation_fraction : float or None, default=0.2
         Fraction of the patches held out; None holds out none and watches the training loss.
     monitor : {"loss", "accuracy"}, default="loss"
-        Mean over the tasks, on the held-out patches, that decides on plateaus and on the weights that are kept.
+        Quantity, averaged over the tasks on the held-out patches, that determines plateaus and the final weights.
     task_weights : mapping, {"uncertainty", "gradnorm"} or None, default=None
-        None weighs the tasks alike, as the paper; a mapping goes from task to weight; "uncertainty" learns the weights
-        [2]_; "gradnorm" balances the gradients of the tasks [3]_.
+        None gives all tasks the same weight, as in the paper; a mapping goes from task to weight; "uncertainty" learns
+        the weights [2]_; "gradnorm" balances the gradients of the tasks [3]_.
     unlabelled_weight : float, default=0.0
-        Weight, beside the mean task loss, of a loss that needs no labels: two augmented views of one patch must find
-        each other [4]_. Above 0 it is learnt from all patches that are not held out, labelled or not.
+        Weight, relative to the mean task loss, of a loss that needs no labels: two augmented views of a patch must
+        identify each other [4]_. If above 0, all patches that are not held out are used, labelled or not.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
-        Precision of the network's arithmetic in training; the weights are float32. "auto" is bfloat16 where the CPU or
-        GPU computes it natively.
+        Number format of the network's computation in training; the weights are float32. "auto" is bfloat16 if the CPU
+        or GPU supports it natively.
     checkpoint : str or Path, default=None
-        File that the state of the training is written to every minute, and that it is resumed from, bit for bit,
-        when `fit` is called with the same data and parameters again. It needs an int as `random_state`. It is left in
-        place; remove it once the encoder is saved.
+        File to which the state of the training is written every minute. If `fit` is called again with the same data and
+        parameters, the training resumes from it, bit for bit. This needs an int as `random_state`. The file is not
+        removed; delete it once the encoder is saved.
     device : "auto", "cpu", "cuda", "cuda:<n>" or torch.device, default="auto"
-        Device of the training and of `transform`; "auto" is CUDA where present.
+        Device of the training and of `transform`; "auto" is CUDA if available.
     n_threads : int or None, default=None
-        Number of CPU threads of the training. None is torch's own number, and one inside a parallel task of joblib.
+        Number of CPU threads of the training. None is torch's own number, or one inside a parallel joblib task.
     random_state : int, RandomState or None, default=None
         Seed of the split, the weights, the batches and the augmentation. The same int gives the same weights on a CPU
         of the same instruction set with the same number of threads.
@@ -106,7 +106,7 @@ class MultitaskEncoder(Followed, TaskEncoder):
     task_names_ : list of str
         Names of the tasks.
     classes_ : list of ndarray, or ndarray
-        Classes of each task; one array when y was 1-D.
+        Classes of each task; one array if y was 1-D.
     history_ : list of dict
         One dict per evaluation: step, losses and validation accuracies by task, learning rate, patches per second.
     patch_size, input_size : int
@@ -200,9 +200,10 @@ class MultitaskEncoder(Followed, TaskEncoder):
         y : DataFrame or array (n, n_tasks), or labels (n,)
             One column per task; -1, NaN or None where a patch has no label for it. Labels of any type.
         groups : array-like (n,), default=None
-            Source of each patch, such as its patient: all of a source are held out for validation, or none.
+            Source of each patch, such as its patient; either all patches of a source are held out for validation, or
+            none.
         centers : array-like (n,), default=None
-            Where each patch comes from; drawn and validated evenly within each class.
+            Center that each patch comes from; batches and validation weight centers equally within each class.
 
         Returns
         -------
@@ -212,15 +213,15 @@ class MultitaskEncoder(Followed, TaskEncoder):
         Raises
         ------
         ValueError
-            When a parameter is not what is expected, or the same patch has two labels for a task.
+            If a parameter is invalid, or the same patch has two labels for a task.
         PatchSizeError
             For patches of another shape or type, or of a width that `init` cannot take.
         DegenerateDataError
-            When a task has a single class, or nothing can be held out.
+            If a task has a single class, or if nothing can be held out.
         ModelFileError
-            When the checkpoint belongs to another training, or is damaged.
+            If the checkpoint belongs to another training, or is damaged.
         TrainingInterrupted
-            On Ctrl-C; the encoder has then the best weights so far, if there are any.
+            On Ctrl-C; the encoder then has the best weights so far, if there are any.
         """
         check_encoder(self)
         data = read_data(X, y, self.tasks, groups, centers)

@@ -1,4 +1,4 @@
-"""What MultitaskEncoder learns from: patches, labels of several tasks, and which rows train and which validate."""
+"""The data of MultitaskEncoder: patches, labels of several tasks, and the rows for training and validation."""
 
 import hashlib
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class TaskData:
     X : uint8 array or memory map (n, size, size, 3)
     tasks : list of Task
     groups, centers : array of str (n,) or None
-        Source of each patch, and where it comes from.
+        Source and center of each patch.
     """
 
     X: np.ndarray
@@ -40,7 +40,7 @@ class TaskData:
         return np.stack([task.codes for task in self.tasks])
 
     def split(self, fraction, random):
-        """Rows to train on, to validate on, and those without any label whose group is not validated on."""
+        """Rows for training, rows for validation, and unlabelled rows whose group is not in the validation part."""
         codes = self.codes
         rows = np.flatnonzero((codes >= 0).any(axis=0))
         unlabelled = np.flatnonzero((codes < 0).all(axis=0))
@@ -61,7 +61,7 @@ class TaskData:
         Raises
         ------
         DegenerateDataError
-            When a task has no label in these rows.
+            If a task has no label in these rows.
         """
         blocks = [strata(only(task, rows).codes, self.centers) for task in self.tasks]
         without = [task.name for task, groups in zip(self.tasks, blocks) if not groups]
@@ -72,7 +72,7 @@ class TaskData:
         return blocks
 
     def digest(self):
-        """Hex SHA-256 of the labels, sources, shape and some of the patches: another data set has another one."""
+        """Hex SHA-256 of the labels, sources, shape and some of the patches, which identifies the data set."""
         sha = hashlib.sha256(repr((self.X.shape, [(task.name, task.classes.tolist()) for task in self.tasks])).encode())
         sha.update(self.codes.tobytes())
         for column in (self.groups, self.centers):
@@ -83,7 +83,7 @@ class TaskData:
 
 
 def read_data(X, y, tasks, groups, centers):
-    """Check what `MultitaskEncoder.fit` was given; a `TaskData`."""
+    """Check the input of `MultitaskEncoder.fit`; returns a `TaskData`."""
     X = check_patches(X)
     labels = to_frame(y, len(X))
     return TaskData(
@@ -92,7 +92,7 @@ def read_data(X, y, tasks, groups, centers):
 
 
 def check_copies(data):
-    """Raise ValueError where patches are equal, pixel by pixel, and a task labels them differently."""
+    """Raise ValueError if patches are equal, pixel by pixel, and a task labels them differently."""
     rows = np.flatnonzero((data.codes >= 0).any(axis=0))
     seen: dict = {}
     for row, digest in zip(rows, _digests(data.X, rows)):
@@ -109,7 +109,7 @@ def check_copies(data):
 
 
 def _contradiction(task, rows):
-    """Two of these rows whose labels differ; None when all agree."""
+    """Two of these rows whose labels differ; None if all agree."""
     labelled = [row for row in rows if task.codes[row] >= 0]
     other = [row for row in labelled if task.codes[row] != task.codes[labelled[0]]]
     return (labelled[0], other[0]) if other else None

@@ -33,7 +33,7 @@ class MultitaskModule(nn.Module):
     augment : callable or None
     task_weights : None, str or mapping
     unlabelled_weight : float
-        Above 0 there is a block of unlabelled patches, whose two views must find each other.
+        If above 0, there is a block of unlabelled patches, whose two views must identify each other.
     filters : sequence of int
         Numbers of filters of a fresh network.
     network : Chain, optional
@@ -41,7 +41,7 @@ class MultitaskModule(nn.Module):
     heads : mapping of str to Head
         Heads to start from, by task; copied.
     network_lr : float, optional
-        Learning rate of the network where it is not that of the heads.
+        Learning rate of the network, if it differs from that of the heads.
     """
 
     def __init__(
@@ -99,14 +99,14 @@ class MultitaskModule(nn.Module):
         return losses
 
     def total(self, losses):
-        """The one number to minimize."""
+        """The number to minimize."""
         tasks = torch.stack([losses[name] for name in self.names])
         total = self.weighting(tasks, self.network[-1].weight)
         return total + self.unlabelled_weight * losses["unlabelled"] if "unlabelled" in losses else total
 
 
 class MultitaskNet(OwnLossNet):
-    """A net whose module may have a learning rate of its own for its network."""
+    """A net whose module may have a separate learning rate for its network."""
 
     def initialize_optimizer(self, triggered_directly=None):
         super().initialize_optimizer()
@@ -121,7 +121,7 @@ class MultitaskNet(OwnLossNet):
 
 
 def contrast(first, second):
-    """NT-Xent loss: each of 2n projections must pick the other view of its patch among all others (Chen 2020)."""
+    """NT-Xent loss: each of 2n projections must identify the other view of its patch among all others (Chen 2020)."""
     z = F.normalize(torch.cat([first, second]), dim=1)
     likeness = z @ z.T / TEMPERATURE
     likeness = likeness.masked_fill(torch.eye(len(z), dtype=torch.bool, device=z.device), -torch.inf)
@@ -131,7 +131,7 @@ def contrast(first, second):
 
 
 class Validation(Callback):
-    """At each evaluation, loss and accuracy of each task on held-out patches, every class and center counting alike.
+    """At each evaluation, loss and accuracy of each task on held-out patches; classes and centers count equally.
 
     Parameters
     ----------
@@ -178,7 +178,7 @@ class Validation(Callback):
 
 
 class Throughput(Callback):
-    """After each interval between two evaluations, the patches per second of its training steps."""
+    """After each interval between two evaluations, records the patches per second of its training steps."""
 
     def on_epoch_begin(self, net, **kwargs):
         self.begun_ = time.perf_counter()
@@ -189,7 +189,7 @@ class Throughput(Callback):
 
 
 class WeightHistory(Callback):
-    """At each evaluation, the weight of each task."""
+    """At each evaluation, records the weight of each task."""
 
     def on_epoch_end(self, net, **kwargs):
         module = net.module_

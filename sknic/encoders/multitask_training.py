@@ -1,4 +1,4 @@
-"""How a MultitaskEncoder is trained: its parameters checked, its module built, its schedule and checkpoint chosen."""
+"""How a MultitaskEncoder is trained: checking parameters, building the module, choosing schedule and checkpoint."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -70,7 +70,7 @@ def check_encoder(encoder):
 
 
 def build_module(encoder, patch_size, tasks):
-    """What builds the module, from fresh weights or those of `init`."""
+    """A function that builds the module, from fresh weights or those of `init`."""
     start = load_encoder(encoder.init, device="cpu") if isinstance(encoder.init, str | os.PathLike) else encoder.init
     build = partial(
         MultitaskModule,
@@ -101,7 +101,7 @@ def build_module(encoder, patch_size, tasks):
 
 
 def train_tasks(encoder, module, data, rows, random):
-    """Train the module on the rows (training, validation, unlabelled) of the data, as the encoder's parameters say."""
+    """Train the module on the rows (training, validation, unlabelled) of the data, with the encoder's parameters."""
     train_rows, valid_rows, unlabelled = rows
     blocks = data.blocks(train_rows)
     n_labels = sum(len(stratum) for strata in blocks for stratum in strata)
@@ -154,7 +154,7 @@ def _schedule(encoder):
 
 
 def _checkpoint(encoder, data):
-    """The checkpoint, whose key is all that the weights depend on: one with another key is refused."""
+    """The checkpoint. Its key contains everything that the weights depend on; a file with another key is refused."""
     if encoder.checkpoint is None:
         return None
     free = ("device", "verbose", "checkpoint", "init", "augmentation")

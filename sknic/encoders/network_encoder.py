@@ -27,9 +27,9 @@ class NetworkEncoder(BaseEncoder):
     network_ : Chain
         Takes float (n, 3, size, size) in -1 to 1.
     input_size_ : int or None
-        Width in px that the network sees; None takes every size.
+        Width in px that the network sees; None for any size.
     patch_size_ : int
-        Width in px, at `mpp`, of the patches the encoder is made for.
+        Width in px, at `mpp`, of the patches that the encoder is made for.
     """
 
     network_: Chain
@@ -38,7 +38,7 @@ class NetworkEncoder(BaseEncoder):
 
     @property
     def patch_size(self) -> int:
-        """Width in px, at `mpp`, of the patches the encoder is made for; int."""
+        """Width in px, at `mpp`, of the patches that the encoder is made for; int."""
         check_is_fitted(self)
         return self.patch_size_
 

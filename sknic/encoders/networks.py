@@ -47,7 +47,7 @@ _LAYERS = {
 
 
 class Chain(nn.Sequential):
-    """Layers in a row, built from a description that JSON can hold.
+    """A chain of layers, built from a description that JSON can store.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ class Chain(nn.Sequential):
 
     @property
     def out_features(self):
-        """Numbers this chain gives for one sample: those of its last layer that knows."""
+        """Number of outputs of this chain per sample, from the last layer that defines it."""
         for layer in reversed(self):
             for name in ("out_features", "num_features", "out_channels"):
                 if hasattr(layer, name):
@@ -81,12 +81,12 @@ class Chain(nn.Sequential):
 def restore(layers, state):
     """Build a chain around given weights, in evaluation mode.
 
-    Nothing is allocated for sizes that the layers state but the weights do not have, and no random number is drawn.
+    Only sizes that the weights have are allocated, whatever the layers state, and no random numbers are drawn.
 
     Raises
     ------
     ValueError, RuntimeError
-        When layers and weights do not fit.
+        If layers and weights do not match.
     """
     with torch.device("meta"):
         network = Chain(layers)
@@ -130,7 +130,7 @@ def encoder_layers(code_size=128, input_size=64, filters=PAPER_FILTERS):
     Raises
     ------
     ValueError
-        When the patches are too small for that many convolutions.
+        If the patches are too small for that many convolutions.
     """
     layers, channels, size = [], 3, input_size
     for width in filters:
@@ -146,7 +146,7 @@ def encoder_layers(code_size=128, input_size=64, filters=PAPER_FILTERS):
 
 
 def keras_init(module):
-    """Give kernels the start values of the published code: He-uniform convolutions, Glorot-uniform dense layers."""
+    """Initialize kernels as in the published code: He-uniform convolutions, Glorot-uniform dense layers."""
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
         nn.init.kaiming_uniform_(module.weight, nonlinearity="relu")
     elif isinstance(module, nn.Linear):
@@ -161,7 +161,7 @@ def new_encoder(code_size=128, input_size=64, filters=PAPER_FILTERS):
 
 
 class Head(nn.Sequential):
-    """What one task puts on the code: dropout, 256 units, leaky ReLU, dropout, classes (section 3)."""
+    """The head of a task on the code: dropout, 256 units, leaky ReLU, dropout, classes (section 3)."""
 
     def __init__(self, code_size, n_classes, n_units=256, dropout=0.1):
         super().__init__(
@@ -175,7 +175,7 @@ class Head(nn.Sequential):
 
 
 class Generator(nn.Module):
-    """Draws patches, -1 to 1, from codes: a dense layer to 2x2, then doublings by transposed convolutions.
+    """Generates patches, -1 to 1, from codes: a dense layer to 2x2, then doublings by transposed convolutions.
 
     Parameters
     ----------
@@ -201,7 +201,7 @@ class Generator(nn.Module):
 
 
 class PairDiscriminator(nn.Module):
-    """Tells pairs (patch, its code) from pairs (drawn patch, the code it was drawn from); one logit."""
+    """Distinguishes pairs (patch, its code) from pairs (generated patch, its code); one logit."""
 
     def __init__(self, code_size, size, filters=(64, 128, 256, 256)):
         super().__init__()

@@ -1,4 +1,4 @@
-"""What a batch is made of: the same number of patches for each task, uniform over class and center."""
+"""How batches are composed: the same number of patches for each task, uniform over class and center."""
 
 import mmap
 
@@ -13,7 +13,7 @@ def strata(codes, centers=None):
     Parameters
     ----------
     codes : int array (n,)
-        Class of each row; negative rows belong nowhere.
+        Class of each row; rows with negative codes are left out.
     centers : array-like (n,), optional
 
     Returns
@@ -34,7 +34,7 @@ def strata(codes, centers=None):
 
 
 def draw_evenly(groups, n, random):
-    """Draw n rows, each group alike and each row of a group alike; a small group is repeated.
+    """Draw n rows, with equal probability for each group and for each row of a group; small groups are repeated.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ class EvenTasks(Sampler):
 
 
 class Patches(Dataset):
-    """Patches, an array or a memory map of any size, and what goes with them, as a Dataset that is read in batches.
+    """Patches (an array or a memory map of any size) and their targets, as a Dataset that is read in batches.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ class Patches(Dataset):
 
 
 def memory_map(array):
-    """The file mapping under an array; None without one, or where giving pages back would lose changes."""
+    """The file mapping of an array; None if there is none, or if releasing pages would lose changes."""
     mode = None
     while isinstance(array, np.ndarray):
         mode = array.mode if isinstance(array, np.memmap) else mode

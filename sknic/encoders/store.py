@@ -1,4 +1,4 @@
-"""The files of encoders: safetensors with a JSON header, read back whole or refused."""
+"""Files of encoders: safetensors with a JSON header, which are read completely or refused."""
 
 from pathlib import Path
 
@@ -19,11 +19,11 @@ def write_encoder(path, encoder, header, tensors):
     Parameters
     ----------
     path : str or Path
-        File to write; an older one is replaced once the new one is whole.
+        File to write; an existing file is replaced once the new one is complete.
     encoder : BaseEncoder
-        Encoder, of which the name of its class is kept.
+        Encoder, whose class name is stored.
     header : dict
-        What JSON can hold, with "params".
+        Values that JSON can store, with "params".
     tensors : dict of str to torch.Tensor
         Weights by name.
     """
@@ -31,7 +31,7 @@ def write_encoder(path, encoder, header, tensors):
 
 
 def read_encoder(path):
-    """Return header and tensors of a file by `write_encoder`; what is stored in float16 is float32 here.
+    """Return header and tensors of a file written by `write_encoder`; tensors stored as float16 become float32.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What every encoder with heads answers: classes of patches by task, their probabilities, and scores."""
+"""Predictions of encoders with heads: classes of patches by task, probabilities, and scores."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sknic.encoders.task_heads import TaskHeads
 
 
 class TaskEncoder(NetworkEncoder):
-    """A `NetworkEncoder` that learns labelled tasks; a subclass sets in `fit` what is listed here, too.
+    """A `NetworkEncoder` that learns labelled tasks; a subclass also sets the attributes listed here in `fit`.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class TaskEncoder(NetworkEncoder):
 
     @property
     def classes_(self) -> Any:
-        """Classes of each task, or of the only one when y was 1-D."""
+        """Classes of each task, or of the only task if y was 1-D."""
         check_is_fitted(self)
         return self.heads_.classes[0] if self.heads_.one_column else self.heads_.classes
 
@@ -49,7 +49,7 @@ class TaskEncoder(NetworkEncoder):
         Returns
         -------
         list of float32 array (n, n_classes)
-            One per task, classes in the order of `classes_`; a single array when y was 1-D.
+            One per task, classes in the order of `classes_`; a single array if y was 1-D.
         """
         codes = self.transform(X)
         return self.heads_.predict_proba(codes)
@@ -64,7 +64,7 @@ class TaskEncoder(NetworkEncoder):
 
         Returns
         -------
-        ndarray (n, n_tasks), or (n,) when y was 1-D
+        ndarray (n, n_tasks), or (n,) if y was 1-D
             Class of each patch for each task.
         """
         codes = self.transform(X)

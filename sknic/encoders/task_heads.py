@@ -1,4 +1,4 @@
-"""What the heads of a multitask encoder answer: classes, probabilities, scores; and how they are kept in a file."""
+"""The heads of a multitask encoder: classes, probabilities, scores, and how they are stored in a file."""
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ class TaskHeads:
     modules : list of torch.nn.Module
         One per task, from embeddings to logits, on the CPU and in evaluation mode.
     one_column : bool
-        Whether the labels were 1-D: then so are the answers.
+        Whether the labels were 1-D; the predictions then are, too.
     """
 
     def __init__(self, names, classes, modules, one_column):
@@ -77,7 +77,7 @@ class TaskHeads:
 
     @classmethod
     def from_file(cls, header, tensors, code_size):
-        """The heads that `to_file` described."""
+        """The heads from what `to_file` returned."""
         classes = [np.array(task["classes"]) for task in header["tasks"]]
         modules = []
         for task, labels in enumerate(classes):

@@ -1,4 +1,4 @@
-"""How the losses of several tasks become one: equal or given weights, learnt uncertainty, or balanced gradients."""
+"""How the losses of several tasks are combined: equal or given weights, learnt uncertainty, or balanced gradients."""
 
 import torch
 from torch import nn
@@ -9,7 +9,7 @@ GRADNORM_LR = 0.025
 
 
 class FixedWeights(nn.Module):
-    """Mean of the losses by weights that stay.
+    """Mean of the losses with fixed weights.
 
     Parameters
     ----------
@@ -43,9 +43,9 @@ class UncertaintyWeights(nn.Module):
 
 
 class GradNormWeights(nn.Module):
-    """Weights that give every task a gradient of the size its learning speed asks for (Chen 2018).
+    """Weights that give every task a gradient whose size matches its learning speed (Chen 2018).
 
-    The gradients compared are those of the code layer, the last one that the tasks share.
+    The gradients are compared at the code layer, the last layer that the tasks share.
     """
 
     def __init__(self, n_tasks):
@@ -62,7 +62,7 @@ class GradNormWeights(nn.Module):
 
     @torch.no_grad()
     def _step(self, norms, losses):
-        """One step on the distance between each gradient's size and what it should be; the weights keep the mean 1."""
+        """One step on the distance between each gradient's size and its target; the mean of the weights stays 1."""
         speed = losses / self.first_losses
         sizes = self.weights * norms
         target = sizes.mean() * (speed / speed.mean()) ** GRADNORM_ALPHA

@@ -25,7 +25,7 @@ _RULES: dict[str, Rule] = {
 
 
 class Normalized(nn.Module):
-    """A module behind its normalization, from pixels of 0 to 255 to embeddings (n, C)."""
+    """A module preceded by its normalization: from pixels of 0 to 255 to embeddings (n, C)."""
 
     def __init__(self, module, mean, std, output):
         super().__init__()
@@ -47,15 +47,15 @@ class TorchEncoder(BaseEncoder):
     Parameters
     ----------
     module : torch.nn.Module
-        Network from float (n, 3, input_size, input_size) to (n, C). It is copied for use and left as it is.
+        Network from float (n, 3, input_size, input_size) to (n, C). It is copied and not changed.
     input_size : int, default=224
-        Width in px of the patches it takes; patches of twice that width are averaged 2x2.
+        Width in px of the patches that it takes; patches of twice that width are averaged 2x2.
     mpp : float, default=0.5
-        um per px it was trained at, which `SlideCompressor` reads by default.
+        um per px at which it was trained, and which `SlideCompressor` uses by default.
     mean, std : sequence of 3 float, default=(0.5, 0.5, 0.5)
         Normalization: the module is given (pixels / 255 - mean) / std. By default pixels from -1 to 1.
     output : str, default=None
-        Name of the embedding where the module returns several things, e.g. "pooler_output" of Hugging Face models.
+        Name of the embedding if the module returns several outputs, e.g. "pooler_output" of Hugging Face models.
     batch_size : int, default=None
         Number of patches at once; 32 on a CPU and 1024 elsewhere by default.
     device : "auto", "cpu", "cuda", "cuda:<n>" or torch.device, default="auto"
@@ -63,8 +63,8 @@ class TorchEncoder(BaseEncoder):
 
     Notes
     -----
-    The fingerprint covers the module's weights, structure as printed, and these parameters; a changed `forward` method
-    of the same name and structure it cannot see.
+    The fingerprint covers the module's weights, its structure as printed, and these parameters; it does not detect a
+    changed `forward` method.
 
     Examples
     --------
@@ -115,9 +115,9 @@ class TorchEncoder(BaseEncoder):
         Raises
         ------
         ValueError
-            When a parameter is not what is expected.
+            If a parameter is invalid.
         TypeError
-            When `module` is not a torch module, or gives something else than embeddings (n, C).
+            If `module` is not a torch module, or does not return embeddings (n, C).
         """
         self._check()
         return self

@@ -1,4 +1,4 @@
-"""VAEEncoder: an encoder that learns to draw patches again from their codes."""
+"""VAEEncoder: an encoder that learns to reconstruct patches from their codes."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class VAEModule(nn.Module):
         return {"reconstruction": F.mse_loss(output["drawn"], output["image"]), "divergence": divergence}
 
     def total(self, losses):
-        """The one number to minimize."""
+        """The number to minimize."""
         return losses["reconstruction"] + self.gamma * losses["divergence"]
 
 
@@ -77,12 +77,12 @@ class VAEEncoder(UnsupervisedEncoder):
     code_size : int, default=128
         Length C of an embedding, which is the mean of the code.
     gamma : float, default=5e-5
-        Weight of the code's divergence from the normal distribution beside the mean squared error of the pixels.
+        Weight of the code's divergence from the normal distribution, relative to the mean squared error of the pixels.
     mpp : float, default=0.5
         um per px of the patches.
     augmentation : {"heavy", "strong", "light", "mild"}, callable or None, default="light"
         Random changes of the training patches. A callable takes and returns float tensors (n, 3, size, size) from 0
-        to 1, on the training device. The augmented patch is what is drawn again.
+        to 1, on the training device. The augmented patch is the one to reconstruct.
     max_steps : int, default=10000
         Maximum number of training batches.
     eval_every : int, default=100
@@ -94,16 +94,16 @@ class VAEEncoder(UnsupervisedEncoder):
     min_lr : float, default=1e-5
         Lowest learning rate; the first plateau there ends the training.
     patience : int or None, default=8
-        Number of evaluations without a better validation loss that make a plateau; None keeps the learning rate.
+        Number of evaluations without a better validation loss that count as a plateau; None keeps the learning rate.
     validation_fraction : float, default=0.2
         Fraction of the patches held out.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
-        Precision of the network's arithmetic in training; the weights are float32. "auto" is bfloat16 where the CPU or
-        GPU computes it natively.
+        Number format of the network's computation in training; the weights are float32. "auto" is bfloat16 if the CPU
+        or GPU supports it natively.
     device : "auto", "cpu", "cuda", "cuda:<n>" or torch.device, default="auto"
-        Device of the training and of `transform`; "auto" is CUDA where present.
+        Device of the training and of `transform`; "auto" is CUDA if available.
     n_threads : int or None, default=None
-        Number of CPU threads of the training. None is torch's own number, and one inside a parallel task of joblib.
+        Number of CPU threads of the training. None is torch's own number, or one inside a parallel joblib task.
     random_state : int, RandomState or None, default=None
         Seed of the split, the weights, the batches and the augmentation.
     verbose : int, default=0
@@ -114,7 +114,7 @@ class VAEEncoder(UnsupervisedEncoder):
     network_ : Chain
         Trained encoder network.
     decoder_ : Generator
-        Network from codes to patches; not kept in the file.
+        Network from codes to patches; not saved in the file.
     explained_variance_ : float
         Fraction of the held-out pixels' variance about their mean color that the reconstructed patches explain.
     effective_dimension_ : float
@@ -180,7 +180,7 @@ class VAEEncoder(UnsupervisedEncoder):
         self.history_ = history(net)
 
     def reconstruct(self, X: np.ndarray) -> np.ndarray:
-        """Draw patches again from their embeddings; only where `fit` ran, not after `load_encoder`.
+        """Reconstruct patches from their embeddings; only possible after `fit`, not after `load_encoder`.
 
         Parameters
         ----------
@@ -190,7 +190,7 @@ class VAEEncoder(UnsupervisedEncoder):
         Returns
         -------
         uint8 array (n, size, size, 3)
-            One drawn patch per patch.
+            One reconstructed patch per patch.
         """
         check_is_fitted(self, "decoder_")
         return to_patches(self.decoder_, self.transform(check_patches(X, (self.input_size_,))))
@@ -205,7 +205,7 @@ class VAEEncoder(UnsupervisedEncoder):
 
 
 def to_patches(decoder, codes):
-    """Draw uint8 patches (n, size, size, 3) from codes (n, C)."""
+    """Generate uint8 patches (n, size, size, 3) from codes (n, C)."""
     with torch.inference_mode():
         parts = [decoder.eval()(part) for part in torch.from_numpy(codes).split(256)]
     pixels = torch.cat(parts).add(1).mul(127.5).round().clamp(0, 255)
@@ -213,6 +213,6 @@ def to_patches(decoder, codes):
 
 
 def explained_variance(X, drawn):
-    """Share of the variance of patches about their mean color over all that drawn ones explain; at most 1."""
+    """Share of the variance of patches about their overall mean color that reconstructed patches explain; at most 1."""
     X = X.astype(np.float32)
     return float(1 - np.square(X - drawn).mean() / X.var(axis=(0, 1, 2)).mean().clip(1e-6))

@@ -43,7 +43,7 @@ def read_estimator(path):
     Raises
     ------
     ModelFileError
-        When it is not such a file, or is damaged.
+        If it is not such a file, or is damaged.
     """
     content = Path(path).read_bytes()
     try:
@@ -72,9 +72,9 @@ def load_estimator(path: str | Path, *, device: str | torch.device = "auto", mod
     Raises
     ------
     ModelFileError
-        When the file is damaged or foreign, its network is not known, or it has parameters of another version.
+        If the file is damaged or foreign, its network is not known, or it has parameters of another version.
     FileNotFoundError
-        When there is no such file.
+        If there is no such file.
     """
     header, weights = read_estimator(path)
     module = _module_of(path, header["module"], module)

@@ -36,7 +36,7 @@ def read_weights(sample_weight: ArrayLike, n: int) -> np.ndarray:
     Raises
     ------
     ValueError
-        When they are not n numbers of 0 or more.
+        If they are not n numbers of 0 or more.
     """
     given = np.full(n, sample_weight) if isinstance(sample_weight, Number) else sample_weight
     weights = check_array(given, ensure_2d=False, allow_nd=True, dtype=np.float64, input_name="sample_weight")

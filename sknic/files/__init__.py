@@ -1,1 +1,1 @@
-"""A file of ours is whole, checksummed, and holds no code."""
+"""Writing and reading sknic's files, which are complete, have checksums, and contain no code."""

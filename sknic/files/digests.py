@@ -1,4 +1,4 @@
-"""The digests of the files of a folder, by which a change of any of them is found."""
+"""Digests of the files in a folder, which reveal any change."""
 
 import hashlib
 import json
@@ -38,7 +38,7 @@ def write_digests(folder):
 
 
 def renew_digest(folder, name):
-    """Write the digest of one file anew, after it was changed on purpose.
+    """Update the digest of one file after an intended change.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def read_digests(folder):
     Raises
     ------
     ValueError
-        When there are none, or the file of them is damaged.
+        If there are no digests, or their file is damaged.
     """
     path = Path(folder) / DIGESTS
     files = read_json(path).get("sha256")
@@ -73,7 +73,7 @@ def read_digests(folder):
 
 
 def seal_of(folder):
-    """One digest of all of them, to be written down elsewhere: who changes a file and its digest changes this one.
+    """A single digest of all digests, to be recorded elsewhere: it changes if somebody changes a file and its digest.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def seal_of(folder):
 
 
 def changed_files(folder, is_ours):
-    """Say of each file that is not what its digest says, and of each that has none.
+    """List files that differ from their digest, and files without a digest.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def changed_files(folder, is_ours):
     Returns
     -------
     dict of str to str
-        What is wrong, by name; empty where every file is as it was written.
+        What is wrong with each file, by name; empty if all files are as they were written.
     """
     folder, known = Path(folder), read_digests(folder)
     found = {}

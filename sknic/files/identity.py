@@ -1,4 +1,4 @@
-"""What tells one large file from another without reading it whole."""
+"""Identify large files without reading them completely."""
 
 import hashlib
 import os
@@ -12,14 +12,14 @@ _COARSEST_STAMP = 2.0
 
 
 def file_identity(path):
-    """What tells one file from another without reading gigabytes.
+    """Compute a digest that identifies a file without reading gigabytes.
 
-    Size, time of modification in whole seconds, for copies lose the fraction, and sixteen samples of the content; not
-    the name, so that a moved slide is the same slide. A format that keeps its pixels in a folder of the same name
-    beside the file (MIRAX) has the folder's listing in it too.
+    It covers the size, the time of modification in whole seconds (copies lose the fraction) and sixteen samples of the
+    content; not the name, so that a moved slide is the same slide. A format that keeps its pixels in a folder of the
+    same name beside the file (MIRAX) has the folder's listing in it too.
 
-    A process reads the samples once, for as long as size, times and inode of the file stay the same; of a file that
-    was changed in the last two seconds they may stay the same by chance, and it is read again.
+    A process reads the samples only once, as long as size, times and inode of the file stay the same. A file that was
+    changed in the last two seconds is always read again, because these may not have changed yet.
 
     Parameters
     ----------

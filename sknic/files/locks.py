@@ -1,4 +1,4 @@
-"""Locks that processes share, where the file system has them."""
+"""Locks between processes, if the file system supports them."""
 
 import errno
 import warnings
@@ -15,7 +15,7 @@ _NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.
 
 @contextmanager
 def file_lock(path):
-    """Hold a lock that processes share; on a file system without locks nothing is held, with a warning.
+    """Hold a lock between processes; on a file system without locks, only warn.
 
     Parameters
     ----------

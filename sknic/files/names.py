@@ -1,11 +1,11 @@
-"""Names of files: one per slide, though many slides are called HE.tiff, and one per class, whatever it is called."""
+"""Unique file names: one per slide, even if many slides are called HE.tiff, and one per class, whatever its name."""
 
 import re
 from pathlib import Path
 
 
 def unique_names(paths):
-    """A short name for each path, and never one name for two.
+    """Make a short, unique name for each path.
 
     Parameters
     ----------
@@ -14,8 +14,8 @@ def unique_names(paths):
     Returns
     -------
     dict of str to str
-        Path to name: the file's stem where no other file has it; otherwise with as many folders before it as tell the
-        files apart ("P1-HE", "P2-HE"), then with the suffix, then with a number.
+        Name of each path: the file's stem if no other file has it; otherwise preceded by as many folders as are needed
+        to distinguish the files ("P1-HE", "P2-HE"), then with the suffix, then with a number.
     """
     paths = list(dict.fromkeys(map(str, paths)))
     parts = {path: Path(path).with_suffix("").parts for path in paths}
@@ -31,17 +31,17 @@ def unique_names(paths):
 
 
 def names_of_labels(labels):
-    """A name of a file for each label, and never one name for two.
+    """Make a unique file name for each label.
 
     Parameters
     ----------
     labels : sequence
-        Their texts may hold anything.
+        Labels with any text.
 
     Returns
     -------
     list of str
-        Letters, digits, ".", "_" and "-" are kept; with a number where two labels would have one name.
+        Names of letters, digits, ".", "_" and "-", with a number if two labels would have the same name.
     """
     names = {index: re.sub(r"[^\w.-]+", "-", str(label)).strip("-.")[:80] for index, label in enumerate(labels)}
     for number, index in enumerate(_shared(names), 1):
@@ -50,6 +50,6 @@ def names_of_labels(labels):
 
 
 def _shared(names):
-    """Paths whose name another one has, too; letters of either case are one name on Windows and macOS."""
+    """Paths whose names are not unique; names that differ only in case are the same on Windows and macOS."""
     folded = [name.casefold() for name in names.values()]
     return [path for path, name in zip(names, folded) if folded.count(name) > 1]

@@ -1,23 +1,23 @@
-"""What is said of a path that does not exist: the name that was meant, or the folder that is not there either."""
+"""Messages for paths that do not exist: the name that was probably meant, or the folder that is missing."""
 
 import difflib
 import os
 
 
 def did_you_mean(word, names, cutoff=0.75):
-    """The end of a sentence on a word that is not among the names.
+    """Suggest a name for a word that is not among the names.
 
     Parameters
     ----------
     word : str
     names : sequence of str
     cutoff : float, default=0.75
-        Likeness, from 0 to 1, that a name must have; upper and lower case are alike.
+        Minimum similarity of a name, from 0 to 1; case is ignored.
 
     Returns
     -------
     str
-        "; did you mean 'name'?", or nothing.
+        "; did you mean 'name'?", or an empty text.
     """
     folded = {str(name).casefold(): str(name) for name in names}
     meant = difflib.get_close_matches(str(word).casefold().strip(), folded, 1, cutoff)
@@ -25,7 +25,7 @@ def did_you_mean(word, names, cutoff=0.75):
 
 
 def no_such_file(path):
-    """The words for a path that does not exist.
+    """Describe a path that does not exist.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def no_such_file(path):
     Returns
     -------
     str
-        With the name in its folder that is nearest to it, or the first folder on its way that is not there.
+        Message with the most similar name in its folder, or with the first folder on the path that does not exist.
     """
     folder, name = os.path.split(os.fspath(path))
     if os.path.islink(path):

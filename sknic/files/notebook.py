@@ -1,4 +1,4 @@
-"""What an object shows of itself in a notebook: a picture and a short table."""
+"""How objects are displayed in a notebook: a picture and a short table."""
 
 import base64
 import html
@@ -8,7 +8,7 @@ from PIL import Image
 
 
 def card(title, rows, pixels=None, width=256):
-    """HTML of a title, a table and, if there is one, a picture beside it.
+    """HTML with a title, a table and optionally a picture.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Small files of ours that say what ran, read with the reason where one is not what was written."""
+"""Read sknic's small record files, with a clear reason if one is damaged."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ from sknic.files.nearest import no_such_file
 
 
 def read_json(path):
-    """Read a file that holds one JSON object.
+    """Read a file that contains one JSON object.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ def read_json(path):
     Raises
     ------
     ValueError
-        With the file, and why it is not what was written: missing, not readable, cut off, or something else.
+        If the file is missing, unreadable, cut off, or something else; the message has the file and the reason.
     """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""The classes whose objects are kept in files: each enters itself when it is defined, and is found by its name."""
+"""Classes whose objects are stored in files: each is registered when it is defined, and found by its name."""
 
 from inspect import isabstract, signature
 
@@ -6,12 +6,12 @@ from sknic import __version__
 
 
 class Registry:
-    """Classes by the names that files know them by.
+    """Classes by their names in files.
 
     Parameters
     ----------
     kind : str
-        What the objects are called in messages, such as "encoder".
+        Word for the objects in messages, such as "encoder".
     error : type
         Exception for a file whose class or parameters are not known.
     """
@@ -25,12 +25,12 @@ class Registry:
         self._classes[name_of(cls)] = cls
 
     def find(self, path, header):
-        """Return the class of a file whose header says its "class" and "params".
+        """Return the class of a file from the "class" and "params" in its header.
 
         Raises
         ------
         Exception
-            The registry's error: the class is not known here, or it has no such parameter in this version.
+            The registry's error, if the class is unknown, or does not have such a parameter in this version.
         """
         name, params = str(header["class"]), header["params"]
         if not isinstance(params, dict):
@@ -51,6 +51,6 @@ class Registry:
 
 
 def name_of(cls):
-    """Name of a class in files: sknic's own are short, others have their module before it."""
+    """Name of a class in files: short for sknic's own classes, preceded by the module for others."""
     own = cls.__module__.partition(".")[0] == "sknic"
     return cls.__name__ if own else f"{cls.__module__}.{cls.__qualname__}"

@@ -1,4 +1,4 @@
-"""What all files of ours share: safetensors, with JSON in the header and a checksum over both."""
+"""The format of all weight files: safetensors with JSON in the header and a checksum over both."""
 
 import hashlib
 import json
@@ -15,14 +15,14 @@ UNREADABLE = (SafetensorError, ValueError, KeyError, TypeError, AttributeError, 
 
 
 def write_weights(path, header, tensors):
-    """Write named tensors and a header; an older file is replaced only once the new one is whole.
+    """Write named tensors and a header; an existing file is replaced only once the new one is complete.
 
     Parameters
     ----------
     path : str or Path
         File to write.
     header : dict
-        What JSON can hold, with "format", the kind and version of the file.
+        Values that JSON can store, including "format", the kind and version of the file.
     tensors : dict of str to torch.Tensor
         Weights by name, on any device.
     """
@@ -43,19 +43,19 @@ def read_weights(content, format):
     content : bytes
         The whole file.
     format : str
-        Kind and version that the header has to name.
+        Kind and version that the header must have.
 
     Returns
     -------
     header : dict
-        As it was written, with "sknic", the version that wrote it.
+        As written, with "sknic", the version that wrote the file.
     tensors : dict of str to torch.Tensor
         Weights by name, on the CPU.
 
     Raises
     ------
     SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError
-        When it is not such a file, or is damaged; they are `UNREADABLE`.
+        If it is not such a file, or is damaged; they are `UNREADABLE`.
     """
     # Reads the header first and checks it against the length of the file.
     try:
@@ -80,7 +80,7 @@ def read_weights(content, format):
 
 
 def digest(settings, tensors):
-    """Hex SHA-256 of settings that JSON can hold and of named tensors: names, types, shapes and values."""
+    """Hex SHA-256 of settings (values that JSON can store) and of named tensors: names, types, shapes and values."""
     sha = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu().contiguous()

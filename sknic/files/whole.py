@@ -8,9 +8,9 @@ from pathlib import Path
 
 @contextmanager
 def whole_file(path):
-    """Give a temporary path beside `path`, which becomes `path` when the block ends well and is removed otherwise.
+    """Give a temporary path next to `path`, which becomes `path` if the block succeeds and is removed otherwise.
 
-    Folders on the way to it are made.
+    Missing folders are created.
 
     Parameters
     ----------

@@ -1,1 +1,1 @@
-"""How a network is fitted here: the net, its schedule, the split, the device, the seed."""
+"""How networks are fitted: the net, its schedule, the split, the device, the seed."""

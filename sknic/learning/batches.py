@@ -1,4 +1,4 @@
-"""Which samples make up each step of a training: batches of nearly equal size, in a stream cut into intervals."""
+"""Which samples make up each training step: batches of nearly equal size, in a stream divided into intervals."""
 
 import math
 
@@ -7,7 +7,7 @@ from torch.utils.data import Sampler
 
 
 class EvenBatches(Sampler):
-    """One pass of shuffled batches of nearly equal size: none of a single sample, which BatchNorm cannot train on.
+    """One pass of shuffled batches of nearly equal size, never with a single sample, on which BatchNorm cannot train.
 
     Parameters
     ----------
@@ -29,12 +29,12 @@ class EvenBatches(Sampler):
 
 
 class Steps(Sampler):
-    """The batches of a whole training; each iteration gives those up to the next evaluation.
+    """The batches of a whole training; each iteration yields those up to the next evaluation.
 
     Parameters
     ----------
     passes : iterable of batches
-        Sampler that draws one pass over the data per iteration; it is asked again whenever a pass is used up.
+        Sampler that draws one pass over the data per iteration, repeated whenever a pass is used up.
     every : int
         Number of steps between evaluations.
     total : int

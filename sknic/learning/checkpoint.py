@@ -1,4 +1,4 @@
-"""A training that was interrupted goes on from its last evaluation, bit for bit; no pickle in the file."""
+"""Resume an interrupted training from its last evaluation, bit for bit; the file contains no pickle."""
 
 import json
 import time
@@ -14,20 +14,20 @@ FORMAT = "sknic training 1"
 
 
 class Checkpoint:
-    """Where `train` writes its state now and then, and finds it again.
+    """A file to which `train` regularly writes its state, and from which it resumes.
 
     The state is that of torch: weights, optimizer, schedule, history, random numbers, the rest of the pass. Callbacks
-    with a state of their own, except the schedule, start anew.
+    with a state of their own, except the schedule, start again.
 
     Parameters
     ----------
     path : str or Path
-        File of the state. It is left in place when the training ends; remove it once its result is saved.
+        File of the state. It is not removed when the training ends; delete it once the result is saved.
     key : dict
-        What the training depends on (parameters, a digest of the data), as JSON can hold it. A file with another key
-        is refused.
+        What the training depends on (parameters, a digest of the data), as values that JSON can store. A file with
+        another key is refused.
     every_minutes : float, default=1
-        The state is written at the first evaluation after so many minutes; 0 writes it at each one.
+        The state is written at the first evaluation after this many minutes; with 0, at every evaluation.
     """
 
     def __init__(self, path, key, every_minutes=1):
@@ -37,12 +37,12 @@ class Checkpoint:
         self.written = time.monotonic()
 
     def resume(self, net, schedule, steps, random):
-        """Put the state of the file, if there is one, into a training that has just been initialized.
+        """Restore the state in the file, if it exists, in a training that has just been initialized.
 
         Raises
         ------
         ModelFileError
-            When the file is damaged, or belongs to another training.
+            If the file is damaged, or belongs to another training.
         """
         if not self.path.exists():
             return
@@ -59,7 +59,7 @@ class Checkpoint:
         _restore(net, schedule, steps, random, header, tensors)
 
     def save(self, net, schedule, steps, random, *, now=False):
-        """Write the state if it is time to, or `now`."""
+        """Write the state if it is due, or if `now`."""
         if now or time.monotonic() - self.written >= 60 * self.every_minutes:
             header, tensors = _state(net, schedule, steps, random)
             write_weights(self.path, {"format": FORMAT, "key": self.key, **header}, tensors)

@@ -1,4 +1,4 @@
-"""Where and how torch computes: the device, the precision, and the number of CPU threads."""
+"""Where and how torch computes: device, precision, and number of CPU threads."""
 
 from contextlib import contextmanager
 
@@ -21,7 +21,7 @@ DEVICE = Rule(_names_a_device, "'auto', 'cpu', 'cuda', 'cuda:<n>' or a torch.dev
 
 
 def resolve_device(device="auto"):
-    """Return the torch.device of "auto", "cpu", "cuda", "cuda:1" or a torch.device; "auto" is CUDA where present."""
+    """Return the torch.device of "auto", "cpu", "cuda", "cuda:1" or a torch.device; "auto" is CUDA if available."""
     check("device", device, DEVICE)
     if isinstance(device, str) and device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -37,9 +37,9 @@ PRECISION = choice("auto", "float32", "bfloat16")
 
 
 def resolve_precision(precision, device):
-    """Return "float32" or "bfloat16"; "auto" is bfloat16 where the device computes it natively, None on such GPUs only.
+    """Return "float32" or "bfloat16"; "auto" is bfloat16 if the device supports it natively, None only on such GPUs.
 
-    Native are GPUs that say so, and CPUs with AVX512-BF16 or AMX; elsewhere bfloat16 is slower than float32.
+    It is native on GPUs that report it, and on CPUs with AVX512-BF16 or AMX; on others it is slower than float32.
     """
     check("precision", precision, PRECISION | nothing)
     if precision in ("float32", "bfloat16"):
@@ -55,13 +55,13 @@ def resolve_precision(precision, device):
 
 
 def in_parallel_worker():
-    """Return whether this code runs inside a task of joblib, beside others that use the other cores."""
+    """Return whether this code runs inside a joblib task, in parallel with others that use the other cores."""
     return get_active_backend()[0].nesting_level > 0
 
 
 @contextmanager
 def torch_threads(n_threads=None):
-    """Let torch use so many CPU threads inside; None is torch's own number, and one in a parallel task of joblib."""
+    """Set torch's number of CPU threads inside the block; None is torch's own number, or one in a joblib task."""
     before = torch.get_num_threads()
     chosen = (1 if in_parallel_worker() else before) if n_threads is None else int(n_threads)
     torch.set_num_threads(chosen)

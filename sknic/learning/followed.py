@@ -36,12 +36,12 @@ class Followed(CallbackSupportMixin):
     eval_every: int
 
     def _followers(self):
-        """Callbacks for skorch that pass each evaluation on; none where nobody follows."""
+        """Callbacks for skorch that forward each evaluation; empty if there are no followers."""
         following = self.__dict__.get("_following")
         return [] if following is None else [following]
 
     def _learnt_so_far(self, net):
-        """Fitted attributes with which the estimator could predict now; None where it could not."""
+        """Fitted attributes with which the estimator could predict now; None if it could not."""
         return
 
 
@@ -80,7 +80,7 @@ def followed(fit: Callable) -> Callable:
 
 
 def _n_evaluations(estimator):
-    """How many there are at most; None where the parameters, which `fit` checks, say none, or a member may restart."""
+    """Maximum number; None if the parameters, which `fit` checks, do not define one, or if a member may restart."""
     if getattr(estimator, "n_members", 1) != 1:
         return None
     try:
@@ -102,7 +102,7 @@ class Following(Callback):
     context : sklearn.callback.CallbackContext
         Context of the estimator's fit.
     X, y : object
-        Data that it is fitted to.
+        Training data.
     """
 
     def __init__(self, estimator: Followed, context: Any, X: Any, y: Any) -> None:

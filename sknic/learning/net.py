@@ -18,10 +18,10 @@ from sknic.learning.schedule import Plateau
 
 
 class Net(NeuralNet):
-    """skorch's NeuralNet as sknic runs it; subclass it for a training step of another kind.
+    """skorch's NeuralNet as used by sknic; subclass it for another kind of training step.
 
-    It reads torch DataLoaders, computes in the precision `precision_` (outputs are float32), and takes a loss that
-    returns a dict of named parts: their mean is minimized and each part is in the history.
+    It reads torch DataLoaders, computes in the precision `precision_` (outputs are float32), and accepts a loss that
+    returns a dict of named parts: their mean is minimized, and each part is recorded in the history.
     """
 
     precision_ = "float32"
@@ -49,7 +49,7 @@ class Net(NeuralNet):
         return torch.stack(list(loss.values())).mean()
 
     def record_parts(self, losses, training):
-        """Record the named losses of a batch; the history gets their means of the epoch."""
+        """Record the named losses of a batch; the history gets their means over the epoch."""
         for part, value in losses.items():
             name = f"{'train' if training else 'valid'}_{part}"
             self.loss_parts_ = self.loss_parts_ | {name}
@@ -64,7 +64,7 @@ class Net(NeuralNet):
 
 
 class _Loss(torch.nn.Module):
-    """A loss function as the module that skorch wants for a criterion."""
+    """A loss function as a module, which skorch needs as a criterion."""
 
     def __init__(self, function):
         super().__init__()
@@ -113,23 +113,25 @@ def train(
     Parameters
     ----------
     module : callable () -> torch.nn.Module
-        A class or `functools.partial` of one; importable, so that the net pickles. Built under the seed.
+        A class or `functools.partial` of one; importable, so that the net can be pickled. It is built with the seed
+        set.
     train_data, valid_data : torch Dataset of pairs (x, y)
         Data to learn from, and data to evaluate on. Without the latter the training loss is watched instead.
     loss : callable (output, y) -> scalar tensor, or dict of name to scalar tensor
-        What is minimized; of a dict, the mean, and the parts are recorded as `train_<name>` and `valid_<name>`.
+        Loss to minimize; of a dict, the mean is minimized and the parts are recorded as `train_<name>` and
+        `valid_<name>`.
     max_steps : int
         Number of training batches, unless the schedule ends the training earlier.
     eval_every : int, optional
         Number of steps between evaluations, each of which gives one row of the history; one pass by default.
     schedule : Plateau or Cosine, optional
-        How the learning rate moves and when the training ends; `Plateau()` by default.
+        How the learning rate changes and when the training ends; `Plateau()` by default.
     lr : float, default=1e-3
         Highest learning rate.
     batch_size : int, default=32
         Maximum size of the training batches, which are shuffled and nearly equal; validation keeps its order.
     batch_sampler : torch Sampler, optional
-        Draws the training batches of one pass instead.
+        Draws the training batches of one pass, instead of `batch_size`.
     collate : callable (list of pairs) -> (x, y), optional
         Makes a batch of samples.
     l2 : float, default=0.0
@@ -141,22 +143,22 @@ def train(
     lower_is_better : bool, default=True
         Whether a lower monitored value is better.
     callbacks : list of skorch callbacks, optional
-        They run before the schedule, which may therefore monitor what they record. Their epoch is the interval
+        They run before the schedule, which can therefore monitor what they record. Their epoch is the interval
         between two evaluations.
     device : "auto", str or torch.device, default="auto"
         Where to train.
     precision : {"auto", "float32", "bfloat16"} or None, default=None
-        Precision of the network's arithmetic; the weights are float32. "auto" is bfloat16 where the device computes
-        it natively, None does so on GPUs only.
+        Number format of the network's computation; the weights are float32. "auto" is bfloat16 if the device supports
+        it natively, and None only on such GPUs.
     random_state : int, RandomState or None, default=None
         Seed. The caller's torch and numpy random states are left as they are.
     verbose : int, default=0
         Above 0, one line per evaluation.
     n_threads : int, optional
-        CPU threads of torch; torch's own number by default, one inside a parallel task of joblib. Sums depend on
-        their number: the same seed gives the same weights only with the same number.
+        Number of torch's CPU threads; torch's own number by default, one inside a parallel joblib task. Sums depend on
+        this number: the same seed gives the same weights only with the same number of threads.
     checkpoint : Checkpoint, optional
-        Where the state of the training is kept; a state that is there already is resumed.
+        File for the state of the training; an existing state is resumed.
     net_class : type, default=Net
         Subclass of `Net` with another training step (`train_step`, `validation_step`, `initialize_optimizer`).
 
@@ -168,9 +170,9 @@ def train(
     Raises
     ------
     TrainingDivergedError
-        When the monitored value was never finite.
+        If the monitored value was never finite.
     TrainingInterrupted
-        A KeyboardInterrupt, raised by Ctrl-C, with the net of the best weights so far.
+        On Ctrl-C: a KeyboardInterrupt with the net of the best weights so far.
     """
     device = resolve_device(device)
     random = make_random(random_state)
@@ -207,7 +209,7 @@ def restore(module, weights, device="auto", precision=None):
     device : "auto", str or torch.device, default="auto"
         Where to predict.
     precision : {"auto", "float32", "bfloat16"} or None, default=None
-        Precision of the network's arithmetic, as in `train`.
+        Number format of the network's computation, as in `train`.
 
     Returns
     -------
@@ -217,7 +219,7 @@ def restore(module, weights, device="auto", precision=None):
     Raises
     ------
     RuntimeError
-        When the weights are not those of the module.
+        If the weights are not those of the module.
     """
     device = resolve_device(device)
     net = _build(Net, module, None, device, optimizer__l2=0.0, optimizer__weight_decay=0.0)
@@ -276,7 +278,7 @@ def _early_stopping_asked(net):
 
 
 def _trim(net):
-    """Drop what only the training needed: the fitted net is as small as its weights."""
+    """Drop what is only needed for training, so that the fitted net is as small as its weights."""
     for row in net.history:
         row.pop("batches", None)
     net.optimizer_.zero_grad(set_to_none=True)

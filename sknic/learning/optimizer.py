@@ -1,4 +1,4 @@
-"""Adam with an L2 penalty, or AdamW; neither biases nor BatchNorm shrink."""
+"""Adam with an L2 penalty, or AdamW; biases and BatchNorm are not decayed."""
 
 import torch
 
@@ -9,7 +9,7 @@ def adam(param_groups, lr, l2, weight_decay):
     Parameters
     ----------
     param_groups : list of dict
-        Parameter groups as skorch gives them.
+        Parameter groups from skorch.
     lr : float
         Learning rate.
     l2 : float
@@ -20,7 +20,7 @@ def adam(param_groups, lr, l2, weight_decay):
     Returns
     -------
     torch.optim.Optimizer
-        Adam, or AdamW where `weight_decay` is above 0.
+        Adam, or AdamW if `weight_decay` is above 0.
     """
     params = [p for group in param_groups for p in group["params"]]
     kernels = {"params": [p for p in params if p.ndim > 1], "weight_decay": weight_decay or 2 * l2}

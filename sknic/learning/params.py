@@ -1,4 +1,4 @@
-"""Every parameter of an estimator is checked against a rule: one table per class, one grammar of message."""
+"""Every parameter of an estimator is checked against a rule: one table per class, one form of message."""
 
 import re
 import reprlib
@@ -15,7 +15,7 @@ _SHORT.maxstring = _SHORT.maxother = 80
 
 @dataclass(frozen=True)
 class Rule:
-    """What a parameter may be; `rule | other` accepts what either accepts.
+    """Valid values of a parameter; `rule | other` accepts what either accepts.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class Rule:
 
 
 def check(name, value, rule):
-    """Raise ValueError in the words "name=value: expected ..." unless the rule accepts the value.
+    """Raise ValueError with "name=value: expected ..." unless the rule accepts the value.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def check(name, value, rule):
     value : object
         Value given by the user.
     rule : Rule
-        What the value may be.
+        Rule for the value.
     """
     if not rule.accepts(value):
         words = re.findall(r"'([^'{]+)'", rule.expected) if isinstance(value, str) else []
@@ -65,7 +65,7 @@ def check_params(estimator, rules):
     Raises
     ------
     ValueError
-        When a value breaks its rule.
+        If a value breaks its rule.
     """
     for name, rule in rules.items():
         check(name, getattr(estimator, name), rule)  # a subclass may have fewer parameters than attributes

@@ -1,4 +1,4 @@
-"""One line per evaluation while a network trains: the step, the losses, the learning rate, the time that is left."""
+"""One line per evaluation while a network trains: step, losses, learning rate, remaining time."""
 
 import time
 
@@ -11,7 +11,7 @@ class Progress:
     Parameters
     ----------
     write : callable (str), default=print
-        Where a line goes.
+        Function that writes a line.
     """
 
     def __init__(self, write=print):

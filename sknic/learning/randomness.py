@@ -1,4 +1,4 @@
-"""Randomness that comes from `random_state` and leaves the caller's generators alone."""
+"""Randomness from `random_state` that does not affect the caller's generators."""
 
 from contextlib import contextmanager
 
@@ -16,7 +16,7 @@ def make_random(random_state):
 
 @contextmanager
 def own_randomness(device, seed):
-    """Seed torch inside, and give the caller's generators their states back after."""
+    """Seed torch inside the block, and restore the caller's generators afterwards."""
     cuda = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):
         torch.default_generator.manual_seed(seed)

@@ -1,4 +1,4 @@
-"""The learning rate of a training, when it ends, and which weights are kept: on plateaus, or along a cosine."""
+"""The learning rate of a training, its end, and the weights that are kept: on plateaus, or along a cosine."""
 
 import math
 
@@ -11,26 +11,26 @@ THRESHOLD = 1e-4
 
 
 class Schedule(Callback):
-    """Keeps the weights of the best evaluation; a subclass moves the learning rate.
+    """Keeps the weights of the best evaluation; a subclass changes the learning rate.
 
-    `train` tells it what to watch and for how long (`begin`); everything else happens in skorch's events, in which an
+    `train` defines what to monitor and for how long (`begin`); everything else happens in skorch's events, in which an
     "epoch" is the interval between two evaluations.
 
     Attributes
     ----------
     best_ : float
-        Lowest monitored value so far (of its negative where higher is better).
+        Lowest monitored value so far (of the negative value if higher is better).
     best_weights_ : dict of str to tensor, or None
-        Weights that gave it; None before the first finite value.
+        Weights with that value; None before the first finite value.
     done_ : bool
-        The training ends before its last step.
+        Whether the training ends before its last step.
     """
 
     # What a checkpoint has to hold beside the best weights.
     state_names: tuple[str, ...] = ("best_", "done_")
 
     def begin(self, monitor, lower_is_better, max_steps):
-        """Start anew for a training of `max_steps` steps that watches the column `monitor` of the history."""
+        """Start again for a training of `max_steps` steps that monitors the column `monitor` of the history."""
         self.monitor_, self.sign_, self.max_steps_ = monitor, 1 if lower_is_better else -1, max_steps
         self.best_, self.best_weights_, self.done_ = math.inf, None, False
 
@@ -45,11 +45,11 @@ class Schedule(Callback):
         self.judge(net, value)
 
     def is_better(self, value):
-        """Whether the weights of an evaluation that gave `value` replace those kept so far."""
+        """Whether the weights of an evaluation with this `value` replace those kept so far."""
         return value < self.best_
 
     def judge(self, net, value):
-        """React to a new monitored value, lower being better."""
+        """React to a new monitored value (lower is better)."""
 
     def on_train_end(self, net, **kwargs):
         if self.best_weights_ is None:
@@ -67,7 +67,7 @@ class Plateau(Schedule):
     Parameters
     ----------
     patience : int or None, default=4
-        Number of evaluations without a better monitored value that make a plateau. None keeps the learning rate.
+        Number of evaluations without a better monitored value that count as a plateau. None keeps the learning rate.
     min_lr : float, default=1e-5
         Lowest learning rate.
     """
@@ -108,8 +108,8 @@ class Cosine(Schedule):
     final : float, default=0.0
         Learning rate of the last step, as a fraction of the highest.
     keep : {"best", "last"}, default="best"
-        Which weights are kept: those of the best evaluation, or of the last one that was a finite number. Where the
-        training loss alone is watched, its lowest value is luck of the batches.
+        Which weights to keep: those of the best evaluation, or of the last finite one. If only the training loss is
+        monitored, its lowest value depends on chance.
     """
 
     state_names = (*Schedule.state_names, "step_")

@@ -32,7 +32,7 @@ def check_groups(groups, n_samples):
     Raises
     ------
     ValueError
-        When there are more or fewer, when one is missing, or when text is mixed with something else.
+        If their number is wrong, one is missing, or text is mixed with something else.
     """
     if groups is None:
         return None
@@ -48,12 +48,12 @@ def split(n_samples, fraction, *, groups=None, stratify=None, random_state=None)
     ----------
     n_samples : int
     fraction : float
-        Share of the samples wanted in validation, inside (0, 1).
+        Share of the samples to use for validation, inside (0, 1).
     groups : array-like (n_samples,), optional
         Patient of each sample.
     stratify : array-like of labels (n_samples,), optional
-        Class, event or quantile bin (`quantile_bins`). Each label gives its share where it has two groups
-        or more; with fewer, the one group stays in training. A group counts for its most frequent label.
+        Class, event or quantile bin (`quantile_bins`). Each label contributes its share if it has two or more
+        groups; otherwise its only group stays in training. A group counts for its most frequent label.
     random_state : int, RandomState or None
 
     Returns
@@ -65,7 +65,7 @@ def split(n_samples, fraction, *, groups=None, stratify=None, random_state=None)
     ValueError
         For a fraction outside (0, 1).
     DegenerateDataError
-        When there are fewer than two groups.
+        If there are fewer than two groups.
     """
     if not 0 < fraction < 1:
         raise ValueError(f"fraction={fraction}: expected a number above 0 and below 1")

@@ -1,4 +1,4 @@
-"""Pictures of slides, grids and results; every display takes `ax` and none shows itself."""
+"""Plots of slides, grids and results; every display takes `ax`, and none calls `show`."""
 
 from sknic.plotting.decisions import DecisionCurveDisplay, RejectionDisplay
 from sknic.plotting.grids import FeatureMapsDisplay, GridDisplay, pca_rgb

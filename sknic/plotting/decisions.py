@@ -1,4 +1,4 @@
-"""Charts for those who decide: net benefit over thresholds, and the metric of the slides that one keeps."""
+"""Charts for decisions: net benefit over thresholds, and the score of the slides that are kept."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class DecisionCurveDisplay:
-    """Net benefit of a model over the threshold at which one treats, beside treating everybody and nobody.
+    """Net benefit of a model over the treatment threshold, compared with treating everybody and nobody.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ class DecisionCurveDisplay:
         ax : matplotlib Axes, default=None
             Axes to draw on; new ones by default.
         title : str, default=None
-            Title of the picture; what is drawn, by default.
+            Title of the picture; by default it says what is drawn.
 
         Returns
         -------
@@ -84,7 +84,7 @@ class DecisionCurveDisplay:
         ax : matplotlib Axes, default=None
             Axes to draw on; new ones by default.
         title : str, default=None
-            Title of the picture; what is drawn, by default.
+            Title of the picture; by default it says what is drawn.
 
         Returns
         -------
@@ -106,7 +106,7 @@ class DecisionCurveDisplay:
 
 
 class RejectionDisplay:
-    """A metric over the fraction of the slides that is kept, when those that are doubted most are left to people.
+    """A metric over the fraction of slides that are kept, if the most uncertain ones are left to people.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ class RejectionDisplay:
         ax: Axes | None = None,
         title: str | None = None,
     ) -> Self:
-        """Draw the rejection curve; call it again on the same `ax` for another model or another doubt.
+        """Draw the rejection curve; call it again on the same `ax` for another model or another uncertainty.
 
         Parameters
         ----------
@@ -150,15 +150,15 @@ class RejectionDisplay:
         y_true : array-like, shape (n_slides,)
             Labels, numbers or structured survival targets.
         y_pred : array-like, shape (n_slides,) or (n_slides, k)
-            What the metric wants.
+            Predictions as the metric takes them.
         doubt : array-like of float, shape (n_slides,)
-            Doubt about each slide, such as `predict_spread`.
+            Uncertainty of each slide, such as `predict_spread`.
         name : str, default=None
             Name of the model, for the legend.
         ax : matplotlib Axes, default=None
             Axes to draw on; new ones by default.
         title : str, default=None
-            Title of the picture; what is drawn, by default.
+            Title of the picture; by default it says what is drawn.
 
         Returns
         -------
@@ -177,7 +177,7 @@ class RejectionDisplay:
         ax : matplotlib Axes, default=None
             Axes to draw on; new ones by default.
         title : str, default=None
-            Title of the picture; what is drawn, by default.
+            Title of the picture; by default it says what is drawn.
 
         Returns
         -------

@@ -49,7 +49,7 @@ class GridDisplay:
         ax : matplotlib Axes, default=None
             Axes to draw on; new ones by default.
         title : str, default=None
-            Title of the picture; what is drawn, by default.
+            Title of the picture; by default it says what is drawn.
 
         Returns
         -------
@@ -66,7 +66,7 @@ class GridDisplay:
         ax : matplotlib Axes, default=None
             Axes to draw on; new ones by default.
         title : str, default=None
-            Title of the picture; what is drawn, by default.
+            Title of the picture; by default it says what is drawn.
 
         Returns
         -------
@@ -88,9 +88,9 @@ class FeatureMapsDisplay:
     Parameters
     ----------
     maps : ndarray, shape (n_features, rows, columns)
-        Standardised values; nan on background.
+        Standardized values; NaN on background.
     names : list of str
-        What stands above each map.
+        Titles of the maps.
 
     Attributes
     ----------
@@ -113,11 +113,11 @@ class FeatureMapsDisplay:
         grid : Grid
             Grid to draw.
         features : int or sequence of int, default=6
-            Which, or how many of those that vary most.
+            Which features, or how many of those that vary most.
         ax : matplotlib Axes, default=None
             Axes to draw on; new ones by default.
         title : str, default=None
-            Title of the picture; what is drawn, by default.
+            Title of the picture; by default it says what is drawn.
 
         Returns
         -------
@@ -143,7 +143,7 @@ class FeatureMapsDisplay:
         ax : matplotlib Axes, default=None
             Axes to draw on; new ones by default.
         title : str, default=None
-            Title of the picture; what is drawn, by default.
+            Title of the picture; by default it says what is drawn.
         limit : float, default=2.5
             Standard deviations at which the colors saturate.
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class LearningCurveDisplay:
-    """Training and validation loss, and the learning rate's steps, by training step (by epoch where there is none).
+    """Training and validation loss, and the learning rate's steps, by training step (or by epoch).
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class LearningCurveDisplay:
         ax : matplotlib Axes, default=None
             Axes to draw on; new ones by default.
         title : str, default=None
-            Title of the picture; what is drawn, by default.
+            Title of the picture; by default it says what is drawn.
 
         Returns
         -------
@@ -55,7 +55,7 @@ class LearningCurveDisplay:
         ax : matplotlib Axes, default=None
             Axes to draw on; new ones by default.
         title : str, default=None
-            Title of the picture; what is drawn, by default.
+            Title of the picture; by default it says what is drawn.
 
         Returns
         -------

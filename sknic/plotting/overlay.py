@@ -1,4 +1,4 @@
-"""A saliency map as colors, laid over the thumbnail of its slide."""
+"""A saliency map in colors over the thumbnail of its slide."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def overlay(
     ----------
     slide : Slide or path
     saliency : float ndarray, shape (rows, columns)
-        0 leaves the slide as it is; the strongest cell gets opacity `alpha`.
+        0 leaves the slide unchanged; the strongest cell gets opacity `alpha`.
     grid : Grid
-        Says where its cells lie on the slide and how large they are.
+        Defines where its cells are on the slide and how large they are.
     max_size : int
         Longer side of the picture in px.
     alpha : float
@@ -55,9 +55,9 @@ def overlay(
     Raises
     ------
     MissingMppError
-        When the grid does not say how large its cells are.
+        If the size of the grid's cells is unknown.
     SlideMismatchError
-        When the grid was made from another slide.
+        If the grid was made from another slide.
     """
     with opened(slide) as open_slide:
         thumbnail, mpp = open_slide.thumbnail(max_size)
@@ -70,7 +70,7 @@ class Tint:
     Parameters
     ----------
     saliency : float ndarray, shape (rows, columns)
-        0 leaves the slide as it is.
+        0 leaves the slide unchanged.
     extent : tuple of float
         Left, right, bottom and top of the map in um.
     alpha : float
@@ -114,7 +114,7 @@ def opened(slide):
 
 
 def extent_um(grid, slide=None):
-    """Where a grid lies on its slide's thumbnail: left, right, bottom, top in um, as imshow's `extent` wants it."""
+    """Extent of a grid on its slide's thumbnail for imshow: left, right, bottom, top in um."""
     if slide is not None:
         x, y, width, height = np.array(Placement.on(grid.header, slide).rectangle(grid.shape)) * slide.mpp
         return x, x + width, y + height, y
@@ -133,5 +133,5 @@ def colorize(saliency: Any, alpha: float = 0.75) -> Any:
 
 
 def color_map(saliency: np.ndarray) -> Colormap:
-    """Color map of a saliency map: of one that speaks against, too, where there are values below 0."""
+    """Color map of a saliency map, which also covers negative values if there are any."""
     return COLOR_MAPS["signed" if saliency.min() < 0 else "positive"]

@@ -32,7 +32,7 @@ def write_overlay(
 ) -> str:
     """Write a saliency map over its slide as a pyramidal OME-TIFF, which QuPath, Fiji and napari open.
 
-    A tile at a time is in memory. The file appears under its name only once it is complete.
+    Only one tile at a time is in memory. The file appears under its name only once it is complete.
 
     Parameters
     ----------
@@ -41,9 +41,9 @@ def write_overlay(
     slide : Slide or path
         Slide beneath the map.
     saliency : float ndarray, shape (rows, columns)
-        0 leaves the slide as it is; the strongest cell gets opacity `alpha`.
+        0 leaves the slide unchanged; the strongest cell gets opacity `alpha`.
     grid : Grid
-        Says where its cells lie on the slide and how large they are.
+        Defines where its cells are on the slide and how large they are.
     mpp : float, default=None
         um per px of the finest level; the slide's own by default.
     alpha : float, default=0.75
@@ -57,9 +57,9 @@ def write_overlay(
     Raises
     ------
     MissingMppError
-        When the grid does not say how large its cells are.
+        If the size of the grid's cells is unknown.
     SlideMismatchError
-        When the grid was made from another slide.
+        If the grid was made from another slide.
     """
     with opened(slide) as open_slide, whole_file(path) as temporary:
         tint = Tint(saliency, extent_um(grid, open_slide), alpha)

@@ -1,4 +1,4 @@
-"""Cells as the pixels they were: a gallery of patches from many slides."""
+"""Cells as pixels: a gallery of patches from many slides."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def cell_pixels(slide: Slide, grid: Grid, row: int, column: int, *, max_size: in
     slide : Slide
         Open slide of the grid.
     grid : Grid
-        Says where the cell lies.
+        Defines where the cell is.
     row, column : int
-        Place of the cell.
+        Position of the cell.
     max_size : int, default=256
         Longest side of the picture, px.
 
@@ -77,7 +77,7 @@ class PatchGalleryDisplay:
         ax: Axes | None = None,
         title: str | None = None,
     ) -> Self:
-        """Read and draw cells that :func:`sknic.saliency.rank_cells` found.
+        """Read and draw cells found by :func:`sknic.saliency.rank_cells`.
 
         Parameters
         ----------
@@ -86,7 +86,7 @@ class PatchGalleryDisplay:
         grids : sequence of Grid
             The grids that were ranked.
         slides : sequence of Slide or path, default=None
-            Their slides; where the grids say they are, by default.
+            Their slides; by default at the paths in the grids.
         ax : matplotlib Axes, default=None
             Axes to draw on; new ones by default.
         title : str, default=None
@@ -110,7 +110,7 @@ class PatchGalleryDisplay:
         title : str, default=None
             Title of the picture; none by default.
         columns : int, default=6
-            Patches in a line.
+            Number of patches per row.
 
         Returns
         -------

@@ -61,7 +61,7 @@ class ScatterDisplay:
         ax : matplotlib Axes, default=None
             Axes to draw on; new ones by default.
         title : str, default=None
-            Title of the picture; what is drawn, by default.
+            Title of the picture; by default it says what is drawn.
         unit : str, default=None
             Unit of the target, for the axes.
 
@@ -100,7 +100,7 @@ class ScatterDisplay:
         ax : matplotlib Axes, default=None
             Axes to draw on; new ones by default.
         title : str, default=None
-            Title of the picture; what is drawn, by default.
+            Title of the picture; by default it says what is drawn.
         unit : str, default=None
             Unit of the target, for the axes.
 
@@ -119,7 +119,7 @@ class ScatterDisplay:
         ax : matplotlib Axes, default=None
             Axes to draw on; new ones by default.
         title : str, default=None
-            Title of the picture; what is drawn, by default.
+            Title of the picture; by default it says what is drawn.
         unit : str, default=None
             Unit of the target, for the axes.
 
@@ -202,7 +202,7 @@ class RocDisplay:
         ax : matplotlib Axes, default=None
             Axes to draw on; new ones by default.
         title : str, default=None
-            Title of the picture; what is drawn, by default.
+            Title of the picture; by default it says what is drawn.
         band : bool, default=True
             Shade the interval of the curve.
 
@@ -247,7 +247,7 @@ class RocDisplay:
         ax : matplotlib Axes, default=None
             Axes to draw on; new ones by default.
         title : str, default=None
-            Title of the picture; what is drawn, by default.
+            Title of the picture; by default it says what is drawn.
 
         Returns
         -------
@@ -265,7 +265,7 @@ class RocDisplay:
         ax : matplotlib Axes, default=None
             Axes to draw on; new ones by default.
         title : str, default=None
-            Title of the picture; what is drawn, by default.
+            Title of the picture; by default it says what is drawn.
         band : bool, default=True
             Shade the interval of the curve.
 

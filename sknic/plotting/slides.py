@@ -1,4 +1,4 @@
-"""Slides as pictures: what counts as tissue, and where a model looked."""
+"""Pictures of slides: what counts as tissue, and where a model looked."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class TissueDisplay:
         ax : matplotlib Axes, default=None
             Axes to draw on; new ones by default.
         title : str, default=None
-            Title of the picture; what is drawn, by default.
+            Title of the picture; by default it says what is drawn.
 
         Returns
         -------
@@ -88,7 +88,7 @@ class TissueDisplay:
         ax : matplotlib Axes, default=None
             Axes to draw on; new ones by default.
         title : str, default=None
-            Title of the picture; what is drawn, by default.
+            Title of the picture; by default it says what is drawn.
 
         Returns
         -------
@@ -108,12 +108,12 @@ class TissueDisplay:
 
 
 class SaliencyDisplay:
-    """Saliency over a slide's thumbnail, or alone where there is no slide.
+    """Saliency over a slide's thumbnail, or alone if there is no slide.
 
     Parameters
     ----------
     saliency : float ndarray, shape (rows, columns)
-        As :mod:`sknic.saliency` makes it; over a slide, 0 leaves the slide as it is.
+        From :mod:`sknic.saliency`; over a slide, 0 leaves the slide unchanged.
     extent : tuple of float, default=None
         Left, right, bottom and top of the map in mm.
     thumbnail : uint8 ndarray, shape (height, width, 3), default=None
@@ -155,16 +155,16 @@ class SaliencyDisplay:
         Parameters
         ----------
         grid : Grid
-            Says where the cells lie and how large they are.
+            Defines where the cells are and how large they are.
         saliency : float ndarray, shape (rows, columns)
         slide : Slide or path, default=None
-            Drawn beneath.
+            Slide to draw underneath.
         max_size : int
             Longer side of the thumbnail in px.
         ax : matplotlib Axes, default=None
             Axes to draw on; new ones by default.
         title : str, default=None
-            Title of the picture; what is drawn, by default.
+            Title of the picture; by default it says what is drawn.
 
         Returns
         -------
@@ -187,9 +187,9 @@ class SaliencyDisplay:
         ax : matplotlib Axes, default=None
             Axes to draw on; new ones by default.
         title : str, default=None
-            Title of the picture; what is drawn, by default.
+            Title of the picture; by default it says what is drawn.
         alpha : float, default=0.75
-            Opacity of the strongest cell over a slide; weaker ones let the slide through.
+            Opacity of the strongest cell over a slide; weaker cells are more transparent.
 
         Returns
         -------

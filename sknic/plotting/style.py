@@ -1,4 +1,4 @@
-"""What all displays share: colors that color-blind readers tell apart, quiet axes, lengths in mm."""
+"""What all displays share: colors that color-blind readers can distinguish, simple axes, lengths in mm."""
 
 import matplotlib.pyplot as plt
 
@@ -8,7 +8,7 @@ INK, FAINT = "#333333", "#6b6b6b"
 
 
 def axes_for(ax, size):
-    """The axes given, or new ones of `size` inches."""
+    """The given axes, or new ones of `size` inches."""
     return ax if ax is not None else plt.subplots(figsize=size, layout="constrained")[1]
 
 
@@ -18,7 +18,7 @@ def next_color(ax):
 
 
 def tidy(ax, *, title=None, xlabel=None, ylabel=None):
-    """Label a chart and take away what says nothing."""
+    """Label a chart and remove unnecessary elements."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.spines[["left", "bottom"]].set_color(FAINT)
     ax.tick_params(colors=INK, labelsize="small")

@@ -60,7 +60,7 @@ class KaplanMeierDisplay:
         time_unit : str, default=None
             Such as "months", for the axis.
         title : str, default=None
-            Title of the picture; what is drawn, by default.
+            Title of the picture; by default it says what is drawn.
 
         Returns
         -------
@@ -101,7 +101,7 @@ class KaplanMeierDisplay:
         time_unit : str, default=None
             Such as "months", for the axis.
         title : str, default=None
-            Title of the picture; what is drawn, by default.
+            Title of the picture; by default it says what is drawn.
 
         Returns
         -------
@@ -129,7 +129,7 @@ class KaplanMeierDisplay:
         time_unit : str, default=None
             Such as "months", for the axis.
         title : str, default=None
-            Title of the picture; what is drawn, by default.
+            Title of the picture; by default it says what is drawn.
         interval : bool, default=True
             Shade the pointwise intervals.
         at_risk : bool, default=True

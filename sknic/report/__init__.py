@@ -1,6 +1,6 @@
 """Reports: one HTML file that needs no network, opens anywhere and prints well.
 
-A report is filled section by section, and knows nothing of models::
+A report is filled section by section and does not depend on models::
 
     report = Report("Tumour score", subtitle="24 slides of 20 patients")
     results = report.add_section("Results")
@@ -9,8 +9,8 @@ A report is filled section by section, and knows nothing of models::
     report.add_section("Settings").add_settings(settings)
     report.write("report.html")
 
-What `sknic evaluate` leaves in its folder is a :class:`RunFolder`, which :func:`report_of_run` turns into a report;
-:func:`run_of_ensemble` makes one of a fitted CrossValEnsemble.
+The folder that `sknic evaluate` writes is a :class:`RunFolder`, which :func:`report_of_run` turns into a report;
+:func:`run_of_ensemble` makes one from a fitted CrossValEnsemble.
 """
 
 from sknic.report.document import Card, Report, Section

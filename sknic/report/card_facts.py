@@ -1,4 +1,4 @@
-"""What a model's card says: the proof that splits are clean, limits, the encoder, and items of TRIPOD+AI."""
+"""Content of a model card: the proof that splits are clean, limits, the encoder, and items of TRIPOD+AI."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def target_of(task: str, record: dict) -> str:
     task : str
         Kind of target.
     record : dict
-        What run.json says.
+        Content of run.json.
 
     Returns
     -------
@@ -46,7 +46,7 @@ def target_of(task: str, record: dict) -> str:
 
 
 def split_facts(table: pd.DataFrame) -> tuple[dict[str, str], str]:
-    """Prove that no patient and no slide was on both sides of a fold, or say which was.
+    """Prove that no patient and no slide was on both sides of a fold, or name one that was.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def split_facts(table: pd.DataFrame) -> tuple[dict[str, str], str]:
 
 
 def slides_digest(table: pd.DataFrame) -> str:
-    """One digest of which slides these are: by their own digests, or by name where they have none.
+    """A digest of the list of slides: by their own digests, or by name if they have none.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def limits_of_all(table: pd.DataFrame) -> dict[str, str]:
 
 
 def encoder_facts(path: str | Path | None, fingerprint: str | None = None) -> dict[str, Any]:
-    """Find out what is known of an encoder: name, license, digest and scale.
+    """Collect what is known about an encoder: name, license, digest and scale.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ def _source(row):
 
 
 def known_items(task: str, table: pd.DataFrame, record: dict, left_out: str) -> dict[str, str | None]:
-    """Answer the items of TRIPOD+AI that every training knows.
+    """Answer the items of TRIPOD+AI that are known from every training.
 
     Parameters
     ----------
@@ -177,14 +177,14 @@ def known_items(task: str, table: pd.DataFrame, record: dict, left_out: str) -> 
     table : DataFrame
         One row per slide.
     record : dict
-        What run.json says.
+        Content of run.json.
     left_out : str
         Slides that were left out, in words.
 
     Returns
     -------
     dict of str to str or None
-        Text by number of the item; None where it is not known after all.
+        Text by number of the item; None if unknown.
     """
     settings = record.get("settings", {})
     patients = f" of {table['patient'].nunique()} patients" if "patient" in table else ""

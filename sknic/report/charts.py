@@ -22,7 +22,7 @@ _SIZE = (5, 4)
 
 
 def add_charts(section, run):
-    """Add the charts of the kind of target; none for a kind that has none."""
+    """Add the charts for the kind of target, if it has any."""
     draw = _CHARTS.get(run.task)
     if draw is not None:
         draw(section, run)
@@ -44,7 +44,7 @@ def add_learning_curves(section, run):
 
 
 def add_rivals(section, verdict, name):
-    """Add model and baseline with their intervals beside chance."""
+    """Add model and baseline with their intervals, compared with chance."""
     comparison = verdict.comparison
     rivals = {"model": verdict.score} | ({"baseline": comparison.b} if comparison is not None else {})
     rivals = {rival: score for rival, score in rivals.items() if not np.isnan(score.value)}
@@ -70,7 +70,7 @@ def _scatter(section, run):
 
 
 def _rejection(section, run):
-    """The most telling metric of the slides about which the members of the models agree most."""
+    """The main metric for the slides on which the members of the models agree most."""
     metric, classes = run.kind.metrics[0], np.array(run.classes) if run.kind.text_columns else None
     prediction = run.kind.for_metric(metric, run.kind.prediction_of(run.predictions, classes), classes)
     display = RejectionDisplay.from_predictions(metric, run.truth, prediction, run.predictions["spread"])

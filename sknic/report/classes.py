@@ -1,4 +1,4 @@
-"""How well classes are told apart: per class, at the stated threshold, and whether probabilities mean what they say."""
+"""How well classes are distinguished: per class, at the stated threshold, and how well probabilities are calibrated."""
 
 import numpy as np
 import pandas as pd
@@ -37,9 +37,9 @@ def class_table(run):
 
 
 def calibration_table(run):
-    """Mean probability that was predicted, and share of the slides where it came true, in five equal groups.
+    """Mean predicted probability, and observed share of the class, in five groups of equal size.
 
-    Of two classes the second is looked at, of more the predicted one; None without probabilities.
+    With two classes the second one is used, with more the predicted one; None without probabilities.
     """
     labels, predicted = _labels(run)
     columns = [f"probability {name}" for name in run.classes]

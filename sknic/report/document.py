@@ -26,7 +26,7 @@ _MARKS = {None: None, True: ("right", "\N{CHECK MARK}"), False: ("wrong", "\N{MU
 
 @dataclass(frozen=True)
 class Card:
-    """A picture with a few facts beneath, such as a slide and its prediction.
+    """A picture with a few facts below it, such as a slide and its prediction.
 
     Attributes
     ----------
@@ -35,9 +35,9 @@ class Card:
     image : uint8 array (height, width, 3)
         Picture, RGB.
     alt : str
-        Words for those who do not see the picture.
+        Description for readers who cannot see the picture.
     facts : dict of str to object
-        Names and values beneath it; numbers are rounded when they are shown.
+        Names and values below it; numbers are rounded for display.
     is_right : bool or None
         Whether a mark before the title says right or wrong; None for no mark.
     """
@@ -51,21 +51,21 @@ class Card:
 
 @dataclass
 class Section:
-    """A heading and what stands under it; made by :meth:`Report.add_section`. Each `add_` returns the section.
+    """A heading with its content; made by :meth:`Report.add_section`. Each `add_` method returns the section.
 
     Attributes
     ----------
     heading : str
         Heading of the section.
     blocks : list of dict
-        What stands under it, as the template of the page takes it.
+        Content for the template of the page.
     """
 
     heading: str
     blocks: list = field(default_factory=list)
 
     def _add(self, kind, *, is_wide=True, **content):
-        """Add a block; two that are not wide stand side by side where there is room."""
+        """Add a block; two narrow blocks are placed side by side if there is room."""
         self.blocks.append({"kind": kind, "is_wide": is_wide, **content})
         return self
 
@@ -90,7 +90,7 @@ class Section:
         Parameters
         ----------
         table : DataFrame
-            Its first column names the rows; numbers stand on the right, rounded; the index is not shown.
+            Its first column names the rows; numbers are rounded and right-aligned; the index is not shown.
         caption : str
             Text above the table.
         folded : bool, default=False
@@ -114,7 +114,7 @@ class Section:
         figure : matplotlib Figure, Axes, or a display of :mod:`sknic.plotting` after `plot`
             Chart to draw.
         alt : str
-            Words for those who do not see the chart.
+            Description for readers who cannot see the chart.
         caption : str, default=None
             Text below the chart.
 
@@ -133,7 +133,7 @@ class Section:
         image : uint8 array (height, width, 3)
             Picture, RGB.
         alt : str
-            Words for those who do not see the picture.
+            Description for readers who cannot see the picture.
         caption : str, default=None
             Text below the picture.
 
@@ -174,7 +174,7 @@ class Section:
     def add_headline(
         self, value: str, label: str, *, note: str = "", facts: dict[str, Any] | None = None, text: str = ""
     ) -> Self:
-        """Add the one number that the page is about, in large figures.
+        """Add the main number of the page, in large digits.
 
         Parameters
         ----------
@@ -185,7 +185,7 @@ class Section:
         note : str, default=""
             Line below it, such as its interval.
         facts : dict of str to object, default=None
-            What it has to be compared with, beside it.
+            Values to compare it with, shown next to it.
         text : str, default=""
             Sentence that says what it means.
 
@@ -197,7 +197,7 @@ class Section:
         return self._add("headline", value=value, label=label, note=note, facts=_shown(facts or {}), text=text)
 
     def add_legend(self, items: Sequence[tuple[str, str]], *, colors: Sequence[str] = ()) -> Self:
-        """Add what signs and colors of the pictures below it mean.
+        """Add a legend for the signs and colors of the pictures below it.
 
         Parameters
         ----------
@@ -244,7 +244,7 @@ class Report:
     subtitle : str, default=""
         Line below the title.
     sections : list of Section, default=[]
-        What the page holds; `add_section` appends to it.
+        Sections of the page; `add_section` appends to it.
     """
 
     title: str
@@ -252,7 +252,7 @@ class Report:
     sections: list = field(default_factory=list)
 
     def add_section(self, heading: str) -> Section:
-        """Begin a section, to be filled.
+        """Add a new section.
 
         Parameters
         ----------
@@ -281,7 +281,7 @@ class Report:
         return template.render(report=self, style=(assets / "report.css").read_text(encoding="utf-8"))
 
     def write(self, path: str | Path) -> Path:
-        """Write the page to a file, at once or not at all.
+        """Write the page to a file, completely or not at all.
 
         Parameters
         ----------
@@ -300,7 +300,7 @@ class Report:
 
 
 def show(value):
-    """A value as a reader wants it: floats with four figures, nothing for what is missing."""
+    """Format a value for readers: floats with four digits, an empty text for missing values."""
     if value is None or (isinstance(value, (float, np.floating)) and np.isnan(value)):
         return ""
     if isinstance(value, (bool, np.bool_)):
@@ -309,7 +309,7 @@ def show(value):
 
 
 def flatten(settings, prefix=""):
-    """Nested dicts as one, whose keys are joined by dots."""
+    """Flatten nested dicts; keys are joined by dots."""
     flat = {}
     for name, value in settings.items():
         if isinstance(value, dict) and value:

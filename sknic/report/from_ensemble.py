@@ -1,4 +1,4 @@
-"""From a cross-validation to a RunFolder: what its models predicted, how well, and what they looked at."""
+"""Make a RunFolder from a cross-validation: its predictions, how good they are, and what the models looked at."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def run_of_ensemble(
     digests: Sequence[str] | None = None,
     n_resamples: int = 1000,
 ) -> RunFolder:
-    """Collect the out-of-fold predictions of an ensemble, their metrics, the verdict and the course of the training.
+    """Collect the out-of-fold predictions of an ensemble, their metrics, the verdict and the training history.
 
     Parameters
     ----------
@@ -39,13 +39,13 @@ def run_of_ensemble(
     slides : sequence of str
         Path of each slide that it was fitted on.
     record : dict
-        What run.json says of the run.
+        Content of run.json.
     errors : dict of str to str, default=None
         Slides that were left out, and why.
     digests : sequence of str, default=None
-        Digest of each slide; empty where it is not known.
+        Digest of each slide; empty if unknown.
     n_resamples : int, default=1000
-        Resamples behind each interval.
+        Number of resamples per interval.
 
     Returns
     -------
@@ -89,9 +89,9 @@ def with_overlays(run: RunFolder, ensemble: CrossValEnsemble, grids: Sequence[An
     run : RunFolder
         Evaluation.
     ensemble : CrossValEnsemble
-        What it is of.
+        Ensemble that was evaluated.
     grids : sequence of Grid
-        Grid of each slide; those whose slide is not at hand are left out.
+        Grid of each slide; grids whose slide is not available are left out.
 
     Returns
     -------
@@ -108,5 +108,5 @@ def with_overlays(run: RunFolder, ensemble: CrossValEnsemble, grids: Sequence[An
 
 
 def last(model):
-    """The grid estimator itself, where it ends a pipeline."""
+    """The grid estimator itself, if it is the last step of a pipeline."""
     return model[-1] if hasattr(model, "steps") else model

@@ -1,4 +1,4 @@
-"""A model's card: data, splits, results, encoder, versions, limits and TRIPOD+AI, as Markdown and in the report."""
+"""Model card: data, splits, results, encoder, versions, limits and TRIPOD+AI, as Markdown and in the report."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _IN_REPORT = ("What it predicts", "Data", "Splits", "Encoder", "Limits", "TRIPOD
 
 @dataclass
 class ModelCard:
-    """Headings, and under each a table.
+    """Headings, each with a table.
 
     Attributes
     ----------
@@ -151,7 +151,7 @@ def card_of_run(run: RunFolder) -> ModelCard:
 
 
 def card_of_fit(task: str, table: pd.DataFrame, record: dict, errors: dict[str, str]) -> ModelCard:
-    """Make the card of a model that learnt from all slides, and was not measured.
+    """Make the card of a model that was trained on all slides and not evaluated.
 
     Parameters
     ----------
@@ -160,7 +160,7 @@ def card_of_fit(task: str, table: pd.DataFrame, record: dict, errors: dict[str, 
     table : DataFrame
         One row per slide: "slide", "digest", the target, and optionally "patient".
     record : dict
-        What run.json says.
+        Content of run.json.
     errors : dict of str to str
         Slides that were left out, and why.
 

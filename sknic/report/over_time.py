@@ -1,4 +1,4 @@
-"""How well survival is predicted over time: area under the ROC curve, and Brier score beside Kaplan-Meier's."""
+"""How well survival is predicted over time: area under the ROC curve, and Brier score compared with Kaplan-Meier."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _N_RESAMPLES = 300
 
 
 def add_scores_over_time(section, run):
-    """Add both charts, where the predictions hold survival curves and folds; else none."""
+    """Add both charts if the predictions contain survival curves and folds."""
     table, times = run.predictions, run.survival_times
     if len(times) < 2 or "fold" not in table:
         return
@@ -54,7 +54,7 @@ def _draw_brier(section, scores, patients):
 
 
 def _draw_line(ax, scores, measure, patients, color, label):
-    """A measure at each time, with its pointwise 95 % interval by patient; returns its values."""
+    """Plot a metric at each time, with its pointwise 95 % interval over patients; returns its values."""
     units = independent_units(scores.y, patients)
     values = measure(np.arange(len(scores.y)))
     interval = bootstrap(lambda rows: tuple(measure(rows)), units, 0.95, _N_RESAMPLES, 0).confidence_interval

@@ -1,4 +1,4 @@
-"""Pictures as data URIs, so that a page carries them inside."""
+"""Pictures as data URIs, so that they are embedded in the page."""
 
 import base64
 import io

@@ -1,4 +1,4 @@
-"""RunFolder: what an evaluation leaves on disk, from which its report can be made again.
+"""RunFolder: the files of an evaluation, from which its report can be made again.
 
 ===================  ==================================================================================================
 predictions.csv      one row per slide: ``slide`` and optionally ``digest``, ``patient`` and ``fold``, then by task
@@ -6,7 +6,7 @@ predictions.csv      one row per slide: ``slide`` and optionally ``digest``, ``p
                      - regression: ``target``, ``prediction``
                      - classification: ``target``, ``prediction`` and ``probability <class>`` for each class
                      - survival: ``event`` (0 or 1), ``time``, ``prediction`` (a risk) and optionally ``survival at T``,
-                       the probability to survive time T, for some times
+                       the probability of surviving time T, for some times
 
                      and optionally ``spread``: how far the members of a model are apart, and ``error``: why a slide was
                      left out, whose row has nothing else
@@ -43,18 +43,18 @@ SURVIVAL_AT = "survival at "
 
 @dataclass(frozen=True, eq=False)
 class RunFolder:
-    """An evaluation, as its folder holds it.
+    """An evaluation, as stored in its folder.
 
     Attributes
     ----------
     task : str
         "regression", "classification" or "survival".
     predictions : DataFrame
-        One row per slide, columns as the module says.
+        One row per slide, with the columns described in the module.
     metrics : dict of str to Estimate
         Value and interval of each metric of the kind of target.
     history : DataFrame or None
-        One row per evaluation of each fold's training; None where it is not known.
+        One row per evaluation of each fold's training; None if unknown.
     record : dict
         Content of run.json.
     overlays : dict of str to uint8 ndarray (height, width, 3)
@@ -62,7 +62,7 @@ class RunFolder:
     errors : dict of str to str
         Slides that were left out, and why; in predictions.csv they are rows with an ``error`` and without prediction.
     verdict : Verdict or None
-        What the most telling metric says beside chance and beside the baseline.
+        The main metric compared with chance and with the baseline.
     """
 
     task: str
@@ -105,7 +105,7 @@ class RunFolder:
         Raises
         ------
         RunFolderError
-            If it is not one that `sknic evaluate` wrote, or is damaged.
+            If the folder was not written by `sknic evaluate`, or is damaged.
         """
         folder = Path(folder)
         try:
@@ -123,12 +123,12 @@ class RunFolder:
         return cls(task, predictions, metrics, history, record, overlays, errors, verdict)
 
     def write(self, folder: str | Path) -> None:
-        """Write everything but run.json, which the command writes; each file at once or not at all.
+        """Write everything but run.json, which the command writes; each file completely or not at all.
 
         Parameters
         ----------
         folder : str or Path
-            Folder of the evaluation; made where it is missing.
+            Folder of the evaluation; created if missing.
         """
         folder = Path(folder)
         metrics = {name: _without_nan(asdict(estimate)) for name, estimate in self.metrics.items()}
@@ -145,7 +145,7 @@ class RunFolder:
         self.write_overlays(folder)
 
     def write_overlays(self, folder: str | Path) -> None:
-        """Write the pictures alone, where they are drawn after everything else was written.
+        """Write only the pictures, if they are drawn after everything else was written.
 
         Parameters
         ----------
@@ -163,17 +163,17 @@ class RunFolder:
 
     @property
     def survival_times(self) -> list[float]:
-        """Times for which there is a probability to survive them, ascending."""
+        """Times for which there is a survival probability, ascending."""
         return [float(name.removeprefix(SURVIVAL_AT)) for name in self.survival]
 
     @property
     def survival(self) -> pd.DataFrame:
-        """Probabilities to survive each of `survival_times`; without columns where there are none."""
+        """Probabilities of surviving each of `survival_times`; without columns if there are none."""
         return self.predictions[[name for name in self.predictions if name.startswith(SURVIVAL_AT)]]
 
     @property
     def truth(self) -> np.ndarray:
-        """Target of each slide, as the kind of target has it."""
+        """Target of each slide, in the form of the kind of target."""
         roles = {role: role for role in self.kind.roles}
         return self.kind.from_table(self.predictions[list(roles)].astype(str), roles)[0]
 
@@ -209,7 +209,7 @@ def _read_predictions(path, task, n_slides=None):
 
 
 def _read_history(path):
-    """The rows of a training; None where there is no such file."""
+    """The rows of a training; None if there is no such file."""
     if not path.exists():
         return None
     table = read_table(path, ["train_loss"]).reset_index(drop=True).apply(typed)

@@ -1,4 +1,4 @@
-"""From an evaluation to its report: the number and what it means first, then what it rests on."""
+"""Make the report of an evaluation: first the score and what it means, then the details."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def _subtitle(run):
 
 
 def _add_result(section, run):
-    """The number, what it has to be compared with, and what it means."""
+    """The score, values to compare it with, and what it means."""
     _add_headline(section, run)
     if run.verdict is not None:
         _add_verdict(section, run.verdict)
@@ -110,7 +110,7 @@ def _add_result(section, run):
 
 
 def _resamples(run):
-    """How the intervals were made, where the record says it."""
+    """How the intervals were computed, if recorded."""
     n_resamples = run.record.get("settings", {}).get("bootstrap")
     units = "slides" if run.patients is None else "patients"
     return f"; intervals by {n_resamples:,} resamples of the {units}" if n_resamples else ""
@@ -150,12 +150,12 @@ def _in_words(estimate):
 
 
 def _add_verdict(section, verdict):
-    """The same as a chart, for the eye."""
+    """The same as a chart."""
     add_rivals(section, verdict, _METRICS.get(verdict.metric, verdict.metric))
 
 
 def _add_folds(section, run):
-    """Who was in each fold, and how well its slides were predicted."""
+    """The slides and patients of each fold, and how well they were predicted."""
     table = cohort_table(run)
     verdict = run.verdict
     has_scores = verdict is not None and len(verdict.fold_scores) == len(table) - 1
@@ -178,7 +178,7 @@ def _add_folds(section, run):
 
 
 def cohort_table(run):
-    """Who was in the cohort, and in each fold: numbers of slides and patients, and how the target is spread."""
+    """The cohort and its folds: numbers of slides and patients, and the distribution of the target."""
     table = run.predictions
     parts = {"All": table}
     if "fold" in table:

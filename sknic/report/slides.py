@@ -28,7 +28,7 @@ def best_and_worst(run: RunFolder, n_slides: int = 3) -> tuple[np.ndarray, np.nd
     run : RunFolder
         Evaluation whose slides are ranked.
     n_slides : int, default=3
-        Number of slides at each end; fewer where the cohort is small, so that none is in both.
+        Number of slides at each end; fewer if the cohort is small, so that none is in both.
 
     Returns
     -------
@@ -43,7 +43,7 @@ def best_and_worst(run: RunFolder, n_slides: int = 3) -> tuple[np.ndarray, np.nd
 
 
 def add_slides(report, run):
-    """Add the section of slides: cards where there are pictures, tables where not, and all predictions, folded."""
+    """Add the section of slides: cards if there are pictures, otherwise tables, and all predictions, folded."""
     section = report.add_section("Slides")
     fit = fit_of_slides(run)
     name, meaning = run.kind.quality
@@ -75,7 +75,7 @@ def _add_legend(section, run):
 
 
 def _has_labels(run):
-    """Whether target and prediction are names, which are equal or not, and no numbers, which are near or far."""
+    """Whether target and prediction are names, which are equal or not, rather than numbers, which are near or far."""
     return {"target", "prediction"} <= set(run.kind.text_columns)
 
 

@@ -1,4 +1,4 @@
-"""The items of TRIPOD+AI [1]: what sknic knows of each, and which the authors have to write.
+"""The items of TRIPOD+AI [1]: those that sknic can fill in, and those that the authors have to write.
 
 [1] Collins et al., "TRIPOD+AI statement: updated guidance for reporting clinical prediction models that use regression
 or machine learning methods", BMJ 385 (2024), e078378.
@@ -63,7 +63,7 @@ UNKNOWN = "to be written by the authors"
 
 
 def tripod_rows(known: dict[str, str]) -> list[tuple[str, str, str]]:
-    """List every item with what is known of it.
+    """List every item with what is known about it.
 
     Parameters
     ----------
@@ -73,6 +73,6 @@ def tripod_rows(known: dict[str, str]) -> list[tuple[str, str, str]]:
     Returns
     -------
     list of (str, str, str)
-        Number, topic, and text or the words that it is not known.
+        Number, topic, and text, or a note that it is unknown.
     """
     return [(number, topic, known.get(number, UNKNOWN)) for number, topic in ITEMS.items()]

@@ -1,4 +1,4 @@
-"""Is an evaluation what it says? Its splits, metrics and predictions, computed again from its table and its models."""
+"""Verify an evaluation: its splits, metrics and predictions are computed again from its table and its models."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _TOLERANCE = 1e-3
 
 
 class Finding(NamedTuple):
-    """What came of one check.
+    """Result of one check.
 
     Attributes
     ----------
     what : str
         What was checked.
     is_right : bool or None
-        None where it could not be checked.
+        None if it could not be checked.
     text : str
         The result in words.
     """
@@ -37,7 +37,7 @@ class Finding(NamedTuple):
 
 
 def check_splits(run: RunFolder) -> Finding:
-    """Check that no patient, slide or digest was tested in two folds, and so learnt from when it was tested.
+    """Check that no patient, slide or digest was tested in two folds, and so was in the training part when tested.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def check_metrics(run: RunFolder) -> Finding:
     Returns
     -------
     Finding
-        Every metric that is another.
+        Every metric that differs.
     """
     again = measure(run)
     wrong = [
@@ -87,7 +87,7 @@ def check_metrics(run: RunFolder) -> Finding:
 
 
 def measure(run: RunFolder) -> dict[str, Estimate]:
-    """Measure the predictions of a folder as `sknic evaluate` does.
+    """Score the predictions of a folder as `sknic evaluate` does.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ def measure(run: RunFolder) -> dict[str, Estimate]:
 
 
 def check_predictions(run: RunFolder, ensemble: CrossValEnsemble, grids: np.ndarray) -> Finding:
-    """Predict each slide again by the model of its fold.
+    """Predict each slide again with the model of its fold.
 
     Parameters
     ----------
@@ -122,12 +122,12 @@ def check_predictions(run: RunFolder, ensemble: CrossValEnsemble, grids: np.ndar
     ensemble : CrossValEnsemble
         Its models.
     grids : object array of n_slides Grids
-        Grid of each row of the predictions; None where it is not at hand.
+        Grid of each row of the predictions; None if it is not available.
 
     Returns
     -------
     Finding
-        How many predictions are the same, and the first that is another.
+        How many predictions are the same, and the first one that differs.
     """
     at_hand = np.array([grid is not None for grid in grids])
     if not at_hand.any():
@@ -156,7 +156,7 @@ def check_predictions(run: RunFolder, ensemble: CrossValEnsemble, grids: np.ndar
 
 
 def _said(run):
-    """What the table says of each slide, as columns of numbers."""
+    """The predictions of each slide, as columns of numbers."""
     prediction = run.kind.prediction_of(run.predictions, _classes(run))
     return np.column_stack([prediction, run.survival.to_numpy(float)])
 

@@ -22,17 +22,17 @@ def grad_cam(estimator: Any, grid: Any, target: Any = None) -> np.ndarray:
     """Grad-CAM at the first convolution (Selvaraju et al., 2017), as the authors used it on compressed slides.
 
     The first convolution's features, each weighted by the mean gradient of the output with respect to it, summed, and
-    cut at zero: what speaks *for* the class, for a higher number, or for a higher risk. Where the network has a pooled
-    branch, what each cell adds through it is part of the sum.
+    cut at zero: what speaks *for* the class, for a higher number, or for a higher risk. If the network has a pooled
+    branch, the contribution of each cell through it is part of the sum.
 
     Parameters
     ----------
     estimator : fitted GridCNNClassifier, GridCNNRegressor or GridCoxSurvival
         Or a Pipeline that ends in one, or a CrossValEnsemble of them, whose models' maps are averaged.
     grid : Grid or ndarray (C, rows, columns)
-        One compressed slide. Where it holds the 8 orientations of its pixels, all of them are explained and averaged.
+        One compressed slide. If it stores the 8 orientations of its pixels, their maps are averaged.
     target : label or int, optional
-        Class to explain, by default the predicted one; or for several outputs the column, by default 0.
+        Class to explain, by default the predicted one; or the column if there are several outputs, by default 0.
 
     Returns
     -------
@@ -42,12 +42,12 @@ def grad_cam(estimator: Any, grid: Any, target: Any = None) -> np.ndarray:
     Raises
     ------
     ValueError
-        When the estimator's module has no 2-D convolution, or the target is unknown.
+        If the estimator's module has no 2-D convolution, or the target is unknown.
 
     Notes
     -----
-    A feature has one weight for the whole slide. Where its gradient differs in sign from place to place, the mean can
-    speak against the very cells that made the output; :func:`integrated_gradients` has no such mean.
+    A feature has one weight for the whole slide. If its gradient differs in sign between positions, the mean can speak
+    against the very cells that caused the output; :func:`integrated_gradients` does not have this limitation.
     """
     return _explain(estimator, grid, target, _cam_of_crop)
 
@@ -55,8 +55,8 @@ def grad_cam(estimator: Any, grid: Any, target: Any = None) -> np.ndarray:
 def input_gradients(estimator: Any, grid: Grid, target: Any = None) -> np.ndarray:
     """Length of the output's gradient with respect to the embedding of each cell.
 
-    It says how much a small change of the cell could change the output, not in which direction; where the output is
-    saturated it is small everywhere. :func:`integrated_gradients` is slower and has neither limit.
+    It shows how much a small change of the cell could change the output, but not in which direction; if the output is
+    saturated, it is small everywhere. :func:`integrated_gradients` is slower but has neither limitation.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def input_gradients(estimator: Any, grid: Grid, target: Any = None) -> np.ndarra
     Raises
     ------
     ValueError
-        When the target is unknown.
+        If the target is unknown.
     """
     return _explain(estimator, grid, target, _gradient_of_crop)
 
@@ -79,15 +79,15 @@ def input_gradients(estimator: Any, grid: Grid, target: Any = None) -> np.ndarra
 def integrated_gradients(estimator: Any, grid: Grid, target: Any = None, *, n_steps: int = 16) -> np.ndarray:
     """What each cell adds to the output, by integrated gradients (Sundararajan et al., 2017).
 
-    Gradient times embedding, averaged while the slide fades in from an empty one. The map's sum is the output for the
-    slide minus the output for an empty slide, to the accuracy of `n_steps`.
+    Gradient times embedding, averaged along the path from an empty slide to the slide. The map's sum is the output for
+    the slide minus the output for an empty slide, with an accuracy that depends on `n_steps`.
 
     Parameters
     ----------
     estimator, grid, target
         As in :func:`grad_cam`.
     n_steps : int
-        Points on the way from the empty slide.
+        Number of points on the path from the empty slide.
 
     Returns
     -------
@@ -98,7 +98,7 @@ def integrated_gradients(estimator: Any, grid: Grid, target: Any = None, *, n_st
     Raises
     ------
     ValueError
-        When the target is unknown.
+        If the target is unknown.
     """
     return _explain(estimator, grid, target, partial(_contribution_of_crop, n_steps=n_steps))
 
@@ -188,7 +188,7 @@ def _of_branch(crop, weight):
 
 
 def _first_convolution(module):
-    """The layer whose features are weighted, and the convolution that says where they lie."""
+    """The layer whose features are weighted, and the convolution that defines their positions."""
     convolutions = [layer for layer in module.modules() if isinstance(layer, nn.Conv2d)]
     if not convolutions:
         raise ValueError(f"{type(module).__name__} has no 2-D convolution for Grad-CAM; use input_gradients")

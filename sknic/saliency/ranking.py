@@ -1,4 +1,4 @@
-"""The cells of a cohort that speak most, and least, for what a model says."""
+"""The cells of a cohort that speak most, and least, for a model's predictions."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class RankedCell:
     Attributes
     ----------
     slide : int
-        Number of its slide among those that were ranked.
+        Index of its slide among those that were ranked.
     row, column : int
-        Place of the cell in the grid.
+        Position of the cell in the grid.
     saliency : float
-        Value of the map there.
+        Value of the map at the cell.
     """
 
     slide: int
@@ -48,21 +48,21 @@ def rank_cells(
     grids : sequence of Grid
         Slides of the cohort.
     maps : sequence of float array (rows, columns)
-        Saliency of each, of one model and one class, so that values can be compared.
+        Saliency of each slide, for the same model and class, so that values can be compared.
     n : int, default=12
-        How many cells are wanted.
+        Number of cells to find.
     lowest : bool, default=False
-        Whether those of the lowest saliency are wanted: of `integrated_gradients` what speaks against, of `grad_cam`
-        what says nothing.
+        Whether to find the lowest saliency: with `integrated_gradients` cells that speak against, with `grad_cam` cells
+        without meaning.
     max_per_slide : int, default=None
-        At most so many cells of one slide; all may be of one by default.
+        Maximum number of cells per slide; unlimited by default.
     random_state : int, default=0
-        Seed of the order among equals, which else would all be of the first slide.
+        Seed of the order among equal values, which would otherwise all come from the first slide.
 
     Returns
     -------
     list of RankedCell
-        The most extreme first; fewer than `n` where there are fewer cells.
+        The most extreme first; fewer than `n` if there are fewer cells.
     """
     random = np.random.RandomState(random_state)
     candidates = []

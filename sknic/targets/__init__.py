@@ -1,4 +1,4 @@
-"""The kinds of slide-level target: what a y is, how it is checked, measured and written."""
+"""The kinds of slide-level target: what y is, and how it is checked, scored and written."""
 
 from sknic.targets.classification import Classification
 from sknic.targets.kind import Target

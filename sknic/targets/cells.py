@@ -1,4 +1,4 @@
-"""Cells of a table and values of a y, read strictly: a cast is not a check."""
+"""Read cells of a table and values of y strictly, because a cast is not a check."""
 
 import re
 
@@ -49,7 +49,7 @@ def text_of(table, column):
 
 
 def names_of(table, column):
-    """The cells of a column of names, object array (n,), and the names that elsewhere stand for a missing value.
+    """The cells of a column of names, object array (n,), and the names that often stand for a missing value.
 
     "unknown", "-" and "+/-" are names like any other; only empty cells, NA and the errors of spreadsheets are refused.
 
@@ -107,7 +107,7 @@ def _number(text, where):
 
 
 def as_numbers(y, name="y"):
-    """An array of finite numbers of what a user passed: text is read as in a table, all else is refused by value.
+    """Convert a user's values to an array of finite numbers: text is read as in a table, anything else is refused.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def as_numbers(y, name="y"):
 
 
 def _place(position, array):
-    """Row of a flat position; with several columns, row and column."""
+    """Row of a flat position, or row and column if there are several columns."""
     if array.ndim <= 1:
         return str(position)
     return ", ".join(map(str, np.unravel_index(position, array.shape)))
@@ -162,7 +162,7 @@ def _one_number(value, where):
 
 
 def refuse_bools_among_numbers(y, name):
-    """Raise ValueError for True beside 2.5: numpy would make 1.0 of it."""
+    """Raise ValueError if bools are mixed with numbers, because numpy would convert True to 1.0."""
     values = np.asarray(y, object if isinstance(y, list | tuple) else None).ravel()
     if values.dtype.kind != "O":
         return
@@ -173,7 +173,7 @@ def refuse_bools_among_numbers(y, name):
 
 
 def as_array(y, name="y"):
-    """An array of what a user passed, with missing values refused; dates, durations and complex numbers too.
+    """Convert a user's values to an array; missing values, dates, durations and complex numbers are refused.
 
     Raises
     ------
@@ -203,7 +203,7 @@ def _is_moment(value):
 
 
 def _refuse_masked(y, name):
-    """Raise ValueError for a masked value, whose number numpy would bring to light."""
+    """Raise ValueError for a masked value, whose hidden number numpy would return."""
     if isinstance(y, list | tuple):
         masked = [value is np.ma.masked for value in y]
     else:
@@ -214,7 +214,7 @@ def _refuse_masked(y, name):
 
 
 def note_of_codes(column, y):
-    """Say which numbers of a column others write for a missing value, such as 999 far from the rest; "" for none.
+    """Describe numbers in a column that may stand for a missing value, such as 999 far from the rest; "" if none.
 
     Parameters
     ----------

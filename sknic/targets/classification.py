@@ -36,7 +36,7 @@ class Classification(Target):
         return is_classifier(estimator)
 
     def read(self, y):
-        """Check that y holds one label of one type per slide."""
+        """Check that y contains one label per slide, all of one type."""
         from sklearn.utils import assert_all_finite, column_or_1d
         from sklearn.utils.multiclass import check_classification_targets
 
@@ -64,7 +64,7 @@ class Classification(Target):
         return labels.astype(str), _note(column, labels, doubtful)
 
     def check(self, y):
-        """A classifier needs two classes, one of them of two slides or more."""
+        """A classifier needs two classes, at least one of which has two slides or more."""
         n_classes = np.unique(y).size
         if n_classes == len(y) > 2:
             raise DegenerateDataError(
@@ -93,7 +93,7 @@ class Classification(Target):
         return classes[prediction.argmax(axis=1)]
 
     def scores(self, prediction):
-        """Log odds of each class but the first against the first; probabilities of 0 and 1 stay finite."""
+        """Log odds of each class except the first against the first; finite also for probabilities of 0 and 1."""
         if prediction.ndim == 1:
             raise ValueError("the slide model has no predict_proba: expected a classifier with probabilities")
         logs = np.log(np.clip(prediction, _LEAST, None))
@@ -108,7 +108,7 @@ class Classification(Target):
         return {"target": y}
 
     def predicted(self, prediction, classes):
-        """Prediction, and the probability of each class where there are probabilities."""
+        """Prediction, and the probability of each class if there are probabilities."""
         if prediction.ndim == 1:
             return {"prediction": prediction}
         probabilities = {f"probability {name}": column for name, column in zip(classes, prediction.T)}
@@ -124,7 +124,7 @@ class Classification(Target):
         return ("target", "prediction")
 
     def quality_of(self, table):
-        """Probability of the true class; 1 or 0 where there are no probabilities."""
+        """Probability of the true class; 1 or 0 if there are no probabilities."""
         rows = table.to_dict("records")
         right = [float(str(row["target"]) == str(row["prediction"])) for row in rows]
         return np.array([row.get(f"probability {row['target']}", hit) for row, hit in zip(rows, right)], float)
@@ -141,7 +141,7 @@ class Classification(Target):
 
 
 def _note(column, labels, doubtful):
-    """What is to be said of names that may be something else: a missing value, or one class in two spellings."""
+    """Describe labels that may be something else: a missing value, or one class in two spellings."""
     notes = [f"{name!r} ({(labels == name).sum()})" for name in doubtful]
     said = (
         [f"{column}: {', '.join(notes)} counts as a class; leave these rows out if it means missing"] if notes else []

@@ -1,4 +1,4 @@
-"""Harrell's concordance, with the reason where there is none."""
+"""Harrell's concordance, with the reason if it is undefined."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from sknic.exceptions import DegenerateDataError
 
 
 def concordance_index(event, time, risk):
-    """Share of the comparable pairs of slides that their risks put in the right order.
+    """Share of the comparable pairs of slides that are ordered correctly by their risks.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def concordance_index(event, time, risk):
     Raises
     ------
     DegenerateDataError
-        When no pair can be compared: no event, or none before the end of another's follow-up.
+        If no pair can be compared: no event, or none before the end of another's follow-up.
     """
     from sksurv.exceptions import NoComparablePairException
     from sksurv.metrics import concordance_index_censored

@@ -1,4 +1,4 @@
-"""What marks an event: the words of a table, and the names of columns and fields that mean one, its time, or none."""
+"""Recognize events: words in a table, and names of columns and fields that mean an event, its time, or its absence."""
 
 import re
 
@@ -41,19 +41,19 @@ def _has(name, pattern):
 
 
 def _role(name):
-    """What a name says that it is: "time" before all else ("days to event"), "opposite", "event", or "" for neither."""
+    """The role that a name suggests: first "time" ("days to event"), then "opposite", "event", or "" for neither."""
     roles = (("time", _IS_TIME), ("opposite", _OPPOSITE), ("event", _IS_EVENT))
     return next((role for role, pattern in roles if _has(name, pattern)), "")
 
 
 def event_and_time(y, names):
-    """Which of two fields holds the events and which the times: by type, then by name, never by their order.
+    """Find which of two fields contains the events and which the times: by type, then by name, never by order.
 
     Parameters
     ----------
     y : structured array or DataFrame, shape (n_slides,)
     names : sequence of two str
-        Its fields or columns.
+        The fields or columns of y.
 
     Returns
     -------
@@ -62,7 +62,8 @@ def event_and_time(y, names):
     Raises
     ------
     ValueError
-        With both names, when they do not tell, or when the events are those of a name such as "alive" or "censored".
+        If the roles are unclear (the message has both names), or if the events have a name such as "alive" or
+        "censored".
     """
     names = list(names)
     bools = [name for name in names if _is_bool(y[name])]
@@ -90,7 +91,7 @@ def _is_bool(values):
 
 
 def read_events(cells, column, event_value, rows):
-    """Which cells of a table stand for an event.
+    """Determine which cells of a table stand for an event.
 
     Parameters
     ----------
@@ -98,7 +99,7 @@ def read_events(cells, column, event_value, rows):
     column : str
         Name of their column.
     event_value : str or None
-        The value that stands for an event, in upper or lower case; None where the words have to tell.
+        The value that stands for an event, ignoring case; None to recognize events by their words.
     rows : sequence of int (n,)
         Numbers of the rows, for messages.
 
@@ -111,7 +112,7 @@ def read_events(cells, column, event_value, rows):
     Raises
     ------
     ValueError
-        When a value is not a known word, or the column's name says that a 1 is not an event.
+        If a value is not a known word, or the column's name says that a 1 is not an event.
     """
     values, index, counts = np.unique(cells.astype(str), return_inverse=True, return_counts=True)
     if event_value is None:
@@ -150,7 +151,7 @@ def _by_words(values, cells, column, rows):
 
 
 def _same(value, wanted):
-    """Whether a cell is the value that was named: spaces and case aside, and 1.0 is 1."""
+    """Whether a cell equals the given value, ignoring spaces and case; 1.0 equals 1."""
     value, wanted = value.strip().casefold(), wanted.strip().casefold()
     if value == wanted:
         return True
@@ -161,7 +162,7 @@ def _same(value, wanted):
 
 
 def _meaning(value):
-    """True for an event, False for none, None where the value is not known; "1:DECEASED" means what its word does."""
+    """True for an event, False for none, None if the value is unknown; "1:DECEASED" is read by its word."""
     meanings = {_meaning_of_word(word) for word in _words_in(value)}
     return meanings.pop() if len(meanings) == 1 else None
 

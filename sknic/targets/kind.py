@@ -1,4 +1,4 @@
-"""Target: what everything that trains, measures, prints or draws asks of the kind of a slide-level target."""
+"""Target: the interface through which training, evaluation, reports and plots use a kind of slide-level target."""
 
 from __future__ import annotations
 
@@ -18,27 +18,28 @@ class Target(ABC):
     Attributes
     ----------
     name : str
-        Name of the kind, as the command line and `run.json` spell it.
+        Name of the kind, as used on the command line and in `run.json`.
     title : str
         Heading of a report.
     roles : tuple of str
-        What a table must name a column for, such as "target", or "event" and "time".
+        Roles for which a table needs a column, such as "target", or "event" and "time".
     metrics : tuple of str
-        Metrics of an evaluation, the most telling one first.
+        Metrics of an evaluation, the main one first.
     score_metric : str
-        Metric of `score`, as scikit-learn's or scikit-survival's estimators have it.
+        Metric of `score`, as in scikit-learn's or scikit-survival's estimators.
     prediction_method : str
         Method of a fitted estimator whose result is averaged over models.
     quality : tuple of str
         What `quality_of` measures: a word for tables, and its meaning.
     text_columns : tuple of str
-        Columns of predictions.csv whose cells are names, even if they look like numbers.
+        Columns of predictions.csv that contain names, even if they look like numbers.
     is_of_patient : bool
         Whether all slides of a patient must have the same target.
     has_model_scale : bool
-        Whether each fitted model has a scale of its own, so that predictions of two cannot be compared as they are.
+        Whether each fitted model has a scale of its own, so that predictions of different models cannot be compared
+        directly.
     is_censored : bool
-        Whether the target is a time that may have been cut off before the event.
+        Whether the target is a time that may be censored before the event.
     """
 
     name: str
@@ -60,7 +61,7 @@ class Target(ABC):
         Parameters
         ----------
         estimator : estimator
-            Estimator to ask.
+            Estimator in question.
         y : array (n_slides,) or (n_slides, n_outputs)
             Target, as `read` returns it.
 
@@ -108,7 +109,7 @@ class Target(ABC):
         -------
         y : ndarray, shape (n_slides,)
         note : str
-            What was understood, to be shown to the user; empty where there is nothing to say.
+            How the cells were understood, to be shown to the user; may be empty.
 
         Raises
         ------
@@ -118,7 +119,7 @@ class Target(ABC):
 
     @abstractmethod
     def check(self, y: np.ndarray) -> None:
-        """Raise DegenerateDataError when there is nothing to learn from `y`.
+        """Raise DegenerateDataError if there is nothing to learn from `y`.
 
         Parameters
         ----------
@@ -128,7 +129,7 @@ class Target(ABC):
 
     @abstractmethod
     def check_training_part(self, y: np.ndarray, train: np.ndarray) -> None:
-        """Raise DegenerateDataError when the rows `train` of a fold cannot teach what the others test.
+        """Raise DegenerateDataError if the rows `train` of a fold do not suffice to learn what the others test.
 
         Parameters
         ----------
@@ -139,7 +140,7 @@ class Target(ABC):
         """
 
     def strata(self, y: np.ndarray) -> np.ndarray | None:
-        """Label of each slide to stratify a split by, shape (n_slides,); None where there is none.
+        """Label of each slide by which to stratify a split, shape (n_slides,), or None.
 
         Parameters
         ----------
@@ -149,7 +150,7 @@ class Target(ABC):
         Returns
         -------
         array (n_slides,) or None
-            Labels; None where there are none.
+            Labels, or None.
         """
         return None
 
@@ -171,7 +172,7 @@ class Target(ABC):
         return prediction
 
     def scores(self, prediction: np.ndarray) -> np.ndarray:
-        """A mean prediction as columns that a linear model can take.
+        """Convert a mean prediction to columns for a linear model.
 
         Parameters
         ----------
@@ -181,12 +182,12 @@ class Target(ABC):
         Returns
         -------
         float array (n_slides, n_scores)
-            One column, or one for each class but the first.
+            One column, or one for each class except the first.
         """
         return np.asarray(prediction, dtype=float).reshape(len(prediction), -1)
 
     def for_metric(self, metric: Any, prediction: np.ndarray, classes: np.ndarray | None) -> np.ndarray:
-        """The form of a mean prediction that a metric takes.
+        """Convert a mean prediction to the form that a metric takes.
 
         Parameters
         ----------
@@ -206,7 +207,7 @@ class Target(ABC):
 
     @abstractmethod
     def truth(self, y: np.ndarray) -> dict[str, np.ndarray]:
-        """Columns of predictions.csv that hold the target.
+        """Columns of predictions.csv that contain the target.
 
         Parameters
         ----------
@@ -221,7 +222,7 @@ class Target(ABC):
 
     @abstractmethod
     def predicted(self, prediction: np.ndarray, classes: np.ndarray | None) -> dict[str, np.ndarray]:
-        """Columns of a table of predictions that hold a result of `prediction_method`.
+        """Columns of a table of predictions that contain a result of `prediction_method`.
 
         Parameters
         ----------
@@ -237,7 +238,7 @@ class Target(ABC):
         """
 
     def prediction_of(self, table: pd.DataFrame, classes: np.ndarray | None) -> np.ndarray:
-        """The result of `prediction_method` that stands in a table of predictions: what `predicted` wrote, read back.
+        """Read a result of `prediction_method` back from a table of predictions that `predicted` wrote.
 
         Parameters
         ----------
@@ -249,7 +250,7 @@ class Target(ABC):
         Returns
         -------
         array (n_slides,) or (n_slides, k)
-            As the estimator gave it.
+            As returned by the estimator.
         """
         return table["prediction"].to_numpy(float)
 
@@ -275,7 +276,7 @@ class Target(ABC):
     @property
     @abstractmethod
     def required_columns(self) -> tuple[str, ...]:
-        """Columns without which a predictions.csv is not of this kind."""
+        """Columns that a predictions.csv of this kind must have."""
 
     @abstractmethod
     def quality_of(self, table: pd.DataFrame) -> np.ndarray:
@@ -294,7 +295,7 @@ class Target(ABC):
 
     @abstractmethod
     def summary(self, table: pd.DataFrame, whole: pd.DataFrame) -> dict[str, Any]:
-        """How the target is spread over the rows `table` of the predictions `whole`.
+        """Distribution of the target over the rows `table` of the predictions `whole`.
 
         Parameters
         ----------
@@ -311,7 +312,7 @@ class Target(ABC):
 
     @abstractmethod
     def describe(self, y: np.ndarray) -> str:
-        """One line on how y is spread, to be read before anything is trained.
+        """Describe the distribution of y in one line, to be read before anything is trained.
 
         Parameters
         ----------

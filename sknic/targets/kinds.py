@@ -1,4 +1,4 @@
-"""Which kinds of target there are, and which of them an estimator learns."""
+"""The kinds of target, and which of them an estimator learns."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ KINDS: dict[str, Target] = {}
 
 
 def register(cls: type[Target]) -> type[Target]:
-    """Enter a kind, so that folds, ensembles, command line and report know it; a class decorator.
+    """Class decorator that registers a kind, so that folds, ensembles, command line and report know it.
 
-    The class is decorated, and comes back as it is.
+    The class itself is not changed.
 
     Returns
     -------
@@ -42,7 +42,7 @@ def kind_named(name: str) -> Target:
     Raises
     ------
     ValueError
-        With the names there are.
+        If there is no such kind; the message lists the names.
     """
     if name not in KINDS:
         close = get_close_matches(str(name).casefold(), KINDS, n=1)
@@ -54,15 +54,15 @@ def kind_named(name: str) -> Target:
 def kind_of(estimator: Any, y: Any) -> Target:
     """Return the kind of target that an estimator learns from y.
 
-    An estimator, or the last step of a pipeline or search, may declare it as `target_kind`; otherwise the kinds are
-    asked, the one that was registered last first.
+    An estimator, or the last step of a pipeline or search, may declare it as `target_kind`; otherwise each kind is
+    asked, the last registered one first.
 
     Parameters
     ----------
     estimator : estimator
         Estimator, pipeline or search.
     y : array-like
-        What it learns from.
+        Target to learn.
 
     Returns
     -------
@@ -77,14 +77,14 @@ def kind_of(estimator: Any, y: Any) -> Target:
 
 
 def predicted_columns(estimator: Any, X: Any) -> dict[str, np.ndarray]:
-    """Predict, and name what comes out as a table of predictions does.
+    """Predict, and return the results as named columns of a table of predictions.
 
     Parameters
     ----------
     estimator : fitted estimator
         Estimator, pipeline or ensemble.
     X : sequence of n_slides
-        What it predicts.
+        Slides to predict.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""A column of names, such as classes or patients: each is there, and all are of one type."""
+"""A column of names, such as classes or patients: none is missing, and all have the same type."""
 
 import unicodedata
 
@@ -11,20 +11,20 @@ def check_names(name, values):
     Parameters
     ----------
     name : str
-        What the column is called in messages.
+        Name of the column in messages.
     values : array-like (n,)
         All text, or all something else that can be sorted.
 
     Returns
     -------
     object array (n,)
-        The values as they were given.
+        The values unchanged.
 
     Raises
     ------
     ValueError
-        When one is missing (None, NaN, NaT, pandas.NA) or blank, when text is mixed with something else, or when two
-        names differ only in what is not seen.
+        If one is missing (None, NaN, NaT, pandas.NA) or blank, if text is mixed with something else, or if two names
+        differ only invisibly.
     """
     import pandas as pd
 
@@ -46,16 +46,16 @@ def check_names(name, values):
 
 
 def refuse_alike(name, values, *, case=False):
-    """Raise ValueError when two names look alike: by their spaces, the way their accents are composed, or their case.
+    """Raise ValueError if two names look alike, differing only in spaces, the composition of accents, or case.
 
     Parameters
     ----------
     name : str
-        What the column is called in messages.
+        Name of the column in messages.
     values : array-like (n,)
-        Names; what is not text is left alone.
+        Names; values that are not text are ignored.
     case : bool, default=False
-        Whether names that differ only in case are refused, too.
+        Whether names that differ only in case are refused as well.
     """
     spellings: dict[str, str] = {}
     for value in dict.fromkeys(str(value) for value in values if isinstance(value, str)):

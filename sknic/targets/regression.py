@@ -1,4 +1,4 @@
-"""A score: one or several numbers per slide."""
+"""A score: one or more numbers per slide."""
 
 import numpy as np
 
@@ -28,11 +28,11 @@ class Regression(Target):
         return not is_classifier(estimator) and getattr(getattr(y, "dtype", None), "names", None) is None
 
     def read(self, y):
-        """Check that y holds finite numbers."""
+        """Check that y contains finite numbers."""
         return as_numbers(y)
 
     def from_table(self, table, columns, event_value=None):
-        """Read the numbers of the column "target"; a number that others write for a missing value is pointed out."""
+        """Read the numbers of the column "target", and point out numbers that may stand for a missing value."""
         column = columns["target"]
         y = numbers_of(table, column)
         return y, note_of_codes(column, y)
@@ -44,11 +44,11 @@ class Regression(Target):
         """Any number can be learnt from."""
 
     def truth(self, y):
-        """Target; numbered where there are several outputs."""
+        """Target; numbered if there are several outputs."""
         return _numbered("target", y)
 
     def predicted(self, prediction, classes):
-        """Prediction; numbered where there are several outputs."""
+        """Prediction; numbered if there are several outputs."""
         return _numbered("prediction", prediction)
 
     @property

@@ -1,4 +1,4 @@
-"""A survival time: until an event, or until the patient was last seen without one."""
+"""A survival time: until an event, or until the patient was last seen without an event."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ SURVIVAL_DTYPE = np.dtype([("event", bool), ("time", np.float64)])
 
 
 def survival_array(event: Any, time: Any) -> np.ndarray:
-    """Put events and times together as scikit-survival wants them.
+    """Combine events and times in scikit-survival's form.
 
     Parameters
     ----------
     event : array-like of bool, shape (n_slides,)
-        True or 1 where the event was seen, False or 0 where the time is censored.
+        True or 1 if the event was observed, False or 0 if the time is censored.
     time : array-like of float, shape (n_slides,)
 
     Returns
@@ -32,7 +32,7 @@ def survival_array(event: Any, time: Any) -> np.ndarray:
     Raises
     ------
     ValueError
-        When an event is neither true nor false, or a time is not a number, negative or not finite.
+        If an event is neither true nor false, or if a time is not a number, negative or not finite.
     """
     event, time = as_array(event, "event"), as_array(time, "time")  # refuses what is missing, masked or a duration
     if event.ndim != 1 or event.shape != time.shape:
@@ -51,12 +51,12 @@ def survival_array(event: Any, time: Any) -> np.ndarray:
 
 
 def read_survival(y: Any) -> np.ndarray:
-    """Read what scikit-survival's `Surv` makes, or a DataFrame with the columns "event" and "time".
+    """Read a structured array from scikit-survival's `Surv`, or a DataFrame with the columns "event" and "time".
 
     Parameters
     ----------
     y : structured array or DataFrame, shape (n_slides,)
-        The field of bools is the event, wherever it stands; without one, the names tell ("status", "dead", "days").
+        The field of bools is the event, in any position; without one, the names decide ("status", "dead", "days").
 
     Returns
     -------
@@ -66,14 +66,14 @@ def read_survival(y: Any) -> np.ndarray:
     Raises
     ------
     ValueError
-        When y is neither, its fields do not tell which is the event, an event is neither true nor false, or a time is
+        If y is neither, its fields do not tell which is the event, an event is neither true nor false, or a time is
         not a number, negative or not finite.
     """
     return survival_array(*_event_and_time(y))
 
 
 def as_target(y: Any) -> np.ndarray:
-    """Take any target as an array with one row per slide; survival times become a structured one.
+    """Convert any target to an array with one row per slide; survival times become a structured array.
 
     Parameters
     ----------
@@ -110,11 +110,11 @@ class Survival(Target):
         return is_table or is_pair or getattr(getattr(y, "dtype", None), "names", None) is not None
 
     def read(self, y):
-        """Bring what scikit-survival's `Surv` makes, or a DataFrame with columns "event" and "time", into one form."""
+        """Convert the output of scikit-survival's `Surv`, or a DataFrame of "event" and "time", to one form."""
         return read_survival(y)
 
     def from_table(self, table, columns, event_value=None):
-        """Read the columns "event" and "time"; known words for events are understood, all else is refused."""
+        """Read the columns "event" and "time"; known words for events are understood, anything else is refused."""
         events, note = read_events(text_of(table, columns["event"]), columns["event"], event_value, table.index)
         times = numbers_of(table, columns["time"])
         if (times < 0).any():
@@ -156,7 +156,7 @@ class Survival(Target):
         return ("event", "time", "prediction")
 
     def quality_of(self, table):
-        """Share of the comparable slides against which the risk is ranked rightly; NaN without any."""
+        """Share of the comparable slides against which the risk is ranked correctly; NaN if there are none."""
         event, time, risk = (table[name].to_numpy() for name in ("event", "time", "prediction"))
         earlier = event.astype(bool)[:, None] & (time[:, None] < time[None, :])
         right = np.where(risk[:, None] == risk[None, :], 0.5, risk[:, None] > risk[None, :]) * earlier
@@ -181,7 +181,7 @@ def _few_of(event):
 
 
 def _refuse_dates(column, times):
-    """Raise ValueError for days of the calendar such as 20200131: a time counts from a beginning."""
+    """Raise ValueError for calendar dates such as 20200131, because times count from the start of follow-up."""
     year, month, day = times // 10_000, times // 100 % 100, times % 100
     if ((year >= 1900) & (year < 2100) & (month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)).all():
         raise ValueError(

@@ -1,4 +1,4 @@
-"""A slide viewer in the browser: deep zoom, with what sknic computed laid over the pixels."""
+"""A slide viewer in the browser: deep zoom, overlaid with sknic's results."""
 
 from sknic.viewer.server import create_app, serve
 from sknic.viewer.slide_view import SlideView, open_views

@@ -1,4 +1,4 @@
-"""GridFrame: a grid where it lies on its slide."""
+"""GridFrame: a grid at its position on the slide."""
 
 from copy import copy
 from functools import cached_property
@@ -14,19 +14,19 @@ _THUMBNAIL = 128
 
 
 class GridFrame:
-    """A grid where it lies on its slide.
+    """A grid at its position on the slide.
 
     Parameters
     ----------
     grid : Grid
     slide : Slide
     number : int
-        Among the grids of the slide.
+        Index among the grids of the slide.
 
     Raises
     ------
     MissingMppError
-        If the grid does not say how large its cells are.
+        If the size of the grid's cells is unknown.
     SlideMismatchError
         If the grid was made from another slide.
     """

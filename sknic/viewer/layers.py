@@ -1,7 +1,7 @@
 """Layers: small transparent pictures that are stretched over a slide, one pixel per cell.
 
 A new layer is a class like those below, named in `slide_view.py`; the page needs no change. Nothing is computed before
-it is asked for, and the server asks for one thing at a time.
+it is requested, and the server requests one thing at a time.
 """
 
 from copy import copy
@@ -59,7 +59,7 @@ class Layer:
     frame : GridFrame or None
         Frame of the grid whose cells it shows.
     n_features : int
-        How many features there are to choose from.
+        Number of features to choose from.
     has_classes : bool
         Whether there is a class to choose.
     """
@@ -77,7 +77,7 @@ class Layer:
         raise NotImplementedError
 
     def value(self, row, column, choice=None):
-        """What the layer says of a tissue cell, as a text; None where it has nothing to say."""
+        """The layer's value at a tissue cell, as text; None if it has none."""
 
 
 class TissueLayer(Layer):
@@ -156,7 +156,7 @@ class SaliencyLayer(Layer):
         self._drawn = {}
 
     def picture(self, choice=None):
-        """The stronger, the more opaque."""
+        """The stronger the saliency, the more opaque the cell."""
         from sknic.plotting.overlay import color_map, colorize
 
         if choice not in self._drawn:
@@ -169,5 +169,5 @@ class SaliencyLayer(Layer):
         return self.frame.picture(np.dstack([colors, opacity])[cells], legend)
 
     def value(self, row, column, choice=None):
-        """The cell's saliency, once the layer has been drawn: a look at a cell shall not start a model."""
+        """Saliency of a cell, if the layer has been rendered; inspecting a cell never runs the model."""
         return f"{self._drawn[choice][row, column]:.4g}" if choice in self._drawn else None

@@ -1,4 +1,4 @@
-"""Model: what the page asks of a fitted estimator, which is loaded when it is asked first."""
+"""Model: what the page needs from a fitted estimator, which is loaded on first use."""
 
 from functools import cached_property
 
@@ -9,7 +9,7 @@ from sknic.targets.kinds import predicted_columns
 
 
 class Model:
-    """A fitted estimator, loaded when it is asked first.
+    """A fitted estimator, loaded on first use.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class Model:
 
     @property
     def choices(self):
-        """What can be explained, list: labels, or the numbers of several targets; empty where there is one thing."""
+        """What can be explained, list: labels, or the numbers of several targets; empty if there is only one output."""
         if hasattr(self._estimator, "classes_"):
             return list(self._estimator.classes_)
         n_targets = _n_outputs(self._estimator) if is_regressor(self._estimator) else 1
@@ -42,12 +42,12 @@ class Model:
         }
 
     def predict(self, grid):
-        """What the model says of a slide: name to text."""
+        """The prediction for a slide: text by name."""
         columns = predicted_columns(self._estimator, [grid])
         return {name: short(column[0]) for name, column in columns.items()}
 
     def explain(self, method, grid, label):
-        """Saliency by a function of :mod:`sknic.saliency`; `label` counts `choices`, None is the predicted or first."""
+        """Saliency by a function of :mod:`sknic.saliency`; `label` indexes `choices`, None is the predicted or first one."""
         from sknic import saliency
 
         return getattr(saliency, method)(self._estimator, grid, None if label is None else self.choices[label])
@@ -60,5 +60,5 @@ def _n_outputs(estimator):
 
 
 def short(value):
-    """A value in a few digits."""
+    """A value with a few digits."""
     return f"{value:.3g}" if isinstance(value, float | np.floating) else str(value)

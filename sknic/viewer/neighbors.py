@@ -1,4 +1,4 @@
-"""The cells whose embeddings are nearest to that of a cell, over all grids of its encoder: the embedding, seen."""
+"""The cells whose embeddings are nearest to that of a cell, among all grids of its encoder."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _CHUNK = 2**14
 
 @dataclass(frozen=True, order=True)
 class Neighbor:
-    """A cell like another one.
+    """A cell that is similar to another one.
 
     Attributes
     ----------
     distance : float
         Euclidean distance of the two embeddings.
     grid : int
-        Number of its grid among those that were searched.
+        Index of its grid among those that were searched.
     row, column : int
         Place of the cell.
     """
@@ -42,18 +42,18 @@ def nearest_cells(embedding: np.ndarray, grids: Iterable[Grid], n: int, *, besid
     Parameters
     ----------
     embedding : float array (C,)
-        What is looked for.
+        Embedding to search for.
     grids : iterable of Grid
         Grids of one encoder.
     n : int
-        How many cells are wanted.
+        Number of cells to find.
     besides : (grid, row, column), default=None
-        The cell that is asked about, which is not its own neighbor.
+        The cell in question, which is not its own neighbor.
 
     Returns
     -------
     list of Neighbor
-        Nearest first; fewer than `n` where there are fewer cells.
+        Nearest first; fewer than `n` if there are fewer cells.
     """
     found: list[Neighbor] = []
     for number, grid in enumerate(grids):
@@ -81,9 +81,9 @@ def neighbors_of(
     row, column : int
         Place of the cell.
     n : int
-        How many neighbors are wanted.
+        Number of neighbors to find.
     others : bool, default=False
-        Whether only cells of other slides are.
+        Whether to find only cells of other slides.
 
     Returns
     -------
@@ -111,7 +111,7 @@ def _encoder(grid):
 
 
 def _distances(embedding, embeddings):
-    """Distances (n_cells,). Differences first: a twin has 0, which no matrix product gives."""
+    """Distances (n_cells,), from differences, so that an equal cell has exactly 0, unlike with a matrix product."""
     wanted = np.asarray(embedding, np.float32)
     chunks = (embeddings[start : start + _CHUNK].astype(np.float32) for start in range(0, len(embeddings), _CHUNK))
     squares = [np.square(chunk - wanted).sum(axis=1) for chunk in chunks]

@@ -13,7 +13,7 @@ _MAX_CELLS = 100_000
 
 
 class Palette:
-    """What turns embeddings into colors, fitted to all the grids of one encoder that are shown.
+    """Converts embeddings to colors; fitted to all shown grids of one encoder.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ class Palette:
 
     @classmethod
     def of_encoders(cls, grids):
-        """A palette for each grid, in their order; grids of the same encoder share one."""
+        """A palette for each grid, in order; grids of the same encoder share one."""
         kinds = {}
         for grid in grids:
             kinds.setdefault((grid.fingerprint, grid.code_size), []).append(grid)
@@ -57,5 +57,5 @@ class Palette:
         return np.stack([mean - spread, mean + spread])
 
     def range(self, feature):
-        """Values of a feature at which its colors begin and end: 2.5 standard deviations either side of the mean."""
+        """Values of a feature at which its colors start and end: 2.5 standard deviations on either side of the mean."""
         return tuple(self._ranges[:, feature].tolist())

@@ -1,4 +1,4 @@
-"""The viewer's server: answers whoever knows the token, about the slides it was started with, and nobody else."""
+"""The viewer's server: it answers only requests with the token, and only about the slides it was started with."""
 
 from __future__ import annotations
 
@@ -165,9 +165,9 @@ def serve(views: list, *, host: str = "127.0.0.1", port: int = 0, ready: Callabl
     views : list of SlideView
         From :func:`sknic.viewer.open_views`.
     host : str
-        Address to listen at; only this machine can reach the default.
+        Address to listen on; the default can only be reached from this machine.
     port : int
-        0 takes a free one.
+        0 chooses a free one.
     ready : callable (url), optional
         Called when the address, token included, can be visited.
 

@@ -38,17 +38,17 @@ def open_views(
     slides : sequence of str or Path
         Slides to show.
     grids : sequence of Grid, default=()
-        Each belongs to the slide at its path, of its digest, or else of its name, if only one slide has that name.
+        Each belongs to the slide with its path or its digest, or else with its name if only one slide has that name.
     model : callable () -> fitted estimator, default=None
-        Called when its prediction or saliency is first looked at.
+        Called when its prediction or saliency is first requested.
     truth : sequence of dict of str to str, default=None
-        What is known of each slide, by name; shown beside the prediction.
+        Known values of each slide, by name; shown next to the prediction.
     slide_mpp : float or dict of str to float, default=None
-        um per px of level 0, of all slides or by path, where the metadata lack it and the grids do not know it either.
+        um per px of level 0, of all slides or by path, for slides whose metadata and grids do not have it.
     tissue : str, Annotations, callable or None, default="density"
         Method of the mask, as in :func:`sknic.slides.tissue_mask`.
     on_error : {"raise", "skip"}, default="raise"
-        What to do about slides that cannot be shown, where there are others.
+        What to do about slides that cannot be shown if there are others.
 
     Returns
     -------
@@ -88,13 +88,13 @@ def open_views(
 
 
 def _names(paths):
-    """Name of each file; where another has it, with the folders that tell them apart."""
+    """Name of each file; if it is not unique, with the folders that distinguish them."""
     names, apart = [Path(path).name for path in paths], unique_names(paths)
     return [name if names.count(name) == 1 else f"{apart[path]}{Path(path).suffix}" for path, name in zip(paths, names)]
 
 
 def _open_slide(path, grids, slide_mpp):
-    """The slide at the um/px given, or else at the one that its grids were made with."""
+    """The slide at the given um/px, or else at that of its grids."""
     known = [grid.slide_mpp for grid in grids if grid.slide_mpp]
     given = slide_mpp.get(path) if isinstance(slide_mpp, dict) else slide_mpp
     return Slide(path, mpp=given or (known[0] if known else None))
@@ -116,9 +116,9 @@ class SlideView:
     tissue : str, Annotations, callable or None
         Tissue mask to draw, as SlideCompressor takes it; None draws none.
     name : str
-        What the page calls it.
+        Name on the page.
     truth : dict of str to str
-        What is known of the slide, by name.
+        Known values of the slide, by name.
     """
 
     def __init__(
@@ -152,7 +152,7 @@ class SlideView:
         Returns
         -------
         dict
-            What JSON can hold: "name", "mpp", "truth", "tiles", "layers" and "grids".
+            Values that JSON can store: "name", "mpp", "truth", "tiles", "layers" and "grids".
         """
         layers = [
             {
@@ -183,9 +183,9 @@ class SlideView:
         row, column : int
             Place of the cell.
         feature : int, default=0
-            Number of the feature whose value is told.
+            Number of the feature whose value is returned.
         label : int, default=None
-            Number of the class whose saliency is told; the predicted one by default.
+            Number of the class whose saliency is returned; the predicted one by default.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""Tiles: the deep-zoom pyramid of a slide, for many threads; of many slides, only those looked at last are open."""
+"""Tiles: the deep-zoom pyramid of a slide, thread-safe; only the most recently used slides are kept open."""
 
 import io
 import threading
@@ -41,7 +41,7 @@ class Tiles:
         return DeepZoomGenerator(openslide.OpenSlide(self._path), TILE_SIZE, OVERLAP, limit_bounds=True)
 
     def _stay_open(self):
-        """Be the slide that was looked at last; those that were not looked at for longest are closed."""
+        """Mark the slide as most recently used, and close the least recently used ones."""
         with _opening:
             _open[id(self)] = self
             _open.move_to_end(id(self))
@@ -56,7 +56,7 @@ class Tiles:
         return width * height
 
     def jpeg(self, level, column, row):
-        """Bytes of a tile, or None where there is none.
+        """Bytes of a tile, or None if there is none.
 
         Raises
         ------

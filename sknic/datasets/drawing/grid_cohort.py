@@ -31,7 +31,7 @@ class Embeds(Protocol):
 
 @dataclass(frozen=True, repr=False)
 class GridCohort(Cohort):
-    """A cohort of grids that no slide stands behind; ``paths`` are names, not files.
+    """A cohort of grids without slides; ``paths`` are names, not files.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class GridCohort(Cohort):
 
     @property
     def best_concordance(self) -> float:
-        """Concordance that the true hazard of these patients has with their survival: what a perfect model reaches."""
+        """Concordance of these patients' true hazard with their survival, which is what a perfect model reaches."""
         patients = self.table.drop_duplicates("patient")
         event = patients["event"].to_numpy(bool)
         return float(concordance_index_censored(event, patients["time"], patients["log_hazard"])[0])
@@ -83,27 +83,27 @@ def make_grid_cohort(
     max_slides_per_patient: int = 3,
     random_state: int | None = 0,
 ) -> GridCohort:
-    """Make the grids that the slides of `make_mosaic_cohort` would be compressed to, without drawing a pixel of them.
+    """Make the grids to which slides of `make_mosaic_cohort` would be compressed, without drawing the slides.
 
     Layouts, targets, patients and the division of the sources are those of `make_mosaic_cohort` with the same arguments
-    and seed. Every part of the cohort has a bank: for each role, cells of real tissue (patches of one source, turned
-    and mirrored, as a cell of a mosaic slide shows them), embedded once. A cell of a grid is drawn from the bank of its
+    and seed. Every part of the cohort has a bank: for each role, cells of real tissue (patches of one source, rotated
+    and mirrored, as in a cell of a mosaic slide), embedded once. A cell of a grid is drawn from the bank of its
     part, so training and test share no source.
 
     Parameters
     ----------
     patch_dir : str or Path
-        Folder of labelled patches, as `load_patch_folder` reads it.
+        Folder of labelled patches in a form that `load_patch_folder` reads.
     n_slides : int
         Number of grids.
     encoder : object with a method ``transform``
         Fitted encoder: ``transform`` takes patches, uint8 (n, cell_size, cell_size, 3), RGB, and gives float (n, C).
     task : str, default="colorectal"
-        Task whose labels are the tissue.
+        Task whose labels define the tissue.
     roles : dict of str to str or sequence of str, default=None
         Labels of ``"tumour"``, ``"stroma"``, ``"normal"`` and ``"hot"``, see `make_mosaic_cohort`.
     cell_size : int, default=None
-        Side of a cell in px, a multiple of the patches' side; None is the encoder's ``patch_size``, or 128 where it has
+        Side of a cell in px, a multiple of the patches' side; None is the encoder's ``patch_size``, or 128 if it has
         none.
     bank_size : int, default=600
         Number of cells of each role and part in the bank.
@@ -114,9 +114,9 @@ def make_grid_cohort(
     parts : dict of str to float, default=None
         Shares of the patients whose grids get sources of their own; None stands for {"train": 0.75, "test": 0.25}.
     score : {"hotspot", "tumour_fraction"}, default="hotspot"
-        Meaning of the column ``score``; both are columns in any case.
+        Meaning of the column ``score``; both are always columns.
     max_slides_per_patient : int, default=3
-        Maximum number of grids of one patient.
+        Maximum number of grids per patient.
     random_state : int or None, default=0
         Seed; the same seed, patches and encoder give the same grids.
 
@@ -129,8 +129,8 @@ def make_grid_cohort(
     Raises
     ------
     DatasetError
-        A role finds no patches, a label has fewer sources than parts, um/px disagree, or the cell is not a multiple of
-        the patches.
+        If there are no patches for a role, a label has fewer sources than parts, um/px differ, or the cell is not a
+        multiple of the patches.
 
     Examples
     --------

@@ -41,32 +41,32 @@ def make_histology_cohort(
 
     Each slide shows liver with nests of metastatic adenocarcinoma (glands with lumens, crowded dark nuclei), a region
     that proliferates more (mitotic figures), collagenous stroma and clusters of lymphocytes, on white glass. The
-    growth pattern is a matter of arrangement alone: stroma around the tumour (desmoplastic) or the same amount of it
+    growth pattern depends on arrangement alone: stroma around the tumour (desmoplastic) or the same amount of it
     elsewhere (replacement). Centers differ in stain, glass and noise.
 
     Parameters
     ----------
     n_slides : int
     out_dir : str or Path
-        Folder for the slides and ``cohort.csv``. Slides of the same recipe that are already there are kept, so an
-        interrupted call is simply made again.
+        Folder for the slides and ``cohort.csv``. Existing slides of the same recipe are kept, so an
+        interrupted call can simply be repeated.
     shape : (rows, columns)
         Size in cells of 128 px at 0.5 um/px (64 um), at least 20 each. (48, 48) makes the growth pattern easier.
     score : {"hotspot", "tumour_fraction"}
-        What the column ``score`` holds: density of proliferating tumour where it is densest, as pathologists count
-        mitoses, or the tumour's share of the tissue. Both are columns in any case.
+        Meaning of the column ``score``: density of proliferating tumour where it is densest, as pathologists count
+        mitoses, or the tumour's share of the tissue. Both are always columns.
     n_centers : int
         Number of scanners.
     max_slides_per_patient : int
     log_hazard : (float, float), default=(1.2, 0.8)
         Logarithm of the hazard ratio of the growth pattern "replacement", and of one standard deviation of the hotspot.
-        Survival that is to be learnt from a few dozen slides needs a strong effect of what they can teach.
+        To be learnt from a few dozen slides, survival needs a strong effect of something that they can teach.
     file_format : {"generic", "aperio"}
         See `write_pyramid`.
     random_state : int, RandomState or None
         The same seed gives the same bytes.
     n_jobs : int or None
-        Slides drawn at once, as in joblib.
+        Number of slides drawn at once, as in joblib.
     verbose : int
         1 shows a progress bar.
 
@@ -79,7 +79,7 @@ def make_histology_cohort(
 
     Notes
     -----
-    Every slide gets just the pixels of each tissue that its layout has, and layouts have the same amounts in both
+    Every slide has exactly as many pixels of each tissue as its layout, and layouts have the same amounts in both
     patterns, so mean colors cannot tell them apart. A cell on a boundary mixes two tissues, though, and which two
     depends on the arrangement: pooled measures of texture keep some of it (AUC 0.65 to 0.75 on 80 slides of 24 x 24
     cells). On the slides of `make_mosaic_cohort` no cell is mixed.

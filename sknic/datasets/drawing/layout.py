@@ -1,4 +1,4 @@
-"""Where tissue lies on a slide, cell by cell: nests of tumour, a rim of stroma or the same stroma elsewhere."""
+"""Where tissue is on a slide, cell by cell: nests of tumour, a rim of stroma or the same stroma elsewhere."""
 
 from dataclasses import dataclass
 
@@ -43,7 +43,7 @@ class TissueLayout:
 def draw_layout(shape, pattern, tumour_fraction, hot_share, clustering, random_state):
     """Draw one slide's layout.
 
-    Everything but the place of the stroma is drawn before the pattern is looked at, and both patterns get the same
+    Everything except the position of the stroma is drawn before the pattern is used, and both patterns get the same
     number of stroma cells: as many as a rim of `RIM_CELLS` cells around this tumour has. Amounts of tissue therefore
     cannot tell the patterns apart; only the arrangement can.
 

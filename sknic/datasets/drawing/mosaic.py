@@ -1,4 +1,4 @@
-"""Cohorts of real tissue: slides laid out from labelled patches, with sources kept apart for encoders and for test."""
+"""Cohorts of real tissue: slides assembled from labelled patches, with separate sources for encoders and tests."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def make_mosaic_cohort(
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Cohort:
-    """Write slides laid out from real labelled patches and return their paths and targets.
+    """Write slides assembled from real labelled patches and return their paths and targets.
 
     Layouts, scores, growth pattern and survival are those of `make_histology_cohort`; the pixels are real. A cell is
-    filled with patches of one label and one source, at their own um/px, turned and mirrored at random: four patches
+    filled with patches of one label and one source, at their own um/px, rotated and mirrored at random: four patches
     of 64 px for a cell of 128 px. The margin is white glass.
 
     No source serves two purposes: each label's sources (``group`` in patches.csv) are divided between encoder training
@@ -52,15 +52,15 @@ def make_mosaic_cohort(
     Parameters
     ----------
     patch_dir : str or Path
-        Folder of labelled patches, as `load_patch_folder` reads it: images, or a ``patches.npy``, with a
+        Folder of labelled patches in a form that `load_patch_folder` reads: images, or a ``patches.npy``, with a
         ``patches.csv`` of task, label, group, mpp; or task/class/image folders.
     n_slides : int
         Number of slides.
     out_dir : str or Path
-        Folder for the slides and ``cohort.csv``. Slides of the same recipe that are already there are kept, those of
+        Folder for the slides and ``cohort.csv``. Existing slides of the same recipe are kept, those of
         an earlier cohort are removed.
     task : str, default="colorectal"
-        Task whose labels are the tissue.
+        Task whose labels define the tissue.
     roles : dict of str to str or sequence of str, default=None
         Labels that serve as ``"tumour"``, ``"stroma"``, ``"normal"`` and ``"hot"``; ``"task/label"`` takes one of
         another task. The default, for task "colorectal", is tumour, stroma, mucosa and lympho: the hotspot is then a
@@ -75,9 +75,9 @@ def make_mosaic_cohort(
     parts : dict of str to float, default=None
         Shares of the patients whose slides get sources of their own; None stands for {"train": 0.75, "test": 0.25}.
     score : {"hotspot", "tumour_fraction"}, default="hotspot"
-        Meaning of the column ``score``; both are columns in any case.
+        Meaning of the column ``score``; both are always columns.
     max_slides_per_patient : int, default=3
-        Maximum number of slides of one patient.
+        Maximum number of slides per patient.
     file_format : {"generic", "aperio"}, default="generic"
         Layout of the pyramid, see `write_pyramid`.
     random_state : int, RandomState or None, default=0
@@ -85,7 +85,7 @@ def make_mosaic_cohort(
     n_jobs : int or None, default=None
         Number of slides written at once, as in joblib.
     verbose : int, default=0
-        Progress bar, shown from 1.
+        1 shows a progress bar.
 
     Returns
     -------
@@ -96,7 +96,7 @@ def make_mosaic_cohort(
     Raises
     ------
     DatasetError
-        A role finds no patches, a label has fewer sources than parts, or um/px disagree.
+        If there are no patches for a role, a label has fewer sources than parts, or um/px differ.
     """
     if file_format not in SUFFIXES:
         raise ValueError(f"file_format={file_format!r}: expected one of {sorted(SUFFIXES)}")

@@ -41,9 +41,9 @@ class PatchTasks:
     patches : uint8 array (n, patch_size, patch_size, 3)
         RGB at 0.5 um/px.
     labels : DataFrame (n rows)
-        One column per task; None where a patch belongs to another task.
+        One column per task; None if a patch belongs to another task.
     groups : str array (n,)
-        Source of each patch: patches of one source are never to be on both sides of a split.
+        Source of each patch: patches of one source must never be on both sides of a split.
     centers : str array (n,)
         Scanner of each patch.
     """
@@ -74,13 +74,13 @@ def make_patch_tasks(
     Parameters
     ----------
     n_patches : int
-        Of all tasks together, a quarter each; at least 44 so that every label occurs.
+        Number of patches of all tasks together, a quarter each; at least 44 so that every label occurs.
     n_centers : int
         Number of scanners; number 0 has the nominal stain.
     patch_size : int
         Side in px at 0.5 um/px, a multiple of 8.
     patches_per_source : int
-        Most patches taken from one source.
+        Maximum number of patches per source.
     random_state : int, RandomState or None
         The same seed gives the same patches.
 

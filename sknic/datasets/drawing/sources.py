@@ -1,4 +1,4 @@
-"""What a cohort of real tissue is laid out from: roles of labels, and sources kept apart for encoders and for test."""
+"""Material for a cohort of real tissue: roles of labels, and separate sources for encoders and for testing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ROUND_MPPS = np.array([0.25, 0.5, 1.0])
 
 @dataclass(frozen=True)
 class Plan:
-    """A cohort of real tissue before a pixel of it is touched; the same seed plans the same slides and grids.
+    """Plan of a cohort of real tissue, before any pixel is used; the same seed plans the same slides and grids.
 
     Attributes
     ----------
@@ -81,7 +81,7 @@ def split_groups(
     Raises
     ------
     DatasetError
-        Where a label has fewer sources than there are parts.
+        If a label has fewer sources than there are parts.
     """
     rng = check_random_state(random_state)
     sources = {label: sorted(set(rows["group"])) for label, rows in patches.groupby("label")}

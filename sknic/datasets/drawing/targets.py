@@ -1,4 +1,4 @@
-"""Who the patients of a synthetic cohort are, what their slides look like, and how long they live."""
+"""The patients of a synthetic cohort: what their slides look like, and how long they live."""
 
 import numpy as np
 import pandas as pd
