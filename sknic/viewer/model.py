@@ -47,7 +47,7 @@ class Model:
         return {name: short(column[0]) for name, column in columns.items()}
 
     def explain(self, method, grid, label):
-        """Saliency by a function of :mod:`sknic.saliency`; `label` indexes `choices`, None is the predicted or first one."""
+        """Saliency by a function of :mod:`sknic.saliency`; `label` indexes `choices`, None the predicted or first."""
         from sknic import saliency
 
         return getattr(saliency, method)(self._estimator, grid, None if label is None else self.choices[label])
