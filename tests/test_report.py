@@ -14,7 +14,7 @@ from sknic.evaluation import CensoredScores, Comparison, Estimate, Verdict, net_
 from sknic.exceptions import RunFolderError
 from sknic.report import Card, Report, RunFolder, best_and_worst, report_of_run
 from sknic.report.classes import calibration_table, class_table, confusion_table
-from sknic.report.run_report import cohort_table
+from sknic.report.run_report import _settings, cohort_table
 from sknic.report.slides import fit_of_slides
 from sknic.targets import survival_array
 
@@ -370,3 +370,10 @@ def test_the_command_makes_the_report_of_a_folder_again(tmp_path):
     answer = CliRunner().invoke(app, ["report", str(tmp_path), "--title", "Pilot"])
     assert answer.exit_code == 0, answer.output
     assert "<h1>Pilot</h1>" in (tmp_path / "report.html").read_text()
+
+
+def test_settings_of_the_compression_are_listed_once():
+    settings = {"mpp": 0.5, "tissue": "otsu", "compression": {"mpp": 0.5, "tissue": "otsu"}}
+    assert _settings(settings) == {"mpp": 0.5, "tissue": "otsu"}
+    others = {"mpp": 1.0, "compression": {"mpp": 0.5}}
+    assert _settings(others) == others

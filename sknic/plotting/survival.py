@@ -149,21 +149,23 @@ class KaplanMeierDisplay:
             for (name, curve), color in zip(curves.items(), COLORS)
         ]
         self.ax_.set(xlim=(0, end * 1.02), ylim=(0, 1.02))
-        legend = self.ax_.legend(
-            title=self._summary(), alignment="left", fontsize="small", title_fontsize="small", loc="best"
-        )
-        legend.get_frame().set(linewidth=0, alpha=0.8)
         xlabel = f"Time ({time_unit})" if time_unit else "Time"
-        tidy(self.ax_, title=title or "Survival by predicted risk", xlabel=xlabel, ylabel="Fraction without event")
+        tidy(self.ax_, xlabel=xlabel, ylabel="Fraction without event")
+        self._write_legend()
+        # Above the legend.
+        self.ax_.set_title(title or "Survival by predicted risk", color=INK, fontsize="medium", loc="left", pad=32)
         if at_risk:
             self._write_at_risk(curves)
         return self
 
-    def _summary(self):
-        lines = [f"log-rank {format_p(self.groups.p_value)}"]
+    def _write_legend(self):
+        """Between title and curves, for curves and their intervals may fill all of the picture."""
+        said = [f"log-rank {format_p(self.groups.p_value)}"]
         if self.groups.hazard_ratio is not None:
-            lines.append(f"hazard ratio {self.groups.hazard_ratio}")
-        return "\n".join(lines)
+            said.append(f"hazard ratio {self.groups.hazard_ratio}")
+        place = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.1, "borderpad": 0.1}
+        sizes = {"fontsize": "small", "title_fontsize": "small", "handlelength": 1.2, "columnspacing": 1.2}
+        self.ax_.legend(title=", ".join(said), alignment="left", ncols=2, frameon=False, **place, **sizes)
 
     def _write_at_risk(self, curves):
         times = [tick for tick in self.ax_.get_xticks() if 0 <= tick <= self.ax_.get_xlim()[1]]

@@ -70,11 +70,18 @@ def report_of_run(run: RunFolder, title: str | None = None) -> Report:
     add_slides(report, run)
     card_of_run(run).add_to(report)
     settings = report.add_section("Settings")
-    settings.add_settings(run.record.get("settings", {}))
+    settings.add_settings(_settings(run.record.get("settings", {})))
     for name in ("versions", "machine"):
         if run.record.get(name):
             settings.add_settings(run.record[name], title=name.capitalize())
     return report
+
+
+def _settings(settings):
+    """Settings once: those of the compression stand among the others already."""
+    compression = settings.get("compression") or {}
+    is_said = all(name in settings and settings[name] == value for name, value in compression.items())
+    return {name: value for name, value in settings.items() if name != "compression"} if is_said else settings
 
 
 def _title(run):

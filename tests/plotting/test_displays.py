@@ -240,3 +240,12 @@ def test_a_rejection_curve_keeps_the_slides_that_are_doubted_least():
     again = RejectionDisplay.from_predictions("accuracy", truth, wrong, -np.arange(10), ax=display.ax_, name="inverted")
     np.testing.assert_allclose(again.line_.get_ydata(), [0, 0, *(1 - 2 / np.arange(3, 11))])
     assert display.ax_.get_ylabel() == "accuracy"
+
+
+def test_the_legend_of_survival_covers_no_curve():
+    display = KaplanMeierDisplay.from_predictions(SURVIVAL, X[:, 0], groups=PATIENT)
+    display.figure_.canvas.draw()
+    renderer = display.figure_.canvas.get_renderer()
+    legend = display.ax_.get_legend().get_window_extent(renderer)
+    assert legend.y0 >= display.ax_.get_window_extent(renderer).y1
+    assert legend.y1 <= display.ax_._left_title.get_window_extent(renderer).y0 + 1
