@@ -1,1 +1,1 @@
-"""Measurements of sknic and its rivals; run one as `python -m benchmarks.NAME` in the folder of the repository."""
+"""Measurements of sknic and of alternatives; run one as `python -m benchmarks.NAME` in the folder of the repository."""

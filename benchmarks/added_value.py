@@ -1,11 +1,11 @@
-"""What does a slide add to clinical data, where each is known to hold half of the hazard?
+"""What does a slide add to clinical data, if each is known to determine half of the hazard?
 
-Real clinical tables (age, stage and sex of colorectal patients of TCGA, gaps included) are dealt out to the patients of
-a grid cohort (`make_grid_cohort`, real patches, published encoder). Survival is drawn anew from the sum of two parts
-that vary alike from patient to patient: what the slides show (growth pattern and hotspot), and what the table says (age
-and stage). So the best concordance of either half alone, and of both, is known. Reported: clinic alone, slide alone and
-both out of fold, and the paired interval of what the slide adds; and the same where the slides hold nothing (their part
-shuffled among the patients), so that the answer can be wrong both ways.
+Real clinical tables (age, stage and sex of colorectal patients of TCGA, gaps included) are assigned to the patients of
+a grid cohort (`make_grid_cohort`, real patches, published encoder). Survival is drawn from the sum of two parts with
+equal variance between patients: what the slides show (growth pattern and hotspot), and what the table contains (age and
+stage). So the best concordance of either half alone, and of both, is known. The script reports clinical data alone,
+slide alone and both, out of fold, and the paired interval of what the slide adds; and the same for slides without
+information (their part is shuffled among the patients), so that the answer can be wrong in both directions.
 """
 
 import argparse

@@ -1,10 +1,10 @@
-"""What does the place of tissue add? The CNN on grids against a slide's mean embedding and against its bag of cells.
+"""What does the position of tissue add? The CNN on grids, compared with the mean embedding and with a bag of cells.
 
-Slides are laid out from real patches (make_mosaic_cohort) and compressed by the published four-task encoder. Of four
-folds each has patients and source images of its own. Two targets depend on arrangement (growth pattern, hotspot), one
+Slides are assembled from real patches (make_mosaic_cohort) and compressed by the published four-task encoder. Each of
+four folds has patients and source images of its own. Two targets depend on arrangement (growth pattern, hotspot), one
 on amounts (share of tumour), and survival on growth pattern and hotspot. Models that cannot see the arrangement are the
-controls: the CNN after the cells of each slide were shuffled, the true amounts of tissue, and the number of cells.
-Where these tell the growth pattern better than by chance, something else than arrangement gives it away.
+controls: the CNN after the cells of each slide were shuffled, the true amounts of tissue, and the number of cells. If
+these predict the growth pattern better than chance, something other than arrangement gives it away.
 
 Each target and model is a step that is kept; --target makes the table of some, --model runs some steps only.
 """

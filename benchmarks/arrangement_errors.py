@@ -1,9 +1,9 @@
-"""How often does `arrangement_test` say the wrong thing? Forty cohorts where the answer is known.
+"""How often is `arrangement_test` wrong? Forty cohorts for which the answer is known.
 
-In half of them a slide's class is its growth pattern, which is nothing but arrangement; in the other half the target is
-the share of tumour, which is nothing but amounts, so that a model which uses places has no advantage by it. Each
-cohort has patients, layouts and source images of its own (`make_grid_cohort`, real patches, published encoder). A run
-is eight small networks, under a minute of one core, and is kept when it ends.
+In half of them a slide's class is its growth pattern, which depends only on arrangement; in the other half the target
+is the share of tumour, which depends only on amounts, so a model that uses positions has no advantage. Each cohort has
+patients, layouts and source images of its own (`make_grid_cohort`, real patches, published encoder). A run is eight
+small networks, under a minute of one core, and is kept when it ends.
 """
 
 import argparse

@@ -1,10 +1,10 @@
-"""What grows with the number of slides, and is it in proportion? Cohorts of 100, 1,000 and 10,000 slides.
+"""Which costs grow with the number of slides, and do they grow linearly? Cohorts of 100, 1,000 and 10,000 slides.
 
-A slide is a stub: a file of 1 GB that holds a few bytes, where a compressor looks for nothing but what tells one
-slide from another. All are compressed: the cache holds a grid of 24 x 24 cells, C = 128, for each, 150 kB on disk.
+A slide is a stub: a sparse file of 1 GB with a few bytes of content, which a compressor only reads to identify the
+slide. All are compressed: the cache holds a grid of 24 x 24 cells, C = 128, for each, 150 kB on disk.
 Every step runs in a process of its own, which finds the files in the page cache; what the step adds to the memory of
 the process, and the files that it leaves open, are counted there. The CPU time is that of this process, without its
-workers. The cohorts stay in the scratch folder, and a run that was stopped goes on where it was.
+workers. The cohorts stay in the scratch folder, and an interrupted run resumes where it stopped.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""What every benchmark shares: where the data are, the machine, a table on screen and a CSV on disk."""
+"""What all benchmarks share: the folder of the data, the machine, a table on screen and a CSV on disk."""
 
 import csv
 import json
@@ -37,7 +37,7 @@ def in_fresh_process(module, *arguments):
 
 
 def linear_probe(C=0.1):
-    """The linear model that reads embeddings: standardised, logistic, every class of the same weight."""
+    """The linear model that reads embeddings: standardized, logistic, with equal class weights."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler

@@ -1,9 +1,9 @@
-"""How fast is SlideCompressor against the usual way, on the same slide with the same encoder?
+"""How fast is SlideCompressor compared with the usual way, on the same slide with the same encoder?
 
 The usual way is what most pipelines write: a Dataset that calls OpenSlide's read_region for each patch, a DataLoader
-with two workers, an eager network in batches of 256, and of 32, which is the fairer rival on a CPU. It is given the
-tissue cells for free; sknic's time includes finding them and writing the grid. Runs are whole, in fresh processes, and
-interleaved; medians are printed. The limit is 1 / (1 / reading + 1 / encoding) of the same run.
+with two workers, an eager network in batches of 256, and of 32, which is the fairer comparison on a CPU. Finding the
+tissue cells is not counted in its time; sknic's time includes finding them and writing the grid. Runs are complete, in
+fresh processes, and interleaved; medians are printed. The limit is 1 / (1 / reading + 1 / encoding) of the same run.
 """
 
 import argparse

@@ -1,9 +1,9 @@
-"""What does the command line say of damaged files? Seeded corruptions of tables, grids, masks, GeoJSON and slides.
+"""How does the command line handle damaged files? Seeded corruptions of tables, grids, masks, GeoJSON and slides.
 
 Each is one file with a few bytes changed, one call of the program, and a comparison with the clean run: an error of
-one line, the same numbers, other numbers with a warning, or other numbers in silence. TIFF has no checksums: where a
-bit of compressed pixels is another and a strict JPEG decoder has nothing to say of any tile, the file is a valid one of
-another picture, and nothing can tell it; such rows are counted apart.
+one line, the same numbers, other numbers with a warning, or other numbers in silence. TIFF has no checksums: if a
+bit of compressed pixels is flipped and a strict JPEG decoder accepts every tile, the file is a valid slide of another
+picture, which nothing can detect; such rows are counted separately.
 """
 
 import argparse

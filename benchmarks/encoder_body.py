@@ -1,8 +1,8 @@
 """Does another body, another length of the code, or another range of scales make the encoder of six tasks better?
 
-Each is trained on all six tasks like the others and asked by a linear probe on sources held out; differences to the
-paper's body with scales of 0.75 to 1.33 are paired by source. The first table says what a patch costs: multiplications
-of the convolutions and the code, which is what compression pays for.
+Each is trained on all six tasks and evaluated by a linear probe on held-out sources; differences to the
+paper's body with scales of 0.75 to 1.33 are paired by source. The first table shows the cost of a patch:
+multiplications of the convolutions and the code, which is what compression pays for.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""The card of an encoder that sknic ships: what it has seen, what it is worth, what it was never shown."""
+"""The model card of an encoder that sknic ships: its training data, its performance, and what it was never shown."""
 
 ABOUT = {
     "sknic-he-1": {
@@ -23,29 +23,29 @@ ABOUT = {
 TEXT = """# {name}
 
 {about}. {code_size} numbers per patch of 64 px at 1.0 um/px, or of 128 px at 0.5 um/px, averaged 2x2.
-License of the weights: {license}. Trained by `sknic.MultitaskEncoder` from scratch; no published weights went in.
+License of the weights: {license}. Trained by `sknic.MultitaskEncoder` from scratch; no published weights were used.
 
-## What it has seen
+## Training data
 
 | task | patches | um/px | source and license |
 |---|---|---|---|
 {data}
 
-Digests (SHA-256 of patches and labels) are in the header of the file: `load_encoder("{name}").card_`. Credit to:
+Digests (SHA-256 of patches and labels) are in the header of the file: `load_encoder("{name}").card_`. Credits:
 
 {citations}
 
-## What it is worth on patches that it has not seen
+## Performance on unseen patches
 
-Balanced accuracy of a linear probe (logistic regression, C = 0.05, on standardized embeddings) on the fifth of each
-task that was held out from the encoder and from the probe, sources whole (for lymph no source is known: drawn at
-random), with 95 % intervals that resample sources. {trained_on} are its own tasks; the others it was never shown.
+Balanced accuracy of a linear probe (logistic regression, C = 0.05, on standardized embeddings) on a fifth of each task
+that was held out from both the encoder and the probe, by whole sources (at random for lymph, whose sources are
+unknown), with 95 % intervals that resample sources. It was trained on {trained_on}, and not on the other tasks.
 
 | task | {name} | patches | sources |
 |---|---|---|---|
 {held_out}
 
-## What it was never shown
+## What is not in its training data
 
 {never_shown}
 
@@ -69,7 +69,7 @@ def card_text(card):
         code_size=128,
         data="\n".join(_data_row(task, about) for task, about in card["data"].items()),
         citations=_items(card["citations"]),
-        trained_on=f"{', '.join(own[:-1]).capitalize()} and {own[-1]}",
+        trained_on=f"{', '.join(own[:-1])} and {own[-1]}",
         held_out="\n".join(_score_row(task, card["held out"][task]) for task in order),
         never_shown=_items(card["never shown"]),
         steps=card["trained"]["steps"],

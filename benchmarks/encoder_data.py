@@ -1,7 +1,8 @@
 """The real patches that encoders are trained and judged on: six tasks in one memory map, a fifth of each held out.
 
-The sheets of `sheets/` (lymph, mitosis, ebhi, gleason, polyp) and the folder `patches/colorectal`. Sources stay whole:
-fold 0 of five is never trained on, by encoders or by probes. Classes with fewer sources than folds are trained on only.
+The sheets of `sheets/` (lymph, mitosis, ebhi, gleason, polyp) and the folder `patches/colorectal`. Sources are never
+divided: fold 0 of five is never used for training, by encoders or by probes. Classes with fewer sources than folds are
+only used for training.
 """
 
 import hashlib
@@ -25,7 +26,7 @@ SHIPPABLE = {
 
 @dataclass(frozen=True)
 class PatchData:
-    """Patches and what is known of each.
+    """Patches and a table of what is known about each.
 
     Attributes
     ----------

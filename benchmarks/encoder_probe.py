@@ -1,4 +1,4 @@
-"""What an encoder is worth on patches that it was not trained on: a linear probe per task, on the fifth held out."""
+"""How good an encoder is on patches that it was not trained on: a linear probe per task, on the held-out fifth."""
 
 from dataclasses import dataclass
 

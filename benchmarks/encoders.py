@@ -1,8 +1,8 @@
-"""How much do encoders see in real patches that none of them was trained on?
+"""How well do encoders represent real patches that none of them was trained on?
 
 62,237 patches of six tasks; a fifth of each, sources whole, is held out from encoders that were trained here and from
-the linear probes that read them (`encoder_probe.py`). The published encoders were trained on other data. Encoders of
-`python -m benchmarks.train_encoder` are found in its folder; those that are not there are left out.
+the linear probes that read them (`encoder_probe.py`). The published encoders were trained on other data. Encoders from
+`python -m benchmarks.train_encoder` are read from its folder; missing ones are left out.
 
 Intervals resample sources; differences to the published multitask encoder are paired.
 """

@@ -1,4 +1,4 @@
-"""What does training an encoder cost against a plain PyTorch loop of the same network, and how fast does it embed?
+"""What does training an encoder cost, against a plain PyTorch loop of the same network, and how fast does it embed?
 
 Training: four tasks, 64 px patches in memory, batches of 128, with and without the heavy augmentation. The plain loop
 is what one writes by hand: a DataLoader over the rows, the same network and heads, Adam; the tuned loop keeps the

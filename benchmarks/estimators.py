@@ -1,4 +1,4 @@
-"""What does GridCNNRegressor cost against a plain PyTorch loop of the same network on the same grids?
+"""What does GridCNNRegressor cost, compared with a plain PyTorch loop of the same network on the same grids?
 
 100 grids of 160 x 160 cells, C = 128, 20 to 50 % of it tissue, as sparse float16 Grids in memory; crops of 160 cells,
 batches of 16, turned and mirrored. The plain loop is what one writes by hand: a Dataset that makes a grid dense and

@@ -1,10 +1,10 @@
-"""What does `precision="fast"` change, beside the time that `compress.py` measures?
+"""What does `precision="fast"` change, apart from the time that `compress.py` measures?
 
 On real patches: the relative error of the embeddings, of the published encoder and of the one in the package, and how
-many of each cell's ten nearest neighbours stay. On slides: a model learns from 200 grids (`make_grid_cohort`)
+many of each cell's ten nearest neighbors stay the same. On slides: a model learns from 200 grids (`make_grid_cohort`)
 that were made exactly, and is asked about test slides of other patients and sources, made exactly and made fast; the
 difference is paired by patient. With `--retrain` two more models are trained, one on fast grids and one on exact grids
-with another seed, for training once more changes a score by itself. Where the machine does not compute bfloat16
+with another seed, for training once more changes a score by itself. If the machine does not support bfloat16
 natively, "fast" is exact, and the script says so and ends.
 """
 

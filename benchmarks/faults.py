@@ -1,4 +1,4 @@
-"""Does a run that is killed again and again end in the same grids as one that is left alone?
+"""Does a run that is killed again and again produce the same grids as an undisturbed one?
 
 `sknic compress` on a small cohort is killed (SIGKILL) at random moments, fifty times, and after each death every file
 of the output folder that a reader could open must be whole. A last run is left alone; its grids must equal those of an

@@ -1,4 +1,4 @@
-"""Rows of a long benchmark in a CSV that grows by one line per run, so that an interrupted one is simply made again."""
+"""Rows of a long benchmark in a CSV that grows by one line per run, so that an interrupted benchmark can be resumed."""
 
 import csv
 import os

@@ -1,11 +1,11 @@
-"""Which settings learn from few slides, and which from many: every method on the same grid cohorts, one row per fit.
+"""Which settings learn from few slides, and which from many? Every method on the same grid cohorts, one row per fit.
 
 Targets: share of tumour and density of the hotspot (Spearman), growth pattern (AUC), survival (concordance by patient).
 Cohorts are those of `make_grid_cohort`: patients, layouts and sources of the test part are not those of the training
-part, and a cohort of 40 slides is the beginning of that of 80. Each fit is written when it ends, to a file beside the
-table (`recipes_fits.csv`), so an interrupted run is simply made again; the table and the picture are of all rows there.
-`--patches` is a folder as `load_patch_folder` reads it; where it has the task "polyp", the slides are laid out from
-that, else from "colorectal".
+part, and a cohort of 40 slides is the beginning of that of 80. Each fit is written when it ends, to a file next to the
+table (`recipes_fits.csv`), so an interrupted run can be resumed; the table and the picture show all rows in the file.
+`--patches` is a folder in a form that `load_patch_folder` reads; the slides are assembled from its task "polyp" if it
+has one, otherwise from "colorectal".
 """
 
 import argparse

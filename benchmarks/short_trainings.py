@@ -1,7 +1,7 @@
-"""Encoders after a short training, compared: a few seeds each, by what a linear probe reads on sources held out.
+"""Compare encoders after a short training: a few seeds each, by a linear probe on held-out sources.
 
-The schedule is a fifteenth of what the encoders of `train_encoder.py` get, so this compares settings, and does not show
-the best that each can give. Every training is kept when it ends: an interrupted run is simply made again.
+The schedule is a fifteenth as long as for the encoders of `train_encoder.py`, so this compares settings, and does not
+show the best result of each. Every training is kept when it ends, so that an interrupted run can be resumed.
 """
 
 import argparse

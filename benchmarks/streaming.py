@@ -1,7 +1,7 @@
-"""How much memory does training on many large grids take? An epoch over 500 grids of 400 x 400 cells in their files.
+"""How much memory does training on many large grids take? An epoch over 500 grids of 400 x 400 cells in files.
 
-20 % of each grid is tissue in several pieces, C = 128: 4 GB of embeddings, 41 GB were they dense. Another process
-writes the files, and they are removed at the end; the peak is that of reading, an epoch and its validation.
+20 % of each grid is tissue in several pieces, C = 128: 4 GB of embeddings, 41 GB if they were dense. Another process
+writes the files, which are removed at the end; the peak is that of reading, one epoch and its validation.
 """
 
 import argparse

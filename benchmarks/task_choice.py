@@ -1,8 +1,8 @@
-"""Which tasks should an encoder learn, how should they be weighed, and do patches without labels help?
+"""Which tasks should an encoder learn, how should they be weighted, and do patches without labels help?
 
 The paper leaves these open (section 5). Here the encoder of six tasks is trained again without each of them, with
-learnt weights (uncertainty, GradNorm), and with the loss without labels. What an encoder is worth is what a linear
-probe reads from it on sources held out (`encoder_probe.py`), the task that was left out among them. Differences to
+learnt weights (uncertainty, GradNorm), and with the loss without labels. Encoders are compared by a linear
+probe on held-out sources (`encoder_probe.py`), which includes the task that was left out. Differences to
 equal weights on all six are paired by source; means over the seeds. 30 trainings, two to five minutes of a core each.
 """
 

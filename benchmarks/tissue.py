@@ -1,6 +1,6 @@
-"""Which threshold finds the tissue? Errors in cells of 64 um on drawn disturbances, synthetic slides and real ones.
+"""Which threshold finds the tissue? Errors in cells of 64 um on synthetic disturbances, synthetic slides and real ones.
 
-The truth of the drawn material is known; that of the two real slides was outlined by eye (`outlines/`), and cells on
+The truth of the synthetic material is known; the two real slides were outlined by eye (`outlines/`), and cells on
 the outline, of which 40 to 80 % is tissue, are left out.
 """
 

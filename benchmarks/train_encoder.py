@@ -1,7 +1,7 @@
 """Train an encoder that sknic ships, or the one of the benchmarks: `python -m benchmarks.train_encoder sknic-he-1`.
 
-The training takes an hour or more on two cores; it writes its state every ten minutes and resumes when it is run again.
-What it is trained on, with licenses and digests, and what it is worth on held-out patches go into the file.
+The training takes an hour or more on two cores; it writes its state every minute and resumes when it is run again.
+The file records what it was trained on, with licenses and digests, and how good it is on held-out patches.
 """
 
 import argparse

@@ -1,8 +1,8 @@
 """
-First result: from slides to a number, and to what it rests on
-==============================================================
+First result: from slides to a score, and what it is based on
+=============================================================
 
-A notebook for the first half hour. Download it below and run it; everything it needs is drawn, or comes with sknic.
+A notebook for the first half hour. Download it below and run it; everything it needs is drawn or comes with sknic.
 """
 
 import tempfile
@@ -16,8 +16,8 @@ from sknic.plotting import PatchGalleryDisplay, RocDisplay, SaliencyDisplay
 folder = Path(tempfile.gettempdir()) / "sknic-first-result"
 
 # %%
-# **Slides.** Here they are drawn: 24 slides of liver metastases, with what is to be predicted from them. With slides of
-# your own, ``datasets.read_cohort("slides.csv")`` reads a table of paths, patients and targets.
+# **Slides.** Here we draw 24 slides of liver metastases, with the targets to predict. For your own slides,
+# ``datasets.read_cohort("slides.csv")`` reads a table of paths, patients and targets.
 
 cohort = datasets.make_histology_cohort(24, folder / "slides", shape=(20, 20), random_state=0, n_jobs=2)
 cohort
@@ -36,16 +36,17 @@ grids[0]
 display = grids[0].plot()
 
 # %%
-# **Learn and measure.** Four small networks, each tested on the slides of patients that it has not seen. The growth
-# pattern of a metastasis is a matter of where its cells lie: whether a rim of stroma surrounds it. Few steps are enough
-# for that; the default is 1,500.
+# **Learn and measure.** Four small networks, each tested on slides of patients that it has not seen. The growth
+# pattern of a metastasis depends on where its cells are: whether a rim of stroma surrounds it. Few steps are enough to
+# learn that; the default is 1,500.
 
 pattern = cohort.table["pattern"].to_numpy()
 ensemble = CrossValEnsemble(GridCNNClassifier(max_steps=150, random_state=0), cv=4, random_state=0)
 ensemble.fit(grids, pattern, groups=cohort.patients)
 
 # %%
-# Beside it a simple rival, which sees what is on a slide but not where: the mean of its embeddings, and a linear model.
+# The verdict compares them with a simple baseline, a linear model of the mean embedding, which sees what is on a slide
+# but not where.
 
 print(ensemble.oof_verdict())
 display = RocDisplay.from_predictions(pattern, ensemble.oof_prediction_[:, 1], groups=cohort.patients)
@@ -59,7 +60,7 @@ maps = [saliency.grad_cam(ensemble, grid, rim) for grid in grids]
 display = SaliencyDisplay.from_grid(grids[chosen], maps[chosen], slide=cohort.paths[chosen], title=f"Speaks for {rim}")
 
 # %%
-# ... and of all slides, as the patches that they were. What no cell shows alone is where it lies: the network saw that.
+# ... and on all slides, as patches? A patch alone does not show where its cell is, but the network saw that, too.
 
 most = saliency.rank_cells(grids, maps, n=6, max_per_slide=2)
 least = saliency.rank_cells(grids, maps, n=6, max_per_slide=2, lowest=True)

@@ -2,12 +2,12 @@
 Compress one slide
 ==================
 
-From a slide to its grid: where the tissue is, which patches are read, and what is left of 9 million pixels.
+From a slide to its grid: where the tissue is, which patches are read, and what remains of 9 million pixels.
 """
 
 # %%
-# A slide to work on, drawn by sknic. The encoder, ``sknic-he-1``, comes with the package; ``load_encoder`` reads the
-# published ones, and those of your own.
+# A slide to work on, drawn by sknic. The encoder, ``sknic-he-1``, comes with the package; ``load_encoder`` also reads
+# the published encoders and your own.
 
 import tempfile
 from pathlib import Path
@@ -22,14 +22,14 @@ folder = Path(tempfile.gettempdir()) / "sknic-examples"
 cohort = datasets.make_histology_cohort(40, folder / "slides", random_state=0, n_jobs=2)
 
 # %%
-# The slide knows how many micrometers a pixel is.
+# The slide has the size of its pixels in micrometers.
 
 path = cohort.paths[2]
 with Slide(path) as slide:
     print(slide, slide.level_mpps, slide.mpp_source)
 
 # %%
-# The compressor takes a list of paths and gives one grid for each. Patches that are mostly glass are not read.
+# The compressor takes a list of paths and returns one grid for each. Patches that are mostly glass are not read.
 
 (grid,) = SlideCompressor("sknic-he-1", cache_dir=folder / "grids").transform([path])
 print(grid)
@@ -38,8 +38,8 @@ megabytes = slide.dimensions[0] * slide.dimensions[1] * 3 / 1e6, grid.embeddings
 print(f"{megabytes[0]:.1f} MB of pixels, {megabytes[1]:.3f} MB of embeddings")
 
 # %%
-# Some patches as they were read, each from its cell, and the grid's first three principal components as red, green
-# and blue: what looks alike to the encoder has the same color.
+# Some of the patches, and the grid's first three principal components as red, green and blue: what looks similar to the
+# encoder has similar colors.
 
 with Slide(path) as slide:
     size = grid.patch_size

@@ -2,13 +2,13 @@
 What augmentation does to a patch
 =================================
 
-Scanners and laboratories stain differently. An encoder that has seen many colours of the same tissue learns the
-tissue. Each row below is one change of the paper's augmentation, each column one random draw.
+Colors differ between scanners and laboratories. An encoder that has seen the same tissue in many colors learns to
+recognize the tissue. Each row below is one step of the paper's augmentation, each column one random draw.
 """
 
 # %%
-# An ``Augmentation`` takes a batch of patches as a float tensor from 0 to 1. The presets are what
-# ``augmentation="heavy"`` and so on mean.
+# An ``Augmentation`` takes a batch of patches as a float tensor from 0 to 1. The presets have names such as
+# ``augmentation="heavy"``.
 
 import matplotlib.pyplot as plt
 import torch
@@ -30,7 +30,7 @@ rows = {
 }
 
 # %%
-# One patch of drawn tumour, eight draws of each change.
+# One patch of synthetic tumour, with eight draws of each step.
 
 data = datasets.make_patch_tasks(64, random_state=3)
 patch = data.patches[(data.labels["colorectal"] == "tumour").to_numpy().argmax()]

@@ -2,8 +2,8 @@
 Choose an encoder by grid search
 ================================
 
-An encoder is a parameter like any other. Given as names or file paths, encoders stand in the grid of ``GridSearchCV``
-beside the settings of the model.
+An encoder is a parameter like any other. Given as names or file paths, encoders can be searched with ``GridSearchCV``
+together with the settings of the model.
 """
 
 import tempfile
@@ -26,8 +26,8 @@ mean_rgb = folder / "mean-rgb.safetensors"
 MeanRGBEncoder().save(mean_rgb)
 
 # %%
-# To be quick, the model at the end is the simplest one, a ridge regression on the mean embedding of a slide, and
-# the target is an easy one, the tumour's share of the tissue. A grid CNN stands in the same place.
+# To be quick, the final model is the simplest one, a ridge regression on the mean embedding of a slide, and the target
+# is an easy one, the share of tumour in the tissue. A grid CNN can be used in the same place.
 
 
 def mean_embeddings(grids):
@@ -50,7 +50,7 @@ search.fit(cohort.paths, cohort.table["tumour_fraction"], groups=cohort.patients
 print({name: Path(value).name if isinstance(value, str) else value for name, value in search.best_params_.items()})
 
 # %%
-# Each slide was compressed twice in all, once for each encoder: the cache serves folds and candidates alike.
+# Each slide was compressed only twice, once per encoder: the cache is shared by all folds and candidates.
 
 results = pd.DataFrame(search.cv_results_)
 figure, ax = plt.subplots(figsize=(7, 4), layout="constrained")

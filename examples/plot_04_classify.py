@@ -1,10 +1,10 @@
 """
-Classify a pattern that only arrangement decides
-================================================
+Classify a pattern that depends only on arrangement
+===================================================
 
-Liver metastases grow in two patterns: with a rim of stroma around the tumour (desmoplastic) or straight into the
-liver (replacement). In this cohort both hold the same amount of stroma; only where it lies differs. The mean of the
-embeddings is nearly blind to that, a CNN on the grid is not.
+Liver metastases grow in two patterns: with a rim of stroma around the tumour (desmoplastic) or directly into the
+liver (replacement). In this cohort both have the same amount of stroma, in different positions. The mean of the
+embeddings hardly sees the difference; a CNN on the grid does.
 """
 
 import tempfile
@@ -26,11 +26,11 @@ cohort = datasets.make_histology_cohort(40, folder / "slides", random_state=0, n
 
 # %%
 # Any torch module is an encoder. This one needs no training, which keeps the example short; the published encoders,
-# or one of your own, stand in the same place.
+# or your own, can be used in the same way.
 
 
 class ColourStatistics(torch.nn.Module):
-    """Mean and spread of a patch's colours, and of their changes from pixel to pixel: an encoder without weights."""
+    """Mean and spread of a patch's colors, and of their changes from pixel to pixel: an encoder without weights."""
 
     def forward(self, x):
         across, down = (x[..., 1:] - x[..., :-1]).abs(), (x[..., 1:, :] - x[..., :-1, :]).abs()
@@ -42,8 +42,8 @@ grids = SlideCompressor(encoder, cache_dir=folder / "grids").transform(cohort.pa
 pattern, patients = cohort.table["pattern"], cohort.patients
 
 # %%
-# Both models are fitted fold by fold, with all slides of a patient in one fold, and measured on the slides they
-# have not seen.
+# Both models are fitted fold by fold, with all slides of a patient in one fold, and scored on slides that they have not
+# seen.
 
 model = GridCNNClassifier(random_state=0)
 cnn = CrossValEnsemble(model, cv=4, random_state=0, n_jobs=2).fit(grids, pattern, groups=patients)
@@ -55,8 +55,8 @@ linear.fit(means, pattern, groups=patients)
 print(compare("auc", pattern, cnn.oof_prediction_, linear.oof_prediction_, groups=patients))
 
 # %%
-# One slide of each pattern, in the colours of common principal components, and the ROC curves with bands that
-# resample patients.
+# One slide of each pattern, in the colors of common principal components, and the ROC curves with bands from resampling
+# patients.
 
 figure, axes = plt.subplots(1, 3, figsize=(13, 4), layout="constrained")
 first = [grids[(pattern == name).to_numpy().argmax()] for name in cnn.classes_]

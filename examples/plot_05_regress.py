@@ -2,7 +2,7 @@
 Regress a score with the fold ensemble
 ======================================
 
-The paper's protocol: one CNN per fold, the slides at hand predicted by the CNN that has not seen them, new slides by
+The paper's protocol: one CNN per fold; each training slide is predicted by the CNN that has not seen it, new slides by
 the mean of all CNNs.
 """
 
@@ -20,11 +20,11 @@ cohort = datasets.make_histology_cohort(40, folder / "slides", random_state=0, n
 
 # %%
 # Any torch module is an encoder. This one needs no training, which keeps the example short; the published encoders,
-# or one of your own, stand in the same place.
+# or your own, can be used in the same way.
 
 
 class ColourStatistics(torch.nn.Module):
-    """Mean and spread of a patch's colours, and of their changes from pixel to pixel: an encoder without weights."""
+    """Mean and spread of a patch's colors, and of their changes from pixel to pixel: an encoder without weights."""
 
     def forward(self, x):
         across, down = (x[..., 1:] - x[..., :-1]).abs(), (x[..., 1:, :] - x[..., :-1, :]).abs()
@@ -42,7 +42,7 @@ test = patients >= sorted(set(patients))[-6]
 train = ~test
 
 # %%
-# The defaults are for thirty slides as well as for hundreds.
+# The defaults suit thirty slides as well as hundreds.
 
 model = GridCNNRegressor(random_state=0)
 ensemble = CrossValEnsemble(model, cv=4, random_state=0, n_jobs=2)
@@ -50,8 +50,8 @@ ensemble.fit(grids[train], score[train], groups=patients[train])
 print("out of fold:", ensemble.oof_score("spearman"))
 
 # %%
-# Left: the losses of the four models. Middle: each slide by the model that has not seen it. Right: the test slides
-# by the mean of the four.
+# Left: the losses of the four models. Middle: each slide, predicted by the model that has not seen it. Right: the test
+# slides, predicted by the mean of the four models.
 
 figure, axes = plt.subplots(1, 3, figsize=(13, 4), layout="constrained")
 LearningCurveDisplay.from_estimator(ensemble, ax=axes[0])

@@ -2,14 +2,14 @@
 Survival: from follow-up to Kaplan-Meier curves
 ===============================================
 
-A CNN learns from follow-up alone who is at risk. Patients are split at the median of their out-of-fold risk, and the
+A CNN learns who is at risk from follow-up alone. Patients are split at the median of their out-of-fold risk, and the
 two groups are compared.
 """
 
 # %%
-# To learn from follow-up takes a hundred patients and more, which is more slides than an example can draw in a
-# minute. So this one starts with the grids, as arrays of 8 features: in each tissue a part is tumour, and the more
-# it lies in one piece, the higher the risk.
+# Learning from follow-up takes a hundred patients or more, which is more slides than an example can draw in a minute.
+# So this one starts with grids, as arrays of 8 features: part of each tissue is tumour, and the more compact the tumour
+# is, the higher the risk.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -51,8 +51,8 @@ ensemble = CrossValEnsemble(model, cv=4, random_state=0, n_jobs=2).fit(grids, y,
 print("concordance, out of fold:", ensemble.oof_score())
 
 # %%
-# Slides are reduced to patients before anything is tested: two slides of one patient are one death. Right: three
-# new slides, by the mean of the four models.
+# Slides are reduced to patients before the groups are compared: two slides of one patient are one death. Right: three
+# new slides, predicted by the mean of the four models.
 
 groups = split_by_risk(y, ensemble.oof_prediction_, groups=patients)
 print(groups)

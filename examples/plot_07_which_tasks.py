@@ -2,8 +2,8 @@
 Which tasks matter?
 ===================
 
-A multitask encoder learns several patch tasks. Which of them help the slides? :class:`~sknic.TaskSelector` trains an
-encoder on each subset, scores it, and the results tell what every task is worth, as in Tables 2 and 3 of the paper.
+A multitask encoder learns several patch tasks. Which of them help with slides? :class:`~sknic.TaskSelector` trains and
+scores an encoder on each subset, and the results show what every task contributes, as in Tables 2 and 3 of the paper.
 """
 
 import matplotlib.pyplot as plt
@@ -17,8 +17,8 @@ from sknic import MultitaskEncoder, TaskSelector, datasets
 from sknic.evaluation import by_task_count, task_inclusion
 
 # %%
-# Patches of four tasks. To be quick, an encoder is not scored on slides but on fresh patches: how well a linear
-# model tells the nine tissues apart on its embeddings, on sources it has not seen.
+# Patches of four tasks. To be quick, an encoder is not scored on slides but on new patches: how well a linear model of
+# its embeddings distinguishes the nine tissues, on sources that it has not seen.
 
 data = datasets.make_patch_tasks(480, random_state=0)
 probe = datasets.make_patch_tasks(1200, random_state=1)
@@ -45,8 +45,8 @@ print(selector.results_)
 print("best:", selector.best_tasks_)
 
 # %%
-# Left, as Fig. 3 of the paper: the score by the number of tasks. Right, as Table 2: the correlation of a task's
-# presence with the score.
+# Left, as in Fig. 3 of the paper: the score by the number of tasks. Right, as in Table 2: the correlation of a task's
+# inclusion with the score.
 
 results = selector.results_
 included = results[["lymph", "mitosis", "prostate"]]

@@ -2,7 +2,7 @@
 Where did the model look?
 =========================
 
-A CNN learns the growth pattern of whole slides, and a map per slide shows which cells spoke for its answer.
+A CNN learns the growth pattern of whole slides, and a map of each slide shows which cells speak for its prediction.
 """
 
 import tempfile
@@ -19,11 +19,11 @@ cohort = datasets.make_histology_cohort(40, folder / "slides", random_state=0, n
 
 # %%
 # Any torch module is an encoder. This one needs no training, which keeps the example short; the published encoders,
-# or one of your own, stand in the same place.
+# or your own, can be used in the same way.
 
 
 class ColourStatistics(torch.nn.Module):
-    """Mean and spread of a patch's colours, and of their changes from pixel to pixel: an encoder without weights."""
+    """Mean and spread of a patch's colors, and of their changes from pixel to pixel: an encoder without weights."""
 
     def forward(self, x):
         across, down = (x[..., 1:] - x[..., :-1]).abs(), (x[..., 1:, :] - x[..., :-1, :]).abs()
@@ -34,7 +34,7 @@ encoder = TorchEncoder(ColourStatistics(), input_size=64, mpp=1.0, mean=(0.75, 0
 grids = SlideCompressor(encoder, cache_dir=folder / "grids").transform(cohort.paths)
 
 # %%
-# Fit on all slides but those of the last four patients, and explain one slide of each pattern among these.
+# Fit on all slides except those of the last four patients, and explain one slide of each pattern among these.
 
 pattern, patients = cohort.table["pattern"].to_numpy(), cohort.patients
 train = patients < sorted(set(patients))[-4]
@@ -43,9 +43,9 @@ model.fit(grids[train], pattern[train], groups=patients[train])
 rows = [int(((pattern == name) & ~train).argmax()) for name in model.classes_]
 
 # %%
-# Grad-CAM shows what speaks for the predicted class; integrated gradients what each cell adds to it (green to yellow)
-# or takes from it (blue). The chequered pattern is the stride of the convolutions. A map explains the answer of the
-# model, right or wrong, and not the slide.
+# Grad-CAM shows what speaks for the predicted class; integrated gradients show what each cell adds to it (green to
+# yellow) or subtracts from it (blue). The checkered pattern comes from the stride of the convolutions. A map explains
+# the prediction of the model, right or wrong, not the slide.
 
 figure, axes = plt.subplots(len(rows), 3, figsize=(12, 3.6 * len(rows)), layout="constrained")
 for row, line in zip(rows, axes):

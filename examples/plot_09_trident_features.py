@@ -2,9 +2,9 @@
 Features of a foundation model, from TRIDENT's files
 ====================================================
 
-`TRIDENT <https://github.com/mahmoodlab/TRIDENT>`_ writes one HDF5 file a slide: the features of its patches and their
-level-0 coordinates. :meth:`sknic.Grid.read` puts them back in place, and the grid estimators train on them. Here we
-write such files ourselves, with made-up features.
+`TRIDENT <https://github.com/mahmoodlab/TRIDENT>`_ writes one HDF5 file per slide: the features of its patches and their
+level-0 coordinates. :meth:`sknic.Grid.read` arranges them in a grid, and the grid estimators train on it. Here we write
+such files ourselves, with made-up features.
 """
 
 # %%
@@ -50,7 +50,7 @@ ring = rng.permutation(np.arange(32) % 2)
 paths = [write_trident_file(folder / f"slide_{number:02d}.h5", is_ring) for number, is_ring in enumerate(ring)]
 
 # %%
-# From here on nothing is special.
+# From here on, everything is as usual.
 
 grids = [Grid.read(path) for path in paths]
 print(grids[0], grids[0].mpp, grids[0].patch_size)
@@ -60,8 +60,8 @@ model = CrossValEnsemble(GridCNNClassifier(random_state=0), cv=4, random_state=0
 model.fit(grids, label)
 
 # %%
-# Core and ring have as many cells of the other kind, so that the mean of a slide's features says nothing: here a model
-# has to see where they lie.
+# Both classes have the same number of cells of each kind, so the mean of a slide's features carries no information: a
+# model has to see where the cells are.
 
 means = [grid.embeddings.mean(axis=0, dtype=float) for grid in grids]
 linear = CrossValEnsemble(make_pipeline(StandardScaler(), LogisticRegression()), cv=4, random_state=0).fit(means, label)

@@ -3,7 +3,7 @@ Compress on a Dask cluster
 ==========================
 
 The loop over slides is a joblib loop. ``joblib.parallel_config("dask")`` sends it to a cluster; here two worker
-processes on this machine stand for one. On a real cluster only the line with the client changes.
+processes on this machine act as one. On a real cluster only the line with the client changes.
 """
 
 import tempfile
@@ -22,8 +22,8 @@ folder = Path(tempfile.gettempdir()) / "sknic-examples"
 cohort = datasets.make_histology_cohort(40, folder / "slides", random_state=0, n_jobs=2)
 
 # %%
-# The cache lies where all workers see it; a fresh folder, so that there is something to do. Workers import this
-# script, so that what starts them stands under ``__main__``.
+# The cache is in a folder that all workers can access; a new one, so that there is something to do. Workers import this
+# script, so the code that starts them is under ``__main__``.
 
 cache = Path(tempfile.mkdtemp())
 compressor = SlideCompressor(MeanRGBEncoder().fit(), cache_dir=cache)
@@ -36,11 +36,11 @@ if __name__ == "__main__":
             grids = compressor.transform(cohort.paths)
         print(f"{len(grids)} slides in {time.perf_counter() - started:.1f} s")
 
-    # The manifest says what became of each slide.
+    # The manifest lists the outcome of each slide.
     manifest = pd.read_csv(cache / "manifest.csv")
     print(manifest[["slide", "status", "n_cells", "seconds"]].head())
 
-    # In colours that mean the same on all slides, the stains of three laboratories are seen.
+    # With colors that mean the same on all slides, the stains of three laboratories become visible.
     figure, axes = plt.subplots(2, 5, figsize=(11, 4.6), layout="constrained")
     for ax, grid, image in zip(axes.flat, grids, pca_rgb(*grids)):
         GridDisplay(image, cell_um=64).plot(ax, title=Path(grid.slide).stem)

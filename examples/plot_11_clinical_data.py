@@ -2,13 +2,13 @@
 Clinical data beside the slide: what does the slide add?
 ========================================================
 
-A group that knows the age and the stage of its patients asks of a slide model what it adds to them. Here each holds
-half of the risk, so that there is something to find.
+If you know the age and the stage of your patients, what does a slide model add to them? Here the slide and the
+clinical data each determine half of the risk, so there is something to find.
 """
 
 # %%
-# Grids as in the example on survival: the more the tumour lies in one piece, the higher the risk. Age and stage raise
-# it as well, whatever the slide shows. Some stages are missing, as they are in life.
+# Grids as in the example on survival: the more compact the tumour is, the higher the risk. Age and stage raise it as
+# well, independently of the slide. Some stages are missing, as in real life.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -44,16 +44,16 @@ X.loc[rng.choice(n_patients, 12, replace=False), "stage"] = None
 X.head(3).drop(columns="grid")
 
 # %%
-# :class:`~sknic.evaluation.SlideAndTable` cross-validates the slide model; what it says of slides that it had not seen
-# is one more column for a Cox model of the table. Any model of a DataFrame can stand there instead, such as
-# ``skrub.tabular_pipeline(...)``. :func:`~sknic.evaluation.added_value` compares the three on the same folds.
+# :class:`~sknic.evaluation.SlideAndTable` cross-validates the slide model; its predictions for slides that it has not
+# seen become one more column for a Cox model of the table. Any model of a DataFrame can be used instead, such as
+# ``skrub.tabular_pipeline(...)``. :func:`~sknic.evaluation.added_value` compares the three models on the same folds.
 
 slide = GridCoxSurvival(n_filters=16, batch_size=64, max_steps=600, random_state=0)
 found = added_value(SlideAndTable(slide, cv=2, random_state=0), X, y, groups=np.arange(n_patients), cv=3)
 print(found)
 
 # %%
-# The interval that counts is that of the difference, which is paired by patient: two intervals that overlap say little.
+# What counts is the interval of the difference, which is paired by patient; whether two intervals overlap says little.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 2.6), layout="constrained", width_ratios=(3, 2))
 for row, score in enumerate(found.scores.values()):

@@ -1,7 +1,8 @@
-"""Table 1 and Fig. 6 at the paper's number of slides, on cohorts of grids: what holds there, with either training.
+"""Table 1 and Fig. 6 at the paper's number of slides, on cohorts of grids: which claims hold, with either training.
 
-A step is one cross-validation, of one encoder, training and seed, and is kept; an interrupted run is simply made again.
-Sources of training and test slides are disjoint, as are their patients. On one core a step takes two to four minutes.
+A step is one cross-validation, of one encoder, training and seed, and is kept, so that an interrupted run can be
+resumed. Sources of training and test slides are disjoint, as are their patients. On one core a step takes two to four
+minutes.
 """
 
 import argparse

@@ -1,7 +1,8 @@
-"""Where is a score lost that the CNN does not find: in the encoder's grids, or in the training of the CNN?
+"""If the CNN does not find a score, is it missing in the encoder's grids, or is it not learnt in training?
 
 For the synthetic cohorts, whose tissue is known cell by cell. A linear probe learns from single cells which ones
-proliferate; the score that its map of an unseen slide has is what the grids hold, however a CNN would fare.
+proliferate; the score computed from its map of an unseen slide shows what information the grids contain, independently
+of any CNN.
 """
 
 import matplotlib.pyplot as plt

@@ -68,7 +68,7 @@ def main(argv=None):
         "Section 4.5, Fig. 4: encoders compared",
         rows,
         question="Does the multitask encoder serve the growth pattern better than unsupervised, single-task and"
-        " colour-only encoders?",
+        " color-only encoders?",
         protocol=(
             f"The experiment of Fig. 5 with each encoder: {len(cohort)} slides of {len(set(cohort.patients))}"
             " patients, folds 2/1/1 by patient, AUC of slides, mean over seeds, 95 % interval by resampling"

@@ -1,4 +1,4 @@
-"""What the paper's scripts share: options, sizes, steps that are found again, results beside the paper's figures."""
+"""What the paper's scripts share: options, sizes, cached steps, and results next to the paper's figures."""
 
 import argparse
 import hashlib

@@ -1,4 +1,4 @@
-"""What the experiments are made of: cohorts of slides, and labelled patches that no slide shows."""
+"""Material of the experiments: cohorts of slides, and labelled patches that are not on any slide."""
 
 from dataclasses import dataclass
 from functools import cache, partial

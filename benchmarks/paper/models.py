@@ -1,4 +1,4 @@
-"""Encoders and what learns from their grids, trained once and kept, and predictions out of fold."""
+"""Encoders and the models of their grids, trained once and cached, and out-of-fold predictions."""
 
 from functools import partial
 

@@ -1,7 +1,7 @@
-"""All experiments of the paper, and the page `paper_results.md` that puts them beside the paper.
+"""All experiments of the paper, and the page `paper_results.md` that compares them with the paper.
 
-Results are gathered in `DIR/paper/COHORT-MODE` of `--docs DIR`, and the page holds all that stand there, with the
-remarks of `DIR/paper/remarks.txt`: who reruns one experiment, on another machine, replaces that one and no other.
+Results are gathered in `DIR/paper/COHORT-MODE` of `--docs DIR`, and the page contains all of them, with the
+remarks in `DIR/paper/remarks.txt`. Rerunning one experiment, also on another machine, replaces only that one.
 """
 
 import argparse
