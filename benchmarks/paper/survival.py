@@ -70,7 +70,7 @@ def _splits(cohort, risk):
 
 def _what_it_shows(label, c_index):
     if c_index.low <= 0.5 <= c_index.high:
-        return f"{label}: concordance {c_index} holds 0.5, no learning from survival is shown at this size."
+        return f"{label}: concordance {c_index} contains 0.5: no learning from survival is shown at this size."
     return f"{label}: concordance {c_index}, {'above' if c_index.low > 0.5 else 'below'} the 0.5 of guessing."
 
 

@@ -105,9 +105,9 @@ def _report(lab, cohort, table, included, estimates):
             f"Number of tasks against result over the 18 runs: Spearman {spearman(n_tasks, results):.3f} here,"
             f" {spearman(n_tasks, paper):.3f} in the paper. With 18 runs a correlation below 0.47 is within chance"
             " (p > 0.05).",
-            f"The runs lie between {results.min():.3f} and {results.max():.3f}; the interval of one run is"
+            f"The runs are between {results.min():.3f} and {results.max():.3f}; the interval of one run is"
             f" {width:.3f} wide on average, and the four repeats of the same encoder spread over"
-            f" {np.ptp(results[n_tasks == 4]):.3f}: differences below that say nothing about tasks.",
+            f" {np.ptp(results[n_tasks == 4]):.3f}: smaller differences say nothing about tasks.",
         ],
         figure=_figure(counts, paper_counts),
     )

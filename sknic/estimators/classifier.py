@@ -276,7 +276,7 @@ class GridCNNClassifier(ClassifierMixin, GridEstimator):
             weights = SlideWeights(weights.rows, given / given.mean())
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
-            raise DegenerateDataError(f"y holds one class, {self.classes_[0]}; a classifier needs two or more")
+            raise DegenerateDataError(f"y contains one class, {self.classes_[0]}; a classifier needs two or more")
         return weights, codes
 
     def predict_proba(self, X: Any) -> np.ndarray:

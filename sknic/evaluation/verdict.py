@@ -90,7 +90,7 @@ class Verdict:
             if math.isnan(self.score.low):
                 return f"{text}; chance is {self.chance:.3g}."
             below = self.score.high < self.chance
-            return f"{text} {'lies below' if below else 'holds'} {chance}."
+            return f"{text} {'lies below' if below else 'contains'} {chance}."
         text = f"{text} lies above {chance}"
         if self.comparison is None:
             return f"{text}; there is no baseline to compare with ({self.reason})."

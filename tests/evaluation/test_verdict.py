@@ -79,7 +79,7 @@ def test_a_model_like_the_baseline_is_no_better_than_it():
 
 def test_noise_is_not_shown():
     verdict = CrossValEnsemble(Column(1), random_state=0).fit(GRIDS, MEAN, groups=PATIENT).oof_verdict(n_resamples=200)
-    assert verdict.outcome == NOT_SHOWN and "holds chance, 0" in str(verdict)
+    assert verdict.outcome == NOT_SHOWN and "contains chance, 0" in str(verdict)
 
 
 def test_what_the_baseline_cannot_see_is_learnt():
