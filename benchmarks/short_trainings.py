@@ -80,14 +80,16 @@ def difference(task, runs, rivals):
     """Mean over the seeds of the balanced accuracy less that of the rivals, with its interval, as text."""
     from sknic.evaluation import estimate
 
-    truth, groups = runs[0][task].truth, runs[0][task].groups
-    guess = np.column_stack([run[task].guess for run in [*runs, *rivals]])
+    answers_of_task = [run[task] for run in [*runs, *rivals]]
+    truth, groups = answers_of_task[0].truth, answers_of_task[0].groups
+    right = np.column_stack([answer.guess == truth for answer in answers_of_task])
+    codes = np.unique(truth, return_inverse=True)[1]
 
-    def metric(truth, guess):
-        values = [_accuracy(truth, column) for column in guess.T]
-        return np.mean(values[: len(runs)]) - np.mean(values[len(runs) :])
+    def metric(codes, right):
+        values = np.mean([right[codes == code].mean(axis=0) for code in np.unique(codes)], axis=0)
+        return values[: len(runs)].mean() - values[len(runs) :].mean()
 
-    found = estimate(metric, truth, guess, groups=groups, random_state=0)
+    found = estimate(metric, codes, right, groups=groups, random_state=0)
     return f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
 
 
