@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+import tomllib
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -214,10 +215,21 @@ def load_model(folder):
 
 def grids_of(folder):
     """Folder of a model's grids: its own, or that of the evaluation that saved its fold models."""
-    folder = Path(folder)
-    own, of_evaluation = folder / "grids", folder.parent / "grids"
-    is_kept = any(folder.glob(_FOLDS)) and of_evaluation.is_dir()
-    return of_evaluation if is_kept and not own.is_dir() else own
+    own = Path(folder) / "grids"
+    # The models of folds lie in the folder of their evaluation.
+    run = own.parents[1] if any(own.parent.glob(_FOLDS)) else own.parent
+    known = [own, run / "grids", *_recorded_grids(run)]
+    return next((folder for folder in known if folder.is_dir()), own)
+
+
+def _recorded_grids(run):
+    """The folder of grids that the options of a run name, where it says one."""
+    try:
+        grids = tomllib.loads((run / "options.toml").read_text(encoding="utf-8")).get("grids")
+    except (OSError, ValueError):
+        return
+    if isinstance(grids, str) and os.access(grids, os.W_OK):  # grids of new slides are kept there, too
+        yield Path(grids)
 
 
 def compression_of(folder, settings):

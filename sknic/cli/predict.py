@@ -49,6 +49,8 @@ def predict(
     from sknic.compression.outcomes import by_cause
 
     need_writable(out, is_folder=False)
+    if not out.suffix:
+        raise typer.BadParameter(f"--out {out}: expected the name of a CSV file, such as {out / 'predictions.csv'}")
     if any(Path(source).exists() and Path(source).resolve() == out.resolve() for source in slides):
         raise typer.BadParameter(f"--out {out} would overwrite the input table; choose another file")
     rows = find_rows(slides, path)

@@ -94,7 +94,7 @@ def counts(outcomes: Sequence[Outcome]) -> str:
 def _without_names(slide, error):
     """The cause without the slide's own names, so that equal causes have equal texts."""
     stem = os.path.splitext(os.path.basename(slide))[0]
-    text = error.replace(slide, "*")
+    text = re.sub("; did you mean '.*'", "", error.replace(slide, "*"))
     # A short name is perhaps a word; as the name of a file it is not.
     return text.replace(stem, "*") if len(stem) > 2 else re.sub(rf"(?<=/){re.escape(stem)}(?=\.)", "*", text)
 

@@ -188,7 +188,9 @@ def slide_paths(table: pd.DataFrame, column: str, path: str | Path) -> list[str]
 def _rows(path):
     """Rows of cells; the first one is the header."""
     if path.is_dir():
-        raise DatasetError(f"{path}: expected a table, found a folder")
+        inside = sorted(file.name for file in path.iterdir() if file.suffix.lower() in TABLE_SUFFIXES)
+        hint = f"; did you mean {path / inside[0]}?" if len(inside) == 1 else ""
+        raise DatasetError(f"{path}: expected a table, found a folder{hint}")
     try:
         data = path.read_bytes()
     except FileNotFoundError:

@@ -142,7 +142,8 @@ def encoder_path(name_or_path):
     raise EncoderNotFoundError(
         f"encoder={os.fspath(name_or_path)!r}: {what}. Bundled: {', '.join(bundled_names()) or 'none'}. "
         f"Published by the authors of the method, under the {PUBLISHED_LICENSE} license: {', '.join(PUBLISHED)}; "
-        f"download one from {PUBLISHED_AT} and give the path of the file"
+        f"download one from {PUBLISHED_AT} and give the path of the file. "
+        "A network of timm is timm:NAME:WEIGHTS"
     )
 
 

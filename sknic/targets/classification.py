@@ -136,8 +136,13 @@ class Classification(Target):
 
     def describe(self, y):
         """Number of slides of each class."""
-        counts = zip(*np.unique(y, return_counts=True))
-        return "classes: " + ", ".join(f"{label} ({count})" for label, count in counts)
+        labels, counts = np.unique(y, return_counts=True)
+        said = [f"{label} ({count})" for label, count in zip(labels, counts)]
+        more = f" and {len(said) - _MOST_SHOWN} more" if len(said) > _MOST_SHOWN else ""
+        return f"classes: {', '.join(said[:_MOST_SHOWN])}{more}"
+
+
+_MOST_SHOWN = 12
 
 
 def _note(column, labels, doubtful):

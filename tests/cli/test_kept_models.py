@@ -139,6 +139,20 @@ def test_the_grids_of_the_evaluation_serve_the_models_that_it_kept(kept, tmp_pat
     assert grids_of(tmp_path / "model") == tmp_path / "model" / "grids"  # that of `sknic fit`
 
 
+def test_the_grids_that_the_options_of_a_run_name_serve_its_model(tmp_path):
+    elsewhere, model, fold = tmp_path / "grids", tmp_path / "model", tmp_path / "result" / "model"
+    for folder in (model, fold):
+        folder.mkdir(parents=True)
+    (fold / "fold_0.safetensors").write_text("")
+    for run_folder, of in ((model, model), (fold.parent, fold)):
+        (run_folder / "options.toml").write_text(f'grids = "{elsewhere}"')
+        assert grids_of(of) == of / "grids"  # it is not there
+    elsewhere.mkdir()
+    assert grids_of(model) == grids_of(fold) == elsewhere
+    (fold.parent / "options.toml").write_text("damaged")
+    assert grids_of(fold) == fold / "grids"
+
+
 def test_repeats_are_other_seeds(grids, tmp_path):
     options = (*TASKS["regression"], *QUICK, "--random-state", 4)
     result = run("evaluate", grids / "grids.csv", *options, "--repeats", 3, "--out", tmp_path / "three")

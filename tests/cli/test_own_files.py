@@ -47,6 +47,11 @@ def test_a_table_beside_the_model_stays(table):
     assert result.exit_code == 0 and "will be replaced" in result.output
 
 
+def test_a_folder_is_not_the_name_of_predictions(tmp_path):
+    result = run("predict", tmp_path, "--model", tmp_path, "--out", tmp_path / "results")
+    assert result.exit_code == 2 and "results/predictions.csv" in said(result).replace(" ", "")
+
+
 def test_the_table_that_is_read_is_not_overwritten(table, tmp_path):
     run("fit", table, *QUICK, "--out", tmp_path / "model")
     before = table.read_bytes()

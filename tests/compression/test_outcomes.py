@@ -126,3 +126,8 @@ def test_a_slide_whose_name_is_not_utf8_is_compressed_and_found_again(slides, tm
     os.rename(slides[0], path)
     compressor = SlideCompressor(encoder, cache_dir=tmp_path / "cache")
     assert [compressor.compress([path])[0].status for _ in range(2)] == ["done", "cached"]
+
+
+def test_slides_whose_names_are_nearly_right_have_one_cause():
+    errors = ["no such file; did you mean 'slide_1.tiff'?", "no such file; did you mean 'slide_2.tiff'?"]
+    assert by_cause(["slid_1.tiff", "slid_2.tiff"], errors) == [f"slid_1.tiff, slid_2.tiff: {errors[0]}"]

@@ -129,3 +129,9 @@ def test_a_folder_that_cannot_be_read_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "scandir", refuse)
     with pytest.warns(SlideFailureWarning, match="closed"):
         assert walk(tmp_path) == []
+
+
+def test_a_folder_with_one_table_names_it(tmp_path):
+    (tmp_path / "cohort.csv").write_text("path\n")
+    with pytest.raises(DatasetError, match=r"found a folder; did you mean .*cohort\.csv\?"):
+        read_table(tmp_path, ["path"])

@@ -342,3 +342,8 @@ def test_a_class_for_each_slide_is_refused_and_regression_named():
     with pytest.raises(DegenerateDataError, match="class of its own for each of 12 slides, such as 0.0.*regression"):
         Classification().check(y)
     Classification().check(np.array(["a", "b"]))
+
+
+def test_of_many_classes_a_few_are_described():
+    text = Classification().describe(np.arange(30).astype(str))
+    assert text.endswith("and 18 more") and text.count("(1)") == 12
