@@ -22,7 +22,7 @@ cohort = datasets.make_histology_cohort(40, folder / "slides", random_state=0, n
 # or your own, can be used in the same way.
 
 
-class ColourStatistics(torch.nn.Module):
+class ColorStatistics(torch.nn.Module):
     """Mean and spread of a patch's colors, and of their changes from pixel to pixel: an encoder without weights."""
 
     def forward(self, x):
@@ -30,7 +30,7 @@ class ColourStatistics(torch.nn.Module):
         return torch.cat([part(dim=(2, 3)) for part in (x.mean, x.std, across.mean, down.mean)], dim=1)
 
 
-encoder = TorchEncoder(ColourStatistics(), input_size=64, mpp=1.0, mean=(0.75, 0.55, 0.7), std=(0.1, 0.1, 0.1))
+encoder = TorchEncoder(ColorStatistics(), input_size=64, mpp=1.0, mean=(0.75, 0.55, 0.7), std=(0.1, 0.1, 0.1))
 grids = SlideCompressor(encoder, cache_dir=folder / "grids").transform(cohort.paths)
 
 # %%

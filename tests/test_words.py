@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FILES = sorted(
     path
-    for pattern in ("sknic/**/*.py", "docs/**/*.md", "README.md", "CONTRIBUTING.md")
+    for pattern in ("sknic/**/*.py", "docs/**/*.md", "examples/*.py", "README.md", "CONTRIBUTING.md")
     for path in ROOT.glob(pattern)
     if not {"generated", "_build", "auto_examples"} & set(path.parts)
 )
@@ -19,6 +19,17 @@ RULES = {
     ),
     '"one X a Y": write "one X per Y"': re.compile(
         rf"\bone (?:(?!(?:is|of|for|in|on|to|as|lacks|has) )\w+ ){{0,2}}an? (?:{_NOUN})\b", re.IGNORECASE
+    ),
+    '"for" as a conjunction: write "because"': re.compile(
+        r", for (?:the|an?|it|they|there|its|this|some|no|each|every) (?:\w+ )?"
+        r"(?:is|are|has|have|had|may|can|cannot|would|will|does|do|did|was|were)\b"
+    ),
+    '"None where": write "None if"': re.compile(r"\b(?:None|[Ee]mpty|NaN) where\b"),
+    "an old turn of phrase": re.compile(
+        r"\bat hand\b|\banew\b|\b(?:came|became|becomes) of\b|\bknows? (?:no|nothing)\b|\boftener\b"
+    ),
+    "British spelling": re.compile(
+        r"[Cc]olour|\b[Cc]entred?\b|\b[Gg]rey|[Nn]eighbour|ormalis[ei]|tandardis[ei]|rganis[ei]|ecognis[ei]"
     ),
     "a genitive without its noun": re.compile(r"^ +\w[\w, ]* : .*\n +Of (?:the|a|an|each|every|its)\b", re.MULTILINE),
 }

@@ -97,7 +97,7 @@ def _print_anything():
     """Names that the terminal cannot show are shown escaped; warnings are one line, without the place in our code."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            # Line by line, for a log is read while it grows.
+            # Line by line, because a log is read while it grows.
             stream.reconfigure(errors="backslashreplace", line_buffering=True)
     warnings.showwarning = _show_warning
 

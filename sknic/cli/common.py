@@ -24,7 +24,7 @@ def score_line(name, estimate, patients):
     name : str
     estimate : Estimate
     patients : sequence or None
-        Patient of each slide; None where every slide counts as one.
+        Patient of each slide; None if every slide counts as one.
 
     Returns
     -------

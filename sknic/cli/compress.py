@@ -117,7 +117,7 @@ def _merged(out, paths):
 
 
 def _close(outcomes, out, on_error):
-    """Say what became of the slides, and fail where nothing can be used."""
+    """Print the outcomes of the slides, and fail if none can be used."""
     from sknic.compression.outcomes import counts, speak_up
 
     typer.echo(f"{counts(outcomes)}; {sum(outcome.n_cells for outcome in outcomes):,} tissue cells, in {out}")

@@ -14,7 +14,7 @@ from sknic.files.nearest import did_you_mean
 from sknic.files.whole import whole_file
 
 NAME = "options.toml"
-# Where results and a log go is said anew for each run.
+# The places of results and logs are chosen for each run.
 _NOT_KEPT = ("out", "log_file")
 # Options of `evaluate` that a file of it may bring to `fit`.
 _OF_EVALUATE = ("cv", "clinical", "repeats", "bootstrap", "save_model")

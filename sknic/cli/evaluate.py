@@ -20,7 +20,7 @@ from sknic.cli.settings import keep_record
 from sknic.cli.training import Training
 from sknic.files.whole import whole_file
 
-# What every evaluation writes anew, and what an earlier one may have left that this one does not write.
+# What every evaluation writes, and what only some write, so that an earlier one may have left it.
 _ALWAYS = ("predictions.csv", "metrics.json", "options.toml")
 _SOMETIMES = ("repeats.csv", "added_value.json", "added_value.csv", "report.html", "history.csv", "verdict.json")
 _OVERLAYS = "overlays"

@@ -103,7 +103,7 @@ def _compressed(paths, compressor):
 
 
 def _why_not(outcome):
-    """Why a slide cannot be used; empty where it can."""
+    """Why a slide cannot be used; empty if it can."""
     if outcome.is_usable:
         return ""
     says_it = outcome.status == "failed" or outcome.error.startswith(outcome.status)

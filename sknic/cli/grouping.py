@@ -34,7 +34,7 @@ def grouped(command: Callable) -> Callable:
             given[name] = group(**{field.name: given.pop(field.name) for field in fields(group)})
         return command(**given)
 
-    # Options may have defaults and stand before arguments that have none, for they are given by name.
+    # Options may have defaults and stand before arguments that have none, because they are given by name.
     with_groups.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     with_groups.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return with_groups

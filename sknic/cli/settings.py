@@ -235,7 +235,7 @@ def absolute(encoder):
 
 
 def _record(folder):
-    """The settings of compression in a folder's run.json; None where it has none."""
+    """The compression settings in a folder's run.json; None if it has none."""
     path = Path(folder) / "run.json"
     if not path.exists():
         return None

@@ -41,7 +41,7 @@ def load_patch_folder(
     patches : uint8 array or memory map (n, height, width, 3), RGB
     table : DataFrame
         One row per patch, in the same order: path, task, label, group (the source; the path itself where unknown), mpp
-        (NaN where unknown) and the other columns of ``patches.csv``. ``table.pivot(columns="task", values="label")`` is
+        (NaN if unknown) and the other columns of ``patches.csv``. ``table.pivot(columns="task", values="label")`` is
         the y of `MultitaskEncoder`.
 
     Raises

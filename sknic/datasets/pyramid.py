@@ -92,7 +92,7 @@ def write_pyramid(
 
 
 def read_description(path):
-    """The text given as `description` to `write_pyramid`; None where the file is not a slide of ours or is damaged."""
+    """The text given as `description` to `write_pyramid`; None if the file is not one of our slides, or is damaged."""
     try:
         with tifffile.TiffFile(path) as tiff:
             page = tiff.pages[0]

@@ -158,7 +158,7 @@ def _identities(paths):
 
 
 def _sample(path):
-    """Size and some of the bytes of a file; None where it cannot be read."""
+    """Size and some of the bytes of a file; None if it cannot be read."""
     size = os.path.getsize(path)
     try:
         with open(path, "rb") as file:

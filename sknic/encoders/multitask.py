@@ -198,7 +198,7 @@ class MultitaskEncoder(Followed, TaskEncoder):
         X : uint8 array (n, size, size, 3), RGB
             An array or a memory map, which is read batch by batch and never copied whole.
         y : DataFrame or array (n, n_tasks), or labels (n,)
-            One column per task; -1, NaN or None where a patch has no label for it. Labels of any type.
+            One column per task; -1, NaN or None if a patch has no label for it. Labels of any type.
         groups : array-like (n,), default=None
             Source of each patch, such as its patient; either all patches of a source are held out for validation, or
             none.

@@ -53,7 +53,7 @@ def auto_canvas(grids):
 
 
 def crop_density(cells):
-    """Probability (n,) that a training crop is centred on each of the cells (n, 2).
+    """Probability (n,) that a training crop is centered on each of the cells (n, 2).
 
     The distance to the nearest background, over its maximum, squared, normalized to sum 1 (the authors' code).
     """
@@ -160,7 +160,7 @@ class Canvas:
 
 
 class TrainingCrops(Dataset):
-    """A crop of each grid, drawn anew each time: placed by the crop density, then turned and mirrored.
+    """A crop of each grid, drawn again each time: placed by the crop density, then rotated and mirrored.
 
     Where a grid holds the eight orientations of its pixels one of them is drawn; else the grid itself is turned.
     A grid whose tissue fits the canvas is placed anywhere on it.
@@ -181,14 +181,14 @@ class TrainingCrops(Dataset):
         return embeddings, cells - self._place(index, cells)
 
     def _place(self, index, cells):
-        """First row and column of a window that holds all the tissue, or is centred where tissue is deep."""
+        """First row and column of a window that holds all the tissue, or is centered where tissue is deep."""
         first, size = tissue_box(cells)
         room = self.canvas.size - size
         anywhere = first - self.random.randint(np.maximum(room, 0) + 1)
         if (room >= 0).all():
             return anywhere
-        centre = cells[np.searchsorted(self._density(index, cells), self.random.uniform())]
-        deep = np.clip(centre - self.canvas.size // 2, first, first + np.maximum(-room, 0))
+        center = cells[np.searchsorted(self._density(index, cells), self.random.uniform())]
+        deep = np.clip(center - self.canvas.size // 2, first, first + np.maximum(-room, 0))
         return np.where(room >= 0, anywhere, deep)
 
     def _density(self, index, cells):

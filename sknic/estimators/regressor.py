@@ -168,13 +168,13 @@ class GridCNNRegressor(RegressorMixin, GridEstimator):
         weights = SlideWeights.read(sample_weight, len(grids))
         y = self._read_numbers(grids, y, weights)
         grids, groups = weights.select(grids, groups)
-        standardised = (y - self.target_mean_) / self.target_scale_
+        standardized = (y - self.target_mean_) / self.target_scale_
         self._fit_net(
             grids,
-            weights.targets(torch.from_numpy(standardised.astype(np.float32))),
+            weights.targets(torch.from_numpy(standardized.astype(np.float32))),
             loss=weights.loss(functional.mse_loss, weighted_mse),
             n_outputs=y.shape[1],
-            strata=quantile_bins(standardised.mean(axis=1)),
+            strata=quantile_bins(standardized.mean(axis=1)),
             groups=groups,
         )
         return self

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 
-# Resamples that lack a class or an event are drawn again; where that happens oftener than this, the interval would
-# describe another experiment.
+# Resamples without some class or any event are drawn again. If more than this share has to be, the interval would no
+# longer describe this study.
 _MAX_DEGENERATE = 0.1
 
 

@@ -49,7 +49,7 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
     neither between folds nor, if the estimator's `fit` takes groups, in the validation inside it (the 2/1/1 of section
     4.4).
 
-    If the estimator is a pipeline with a SlideCompressor, set its `cache_dir`, or each fold compresses its slides anew.
+    If the estimator is a pipeline with a SlideCompressor, set its `cache_dir`, or each fold compresses all its slides.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ class FittedFold(NamedTuple):
     prediction: np.ndarray  # (n_test,) or (n_test, k)
     baseline: np.ndarray | str  # in the form of the prediction, or the reason why there is none
     survival: np.ndarray | None  # (n_test, m): probability to survive each of the times; None without times or curves
-    spread: np.ndarray | None  # (n_test,): how far the members of the model are apart; None where it has one
+    spread: np.ndarray | None  # (n_test,): how far the members of the model are apart; None if it has one
 
 
 def fit_fold(model, kind, X, y, given, train, test, with_baseline, times):

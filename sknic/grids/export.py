@@ -42,7 +42,7 @@ class GridExports:
         DegenerateDataError
             With fewer than three cells or features, or no variation.
         """
-        # By name: pictures know grids, and grids, which know no torch, must not import what knows it.
+        # By name: plotting imports grids, and grids, which do not use torch, must not import what does.
         return import_module("sknic.plotting").GridDisplay.from_grid(self, ax=ax, title=title)
 
     def to_geojson(

@@ -111,7 +111,7 @@ class RejectionDisplay:
     Parameters
     ----------
     kept, values : ndarray of float, shape (m,)
-        Fraction kept, and the metric of these slides; NaN where it is undefined.
+        Fraction kept, and the metric of these slides; NaN if it is undefined.
     metric : str
         Name of the metric.
     name : str, default=None

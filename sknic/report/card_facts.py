@@ -141,7 +141,7 @@ def encoder_facts(path: str | Path | None, fingerprint: str | None = None) -> di
     Parameters
     ----------
     path : str, Path or None
-        File of the encoder, or name of a bundled one; None where grids were given.
+        File of the encoder, or name of a bundled one; None if grids were given.
     fingerprint : str, default=None
         Fingerprint of the encoder in the grids.
 

@@ -64,7 +64,7 @@ def _stated(properties, given, path):
         return float(given), "given"
     axes = [_number(properties, f"openslide.mpp-{axis}") for axis in "xy"]
     ome = _ome_axes(properties)
-    # OpenSlide takes the 72 dpi that programs write who know nothing for what they say.
+    # OpenSlide trusts the 72 dpi that some programs write by default.
     if any(axis is not None for axis in ome) and not any(axis and axis <= MPP_RANGE[1] for axis in axes):
         return _mean(ome, path), "OME-XML"
     if any(axis is not None for axis in axes):
@@ -72,7 +72,7 @@ def _stated(properties, given, path):
     unit = _UM_PER_UNIT.get(properties.get("tiff.ResolutionUnit"))
     per_unit = [_number(properties, f"tiff.{axis}Resolution") for axis in "XY"]
     axes = [unit / value if unit and value and value > 0 else None for value in per_unit]
-    # 72, 96 or 300 dpi is what programs write when they know nothing.
+    # Programs write 72, 96 or 300 dpi when they do not know the resolution.
     if any(axis is not None and axis <= MPP_RANGE[1] for axis in axes):
         return _mean(axes, path), "tiff resolution"
     return None, None

@@ -87,7 +87,7 @@ def neighbors_of(
 
     Returns
     -------
-    list of dict, or None where there is no tissue cell
+    list of dict, or None if there is no tissue cell
         "slide" and "grid" (numbers), "name" of the slide, "row", "column" and "distance".
     """
     frame = views[number].frames[grid]

@@ -18,7 +18,7 @@ from sknic.datasets.pyramid import write_pyramid
 CELL = 128
 MPP = 0.5
 SUFFIXES = {"generic": ".tiff", "aperio": ".svs"}
-_DRAWING_VERSION = 3  # raise it when the same recipe gives other pixels, so that old files are drawn anew
+_DRAWING_VERSION = 3  # raise it when the same recipe gives other pixels, so that old files are drawn again
 _TISSUE_OF_CELL = ("glass", "liver", "stroma", "tumour", "proliferating")
 _LYMPHOID_SHARE = 0.025
 

@@ -29,8 +29,8 @@ class Scanner:
         steps = np.arange(256)[:, None] / OD_STEPS
         blue = np.exp(-steps * self.haematoxylin_strength * _unit(self.haematoxylin))
         pink = np.exp(-steps * self.eosin_strength * _unit(self.eosin))
-        colours = np.array(self.glass) * blue[:, None] * pink[None]
-        return np.rint(colours).astype(np.uint8).reshape(-1, 3)
+        colors = np.array(self.glass) * blue[:, None] * pink[None]
+        return np.rint(colors).astype(np.uint8).reshape(-1, 3)
 
 
 def scanner(index):
@@ -60,7 +60,7 @@ class Film:
     """
 
     def __init__(self, scanner, random_state):
-        self._colours = scanner.table().astype(np.int16)
+        self._colors = scanner.table().astype(np.int16)
         self._noise = np.rint(random_state.normal(0, scanner.noise, (_NOISE_SIDE, _NOISE_SIDE, 3))).astype(np.int16)
 
     def develop(self, haematoxylin, eosin):
@@ -68,7 +68,7 @@ class Film:
         index = haematoxylin.astype(np.uint16)
         index <<= 8
         index |= eosin
-        pixels = self._colours.take(index, axis=0)
+        pixels = self._colors.take(index, axis=0)
         for x in range(0, pixels.shape[1], _NOISE_SIDE):
             for y in range(0, pixels.shape[0], _NOISE_SIDE):
                 part = pixels[y : y + _NOISE_SIDE, x : x + _NOISE_SIDE]

@@ -21,7 +21,7 @@ def granules():
     """Fine cytoplasm, float32 (SIDE, SIDE), mean 0, spread 1."""
     fine = _filtered_noise(11, lambda y, x: _band(np.hypot(y, x), 5, 5))
     coarse = _filtered_noise(12, lambda y, x: _band(np.hypot(y, x), 22, 14))
-    return _standardised(0.8 * fine + 0.6 * coarse)
+    return _standardized(0.8 * fine + 0.6 * coarse)
 
 
 @cache
@@ -51,7 +51,7 @@ def fat():
 def smooth_noise(shape, sigma, random_state):
     """Smooth random field, float32 of the shape asked for, mean 0, spread 1; sigma in the field's own px."""
     field = gaussian_filter(random_state.normal(size=shape).astype(np.float32), sigma, mode="reflect")
-    return _standardised(field)
+    return _standardized(field)
 
 
 def _wavy_fibres(angle, seed):
@@ -67,7 +67,7 @@ def _wavy_fibres(angle, seed):
     waves = 4 * _filtered_noise(seed + 40, lambda y, x: _band(np.hypot(y, x), 80, 40))
     y, x = np.mgrid[:SIDE, :SIDE]
     wavy = map_coordinates(straight, [y + waves * along, x - waves * across], order=1, mode="grid-wrap")
-    return _standardised(wavy + 0.8 * _standardised(bundles))
+    return _standardized(wavy + 0.8 * _standardized(bundles))
 
 
 def _filtered_noise(seed, response):
@@ -75,7 +75,7 @@ def _filtered_noise(seed, response):
     noise = np.random.RandomState(seed).normal(size=(SIDE, SIDE))
     frequency = np.fft.fftfreq(SIDE)
     weights = response(frequency[:, None], frequency[None])
-    return _standardised(np.fft.ifft2(np.fft.fft2(noise) * weights).real)
+    return _standardized(np.fft.ifft2(np.fft.fft2(noise) * weights).real)
 
 
 def _band(radius, wavelength, width):
@@ -83,6 +83,6 @@ def _band(radius, wavelength, width):
     return np.exp(-0.5 * ((radius - 1 / wavelength) * wavelength**2 / width) ** 2)
 
 
-def _standardised(field):
+def _standardized(field):
     field = field - field.mean()
     return (field / field.std()).astype(np.float32)
