@@ -11,6 +11,7 @@ from sknic.evaluation.decisions import net_benefit, rejection_curve
 from sknic.evaluation.delong import compare_auc
 from sknic.evaluation.ensemble import CrossValEnsemble
 from sknic.evaluation.metrics import accuracy, auc, balanced_accuracy, concordance, r2, spearman
+from sknic.evaluation.patient_grids import PatientGrids, by_patient
 from sknic.evaluation.patients import aggregate
 from sknic.evaluation.results import Comparison, Estimate, format_p
 from sknic.evaluation.scorers import auc_scorer, concordance_scorer, spearman_scorer
@@ -34,6 +35,7 @@ __all__ = [
     "CrossValEnsemble",
     "Estimate",
     "KaplanMeier",
+    "PatientGrids",
     "RiskGroups",
     "SlideAndTable",
     "TaskSelector",
@@ -45,6 +47,7 @@ __all__ = [
     "auc",
     "auc_scorer",
     "balanced_accuracy",
+    "by_patient",
     "by_task_count",
     "chance_level",
     "compare",

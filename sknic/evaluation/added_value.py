@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn.base import clone
 
 from sknic.evaluation.bootstrap import compare
-from sknic.evaluation.clinical_table import clinical_model, split_columns
+from sknic.evaluation.clinical_table import as_frame, clinical_model, split_columns
 from sknic.evaluation.ensemble import CrossValEnsemble
 from sknic.evaluation.fitting import rows_of
 from sknic.evaluation.folds import make_folds
@@ -129,6 +129,7 @@ def added_value(
     """
     if not isinstance(estimator, SlideAndTable):
         raise TypeError(f"estimator={type(estimator).__name__}: expected a SlideAndTable")
+    X = as_frame(X)
     slides, _ = split_columns(X, estimator.column)
     kind = kind_of(estimator.slide, y)
     y = kind.read(y)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from sklearn.compose import ColumnTransformer, make_column_selector
@@ -59,13 +61,20 @@ def clinical_model(kind: Target) -> Pipeline:
     return make_pipeline(prepared, _MODELS[kind.name]())
 
 
+def as_frame(X: Any) -> Any:
+    """Take a table of polars as one of pandas, where columns of objects have a place; anything else as it is."""
+    if isinstance(X, pd.DataFrame) or not hasattr(X, "get_columns"):
+        return X
+    return pd.DataFrame({column.name: column.to_list() for column in X.get_columns()})
+
+
 def split_columns(X: pd.DataFrame, column: str) -> tuple[np.ndarray, pd.DataFrame]:
     """Separate the slides from the other columns of a table.
 
     Parameters
     ----------
     X : DataFrame (n_slides, n_columns)
-        Slides and clinical data.
+        Slides and clinical data, of pandas or polars.
     column : str
         Column of the slides.
 
@@ -83,6 +92,7 @@ def split_columns(X: pd.DataFrame, column: str) -> tuple[np.ndarray, pd.DataFram
     ValueError
         If the column is missing or the only one, or if another column contains values other than numbers and words.
     """
+    X = as_frame(X)
     if not isinstance(X, pd.DataFrame):
         raise TypeError(f"X is a {type(X).__name__}; expected a DataFrame with the column {column!r} and clinical data")
     if column not in X:

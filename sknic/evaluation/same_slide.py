@@ -24,6 +24,8 @@ def slide_names(X):
 def _names(item):
     if isinstance(item, str | os.PathLike):
         return {os.path.realpath(item)}
+    if isinstance(item, list):  # the slides of a patient
+        return set().union(*map(_names, item))
     if not hasattr(item, "cells"):
         return set()
     files = (getattr(item, "slide", None), getattr(item, "path", None))

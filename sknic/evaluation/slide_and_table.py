@@ -111,7 +111,7 @@ class SlideAndTable(MetaEstimatorMixin, BaseEstimator):
         Parameters
         ----------
         X : DataFrame (n_slides, n_columns)
-            A column of grids or paths, and clinical data.
+            A column of grids or paths, and clinical data; of pandas or polars.
         y : array-like (n_slides,), or survival times
             Labels, numbers, or what GridCoxSurvival takes.
         groups : array-like (n_slides,), default=None
