@@ -164,8 +164,7 @@ def _refuse_others(foreign, wanted, found):
         n_all = len(wanted.keys() | found.keys())
         raise EncoderFileError(
             f"{foreign}: the file contains the weights of a model other than {foreign.name}: {len(differing)} of "
-            f"{n_all} "
-            f"tensors are missing, unknown or of another size, such as {differing[0]!r}"
+            f"{n_all} tensors are missing, unknown or of another size, such as {differing[0]!r}"
         )
 
 

@@ -73,8 +73,7 @@ def auc(y_true: ArrayLike, y_score: ArrayLike) -> float:
     if len(classes) < 2 or len(classes) < n_columns:
         raise DegenerateDataError(
             f"y_true contains {len(classes)} class{'es' * (len(classes) != 1)} ({_few(classes)}); the area under "
-            "the ROC"
-            f" curve needs slides of {'both' if n_columns == 2 else f'all {n_columns}'} classes"
+            f"the ROC curve needs slides of {'both' if n_columns == 2 else f'all {n_columns}'} classes"
         )
     if len(classes) > n_columns:
         raise ValueError(f"y_true contains {len(classes)} classes; y_score needs as many columns, but has {n_columns}")

@@ -171,8 +171,7 @@ def _decisions(section, run):
     points = ", ".join(f"{display.benefit[share - 1]:.3f} at {share / 100}" for share in at)
     caption = (
         f"Benefit of treating those whose probability of {label} reaches the threshold, in true positives per "
-        "slide. The "
-        "model is useful where its line is the highest."
+        "slide. The model is useful where its line is the highest."
     )
     section.add_figure(display, alt=f"Decision curve, net benefit for class {label}: {points}", caption=caption)
     plt.close(display.figure_)

@@ -106,8 +106,7 @@ def _mean(axes, path):
     if abs(x - y) > ANISOTROPY_TOLERANCE * max(x, y):
         raise InvalidMppError(
             f"{path}: pixels are {x:.4g} um wide and {y:.4g} um high; expected square pixels, because a mean fits "
-            "neither "
-            "axis; resample the slide, or pass one um/px as Slide(path, mpp=...) if the metadata are wrong"
+            "neither axis; resample the slide, or pass one um/px as Slide(path, mpp=...) if the metadata are wrong"
         )
     return (x + y) / 2
 

@@ -80,8 +80,7 @@ class Classification(Target):
         if missing:
             raise DegenerateDataError(
                 f"the training part of a fold does not contain class {missing[0]!r}: all its slides are in the test "
-                "part; "
-                "use fewer folds or more patients of that class"
+                "part; use fewer folds or more patients of that class"
             )
 
     def strata(self, y):

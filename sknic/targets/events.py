@@ -77,8 +77,7 @@ def event_and_time(y, names):
     if others or times == [event]:
         raise ValueError(
             f"{said}, which do not distinguish the event from the time; expected a field of bools (the event) and "
-            "one of "
-            "numbers, or the names 'event' and 'time'"
+            "one of numbers, or the names 'event' and 'time'"
         )
     # scikit-survival's own data sets call the event "cens" or "censor", as a bool.
     if roles[event] == "opposite" and not (bools and event.casefold() in ("cens", "censor")):

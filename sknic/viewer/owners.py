@@ -54,8 +54,7 @@ def _owner(grid, paths, digests):
         if header.slide:
             warnings.warn(
                 f"{_said(grid)} is drawn on {paths[0]}, which has another name; the grid has no other information "
-                "to tell "
-                "slides apart",
+                "to tell slides apart",
                 SknicWarning,
                 stacklevel=4,
             )
