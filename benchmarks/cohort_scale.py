@@ -64,7 +64,7 @@ def dask(paths, compressor):
     import joblib
     from dask.distributed import Client, LocalCluster
 
-    local = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
+    local = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0")
     client = Client(local)
 
     def run():

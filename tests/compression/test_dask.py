@@ -2,7 +2,12 @@
 
 import os
 import signal
+import socket
+import subprocess
 import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
 
 import cloudpickle
 import joblib
@@ -26,11 +31,18 @@ THIS = sys.modules[__name__], sys.modules[MeanEncoder.__module__]
 def cluster():
     for module in THIS:  # workers cannot import the tests
         cloudpickle.register_pickle_by_value(module)
-    local = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
+    local = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0")
     with local as cluster, Client(cluster) as client:
         yield client
     for module in THIS:
         cloudpickle.unregister_pickle_by_value(module)
+
+
+@pytest.fixture
+def unused_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 class SigningEncoder(MeanEncoder):
@@ -89,3 +101,60 @@ def test_a_worker_that_dies_costs_its_slide_only(cluster, slides, tmp_path):
         compressor.transform([slides[0], killer, *slides[1:]])
     assert list(caught.value.failures) == [killer]
     assert [grid is None for grid in caught.value.grids] == [False, True, False, False]
+
+
+def test_a_bad_slide_costs_one_slide_and_the_next_run_goes_on(cluster, slides, tmp_path):
+    bad = tmp_path / "bad.svs"
+    bad.write_text("no slide")
+    compressor = SlideCompressor(SigningEncoder(folder=str(tmp_path)), cache_dir=tmp_path / "cache")
+    with joblib.parallel_config("dask"):
+        first = compressor.compress([str(bad), *slides])
+        bad.write_bytes(Path(slides[0]).read_bytes())
+        second = compressor.compress([str(bad), *slides])
+    assert [outcome.status for outcome in first] == ["failed", "done", "done", "done"]
+    assert "is text, not a slide" in first[0].error
+    assert [outcome.status for outcome in second] == ["done", "cached", "cached", "cached"]
+
+
+class KillerOfTheScheduler(MeanEncoder):
+    """Kills the scheduler when it meets the black slide, and waits."""
+
+    def __init__(self, name="mean", scheduler=0):
+        super().__init__(name)
+        self.scheduler = scheduler
+
+    def transform(self, patches):
+        if (patches.mean(axis=(1, 2, 3)) < 20).any():
+            os.kill(self.scheduler, signal.SIGKILL)
+            time.sleep(60)
+        return super().transform(patches)
+
+
+@pytest.mark.slow
+def test_a_lost_scheduler_ends_the_run_and_the_next_one_goes_on(cluster, slides, tmp_path, unused_port):
+    address = f"tcp://127.0.0.1:{unused_port}"
+    ours = ["--host", "127.0.0.1", "--no-dashboard"]
+    with ExitStack() as ended:
+
+        def start(program, *arguments):
+            process = subprocess.Popen([sys.executable, "-m", f"distributed.cli.{program}", *arguments], cwd=tmp_path)
+            ended.callback(process.wait)
+            ended.callback(process.kill)
+            return process
+
+        scheduler = start("dask_scheduler", "--port", str(unused_port), *ours)
+        for _ in range(2):
+            start("dask_worker", address, "--nthreads", "1", "--no-nanny", *ours)
+        killer = write_slide(tmp_path / "killer.tiff", np.zeros((640, 640, 3), np.uint8))
+        compressor = SlideCompressor(
+            KillerOfTheScheduler(scheduler=scheduler.pid), cache_dir=tmp_path / "cache", tissue=None
+        )
+        client = Client(address, set_as_default=False, timeout=120)
+        client.wait_for_workers(2)
+        with joblib.parallel_config("dask", client=client), pytest.raises(Exception, match="scheduler-connection-lost"):
+            compressor.compress([*slides, killer])
+        client.close(timeout=1)
+    with joblib.parallel_config("dask"):
+        outcomes = compressor.compress(slides)
+    assert [outcome.status for outcome in outcomes].count("cached") >= 2
+    assert all(outcome.is_usable for outcome in outcomes)
