@@ -17,7 +17,7 @@ _PACKAGES = ("sknic", "numpy", "scikit-learn", "skorch", "torch", "openslide-pyt
 
 
 def score_line(name, estimate, patients):
-    """A metric, its interval, and the patients or slides that the interval is of.
+    """Format a metric, its interval, and the number of patients or slides behind it.
 
     Parameters
     ----------

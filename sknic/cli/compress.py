@@ -1,4 +1,4 @@
-"""`sknic compress`: slides to a folder of grids."""
+"""`sknic compress`: compress slides to a folder of grids."""
 
 from pathlib import Path
 from typing import Annotated

@@ -46,12 +46,12 @@ def _line_and_code(error):
 
 
 def with_names(text):
-    """Put the names of bundled encoders before their digests, which say nothing to a reader.
+    """Put the names of bundled encoders before their digests, which mean nothing to a reader.
 
     Parameters
     ----------
     text : str
-        What is said of grids of different encoders.
+        Message about grids of different encoders.
 
     Returns
     -------

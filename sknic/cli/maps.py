@@ -46,21 +46,21 @@ def write_map(stem, grid, heat, method, title, *, top, ome_tiff):
 
 
 def write_gallery(out, grids, make_map, classes, n, max_per_slide):
-    """The most and the least convincing cells of all slides, a picture for each class.
+    """Draw the most and the least convincing cells of all slides, one picture per class.
 
     Parameters
     ----------
     out : Path
         Folder.
     grids : list of Grid
-        Those whose slide is gone are left out.
+        Grids; those whose slide is gone are left out.
     make_map : callable (grid, label) -> float array (rows, columns)
     classes : sequence
-        Labels that are explained; None for a model without classes.
+        Labels to explain; None for a model without classes.
     n : int
-        Number of cells, of either sort.
+        Number of cells of each sort.
     max_per_slide : int or None
-        At most so many of one slide.
+        Maximum number of cells per slide.
     """
     from sknic.files.names import names_of_labels
     from sknic.plotting import PatchGalleryDisplay

@@ -223,7 +223,7 @@ def grids_of(folder):
 
 
 def _recorded_grids(run):
-    """The folder of grids that the options of a run name, where it says one."""
+    """The folder of grids in the options of a run, if it has one."""
     try:
         grids = tomllib.loads((run / "options.toml").read_text(encoding="utf-8")).get("grids")
     except (OSError, ValueError):

@@ -23,7 +23,7 @@ _N_ASKED = 20
 
 @dataclass(frozen=True)
 class Compression:
-    """Everything that decides a grid: what SlideCompressor takes, as JSON can hold it.
+    """Everything that determines a grid: SlideCompressor's parameters, as values that JSON can store.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Compression:
     slide_mpp: Any = None
 
     def record(self):
-        """What run.json keeps, and `kept_settings` reads."""
+        """The settings that run.json stores and `kept_settings` reads."""
         settings = {**dict.fromkeys((*NUMBERS, *MASKS)), **DEFAULTS, **self.given}
         return {**settings, "encoder": absolute(self.encoder), "slide_mpp": self.slide_mpp}
 
@@ -160,7 +160,7 @@ def keep_record(folder, command, compression):
 
 
 def _encoder_of_grids(known, folder):
-    """The encoder that a run record names, where it is still there."""
+    """The encoder that a run record names, if it still exists."""
     if known is None or _there(known):
         return known
     raise typer.BadParameter(
@@ -253,7 +253,7 @@ def _record(folder):
 
 
 def _of_paths(slide_mpp, paths):
-    """The um/px that a record states, for paths that may be written in another way."""
+    """The um/px in a record, for paths that may be written differently."""
     if not isinstance(slide_mpp, dict):
         return slide_mpp
     stated = {os.path.realpath(path): mpp for path, mpp in slide_mpp.items()}
@@ -261,7 +261,7 @@ def _of_paths(slide_mpp, paths):
 
 
 def _headers(folder):
-    """What some grids of a folder say of themselves."""
+    """Headers of some grids in a folder."""
     from sknic import Grid
     from sknic.exceptions import GridFileError
 

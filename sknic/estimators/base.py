@@ -37,7 +37,7 @@ class GridEstimator(GridTraining, BaseEstimator):
     Parameters
     ----------
     crop_size : "auto" or int, default="auto"
-        Side of the canvas in cells. "auto" is the smallest square that holds the tissue of every grid given to
+        Side of the canvas in cells. "auto" is the smallest square that fits the tissue of every grid given to
         `fit`, at most the paper's 400 (and 400 for `padding="valid"`). It is fixed after `fit`.
     padding : {"same", "valid"}, default="same"
         Padding of the convolutions. "valid" is the authors' network on 400 x 400 cells; "same" takes any canvas.

@@ -7,7 +7,7 @@ from skorch.callbacks import Callback
 class CohortLoss(Callback):
     """Replaces the mean of the batches' validation losses by the loss over all validation outputs.
 
-    A partial likelihood compares slides with each other, and a batch need not hold all classes.
+    A partial likelihood compares slides with each other, and a batch need not contain all classes.
     """
 
     def __init__(self, loss):

@@ -13,7 +13,7 @@ def cox_loss(risk, event, time, ties="efron", weight=None):
     risk : float tensor (n,)
         Log of the hazard ratio.
     event : bool tensor (n,)
-        False where the time is censored.
+        False if the time is censored.
     time : float tensor (n,)
     ties : "efron" or "breslow"
         How events at the same time are handled.
@@ -23,7 +23,7 @@ def cox_loss(risk, event, time, ties="efron", weight=None):
     Returns
     -------
     scalar tensor
-        Zero, with zero gradient, when there is no event.
+        Zero, with zero gradient, if there is no event.
     """
     time, order = time.sort(descending=True)
     risk, event = risk[order], event[order].to(risk.dtype)
@@ -47,7 +47,7 @@ def risk_loss(output, target, ties):
 
 
 def _efron_share(log_share, event, moment, n_moments):
-    """Share of the risk set that Efron takes away for each event: that of the tied events, times l / d."""
+    """Part of the risk set that Efron's method subtracts for each event: that of the tied events, times l / d."""
     tied = event.new_zeros(n_moments).index_add(0, moment, log_share.exp() * event)
     n_tied = event.new_zeros(n_moments).index_add(0, moment, event)
     before = event.cumsum(0) - event

@@ -1,4 +1,4 @@
-"""What a network sees of a grid: square crops on a canvas of fixed size, drawn for training, spread for prediction."""
+"""What a network sees of a grid: square crops on a canvas of fixed size, random for training, spread for prediction."""
 
 from dataclasses import dataclass
 
@@ -34,7 +34,7 @@ class ArrayGrid:
 
     @classmethod
     def of_array(cls, array):
-        """Of a dense array (C, rows, columns); cells that are zero throughout are background."""
+        """Make one from a dense array (C, rows, columns); cells that are all zero are background."""
         cells = np.argwhere((array != 0).any(axis=0)).astype(np.int32)
         return cls(np.ascontiguousarray(array[:, cells[:, 0], cells[:, 1]].T), cells, array.shape[1:])
 
@@ -48,7 +48,7 @@ def tissue_box(cells):
 
 
 def auto_canvas(grids):
-    """Side in cells of the smallest square that holds the tissue of every grid, at most 400."""
+    """Side in cells of the smallest square that fits the tissue of every grid, at most 400."""
     return min(MAX_CANVAS, max(int(tissue_box(grid.cells)[1].max()) for grid in grids))
 
 
@@ -69,8 +69,8 @@ def crop_density(cells):
 def spread_windows(cells, canvas, max_crops):
     """First row and column of the windows to predict from, a list of (int, int).
 
-    One window around the middle where the tissue fits the canvas. Else each window in turn is the one that
-    holds the most tissue not yet seen, until all of it is seen or there are `max_crops`.
+    A single centered window if the tissue fits on the canvas. Otherwise each window in turn is the one that
+    contains the most tissue not yet covered, until all is covered or there are `max_crops`.
     """
     first, size = tissue_box(cells)
     if (size <= canvas).all():
@@ -87,7 +87,7 @@ def spread_windows(cells, canvas, max_crops):
 
 
 def _fullest_window(mask, size):
-    """Where the window of `size` that holds most of the mask starts; of equals, the middle one."""
+    """Start of the window of `size` that contains most of the mask; of equal windows, the middle one."""
     total = np.pad(mask.astype(np.int32).cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
     count = total[size:, size:] - total[:-size, size:] - total[size:, :-size] + total[:-size, :-size]
     best = np.argwhere(count == count.max())
@@ -95,7 +95,7 @@ def _fullest_window(mask, size):
 
 
 class Canvas:
-    """Lays cells out as dense batches in channels-last memory.
+    """Arranges cells as dense batches in channels-last memory.
 
     Parameters
     ----------
@@ -105,13 +105,13 @@ class Canvas:
     dtype : numpy dtype
         Type of the embeddings. A batch is cast to float32 in one pass, which is faster than cell by cell.
     device : torch.device
-        Elsewhere than on the CPU only the cells travel, and are laid out there.
+        On devices other than the CPU, only the cells are copied, and arranged there.
     scaling : ChannelScaling, optional
-        What happens to the embeddings of tissue before they are laid out.
+        Scaling of the embeddings of tissue before they are arranged.
 
     Notes
     -----
-    On the CPU fresh memory costs as much as filling it: a batch is valid until the next one is made.
+    On the CPU, allocating memory costs as much as filling it, so memory is reused: a batch is valid until the next one.
     """
 
     def __init__(self, size, n_channels, dtype, device="cpu", scaling=None):
@@ -126,7 +126,7 @@ class Canvas:
         return lay_out(inside).view(len(crops), self.size, self.size, self.n_channels).permute(0, 3, 1, 2)
 
     def _inside(self, embeddings, cells):
-        """Embeddings of the cells inside the window, and their places in its rows."""
+        """Embeddings of the cells inside the window, and their positions in it."""
         inside = ((cells >= 0) & (cells < self.size)).all(axis=1)
         place = cells[:, 0] * self.size + cells[:, 1]
         if inside.all():
@@ -162,7 +162,7 @@ class Canvas:
 class TrainingCrops(Dataset):
     """A crop of each grid, drawn again each time: placed by the crop density, then rotated and mirrored.
 
-    Where a grid holds the eight orientations of its pixels one of them is drawn; else the grid itself is turned.
+    If a grid stores the eight orientations of its pixels, one of them is drawn; otherwise the grid itself is rotated.
     A grid whose tissue fits the canvas is placed anywhere on it.
     """
 
@@ -181,7 +181,7 @@ class TrainingCrops(Dataset):
         return embeddings, cells - self._place(index, cells)
 
     def _place(self, index, cells):
-        """First row and column of a window that holds all the tissue, or is centered where tissue is deep."""
+        """First row and column of a window that contains all tissue, or is centered deep inside the tissue."""
         first, size = tissue_box(cells)
         room = self.canvas.size - size
         anywhere = first - self.random.randint(np.maximum(room, 0) + 1)
@@ -200,7 +200,7 @@ class TrainingCrops(Dataset):
 
 
 def oriented(grid, number):
-    """Embeddings, cells and shape of an orientation: as the grid holds it, or of the grid itself, turned."""
+    """Embeddings, cells and shape of an orientation: as stored in the grid, or of the grid itself, rotated."""
     versions = grid.orientations
     if number < len(versions):
         return versions[number].embeddings, versions[number].cells, versions[number].shape
@@ -208,7 +208,7 @@ def oriented(grid, number):
 
 
 def n_versions(grid, canvas_size, turned):
-    """Number of orientations that a prediction averages over: those that the grid holds, or eight if it is turned."""
+    """Number of orientations that a prediction averages over: those stored in the grid, or eight if it is rotated."""
     # A canvas of one cell looks the same whichever way it is turned.
     return max(len(grid.orientations), 8 if turned and canvas_size > 1 else 1)
 
@@ -224,14 +224,15 @@ class SpreadCrops(Dataset):
     max_crops : int
         Maximum number of crops per orientation.
     max_orientations : int
-        1 leaves out all but the slide as it is.
+        1 uses only the slide as it is.
     turned : bool
-        A grid that stores one orientation of its pixels is itself turned and mirrored, so that it has eight too.
+        Whether a grid that stores one orientation of its pixels is itself rotated and mirrored, so that it has eight
+        too.
 
     Attributes
     ----------
     owner : int array (n_crops,)
-        The grid that each crop is of.
+        The grid of each crop.
     """
 
     def __init__(self, grids, targets, canvas, max_crops, max_orientations=8, turned=False):
@@ -256,7 +257,7 @@ class SpreadCrops(Dataset):
         return embeddings, cells - window
 
     def batches(self, size=8):
-        """Rows of crops that are read together, at most `size`: never of two grids."""
+        """Rows of crops that are read together, at most `size`, and never from two grids."""
         starts = np.flatnonzero(np.diff(self.owner, prepend=-1))
         ends = [*starts[1:].tolist(), len(self.owner)]
         return [list(range(i, min(i + size, end))) for start, end in zip(starts, ends) for i in range(start, end, size)]

@@ -1,4 +1,4 @@
-"""Whether a training learnt anything: its loss beside that of one answer for all slides, and when it was best."""
+"""Whether a training learnt anything: its loss compared with that of a constant prediction, and when it was best."""
 
 import warnings
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ _EARLY = 2
 
 
 def constant_loss(loss, constant, targets, batches=None):
-    """Loss of one answer for all slides: over all targets at once, or its mean over batches.
+    """Loss of a constant prediction: over all targets at once, or its mean over batches.
 
     Parameters
     ----------
     loss : callable (output, target) -> scalar tensor
         Loss of the training.
     constant : float tensor (n_outputs,)
-        The answer.
+        The constant prediction.
     targets : tensor (n, ...)
         Targets of the slides.
     batches : iterable of lists of int, optional
@@ -42,26 +42,26 @@ def constant_loss(loss, constant, targets, batches=None):
 
 @dataclass(frozen=True)
 class Doubts:
-    """What is doubtful about a training, beside the loss of one answer for all slides.
+    """Doubts about a training, which is compared with a constant prediction.
 
     Attributes
     ----------
     train_constant : float
-        That loss on the training slides.
+        Loss of the constant prediction on the training slides.
     valid_constant : float, optional
-        That loss on the slides that are held out, where there are any.
+        The same on the held-out slides, if there are any.
     """
 
     train_constant: float
     valid_constant: float | None = None
 
     def none_of(self, net):
-        """Whether a net has learnt its own training slides, as far as its last losses tell."""
+        """Whether a net has learnt its own training slides, judging by its last losses."""
         rows = net.history
         return _is_trial(rows) or _beats(_last_train_loss(rows), self.train_constant)
 
     def warn(self, name, histories):
-        """Warn where one answer for all slides was not beaten, or the training was best before it had well begun.
+        """Warn if a constant prediction was not beaten, or if the training was best near its start.
 
         Parameters
         ----------

@@ -26,7 +26,7 @@ _OWN_MODULES = {None: None, "GridCNN": GridCNN, "AttentionMIL": AttentionMIL}
 
 
 def write_estimator(path, estimator):
-    """Write a fitted estimator; a file of that name is replaced only once the new one is whole."""
+    """Write a fitted estimator; an existing file is replaced only once the new one is complete."""
     header = {
         "format": FORMAT,
         "class": name_of(type(estimator)),
@@ -38,7 +38,7 @@ def write_estimator(path, estimator):
 
 
 def read_estimator(path):
-    """Return the header and the weights of a file by `write_estimator`.
+    """Return the header and the weights of a file written by `write_estimator`.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def load_estimator(path: str | Path, *, device: str | torch.device = "auto", mod
     device : "auto", "cpu", "cuda", "cuda:<n>" or torch.device, default="auto"
         Device that the estimator predicts on.
     module : callable (n_channels, n_outputs) -> torch.nn.Module, default=None
-        Network of an estimator whose network is not sknic's: what was its `module`.
+        Network of an estimator whose network is not sknic's: the value of its `module`.
 
     Returns
     -------
@@ -72,7 +72,7 @@ def load_estimator(path: str | Path, *, device: str | torch.device = "auto", mod
     Raises
     ------
     ModelFileError
-        If the file is damaged or foreign, its network is not known, or it has parameters of another version.
+        If the file is damaged or foreign, its network is unknown, or it has parameters of another version.
     FileNotFoundError
         If there is no such file.
     """
@@ -97,7 +97,7 @@ def _module_of(path, name, given):
 
 
 def _params_of(estimator):
-    """Parameters that JSON holds; what serves training alone, such as callbacks and a RandomState, is left out."""
+    """Parameters that JSON can store; those only for training, such as callbacks and a RandomState, are left out."""
     params = estimator.get_params(deep=False)
     for name in ("module", "device", "callbacks"):
         del params[name]

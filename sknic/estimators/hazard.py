@@ -19,9 +19,9 @@ def breslow(
     risk : float array (n,)
         Log hazard ratios.
     event : bool array (n,)
-        Whether the event was seen.
+        Whether the event was observed.
     time : float array (n,)
-        Time of the event, or of the last look.
+        Time of the event or of censoring.
     weights : float array (n,), default=None
         Weight of each slide.
 
@@ -38,7 +38,7 @@ def breslow(
 
 
 class HazardCurves(SurvivalAnalysisMixin):
-    """What a model of the risk offers beside `predict`: the curves that scikit-survival evaluates."""
+    """Methods of a risk model in addition to `predict`: the curves that scikit-survival evaluates."""
 
     event_times_: np.ndarray
 
@@ -94,7 +94,7 @@ class HazardCurves(SurvivalAnalysisMixin):
         return self._functions(np.exp(self.predict(X))[:, None] * self.baseline_hazard_, return_array)
 
     def _functions(self, values, return_array):
-        """The rows of values (n, m) at the event times as scikit-survival's functions, or as they are."""
+        """Values (n, m) at the event times, as scikit-survival's functions or as an array."""
         if return_array:
             return values
         functions = np.empty(len(values), dtype=object)

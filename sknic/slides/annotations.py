@@ -167,7 +167,7 @@ def _why(error):
     if isinstance(error, OSError | EOFError):
         return getattr(error, "strerror", None) or "it is cut off, or not a gzip file"
     if isinstance(error, KeyError):
-        return f"it lacks {error}"
+        return f"it has no {error}"
     return str(error) if type(error) is ValueError else "its structure is not that of GeoJSON"
 
 

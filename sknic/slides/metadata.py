@@ -147,7 +147,7 @@ def check_plausible(path, level_dimensions, level_downsamples, properties):
     # Only a TIFF holds all its pixels in the file that is opened.
     n_bytes = os.path.getsize(path) if is_tiff(properties) else math.inf
     if width * height > min(MAX_PIXELS, n_bytes * MAX_PIXELS_PER_BYTE):
-        raise UnreadableSlideError(f"{path}: its header says {width} x {height} px, more than the file can contain")
+        raise UnreadableSlideError(f"{path}: its header states {width} x {height} px, more than the file can contain")
     if is_tiff(properties):
         check_tiles(path)
         check_pixels(path)

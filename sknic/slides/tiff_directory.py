@@ -43,7 +43,7 @@ def check_tiles(path):
     n_bytes = os.path.getsize(path)
     for page in tiled_pages(path):
         if page.tilewidth * page.tilelength > MAX_TILE_PIXELS:
-            raise UnreadableSlideError(f"{path}: its header says tiles of {page.tilewidth} x {page.tilelength} px")
+            raise UnreadableSlideError(f"{path}: its header states tiles of {page.tilewidth} x {page.tilelength} px")
         end = max((start + n for start, n in zip(page.dataoffsets, page.databytecounts) if n), default=0)
         if end > n_bytes:
             raise UnreadableSlideError(f"{path}: damaged or cut off: it has {n_bytes} bytes, and a tile ends at {end}")

@@ -253,7 +253,7 @@ BROKEN = {
     "null": ([[None, 1], [2, 3], [4, 5]], "coordinates are not rings of points"),
     "a ring too few": ({"type": "Polygon", "coordinates": A}, "coordinates are not rings of points"),
     "a ring too many": ({"type": "Polygon", "coordinates": [[A]]}, "coordinates are not rings of points"),
-    "no coordinates": ({"type": "Polygon"}, "it lacks 'coordinates'"),
+    "no coordinates": ({"type": "Polygon"}, "it has no 'coordinates'"),
 }
 
 
