@@ -26,7 +26,7 @@ def test_fit_leaves_files_of_the_user_alone(name, table):
     (table.parent / name).write_text("mine")
     result = run("fit", table, *QUICK, "--out", table.parent)
     assert result.exit_code == 2
-    assert f"holds '{name}', which sknic did not write" in said(result)
+    assert f"contains '{name}', which sknic did not write" in said(result)
     assert (table.parent / name).read_text() == "mine"
 
 
@@ -35,7 +35,7 @@ def test_evaluate_leaves_files_of_the_user_alone(name, table):
     (table.parent / name).mkdir() if name == "overlays" else (table.parent / name).write_text("mine")
     result = run("evaluate", table, *QUICK, "--cv", 2, "--out", table.parent)
     assert result.exit_code == 2
-    assert f"holds '{name}', which sknic did not write" in said(result)
+    assert f"contains '{name}', which sknic did not write" in said(result)
     assert (table.parent / name).exists()
 
 
