@@ -58,18 +58,17 @@ def read_grids(estimator, X, *, reset):
         cell = np.zeros((1, 2), np.int32)
         return [ArrayGrid(row[None], cell, (1, 1)) for row in table]
     grids = [_as_grid(item, index) for index, item in enumerate(X)]
+    # First, so that grids of another encoder are reported as such, and not as a wrong number of features.
+    known = None if reset else getattr(estimator, "provenance_", None)
+    seen = common_provenance(grids, known, "the grids that the model was fitted on" if known else None)
     if reset:
-        estimator.n_features_in_ = grids[0].code_size
+        estimator.n_features_in_, estimator.provenance_ = grids[0].code_size, seen
     for index, grid in enumerate(grids):
         if grid.code_size != estimator.n_features_in_:
             raise ValueError(
                 f"X[{index}] has {grid.code_size} features, but {type(estimator).__name__} is expecting "
                 f"{estimator.n_features_in_} features as input"
             )
-    known = None if reset else getattr(estimator, "provenance_", None)
-    seen = common_provenance(grids, known, "the grids that the model was fitted on" if known else None)
-    if reset:
-        estimator.provenance_ = seen
     _check_content(grids)
     return grids
 

@@ -65,6 +65,15 @@ def test_a_fitted_estimator_refuses_grids_made_in_another_way_also_after_it_was_
         assert len(each.predict(six())) == 6
 
 
+def test_grids_of_another_encoder_and_length_are_told_by_their_encoder():
+    model = GridCNNRegressor(**QUICK).fit(six(), np.arange(6.0))
+    longer = [Grid(np.ones((9, 7)), CELLS, (3, 3), mpp=0.5, fingerprint="encoder b") for _ in range(6)]
+    with pytest.raises(ProvenanceError, match="encoder encoder b"):
+        model.predict(longer)
+    with pytest.raises(ProvenanceError, match="encoder encoder b"):
+        GridCNNRegressor(**QUICK).fit([*six()[:5], longer[0]], np.arange(6.0))
+
+
 @pytest.mark.parametrize("maps", [grad_cam, input_gradients, integrated_gradients])
 def test_no_saliency_map_is_drawn_of_another_encoders_grid(maps):
     model = GridCNNRegressor(**QUICK).fit(six(), np.arange(6.0))
