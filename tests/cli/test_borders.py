@@ -110,13 +110,6 @@ def test_one_column_is_not_two_things(table, tmp_path):
     assert result.exit_code == 2 and "--patient and --target name the same column" in said(result)
 
 
-def test_epochs_of_older_scripts_are_steps_and_that_is_said(table, tmp_path):
-    options = ("--target", "score", "--out", tmp_path / "model", "--max-epochs", "1")
-    result = run("fit", table(), "--task", "regression", *options)
-    assert result.exit_code == 0 and "--max-steps 32" in result.output and "in 32 steps" in result.output
-    assert "--max-epochs" not in run("fit", "--help").output
-
-
 def test_a_kind_that_is_nearly_right_is_named(table, tmp_path):
     result = run("fit", table(), "--task", "classifcation", "--target", "label", "--out", tmp_path / "model")
     assert result.exit_code == 2 and "did you mean 'classification'?" in said(result)

@@ -12,6 +12,8 @@ from sknic.cli import app
 from sknic.datasets import make_histology_cohort
 from sknic.encoders.catalog import PUBLISHED, encoder_path
 
+from .helpers import said
+
 
 def run(*arguments):
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
@@ -82,4 +84,4 @@ def test_grids_of_an_encoder_that_nothing_names_are_not_taken_for_the_defaults(s
     SlideCompressor(MeanRGBEncoder(device="cpu"), cache_dir=tmp_path / "grids").transform(sorted(slides.glob("*.tiff")))
     options = ["--task", "regression", "--target", "score", "--out", tmp_path / "out", "--grids", tmp_path / "grids"]
     result = run("fit", slides / "slides.csv", *options, "--patient", "patient")
-    assert result.exit_code == 2 and "another encoder than sknic-he-1" in " ".join(result.output.split())
+    assert result.exit_code == 2 and "made with an encoder other than sknic-he-1" in said(result)

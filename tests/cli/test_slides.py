@@ -32,11 +32,13 @@ def test_a_model_of_slides_predicts_other_slides_in_the_same_way(slides, tmp_pat
     assert result.exit_code == 0, result.output
     assert "4 slides of 2 patients; target from" in result.output
     assert sorted(path.name for path in (tmp_path / "model").iterdir()) == [
+        "digests.json",
         "encoder.safetensors",
         "grids",
         "history.csv",
         "learnt_slides.csv",
         "model.safetensors",
+        "model_card.md",
         "options.toml",
         "run.json",
     ]
