@@ -134,7 +134,7 @@ def opened(tmp_path, pixels, **options):
 def test_values_of_fewer_bits_than_they_are_stored_in_are_refused(bits, tmp_path):
     pixels = (PIXELS.astype(np.uint32) * (2**bits - 1) // 255).astype(np.uint16)
     with pytest.raises(
-        UnreadableSlideError, match=rf"so they have {bits} bits, .* `vips linear .* {255 / (2**bits - 1):.5g} 0"
+        UnreadableSlideError, match=rf"so they have {bits} bits and .* `vips linear .* {255 / (2**bits - 1):.5g} 0"
     ):
         opened(tmp_path, pixels, compression="zlib")
 
