@@ -238,6 +238,12 @@ class MultitaskEncoder(Followed, TaskEncoder):
             raise
         return self
 
+    @classmethod
+    def _from_file(cls, header, tensors, device, module=None):
+        encoder = super()._from_file(header, tensors, device)
+        encoder.filters = tuple(encoder.filters)  # JSON makes lists of tuples
+        return encoder
+
     def _keep(self, net, *, tasks, patch_size, one_column):
         module = net.module_.cpu().requires_grad_(False)
         self.network_ = module.network

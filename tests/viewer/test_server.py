@@ -296,7 +296,7 @@ def test_the_model_s_prediction_is_told_beside_the_truth(client, model, grids):
     assert [view["truth"] for view in client.get(f"/{TOKEN}/slides").json] == [{"score": "0.25"}, {}]
     said = client.get(f"/{TOKEN}/slides/1/grids/0/prediction").json
     assert said == {"prediction": f"{model.predict(grids[1:])[0]:.3g}"}
-    assert client.get(f"/{TOKEN}/model").json == {"name": "GridCNNRegressor", "classes": []}
+    assert client.get(f"/{TOKEN}/model").json == {"name": "GridCNNRegressor", "choice": "Target", "choices": []}
 
 
 def test_without_a_model_there_is_no_prediction_and_no_saliency(slides, grids):
