@@ -43,7 +43,7 @@ def tell_external_test(estimator, model, rows, loaded, table, record, path, *, n
     bool
         Whether any prediction could be scored.
     """
-    from sknic.evaluation.bootstrap import estimate_or_reason
+    from sknic.evaluation.bootstrap import estimate_metrics
     from sknic.exceptions import DegenerateDataError
     from sknic.targets import kind_of
 
@@ -70,12 +70,11 @@ def tell_external_test(estimator, model, rows, loaded, table, record, path, *, n
     if note:
         typer.echo(note)
     patients = _patients(frame, columns, learnt)
-    prediction = kind.prediction_of(predicted, getattr(estimator, "classes_", None))
-    metrics = {}
-    for name in kind.metrics:
-        measured = kind.for_metric(name, prediction, getattr(estimator, "classes_", None))
-        metrics[name] = estimate_or_reason(name, y, measured, groups=patients, n_resamples=n_resamples)
-        typer.echo(score_line(name, metrics[name], patients))
+    classes = getattr(estimator, "classes_", None)
+    prediction = kind.prediction_of(predicted, classes)
+    metrics = estimate_metrics(kind, y, prediction, classes, groups=patients, n_resamples=n_resamples)
+    for name, found in metrics.items():
+        typer.echo(score_line(name, found, patients))
     with whole_file(path) as temporary:
         temporary.write_text(json.dumps({name: asdict(found) for name, found in metrics.items()}, indent=2))
     if to_card:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import pandas as pd
 from sknic.encoders.foreign import Foreign
 from sknic.encoders.store import read_encoder
 from sknic.exceptions import EncoderNotFoundError
+from sknic.files.digests import digest_of
 from sknic.files.nearest import no_such_file
 
 BUNDLED = Path(__file__).parent / "bundled"
@@ -101,7 +101,7 @@ def _bundled_row(path):
         "mpp": header["mpp"],
         "license": card["license"],
         "source": str(path),
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "sha256": digest_of(path),
     }
 
 
@@ -149,7 +149,7 @@ def encoder_path(name_or_path):
 
 def identify(path):
     """Return the name of the known encoder whose file is identical to this one; None for any other file."""
-    digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    digest = digest_of(path)
     known = list_encoders()["sha256"]
     names = known.index[known == digest]
     return names[0] if len(names) else None

@@ -102,6 +102,33 @@ def estimate_or_reason(metric, y_true, y_pred, *, groups=None, level=0.95, **opt
         return Estimate.unknown(str(error), len(y_true) if groups is None else len(set(groups)), level)
 
 
+def estimate_metrics(kind, y_true, prediction, classes, **options):
+    """Estimate all metrics of a kind of target.
+
+    Parameters
+    ----------
+    kind : sknic.targets.Target
+        Kind of the target.
+    y_true : array (n_slides,)
+        Target.
+    prediction : array (n_slides,) or (n_slides, k)
+        Predictions of that kind.
+    classes : array (k,) or None
+        Labels of the classes, if there are any.
+    **options
+        As in `estimate`.
+
+    Returns
+    -------
+    dict of str to Estimate
+        By name of the metric; NaN with the reason if one is undefined.
+    """
+    return {
+        name: estimate_or_reason(name, y_true, kind.for_metric(name, prediction, classes), **options)
+        for name in kind.metrics
+    }
+
+
 def compare(
     metric: str | Callable | None,
     y_true: ArrayLike,

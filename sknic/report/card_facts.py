@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sknic.evaluation.verdict import LEARNT
+from sknic.files.digests import digest_of
 from sknic.report.document import show
 from sknic.report.tripod import UNKNOWN
 from sknic.targets import kind_named
@@ -45,6 +46,26 @@ def target_of(task: str, record: dict) -> str:
     return f"{task}: {target}" if target else task
 
 
+def n_folds_by(table: pd.DataFrame, column: str) -> pd.Series:
+    """Count the folds in which each patient, slide or digest was tested.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Predictions, with the column "fold".
+    column : str
+        "patient", "slide" or "digest".
+
+    Returns
+    -------
+    Series of int
+        Number of folds by name; empty if there is no such column, or nothing in it.
+    """
+    if column not in table:
+        return table["fold"].iloc[:0]
+    return table[table[column] != ""].groupby(column)["fold"].nunique()
+
+
 def split_facts(table: pd.DataFrame) -> tuple[dict[str, str], str]:
     """Prove that no patient and no slide was on both sides of a fold, or name one that was.
 
@@ -64,10 +85,10 @@ def split_facts(table: pd.DataFrame) -> tuple[dict[str, str], str]:
         return {"folds": "not recorded"}, "not recorded"
     facts = {"folds": str(table["fold"].nunique())}
     for column, what in (("patient", "patients"), ("slide", "slides, by path"), ("digest", "slides, by digest")):
-        if column not in table or (table[column] == "").all():
+        folds = n_folds_by(table, column)
+        if not len(folds):
             facts[what] = "not recorded" if column == "digest" else "every slide counts as a patient of its own"
             continue
-        folds = table[table[column] != ""].groupby(column)["fold"].nunique()
         both = folds.index[folds > 1]
         bad = f", for instance {both[0]!r}" if len(both) else ""
         facts[what] = f"{len(folds)}, each tested in one fold; in two folds: {len(both)}{bad}"
@@ -155,7 +176,7 @@ def encoder_facts(path: str | Path | None, fingerprint: str | None = None) -> di
     if path is None:
         return {"encoder": "the encoder of the given grids", "fingerprint": fingerprint, "license": UNKNOWN}
     file = encoder_path(path)
-    name, digest = identify(file), hashlib.sha256(file.read_bytes()).hexdigest()
+    name, digest = identify(file), digest_of(file)
     facts = {"encoder": name or file.name, "sha256": digest, "fingerprint": fingerprint}
     if name is None:
         return {**facts, "license": UNKNOWN}

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from sknic import saliency
-from sknic.evaluation.bootstrap import estimate_or_reason
+from sknic.evaluation.bootstrap import estimate_metrics
 from sknic.files.names import unique_names
 from sknic.plotting import overlay
 from sknic.report.run_folder import SURVIVAL_AT, RunFolder
@@ -64,11 +64,8 @@ def run_of_ensemble(
         columns |= {f"{SURVIVAL_AT}{time:.15g}": of_time for time, of_time in zip(times, survival.T)}
     if ensemble.oof_spread_ is not None:
         columns["spread"] = ensemble.oof_spread_
-    by_patient = {"groups": ensemble.groups_, "n_resamples": n_resamples}
-    metrics = {
-        name: estimate_or_reason(name, y, kind.for_metric(name, prediction, classes), **by_patient)
-        for name in kind.metrics
-    } | ensemble.oof_survival_scores(n_resamples=n_resamples)
+    metrics = estimate_metrics(kind, y, prediction, classes, groups=ensemble.groups_, n_resamples=n_resamples)
+    metrics |= ensemble.oof_survival_scores(n_resamples=n_resamples)
     histories = [pd.DataFrame(last(model).history_).assign(fold=k) for k, model in enumerate(ensemble.estimators_)]
     return RunFolder(
         kind.name,

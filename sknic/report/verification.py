@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from sknic.evaluation import Estimate, survival_scores
-from sknic.evaluation.bootstrap import estimate_or_reason
+from sknic.evaluation.bootstrap import estimate_metrics
 from sknic.evaluation.censoring import survival_at
+from sknic.report.card_facts import n_folds_by
 
 if TYPE_CHECKING:
     from sknic.evaluation import CrossValEnsemble
@@ -52,9 +53,10 @@ def check_splits(run: RunFolder) -> Finding:
     table = run.predictions
     if "fold" not in table:
         return Finding("splits", None, "the predictions do not state their folds")
-    columns = [name for name in ("patient", "slide", "digest") if name in table and (table[name] != "").any()]
+    folds_of = {column: n_folds_by(table, column) for column in ("patient", "slide", "digest")}
+    columns = [column for column, folds in folds_of.items() if len(folds)]
     for column in columns:
-        folds = table[table[column] != ""].groupby(column)["fold"].nunique()
+        folds = folds_of[column]
         if (folds > 1).any():
             both = folds.index[folds > 1]
             return Finding("splits", False, f"{len(both)} in two folds, by {column}, for instance {both[0]!r}")
@@ -101,15 +103,13 @@ def measure(run: RunFolder) -> dict[str, Estimate]:
     """
     kind, y, classes = run.kind, run.truth, _classes(run)
     prediction = kind.prediction_of(run.predictions, classes)
-    found = {
-        name: estimate_or_reason(name, y, kind.for_metric(name, prediction, classes), groups=run.patients)
-        for name in kind.metrics
-    }
+    options = {"groups": run.patients, "n_resamples": run.record.get("settings", {}).get("bootstrap", 1000)}
+    found = estimate_metrics(kind, y, prediction, classes, **options)
     if not (kind.is_censored and "fold" in run.predictions):
         return found
     survival = run.survival.to_numpy(float) if run.survival_times else None
     curves = (survival, run.survival_times if survival is not None else None)
-    return found | survival_scores(y, prediction, run.predictions["fold"], *curves, groups=run.patients)
+    return found | survival_scores(y, prediction, run.predictions["fold"], *curves, **options)
 
 
 def check_predictions(run: RunFolder, ensemble: CrossValEnsemble, grids: np.ndarray) -> Finding:

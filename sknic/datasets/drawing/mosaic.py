@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from sknic.datasets.drawing.sources import ROLES, plan_cohort
 from sknic.datasets.patch_folder import PACKED, TABLE, read_patch
 from sknic.datasets.pyramid import write_pyramid
 from sknic.exceptions import DatasetError
+from sknic.files.digests import digest_of
 from sknic.grids import orient
 
 _GLASS = (248, 247, 249)
@@ -129,7 +129,7 @@ def _sources(tissue, rng):
 def _packed(patch_dir):
     """Names the patches of a patches.npy in a recipe: a row's number says nothing of what stands there."""
     packed = Path(patch_dir) / PACKED
-    return {"patches": hashlib.sha256((packed.parent / TABLE).read_bytes()).hexdigest()} if packed.is_file() else {}
+    return {"patches": digest_of(packed.parent / TABLE)} if packed.is_file() else {}
 
 
 def _recipe(layout, seed, sources, cell_size, mpp, file_format):
