@@ -57,7 +57,7 @@ def test_a_folder_that_nobody_touched_is_right(results, task):
 
 
 def test_intervals_of_other_resamples_are_verified_with_as_many(grids, tmp_path):
-    arguments = (*TASKS["survival"], *QUICK, "--cv", 3, "--bootstrap", 100, "--save-model", "--out", tmp_path / "out")
+    arguments = (*TASKS["regression"], *QUICK, "--cv", 3, "--bootstrap", 100, "--save-model", "--out", tmp_path / "out")
     assert run("evaluate", grids / "grids.csv", *arguments).exit_code == 0
     result = run("verify", tmp_path / "out")
     assert result.exit_code == 0, result.output
