@@ -163,9 +163,9 @@ def _count_hashed():
 
     checksum, hashed = seal.checksum, []
 
-    def counting(path):
-        hashed.append(str(path))
-        return checksum(path)
+    def counting(file):
+        hashed.append(str(file.name))
+        return checksum(file)
 
     seal.checksum = counting
     return hashed

@@ -127,17 +127,19 @@ def _close(outcomes, out, on_error):
 
 
 def _show_plan(plan):
+    """Print the slides that would be compressed or cannot be; of those in the cache only the number."""
     from rich.console import Console
     from rich.table import Column, Table
     from rich.text import Text
 
     columns = (Column(name, overflow="fold") for name in ("slide", "status", "um/px", "cells", "reason"))
     table = Table(*columns)
-    for row in plan.itertuples():
+    for row in plan[plan.status != "cached"].itertuples():
         mpp = "" if row.mpp is None or row.mpp != row.mpp else f"{row.mpp:.4g}"
         # Text, for square brackets in a name are not markup.
         table.add_row(Text(row.slide), row.status, mpp, f"{row.n_cells:,}", Text(row.reason))
-    Console().print(table)
+    if table.rows:
+        Console().print(table)
     n_bad = (plan.status == "cannot").sum()
     typer.echo(f"{len(plan)} slides: {plan.status.value_counts().to_dict()}, {plan.n_cells.sum():,} cells")
     if n_bad:

@@ -9,7 +9,6 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 
 from sknic.compression.inputs import RULES, check_paths, resolve_encoder
@@ -17,7 +16,7 @@ from sknic.compression.job import Job, Outcome
 from sknic.compression.manifest import MANIFEST, Manifest
 from sknic.compression.outcomes import speak_up
 from sknic.compression.recipe import Recipe
-from sknic.compression.restartable import run
+from sknic.compression.restartable import plans, run
 from sknic.compression.shards import Shard
 from sknic.grids import Grid, GridCache
 from sknic.learning.device import resolve_device, resolve_precision
@@ -234,8 +233,9 @@ class SlideCompressor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
             One row per slide: status ("cached", "to do", "no tissue" or "cannot"), mpp, estimated n_cells, reason.
         """
         paths, job = check_paths(X), self._job()
-        plans = Parallel(n_jobs=self.n_jobs, return_as="generator")(delayed(job.plan)(path) for path in paths)
-        return pd.DataFrame(list(followed(plans, "slides", len(paths), shown=self.verbose)))
+        every = plans(job, paths, n_jobs=self.n_jobs)
+        plan_of = {plan.slide: plan for plan in followed(every, "slides", len(set(paths)), shown=self.verbose)}
+        return pd.DataFrame([plan_of[path] for path in paths])
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return the name of the only column of the output.

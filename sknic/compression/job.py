@@ -16,12 +16,12 @@ from sknic.compression.recipe import Recipe
 from sknic.exceptions import InvalidMppError, MissingMppError, SknicError
 from sknic.files.identity import file_identity
 from sknic.grids import Grid, GridCache
-from sknic.slides import Slide, slide_files
+from sknic.slides import Slide, located
 
 MPP_HINT = "; SlideCompressor(slide_mpp=...) or --slide-mpp states it"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """Outcome of one slide.
 
@@ -86,7 +86,7 @@ class Outcome:
         return cls(row["slide"], row["status"], n_cells, tissue, seconds, row["error"])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What would be done with one slide.
 
@@ -160,12 +160,19 @@ class Job:
             path, "cached", grid.n_cells, grid.tissue_fraction or 0.0, time.perf_counter() - started, "", grid
         )
 
-    def plan(self, path: str) -> Plan:
-        """Report what a call would do with a slide, without reading any patches."""
+    def plan_of_kept(self, path: str) -> Plan | None:
+        """Report that the cache has a grid with tissue; None if there is anything left to do or report."""
         try:
             grid = self.cache.get(*self._key(path)) if self.cache is not None else None
-            if grid is not None and grid.n_cells:
-                return Plan(path, "cached", grid.slide_mpp, grid.n_cells)
+        except Exception:  # `plan` tries again, and says what is wrong
+            return None
+        return Plan(path, "cached", grid.slide_mpp, grid.n_cells) if grid is not None and grid.n_cells else None
+
+    def plan(self, path: str) -> Plan:
+        """Report what a call would do with a slide that is not in the cache, without reading any patches."""
+        try:
+            if self.cache is not None:
+                self._key(path)  # raises what keeps a slide from having one
             with Slide(path, mpp=self.recipe.mpp_of(path)) as slide:
                 lattice = lattice_of(slide, self.recipe)
                 n_cells = len(tissue_cells(slide, lattice, self.recipe))
@@ -181,11 +188,11 @@ class Job:
 
     def _key(self, path):
         """Main file of the slide, and digest of everything that determines its grid."""
-        file, *others = slide_files(path)
+        (file, *others), status = located(path)
         settings = self.recipe.settings(path)
         if others:
             settings["files"] = [file_identity(other) for other in others]
-        return file, self.cache.key(file, self._fingerprint, settings)
+        return file, self.cache.key(file, self._fingerprint, settings, status)
 
     @cached_property
     def _fingerprint(self):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import os
 from collections.abc import Sequence
 from dataclasses import fields
@@ -120,10 +121,13 @@ class Manifest:
             table.writerows(rows)
 
     def _keep_newest(self):
-        rows, _ = _read(self._path)
-        newest = {row[0]: row for row in rows}
-        if len(newest) < len(rows):
-            _write(self._path, newest.values())
+        # Rows are read twice rather than kept, because a cohort has thousands of them.
+        last, n_rows = {}, 0
+        for row in _rows(self._path):
+            last[row[0]] = n_rows
+            n_rows += 1
+        if len(last) < n_rows:
+            _write(self._path, (row for i, row in enumerate(_rows(self._path)) if last[row[0]] == i))
 
     def _take_in(self, others, order):
         # The file that was written last has the last word.
@@ -150,7 +154,7 @@ def newest_rows(path: Path) -> dict[str, list[str]]:
     dict of str to list of str
         The slide as written in the file, and its row.
     """
-    return {row[0]: row for row in _read(path)[0]} if path.exists() else {}
+    return {row[0]: row for row in _rows(path)} if path.exists() else {}
 
 
 def as_written(slide: str) -> str:
@@ -176,7 +180,8 @@ def _age(path):
 def _is_manifest(path):
     """Whether a file is a manifest, the beginning of one, or does not exist."""
     try:
-        first = path.read_bytes().partition(b"\n")[0]
+        with open(path, "rb") as file:
+            first = file.readline().removesuffix(b"\n")
     except FileNotFoundError:
         return True
     header = ",".join(COLUMNS).encode()
@@ -184,23 +189,28 @@ def _is_manifest(path):
     return first.rstrip(b"\r") == header or is_cut
 
 
-def _read(path):
-    """Rows of a manifest, and whether it is complete: text, one cell per column in each row, a final line break."""
+def _rows(path):
+    """The complete rows of a manifest, one by one."""
+    with open(path, encoding="utf-8", errors="backslashreplace", newline="") as file:
+        lines = csv.reader(line.replace("\0", "") for line in file)
+        yield from (row for row in itertools.islice(lines, 1, None) if len(row) == len(COLUMNS))
+
+
+def _is_whole(path):
+    """Whether a manifest is text, has one cell per column in each row, and a final line break."""
     data = path.read_bytes()
-    text = data.decode("utf-8", "backslashreplace")
-    lines = list(csv.reader(io.StringIO(text.replace("\0", ""), newline="")))
-    rows = [row for row in lines[1:] if len(row) == len(COLUMNS)]
-    is_whole = not data or (len(rows) == len(lines) - 1 and data.endswith(b"\n") and b"\0" not in data)
-    return rows, is_whole and lines[:1] in ([], [COLUMNS])
+    if not data:
+        return True
+    lines = csv.reader(io.TextIOWrapper(io.BytesIO(data), "utf-8", "backslashreplace", newline=""))
+    is_text = data.endswith(b"\n") and b"\0" not in data
+    return is_text and next(lines) == COLUMNS and all(len(row) == len(COLUMNS) for row in lines)
 
 
 def _put_aside_if_damaged(path):
     """Start a new manifest with the complete rows of a damaged one, which is kept under another name."""
-    if not path.exists():
+    if not path.exists() or _is_whole(path):
         return
-    rows, is_whole = _read(path)
-    if is_whole:
-        return
+    rows = list(_rows(path))
     aside = next(new for i in range(1, 10_000) if not (new := path.with_name(f"{path.stem}-damaged-{i}.csv")).exists())
     os.rename(path, aside)
     _write(path, rows)
@@ -213,4 +223,4 @@ def _put_aside_if_damaged(path):
 
 def _write(path, rows):
     with whole_file(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows])
+        csv.writer(file, lineterminator="\n").writerows(itertools.chain([COLUMNS], rows))

@@ -1,5 +1,7 @@
 """Recipe: every setting that determines a compressed slide."""
 
+import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,10 +71,10 @@ def _tissue_identity(tissue, path):
     if tissue is None or tissue in ("density", "otsu"):
         return tissue
     if isinstance(tissue, (str, Path)):
-        return file_identity(_existing_mask(tissue, path))
+        return _mask_identity(tissue, path)
     if isinstance(tissue, Annotations):
         chosen = [None if names is None else _in_one_form(names) for names in (tissue.classes, tissue.exclude)]
-        mask = file_identity(_existing_mask(tissue.pattern, path))
+        mask = _mask_identity(tissue.pattern, path)
         return [mask, *chosen] if chosen != [None, []] else mask
     return callable_identity(tissue)
 
@@ -82,8 +84,12 @@ def _in_one_form(names):
     return sorted({name.strip().lower() for name in names})
 
 
-def _existing_mask(pattern, path):
-    mask = Path(mask_path(pattern, path))
-    if not mask.is_file():
+def _mask_identity(pattern, path):
+    mask = os.fspath(mask_path(pattern, path))
+    try:
+        status = os.stat(mask)
+    except (OSError, ValueError):
+        status = None
+    if status is None or not stat.S_ISREG(status.st_mode):
         raise TissueMaskError(f"no tissue mask for {path}: {mask} does not exist (tissue={str(pattern)!r})")
-    return mask
+    return file_identity(mask, status)

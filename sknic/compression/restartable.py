@@ -12,14 +12,15 @@ import joblib
 from joblib.parallel import get_active_backend
 
 from sknic.compression.engine import in_order
-from sknic.compression.job import Job, Outcome, reason_of
+from sknic.compression.job import Job, Outcome, Plan, reason_of
 from sknic.compression.orphans import leave_with
 from sknic.compression.shipped import Shipped
 from sknic.compression.tries import Tries
 from sknic.exceptions import WorkerDiedError
 
 RESTARTS = 2
-# Slides looked for in the cache at once: on a network file system each waits for some twenty answers.
+# Slides looked for in the cache at once: on a network file system each waits for some twenty answers, most of them the
+# samples of its identity.
 LOOKUPS = 8
 # How joblib's own engine, Dask and Ray call the death of a worker; by name, for they need not be installed.
 WORKER_DEATHS = {"TerminatedWorkerError", "KilledWorker", "WorkerCrashedError"}
@@ -45,7 +46,7 @@ def run(job: Job, paths: Iterable[str], *, n_jobs: int | None = None) -> Iterato
         One per slide, in the order in which they finish.
     """
     left = dict.fromkeys(paths)
-    for outcome in _kept(job, list(left)):
+    for outcome in _looked_up(job.kept, job, list(left)):
         del left[outcome.slide]
         yield outcome
     for _ in range(1 + RESTARTS):
@@ -61,12 +62,35 @@ def run(job: Job, paths: Iterable[str], *, n_jobs: int | None = None) -> Iterato
     yield from (_alone(job, path) for path in left)
 
 
-def _kept(job, paths):
-    if job.cache is None:
-        return
-    for outcome in in_order(job.kept, paths, LOOKUPS):
-        if outcome is not None:
-            yield outcome
+def plans(job: Job, paths: Iterable[str], *, n_jobs: int | None = None) -> Iterator[Plan]:
+    """Plan a job for each slide: the cache is searched as by `run`, and the other slides are opened in parallel.
+
+    Parameters
+    ----------
+    job : Job
+        Job to plan.
+    paths : iterable of str
+        Paths of slides; a repeated path is planned once.
+    n_jobs : int, default=None
+        Number of slides at once, as in joblib.
+
+    Yields
+    ------
+    Plan
+        One per slide; those in the cache come first.
+    """
+    left = dict.fromkeys(paths)
+    for plan in _looked_up(job.plan_of_kept, job, list(left)):
+        del left[plan.slide]
+        yield plan
+    task, shipped = joblib.delayed(_plan), Shipped(job)
+    yield from joblib.Parallel(n_jobs=n_jobs, return_as="generator")(task(shipped, path) for path in left)
+
+
+def _looked_up(look, job, paths):
+    """What a look into the cache finds, several slides at a time: most of the time goes by waiting for the disk."""
+    if job.cache is not None:
+        yield from (found for found in in_order(look, paths, LOOKUPS) if found is not None)
 
 
 def _alone(job, path):
@@ -94,6 +118,10 @@ def _gives_results_early():
     """Whether joblib's current backend can return results one by one; Ray's could not when this was written."""
     backend, _ = get_active_backend()
     return bool(getattr(backend, "supports_return_generator", False))
+
+
+def _plan(shipped, path):
+    return shipped.job.plan(path)
 
 
 def _work(shipped, path, tries, parent):

@@ -3,20 +3,24 @@
 import hashlib
 import os
 import time
-from functools import lru_cache
-from pathlib import Path
+
+from sknic.files.known import Known
 
 _SAMPLES, _SAMPLE_BYTES = 16, 16384
 # s in which a file may change and keep its time stamp: FAT and old network file systems count in steps of two.
 _COARSEST_STAMP = 2.0
+# The only format that keeps its pixels in a folder beside the file that is opened.
+_WITH_FOLDER = ".mrxs"
+
+_digests = Known()
 
 
-def file_identity(path):
+def file_identity(path, status=None):
     """Compute a digest that identifies a file without reading gigabytes.
 
     It covers the size, the time of modification in whole seconds (copies lose the fraction) and sixteen samples of the
-    content; not the name, so that a moved slide is the same slide. A format that keeps its pixels in a folder of the
-    same name beside the file (MIRAX) has the folder's listing in it too.
+    content; not the name, so that a moved slide is the same slide. A MIRAX slide, which keeps its pixels in a folder of
+    the same name beside the file, has the folder's listing in it too.
 
     A process reads the samples only once, as long as size, times and inode of the file stay the same. A file that was
     changed in the last two seconds is always read again, because these may not have changed yet.
@@ -24,26 +28,23 @@ def file_identity(path):
     Parameters
     ----------
     path : str or Path
+    status : os.stat_result, optional
+        State of the file as it is now, if the caller has it: on a network file system each question takes its time.
 
     Returns
     -------
     str
         Hexadecimal digest.
     """
-    path = Path(path)
-    status = path.stat()
-    known = os.fspath(path), status.st_size, int(status.st_mtime)
-    folder = path.with_suffix("")
-    if path.suffix and folder.is_dir():
-        return _with_listing(_sampled(*known), folder).hexdigest()
+    path = os.fspath(path)
+    status = os.stat(path) if status is None else status
+    sampled = path, status.st_size, int(status.st_mtime)
+    folder, suffix = os.path.splitext(path)
+    if suffix.lower() == _WITH_FOLDER and os.path.isdir(folder):
+        return _with_listing(_sampled(*sampled), folder).hexdigest()
     if time.time() - max(status.st_mtime, status.st_ctime) <= _COARSEST_STAMP:
-        return _sampled(*known).hexdigest()
-    return _sampled_once(*known, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
-
-
-@lru_cache(maxsize=1 << 16)
-def _sampled_once(path, size, seconds, *_):
-    return _sampled(path, size, seconds).hexdigest()
+        return _sampled(*sampled).hexdigest()
+    return _digests.get(path, status) or _digests.put(path, status, _sampled(*sampled).hexdigest())
 
 
 def _sampled(path, size, seconds):

@@ -74,7 +74,9 @@ class GridCache:
         self.folder = Path(os.path.abspath(os.path.expanduser(folder)))
 
     @staticmethod
-    def key(slide_path: str | Path, fingerprint: str, settings: dict[str, Any]) -> str:
+    def key(
+        slide_path: str | Path, fingerprint: str, settings: dict[str, Any], status: os.stat_result | None = None
+    ) -> str:
         """Compute a digest of everything that determines a grid.
 
         Parameters
@@ -85,13 +87,15 @@ class GridCache:
             Fingerprint of the encoder.
         settings : dict
             Settings of the compression, as JSON can hold them.
+        status : os.stat_result, default=None
+            State of the slide's file, if the caller has just asked for it.
 
         Returns
         -------
         str
             Hexadecimal digest.
         """
-        parts = [hdf5.FORMAT, file_identity(slide_path), fingerprint, settings]
+        parts = [hdf5.FORMAT, file_identity(slide_path, status), fingerprint, settings]
         return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=16).hexdigest()
 
     def path(self, slide_path: str | Path, key: str) -> Path:
@@ -126,12 +130,12 @@ class GridCache:
         Grid or None
             None if there is no valid grid.
         """
-        path = self.path(slide_path, key)
+        path = os.fspath(self.path(slide_path, key))
         try:
-            _, stored_key, _ = hdf5.read_header(path)
-            return Grid.read(path) if stored_key == key else None
+            stored = hdf5.read_header(path)
         except GridFileError:
             return None
+        return Grid._of(InFile(path, stored)) if stored.key == key else None
 
     def put(self, slide_path: str | Path, key: str, grid: Grid) -> Any:
         """Store a grid.
@@ -262,13 +266,14 @@ def _entry(path):
     if not own:
         return CacheEntry(path, n_bytes, "foreign", None, f"{path} is not a grid file of sknic")
     try:
-        seal.verify(path)
+        with open(path, "rb") as file:
+            meta = seal.verify(file)
     except GridFileError as error:
         return CacheEntry(path, n_bytes, "damaged", None, str(error))
     except OSError as error:
         return CacheEntry(path, n_bytes, "unreadable", None, f"{path} cannot be read: {error}")
     try:
-        header, _, _ = hdf5.parse_header(path)
+        header = hdf5.parse_header(path, meta, os.path.getsize(path)).header
     except GridFileError as error:
         # The seal is whole: another version wrote it, so it is not damaged.
         return CacheEntry(path, n_bytes, "foreign", None, str(error))

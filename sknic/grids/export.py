@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 class GridExports:
     """The methods of Grid that display it and export it to other tools."""
 
+    __slots__ = ()
+
     def plot(self, *, ax: Axes | None = None, title: str | None = None) -> Any:
         """Draw the grid in the colors of its principal components.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from sknic.exceptions import GridFileError
-from sknic.grids import hdf5, seal
+from sknic.grids import hdf5
 from sknic.grids.export import GridExports
 from sknic.grids.foreign import read_foreign
 from sknic.grids.header import GridHeader
@@ -59,6 +59,8 @@ class Grid(GridExports):
     A grid in a file is pickled as its path, keeps no file open, and reads the numbers on every access: keep
     `grid.embeddings` in a variable instead of accessing it in a loop.
     """
+
+    __slots__ = ("_storage",)
 
     def __init__(
         self,
@@ -151,9 +153,9 @@ class Grid(GridExports):
             If the file is missing, damaged or has no features.
         """
         path = os.path.abspath(path)
-        if seal.is_own(path):
-            hdf5.read_header(path)  # a damaged file is refused here, not in the middle of a training
-            return cls._of(InFile(path))
+        stored = hdf5.read_own_header(path)  # a damaged file is refused here, not in the middle of a training
+        if stored is not None:
+            return cls._of(InFile(path, stored))
         with hdf5.open_grid_file(path) as file:
             header, features, cells = read_foreign(path, file, mpp)
         return cls._of(InMemory(header, features, cells))

@@ -3,8 +3,7 @@
 Layout: `features (n, C)` float16, `coords (n, 2)` int64 (level-0 x and y of each patch), `cells (n, 2)` int32 (row and
 column) and, with eight orientations, `oriented_features (7, n, C)` float16. Datasets are contiguous, so that they can
 be read or memory-mapped without libhdf5: a cohort larger than memory streams from its files through the page cache.
-What
-stands before them is told in `seal.py`.
+What stands before them is told in `seal.py`.
 """
 
 import json
@@ -12,24 +11,37 @@ import mmap
 import os
 import sys
 from dataclasses import asdict, fields
-from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import h5py
 import numpy as np
 
 from sknic.exceptions import GridFileError
+from sknic.files.known import Known
 from sknic.files.whole import whole_file
 from sknic.grids.embeddings import finite_embeddings
 from sknic.grids.header import GridHeader
+from sknic.grids.layout import Layout
 from sknic.grids.placement import Placement
-from sknic.grids.seal import block_bytes, cannot_be_read, seal, sealed_header, verify
+from sknic.grids.seal import block_bytes, cannot_be_read, has_seal, seal, verify
 
 FORMAT = 1
 _DATASETS = ("features", "oriented_features", "coords", "cells")
 # Larger arrays are mapped, smaller ones read: a map keeps a file descriptor where Python cannot do without (3.12 and
 # earlier), and a cohort has thousands of small grids.
 _MAPPED_BYTES = 8 << 20
+
+# Files that were verified in this process.
+_stored = Known()
+
+
+class Stored(NamedTuple):
+    """What a file says of its grid: header, key of the cache (or None), and where the numbers are."""
+
+    header: GridHeader
+    key: str | None
+    layout: Layout
 
 
 def write_grid_file(path, header, features, cells, oriented_features=None, key=None):
@@ -59,8 +71,8 @@ def write_grid_file(path, header, features, cells, oriented_features=None, key=N
     with whole_file(path) as temporary:
         _write_datasets(temporary, arrays, header, meta, n_bytes)
         with open_grid_file(temporary) as file:
-            layout = _layout(file)
-        seal(temporary, {**meta, "layout": layout}, n_bytes)
+            places = _places(file)
+        seal(temporary, {**meta, "layout": places}, n_bytes)
         _flush_to_disk(temporary)
 
 
@@ -128,7 +140,7 @@ def open_grid_file(path):
 def read_header(path):
     """Header, key and array layout of a file that sknic wrote, after verifying its checksum.
 
-    A process reads and hashes a file only once, as long as its size, time and inode stay the same.
+    A process opens, reads and hashes a file only once, as long as its size, times and inode stay the same.
 
     Parameters
     ----------
@@ -137,48 +149,73 @@ def read_header(path):
 
     Returns
     -------
-    header : GridHeader
-    key : str or None
-    layout : dict of str to (offset, shape, dtype)
-        Position of each dataset in the file, for `map_dataset`.
+    Stored
 
     Raises
     ------
     GridFileError
         If the file is missing, damaged, foreign or of another format.
     """
+    stored = read_own_header(path)
+    if stored is None:
+        raise GridFileError(f"{path} is not a grid file of sknic, or its first bytes are damaged")
+    return stored
+
+
+def read_own_header(path):
+    """Like `read_header`, but None for a file that sknic did not write."""
+    path = os.fspath(path)
     try:
-        status = os.stat(path)
+        stored = _stored.get(path, os.stat(path))
+        return _read_own_header(path) if stored is None else stored
     except OSError as error:
         raise GridFileError(cannot_be_read(path, error)) from error
-    return _read_header(os.fspath(path), status.st_size, status.st_mtime_ns, status.st_ino)
 
 
-@lru_cache(maxsize=1 << 16)
-def _read_header(path, size, mtime_ns, inode):
-    verify(path)
-    return parse_header(path)
+def _read_own_header(path):
+    with open(path, "rb") as file:
+        if not has_seal(file):
+            return None
+        status, meta = os.fstat(file.fileno()), verify(file)
+    return _stored.put(path, status, parse_header(path, meta, status.st_size))
 
 
-def parse_header(path):
-    """Like `read_header`, for a file whose checksum has just been verified."""
+def parse_header(path, meta, n_bytes):
+    """What a file says of its grid.
+
+    Parameters
+    ----------
+    path : str or Path
+        File whose checksum has just been verified.
+    meta : dict or None
+        Its header, from `seal.verify`.
+    n_bytes : int
+        Its size in bytes.
+
+    Returns
+    -------
+    Stored
+
+    Raises
+    ------
+    GridFileError
+        If it is damaged, or of another version.
+    """
     try:
-        meta = sealed_header(path) or _header_inside(path)
+        meta = meta or _header_inside(path)
         if meta.pop("format") != FORMAT:
             raise GridFileError(f"{path} was written in another format of sknic; compress the slide again")
-        key, layout = meta.pop("key"), meta.pop("layout")
+        key, places = meta.pop("key"), meta.pop("layout")
         _check_names(path, meta)
-        header = GridHeader(**meta)
-        _check_layout(path, layout)
+        return Stored(GridHeader(**meta), key, Layout.of(path, places, n_bytes))
     except (KeyError, TypeError, ValueError, AttributeError, OSError, RuntimeError) as error:
         raise GridFileError(f"{path} is damaged or not a grid: {error}") from error
-    return header, key, layout
 
 
 def _header_inside(path):
     """The header of a file from an earlier version, which has it only inside HDF5."""
     with open_grid_file(path) as file:
-        return {**json.loads(file.attrs["sknic_grid"]), "layout": _layout(file)}
+        return {**json.loads(file.attrs["sknic_grid"]), "layout": _places(file)}
 
 
 def _check_names(path, meta):
@@ -194,21 +231,10 @@ def _check_names(path, meta):
         )
 
 
-def _layout(file):
+def _places(file):
     """Position of each dataset in the file: offset, shape and type."""
     sets = {name: file[name] for name in _DATASETS if name in file}
     return {name: (each.id.get_offset(), each.shape, each.dtype.str) for name, each in sets.items()}
-
-
-def _check_layout(path, layout):
-    size = os.path.getsize(path)
-    n_cells = layout["cells"][1][0]
-    for name, (offset, shape, dtype) in layout.items():
-        n_bytes = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
-        if n_bytes and (offset is None or offset + n_bytes > size):
-            raise GridFileError(f"{path} is truncated: {name} reaches past the end of the file")
-        if shape[-2] != n_cells:
-            raise GridFileError(f"{path} is damaged: {name} has {shape[-2]} rows, cells {n_cells}")
 
 
 def read_dataset(path, place):
@@ -219,7 +245,7 @@ def read_dataset(path, place):
     path : str
         File of a grid.
     place : (offset, shape, dtype)
-        Position of the dataset, from `read_header`.
+        Position of the dataset, from `Layout.place`.
 
     Returns
     -------

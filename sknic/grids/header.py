@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class GridHeader:
     """Properties of a grid other than its numbers.
 
@@ -62,6 +63,9 @@ class GridHeader:
         self._set("shape", _whole_pair("shape", self.shape))
         self._set("origin", _whole_pair("origin", self.origin, low=None))
         self._set("slide", None if self.slide is None else str(self.slide))
+        for name in ("fingerprint", "precision"):  # the same in a whole cohort: one text for all
+            text = getattr(self, name)
+            self._set(name, sys.intern(text) if type(text) is str else text)
         for name in ("mpp", "slide_mpp", "patch_size_level0", "stride_level0"):
             self._set(name, _positive(name, getattr(self, name)))
         for name in ("patch_size", "stride"):
@@ -75,7 +79,8 @@ class GridHeader:
             size = getattr(self, name)
             if getattr(self, f"{name}_level0") is None and size and self.mpp and self.slide_mpp:
                 self._set(f"{name}_level0", size * self.mpp / self.slide_mpp)
-        self._set("bounds", self.origin if self.bounds is None else _whole_pair("bounds", self.bounds, low=None))
+        bounds = self.origin if self.bounds is None else _whole_pair("bounds", self.bounds, low=None)
+        self._set("bounds", self.origin if bounds == self.origin else bounds)
         if self.slide_size is not None:
             self._set("slide_size", _whole_pair("slide_size", self.slide_size))
 

@@ -43,27 +43,15 @@ def seal(path, header, n_bytes):
         if SEAL_BYTES + len(content) <= n_bytes:
             file.seek(SEAL_BYTES)
             file.write(content)
-    digest = checksum(path)
-    with open(path, "r+b") as file:
+        digest = checksum(file)
+        file.seek(0)
         file.write(_SEAL + digest)
 
 
-def sealed_header(path):
-    """The header that `seal` wrote; None if the file has none."""
-    with open(path, "rb") as file:
-        file.seek(SEAL_BYTES)
-        line = file.readline()
-    return json.loads(line) if line.startswith(b"{") else None
-
-
-def checksum(path):
-    """Digest of what follows the seal, as stored in the seal."""
-    digest = hashlib.blake2b(digest_size=16)
-    with open(path, "rb") as file:
-        file.seek(SEAL_BYTES)
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest().encode()
+def checksum(file):
+    """Digest of what follows the seal in an open file, as stored in the seal."""
+    file.seek(SEAL_BYTES)
+    return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest().encode()
 
 
 def is_own(path):
@@ -76,25 +64,38 @@ def is_own(path):
     """
     try:
         with open(path, "rb") as file:
-            return file.read(len(_SEAL)) == _SEAL
+            return has_seal(file)
     except OSError as error:
         raise GridFileError(cannot_be_read(path, error)) from error
 
 
-def verify(path):
-    """Compare the checksum of a file that sknic wrote with its content.
+def has_seal(file):
+    """Whether an open file was written by sknic."""
+    file.seek(0)
+    return file.read(len(_SEAL)) == _SEAL
+
+
+def verify(file):
+    """Compare the checksum of an open file that sknic wrote with its content, and read its header.
+
+    Returns
+    -------
+    dict or None
+        The header that `seal` wrote, None if there was no room for it.
 
     Raises
     ------
     GridFileError
         If a byte of it has changed, or it is not a grid file.
     """
-    if not is_own(path):
-        raise GridFileError(f"{path} is not a grid file of sknic, or its first bytes are damaged")
-    with open(path, "rb") as file:
-        stored = file.read(SEAL_BYTES)[len(_SEAL) :].rstrip(b"\0")
-    if checksum(path) != stored:
-        raise GridFileError(f"{path} is damaged: its checksum does not match its content")
+    if not has_seal(file):
+        raise GridFileError(f"{file.name} is not a grid file of sknic, or its first bytes are damaged")
+    file.seek(0)
+    stored = file.read(SEAL_BYTES)[len(_SEAL) :].rstrip(b"\0")
+    line = file.readline()
+    if checksum(file) != stored:
+        raise GridFileError(f"{file.name} is damaged: its checksum does not match its content")
+    return json.loads(line) if line.startswith(b"{") else None
 
 
 def cannot_be_read(path, error):

@@ -27,6 +27,7 @@ class InMemory:
         Embeddings after orientations 1 to 7.
     """
 
+    __slots__ = ("cells", "embeddings", "header", "oriented")
     path = None
 
     def __init__(self, header, embeddings, cells, oriented=None):
@@ -58,25 +59,32 @@ class InFile:
     ----------
     path : str
         Absolute path of the file.
+    stored : hdf5.Stored, default=None
+        What the file says of the grid; read on first use by default.
     """
 
-    def __init__(self, path):
+    __slots__ = ("_cells", "_stored", "path")
+
+    def __init__(self, path, stored=None):
         self.path = path
-        self._cells = self._layout = self._header = None
+        self._stored, self._cells = stored, None
+
+    @property
+    def _layout(self):
+        return self._open().layout
 
     def _open(self):
-        if self._header is None:
-            self._header, _, self._layout = hdf5.read_header(self.path)
-        return self._layout
+        if self._stored is None:
+            self._stored = hdf5.read_header(self.path)
+        return self._stored
 
     def _read(self, name):
-        return hdf5.read_dataset(self.path, self._open()[name])
+        return hdf5.read_dataset(self.path, self._layout.place(name))
 
     @property
     def header(self) -> GridHeader:
-        """The header, read from the file on first use."""
-        self._open()
-        return self._header
+        """The header."""
+        return self._open().header
 
     @property
     def cells(self):
@@ -88,19 +96,17 @@ class InFile:
     @property
     def oriented(self):
         """Array (7, n_cells, C), or None."""
-        return self._read("oriented_features") if self.has_oriented else None
+        return self._read("oriented") if self.has_oriented else None
 
     def oriented_embeddings(self, k):
         """Embeddings (n_cells, C) after orientation k, 1 to 7; the others are not read."""
-        offset, (_, *shape), dtype = self._open()["oriented_features"]
-        n_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
-        return hdf5.read_dataset(self.path, (offset + (k - 1) * n_bytes, tuple(shape), dtype))
+        return hdf5.read_dataset(self.path, self._layout.oriented_place(k))
 
-    has_oriented = property(lambda self: "oriented_features" in self._open())
+    has_oriented = property(lambda self: self._layout.oriented_type is not None)
     embeddings = property(lambda self: self._read("features"))
-    n_cells = property(lambda self: self._open()["cells"][1][0])
-    code_size = property(lambda self: self._open()["features"][1][1])
-    dtype = property(lambda self: np.dtype(self._open()["features"][2]))
+    n_cells = property(lambda self: self._layout.n_cells)
+    code_size = property(lambda self: self._layout.code_size)
+    dtype = property(lambda self: np.dtype(self._layout.features_type))
 
     def __getstate__(self):
         return self.path

@@ -2,7 +2,7 @@
 
 from sknic.slides.annotations import Annotations
 from sknic.slides.lattice import Lattice
-from sknic.slides.location import main_file, one_per_slide, slide_files
+from sknic.slides.location import located, main_file, one_per_slide, slide_files
 from sknic.slides.mask_files import mask_path
 from sknic.slides.patches import PatchReader
 from sknic.slides.slide import Slide
@@ -15,6 +15,7 @@ __all__ = [
     "Slide",
     "TissueMask",
     "is_background",
+    "located",
     "main_file",
     "mask_path",
     "one_per_slide",

@@ -2,7 +2,8 @@
 
 import os
 import struct
-from functools import lru_cache
+
+from sknic.files.known import Known
 
 # A header is read so far; pixels come after the identifiers, and so do color profiles.
 _HEAD_BYTES = 1 << 18
@@ -12,35 +13,40 @@ _IMPLICIT = b"1.2.840.10008.1.2"
 _END_OF_ITEM, _END_OF_SEQUENCE = (0xFFFE, 0xE00D), (0xFFFE, 0xE0DD)
 _UNDEFINED = 0xFFFFFFFF
 
+# The UID, or "" for files that are not DICOM.
+_uids = Known()
 
-def series_uid(path):
+
+def series_uid(path, status=None):
     """Return the SeriesInstanceUID of a DICOM file.
 
     Parameters
     ----------
     path : str or Path
         Any file.
+    status : os.stat_result, optional
+        State of the file as it is now, if the caller has it.
 
     Returns
     -------
     str or None
         None if the file is not DICOM, or cannot be read.
     """
+    path = os.fspath(path)
     try:
-        status = os.stat(path)
+        status = os.stat(path) if status is None else status
+        uid = _uids.get(path, status)
+        if uid is None:
+            uid = _uids.put(path, status, _read_uid(path) or "")
     except (OSError, ValueError):
         return None
-    return _series_uid(os.fspath(path), status.st_size, status.st_mtime_ns)
+    return uid or None
 
 
-@lru_cache(maxsize=1 << 14)
-def _series_uid(path, size, mtime_ns):
-    try:
-        with open(path, "rb") as file:
-            head = file.read(132)
-            head = head + file.read(_HEAD_BYTES) if head[128:132] == b"DICM" else b""
-    except OSError:
-        return None
+def _read_uid(path):
+    with open(path, "rb") as file:
+        head = file.read(132)
+        head = head + file.read(_HEAD_BYTES) if head[128:132] == b"DICM" else b""
     try:
         return _find_series(head) if head else None
     except (struct.error, RecursionError):

@@ -1,6 +1,7 @@
 """The files of a slide, whatever name it was given by, and suggestions if there is none."""
 
 import os
+import stat
 import unicodedata
 
 from sknic.exceptions import UnreadableSlideError
@@ -47,15 +48,36 @@ def slide_files(path):
     UnreadableSlideError
         If there is no such file, or a folder is not one DICOM series.
     """
-    path = _as_on_disk(os.fspath(path))
-    if os.path.isdir(path):
-        series = series_in(path)
-        if len(series) == 1:
-            return next(iter(series.values()))
-        found = f"a folder of {len(series)} DICOM series; name a file of one" if series else "a folder, not a slide"
-        raise UnreadableSlideError(f"{path}: is {found}")
-    uid = series_uid(path)
-    return [path] if uid is None else series_in(os.path.dirname(path) or ".").get(uid, [path])
+    return located(path)[0]
+
+
+def located(path):
+    """Return all files of a slide, and the state of the main one, so that the file system is asked once.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file, or the folder of one DICOM series.
+
+    Returns
+    -------
+    files : list of str
+        As from `slide_files`.
+    status : os.stat_result or None
+        State of the first file; None for DICOM.
+
+    Raises
+    ------
+    UnreadableSlideError
+        If there is no such file, or a folder is not one DICOM series.
+    """
+    path, status = _as_on_disk(os.fspath(path))
+    if stat.S_ISDIR(status.st_mode):
+        return _only_series(path), None
+    uid = series_uid(path, status)
+    if uid is None:
+        return [path], status
+    return series_in(os.path.dirname(path) or ".").get(uid, [path]), None
 
 
 def one_per_slide(paths):
@@ -81,17 +103,28 @@ def one_per_slide(paths):
     return kept
 
 
+def _only_series(folder):
+    series = series_in(folder)
+    if len(series) == 1:
+        return next(iter(series.values()))
+    found = f"a folder of {len(series)} DICOM series; name a file of one" if series else "a folder, not a slide"
+    raise UnreadableSlideError(f"{folder}: is {found}")
+
+
 def _as_on_disk(path):
-    """The path as the file system has it; if there is none, an error that suggests what was meant."""
-    if os.path.exists(path):
-        return path
+    """The path as the file system has it, and its state; if there is none, an error that suggests what was meant."""
+    try:
+        return path, os.stat(path)
+    except (OSError, ValueError):
+        pass  # perhaps it is there with other accents
     folder, name = os.path.split(path)
     try:
         same = [other for other in os.listdir(folder or ".") if _plain(other) == _plain(name)]
     except (OSError, ValueError):
         same = []
     if len(same) == 1:  # é as one character or as two: the eye cannot tell
-        return os.path.join(folder, same[0])
+        path = os.path.join(folder, same[0])
+        return path, os.stat(path)
     raise UnreadableSlideError(f"{path}: {no_such_file(path)}")
 
 

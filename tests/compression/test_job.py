@@ -1,3 +1,6 @@
+import builtins
+import os
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -5,9 +8,11 @@ import pandas as pd
 import pytest
 
 from sknic import SlideCompressor
-from sknic.compression import engine
+from sknic.compression import engine, job
 from sknic.exceptions import CacheError, CompressionError
+from sknic.files import identity
 from sknic.grids import GridCache, hdf5
+from sknic.slides import dicom
 
 from .conftest import MeanEncoder
 
@@ -122,3 +127,44 @@ def test_a_read_only_cache_serves_what_it_has(slides, encoder, cache_dir, monkey
     assert len(compressor.transform(slides[:2])) == 2
     with pytest.raises(CompressionError, match="read-only"):
         compressor.transform(slides)
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Questions to the file system, by path: (for its state, for its content)."""
+    questions = Counter()
+
+    def counted(function, what):
+        return lambda path, *args, **options: questions.update([(what, path)]) or function(path, *args, **options)
+
+    monkeypatch.setattr(os, "stat", counted(os.stat, "state"))
+    monkeypatch.setattr(builtins, "open", counted(builtins.open, "content"))
+    return lambda path: (questions["state", path], questions["content", path])
+
+
+def test_slides_and_grids_are_asked_for_once_in_a_run(slides, encoder, cache_dir, monkeypatch, asked):
+    compressor = SlideCompressor(encoder, cache_dir=cache_dir)
+    grids = [grid.path for grid in compressor.transform(slides)]
+    monkeypatch.setattr(identity, "_COARSEST_STAMP", -1)  # as if the slides were old
+    for memory in (identity._digests, dicom._uids, hdf5._stored):
+        memory.clear()
+    runs = []
+    for _ in range(2):
+        before = {path: asked(path) for path in (*slides, *grids)}
+        compressor.transform(slides)
+        runs.append({path: tuple(np.subtract(asked(path), before[path])) for path in before})
+    # Two looks into a slide: is it DICOM, and its samples.
+    assert runs[0] == dict.fromkeys(slides, (1, 2)) | dict.fromkeys(grids, (1, 1))
+    assert runs[1] == dict.fromkeys(slides, (1, 0)) | dict.fromkeys(grids, (1, 0))
+
+
+def test_a_plan_of_cached_slides_starts_no_work_and_has_a_row_per_path(slides, encoder, cache_dir, monkeypatch):
+    compressor = SlideCompressor(encoder, cache_dir=cache_dir)
+    grids = compressor.transform(slides[:2])
+    expected = [slides[0], slides[2], slides[1], slides[0]]
+    plan = compressor.plan(expected)
+    assert plan.slide.tolist() == expected
+    assert plan.status.tolist() == ["cached", "to do", "cached", "cached"]
+    assert plan.n_cells[0] == grids[0].n_cells and plan.mpp[0] == grids[0].slide_mpp
+    monkeypatch.setattr(job.Job, "plan", None)  # only slides that are not in the cache are opened
+    assert compressor.plan(slides[:2]).status.tolist() == ["cached", "cached"]

@@ -65,15 +65,20 @@ def test_a_slide_that_stays_as_it_is_is_read_once_in_a_process(slide, monkeypatc
     assert reads == [str(slide)] * 2
 
 
-def test_a_change_within_one_step_of_the_clock_is_seen(slide, monkeypatch):
-    def stands_still(path):
-        return os.stat_result(slide_status)
+def test_a_change_within_one_step_of_the_clock_is_seen(slide):
+    status = os.stat(slide)
+    before = file_identity(slide, status)
+    slide.write_bytes(bytes(status.st_size))
+    assert file_identity(slide, status) != before
 
-    slide_status = os.stat(slide)
-    monkeypatch.setattr(Path, "stat", stands_still)
-    before = file_identity(slide)
-    slide.write_bytes(bytes(slide_status.st_size))
-    assert file_identity(slide) != before
+
+@pytest.mark.parametrize(("name", "changes"), [("a.mrxs", True), ("a.MRXS", True), ("a.svs", False)])
+def test_only_a_format_that_keeps_pixels_in_a_folder_has_the_folder_in_its_identity(name, changes, tmp_path):
+    (tmp_path / name).write_bytes(b"slide")
+    (tmp_path / "a").mkdir()
+    before = file_identity(tmp_path / name)
+    (tmp_path / "a" / "Data0001.dat").write_bytes(b"pixels")
+    assert (file_identity(tmp_path / name) != before) is changes
 
 
 def test_a_grid_of_another_key_under_the_same_name_is_not_used(cache, slide, grid):
@@ -86,7 +91,7 @@ def test_a_damaged_grid_is_not_used(cache, slide, grid):
     key = cache.key(slide, "encoder", {})
     stored = cache.put(slide, key, grid)
     content = bytearray(Path(stored.path).read_bytes())
-    content[hdf5.read_header(stored.path)[2]["features"][0]] ^= 1
+    content[hdf5.read_header(stored.path).layout.features] ^= 1
     Path(stored.path).write_bytes(content)
     assert cache.get(slide, key) is None
     assert cache.entries()[0].status == "damaged"
