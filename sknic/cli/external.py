@@ -43,6 +43,7 @@ def tell_external_test(estimator, model, rows, loaded, table, record, path, *, n
     bool
         Whether any prediction could be scored.
     """
+    from sknic.evaluation import external_survival_scores
     from sknic.evaluation.bootstrap import estimate_metrics
     from sknic.exceptions import DegenerateDataError
     from sknic.targets import kind_of
@@ -72,7 +73,10 @@ def tell_external_test(estimator, model, rows, loaded, table, record, path, *, n
     patients = _patients(frame, columns, learnt)
     classes = getattr(estimator, "classes_", None)
     prediction = kind.prediction_of(predicted, classes)
-    metrics = estimate_metrics(kind, y, prediction, classes, groups=patients, n_resamples=n_resamples)
+    options = {"groups": patients, "n_resamples": n_resamples}
+    metrics = estimate_metrics(kind, y, prediction, classes, **options)
+    if kind.is_censored:
+        metrics |= external_survival_scores(estimator, loaded.grids[frame.index - 2], y, prediction, **options)
     for name, found in metrics.items():
         typer.echo(score_line(name, found, patients))
     with whole_file(path) as temporary:

@@ -6,7 +6,7 @@ from sknic.evaluation.ablation import by_task_count, task_inclusion
 from sknic.evaluation.added_value import AddedValue, added_value
 from sknic.evaluation.arrangement import ArrangementTest, arrangement_test, shuffle_cells
 from sknic.evaluation.bootstrap import compare, estimate
-from sknic.evaluation.censoring import CensoredScores, evaluation_times, survival_scores
+from sknic.evaluation.censoring import CensoredScores, evaluation_times
 from sknic.evaluation.decisions import net_benefit, rejection_curve
 from sknic.evaluation.delong import compare_auc
 from sknic.evaluation.ensemble import CrossValEnsemble
@@ -25,6 +25,7 @@ from sknic.evaluation.survival import (
     median_split,
     split_by_risk,
 )
+from sknic.evaluation.survival_scores import external_survival_scores, survival_scores
 from sknic.evaluation.verdict import Verdict, chance_level
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "concordance_scorer",
     "estimate",
     "evaluation_times",
+    "external_survival_scores",
     "format_p",
     "hazard_ratio",
     "kaplan_meier",

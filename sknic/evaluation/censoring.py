@@ -1,14 +1,15 @@
-"""Survival predictions measured under censoring: Uno's concordance, AUC and Brier score over time, fold by fold."""
+"""Survival predictions measured under censoring: Uno's concordance, AUC and Brier score over time, fold by fold.
+
+If one model predicted all slides, as in an external test, they are one fold, weighted by its own censoring.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from sksurv.nonparametric import CensoringDistributionEstimator, SurvivalFunctionEstimator
 
-from sknic.evaluation.bootstrap import estimate_or_reason
-from sknic.evaluation.results import Estimate
 from sknic.exceptions import DegenerateDataError
 from sknic.targets import read_survival
 
@@ -23,7 +24,7 @@ _FEW_TIMES = "fewer than two event times are inside the follow-up of both sides 
 
 
 class _Fold(NamedTuple):
-    """Weights of the slides of one fold, from the censoring of its training part."""
+    """Weights of the slides of one fold, from the censoring of its training part, or of itself if it is the only one."""
 
     rows: np.ndarray
     in_order: np.ndarray  # (n, n): 1 where the first of a pair has the higher risk, 0.5 where they are tied
@@ -34,31 +35,44 @@ class _Fold(NamedTuple):
     controls_weight: np.ndarray  # (m,)
 
 
-def evaluation_times(y: np.ndarray, fold: ArrayLike) -> np.ndarray:
+def evaluation_times(y: np.ndarray, fold: ArrayLike | None) -> np.ndarray:
     """Choose times inside the follow-up of the training and the test part of every fold.
 
     Parameters
     ----------
     y : structured array, shape (n_slides,)
         Event (bool) and time.
-    fold : array-like of int, shape (n_slides,)
-        Fold that tests each slide; its training part is all the others.
+    fold : array-like of int, shape (n_slides,), or None
+        Fold that tests each slide; its training part is all the others. None: one model predicted all slides, and
+        only their own follow-up counts.
 
     Returns
     -------
     float array (m,)
         Up to nine event times, ascending; empty if there is none inside the follow-up of a fold.
     """
-    y, fold = read_survival(y), np.asarray(fold)
-    event, time = y["event"], y["time"]
-    begin = max(time[fold == number].min() for number in np.unique(fold))
-    possible = np.unique(time[event & (time >= begin) & (time < _end(time, fold))])
+    y = read_survival(y)
+    parts, event, time = _parts(y, fold), y["event"], y["time"]
+    begin = max(time[is_tested].min() for is_tested, _ in parts)
+    possible = np.unique(time[event & (time >= begin) & (time < _end(time, parts))])
     return np.unique(np.quantile(possible, _SHARES, method="nearest")) if len(possible) else possible
 
 
-def _end(time, fold):
+def _parts(y, fold):
+    """For each fold, which slides it tests and which give their weights, as pairs of bool arrays (n_slides,)."""
+    if fold is None:
+        every = np.ones(len(y), bool)
+        return [(every, every)]
+    fold = np.asarray(fold)
+    numbers = np.unique(fold)
+    if len(numbers) < 2:
+        raise DegenerateDataError("there is only one fold; the censoring is estimated from the other folds")
+    return [(fold == number, fold != number) for number in numbers]
+
+
+def _end(time, parts):
     """End of the shortest follow-up of any side of any fold."""
-    return min(time[side].max() for number in np.unique(fold) for side in (fold == number, fold != number))
+    return min(time[side].max() for sides in parts for side in sides)
 
 
 class CensoredScores:
@@ -70,9 +84,9 @@ class CensoredScores:
         Event (bool) and time.
     risk : array-like of float, shape (n_slides,)
         Out-of-fold risks.
-    fold : array-like of int, shape (n_slides,)
+    fold : array-like of int, shape (n_slides,), or None
         Fold that tested each slide. The others, its training part, give the censoring distribution by which it is
-        weighted.
+        weighted. None: one model predicted all slides, and they are weighted by their own censoring.
     survival : array-like of float, shape (n_slides, m), default=None
         Out-of-fold probability of surviving each of the times, for the Brier score.
     times : array-like of float, shape (m,), default=None
@@ -83,20 +97,19 @@ class CensoredScores:
         self,
         y: np.ndarray,
         risk: ArrayLike,
-        fold: ArrayLike,
+        fold: ArrayLike | None,
         survival: ArrayLike | None = None,
         times: ArrayLike | None = None,
     ) -> None:
-        self.y, fold, risk = read_survival(y), np.asarray(fold), np.asarray(risk, dtype=float)
-        if len(np.unique(fold)) < 2:
-            raise DegenerateDataError("there is only one fold; the censoring is estimated from the other folds")
+        self.y, risk = read_survival(y), np.asarray(risk, dtype=float)
+        parts = _parts(self.y, fold)
         self.times = evaluation_times(self.y, fold) if times is None else np.asarray(times, dtype=float)
-        end = _end(self.y["time"], fold)
-        self._folds = [_weigh(self.y, risk, fold == number, self.times, end) for number in np.unique(fold)]
+        end = _end(self.y["time"], parts)
+        self._folds = [_weigh(self.y, risk, *sides, self.times, end) for sides in parts]
         self._lost = -np.diff(np.r_[1.0, _left(SurvivalFunctionEstimator(), self.y, self.times)])
         no_slide = np.empty((len(self.y), len(self.times)))
-        for number in np.unique(fold):
-            no_slide[fold == number] = _left(SurvivalFunctionEstimator(), self.y[fold != number], self.times)
+        for is_tested, is_weighing in parts:
+            no_slide[is_tested] = _left(SurvivalFunctionEstimator(), self.y[is_weighing], self.times)
         self._errors = None if survival is None else self._errors_of(np.asarray(survival, dtype=float))
         self._errors_without = self._errors_of(no_slide)
 
@@ -167,7 +180,7 @@ class CensoredScores:
         rows : int array (k,)
             Rows to score.
         reference : bool, default=False
-            Whether to score the Kaplan-Meier curve of the training part instead, which is the same for all slides.
+            Whether to score the Kaplan-Meier curve of the slides that give the weights instead, the same for all slides.
 
         Returns
         -------
@@ -218,9 +231,9 @@ class CensoredScores:
         return errors
 
 
-def _weigh(y, risk, is_tested, times, end):
+def _weigh(y, risk, is_tested, is_weighing, times, end):
     event, time = (y[name][is_tested][:, None] for name in ("event", "time"))
-    others = y[~is_tested]
+    others = y[is_weighing]
     weight = np.zeros(event.shape)
     is_counted = event & (time < end)  # all that comes later lies outside the follow-up of a fold
     weight[is_counted] = 1 / _left(CensoringDistributionEstimator(), others, time[is_counted])
@@ -241,91 +254,3 @@ def _weigh(y, risk, is_tested, times, end):
 def _left(estimator, y, times):
     """Share that is left at each time, of all or of those not yet censored; scikit-survival needs at least one time."""
     return estimator.fit(y).predict_proba(times) if len(times) else np.empty(0)
-
-
-def survival_scores(
-    y: np.ndarray,
-    risk: ArrayLike,
-    fold: ArrayLike,
-    survival: ArrayLike | None = None,
-    times: ArrayLike | None = None,
-    *,
-    groups: ArrayLike | None = None,
-    level: float = 0.95,
-    n_resamples: int = 1000,
-    random_state: int | np.random.RandomState = 0,
-) -> dict[str, Estimate]:
-    """Score out-of-fold survival predictions under censoring, with intervals over patients.
-
-    Each fold is weighted by the censoring of its training part, and pairs are compared within a fold, because risks
-    of different models have no common scale. Times are inside the follow-up of both sides of every fold.
-
-    Parameters
-    ----------
-    y : structured array, shape (n_slides,)
-        Event (bool) and time.
-    risk : array-like of float, shape (n_slides,)
-        Out-of-fold risks.
-    fold : array-like of int, shape (n_slides,)
-        Fold that tested each slide.
-    survival : array-like of float, shape (n_slides, m), default=None
-        Out-of-fold probability of surviving each of the times; without it there is no Brier score.
-    times : array-like of float, shape (m,), default=None
-        Times, ascending; by default those of :func:`evaluation_times`.
-    groups, level, n_resamples, random_state
-        As in :func:`estimate`.
-
-    Returns
-    -------
-    dict of str to Estimate
-        "concordance_ipcw" (Uno), "mean_auc" (cumulative/dynamic), "integrated_brier" and, for comparison,
-        "kaplan_meier_brier", the score of the training part's Kaplan-Meier curve; NaN with the reason if one cannot be
-        computed.
-    """
-    names = ("concordance_ipcw", "mean_auc", "integrated_brier", "kaplan_meier_brier")
-    try:
-        scores = CensoredScores(y, risk, fold, survival, times)
-    except DegenerateDataError as error:
-        n = len(y) if groups is None else len(np.unique(np.asarray(groups)))
-        return {name: Estimate.unknown(str(error), n, level) for name in names}
-    measures = (
-        scores.concordance,
-        scores.mean_auc,
-        scores.integrated_brier,
-        lambda rows: scores.integrated_brier(rows, reference=True),
-    )
-    options: dict[str, Any] = {"groups": groups, "level": level, "n_resamples": n_resamples}
-    rows = np.arange(len(scores.y))
-    return {
-        name: estimate_or_reason(_of_rows(measure), rows, rows, random_state=random_state, **options)
-        for name, measure in zip(names, measures)
-    }
-
-
-def _of_rows(measure):
-    return lambda rows, _: measure(rows)
-
-
-def survival_at(model: Any, X: Any, times: np.ndarray) -> np.ndarray | None:
-    """Predict the probability of surviving each time with a fitted model.
-
-    Parameters
-    ----------
-    model : fitted survival estimator
-        Model that predicts.
-    X : sequence of n_slides
-        Slides to predict.
-    times : float array (m,)
-        Times.
-
-    Returns
-    -------
-    float array (n_slides, m) or None
-        None if the model has no survival curves, or if they do not reach that far.
-    """
-    if not hasattr(model, "predict_survival_function"):
-        return None
-    try:
-        return np.array([np.atleast_1d(curve(times)) for curve in model.predict_survival_function(X)])
-    except ValueError:  # a model without baseline hazard, such as scikit-survival's Coxnet by default
-        return None

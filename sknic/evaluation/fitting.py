@@ -11,7 +11,7 @@ from sklearn.utils.validation import has_fit_parameter
 from sksurv.functions import StepFunction
 
 from sknic.evaluation.baseline import linear_baseline
-from sknic.evaluation.censoring import survival_at
+from sknic.evaluation.survival_scores import survival_at
 
 # What a baseline may raise where its input is not grids or its target too poor for it.
 _NO_BASELINE = (ValueError, TypeError, ArithmeticError, np.linalg.LinAlgError)

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sknic.evaluation.bootstrap import estimate
 from sknic.evaluation.card import ensemble_card
-from sknic.evaluation.censoring import survival_scores
+from sknic.evaluation.survival_scores import survival_scores
 from sknic.evaluation.verdict import Verdict, judge, value_or_nan
 
 if TYPE_CHECKING:

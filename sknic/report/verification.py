@@ -8,7 +8,7 @@ import numpy as np
 
 from sknic.evaluation import Estimate, survival_scores
 from sknic.evaluation.bootstrap import estimate_metrics
-from sknic.evaluation.censoring import survival_at
+from sknic.evaluation.survival_scores import survival_at
 from sknic.report.card_facts import n_folds_by
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ import pytest
 
 from sknic import Grid
 from sknic.cli.model_folder import grids_of, load_model
-from sknic.evaluation import estimate
+from sknic.evaluation import estimate, external_survival_scores
+from sknic.targets import survival_array
 from tests.cli.helpers import run, said
 
 QUICK = ("--max-steps", 12, "--n-filters", 4, "--device", "cpu", "--cv", 3)
@@ -59,6 +60,16 @@ def test_the_mean_of_the_folds_predicts_and_is_measured_against_the_target(kept,
         by_hand = estimate(name, table[truth], table["prediction"], groups=table["patient"])
         assert found[name]["value"] == pytest.approx(by_hand.value)
         assert (found[name]["low"], found[name]["n"]) == (pytest.approx(by_hand.low), 6)
+    else:
+        y = survival_array(table["event"] == 1, table["time"])
+        options = {"groups": table["patient"]}
+        loaded = [Grid.read(path) for path in table["slide"]]
+        wanted = external_survival_scores(ensemble, loaded, y, ensemble.predict(loaded), **options)
+        assert set(wanted) < set(found)
+        for name_, by_hand in wanted.items():
+            assert found[name_]["value"] == pytest.approx(by_hand.value, nan_ok=True)
+            assert found[name_]["reason"] == by_hand.reason
+        assert found["integrated_brier"]["value"] > 0
     assert f"{name:18s}" in result.output
     assert "external test on" in result.output and "12 slides" in result.output
     assert "not scored" not in result.output and "warning" not in result.output

@@ -9,7 +9,13 @@ from sksurv.nonparametric import SurvivalFunctionEstimator
 from sksurv.util import Surv
 
 from sknic import CrossValEnsemble
-from sknic.evaluation import CensoredScores, concordance, evaluation_times, survival_scores
+from sknic.evaluation import (
+    CensoredScores,
+    concordance,
+    evaluation_times,
+    external_survival_scores,
+    survival_scores,
+)
 from sknic.exceptions import DegenerateDataError
 
 
@@ -143,3 +149,38 @@ def test_other_targets_have_none():
     assert CrossValEnsemble(Ridge(), cv=2).fit(X, X[:, 0]).oof_survival_scores() == {}
     with pytest.raises(DegenerateDataError):
         CensoredScores(Y, X[:, 0], np.zeros(160))
+
+
+def test_a_model_on_new_slides_has_the_numbers_of_scikit_survival_weighted_by_the_new_slides():
+    new_X, new_y = cohort(120, seed=1)
+    model = CoxPHSurvivalAnalysis().fit(X, Y)
+    risk, end = model.predict(new_X), model.unique_times_[-1]
+    found = external_survival_scores(model, new_X, new_y, risk, n_resamples=20)
+    times = evaluation_times(new_y, None)
+    times = times[times <= end]
+    assert len(times) >= 5
+    # What comes after the last time is cut off, as scikit-survival wants it.
+    late = np.nextafter(times[-1], np.inf)
+    cut = Surv.from_arrays(new_y["event"] & (new_y["time"] <= times[-1]), np.minimum(new_y["time"], late))
+    survival = np.array([curve(times) for curve in model.predict_survival_function(new_X)])
+    assert found["integrated_brier"].value == pytest.approx(integrated_brier_score(new_y, cut, survival, times))
+    uno = concordance_index_ipcw(new_y, new_y, risk, tau=new_y["time"].max())[0]
+    assert found["concordance_ipcw"].value == pytest.approx(uno, abs=1e-12)
+    auc, _ = cumulative_dynamic_auc(new_y, cut, risk, times)
+    np.testing.assert_allclose(CensoredScores(new_y, risk, None, survival, times).auc(np.arange(120)), auc)
+    without = np.tile(SurvivalFunctionEstimator().fit(new_y).predict_proba(times), (120, 1))
+    assert found["kaplan_meier_brier"].value == pytest.approx(integrated_brier_score(new_y, cut, without, times))
+    assert found["integrated_brier"].value < found["kaplan_meier_brier"].value
+
+
+def test_new_slides_are_measured_no_later_than_the_model_knows():
+    new_X, new_y = cohort(120, seed=1)
+    early = Y["time"] <= 6
+    model = CoxPHSurvivalAnalysis().fit(X[early], Y[early])
+    found = external_survival_scores(model, new_X, new_y, model.predict(new_X), n_resamples=20)
+    times = evaluation_times(new_y, None)
+    assert times[-1] > 6
+    times = times[times <= 6]
+    survival = np.array([curve(times) for curve in model.predict_survival_function(new_X)])
+    by_hand = CensoredScores(new_y, model.predict(new_X), None, survival, times).integrated_brier(np.arange(120))
+    assert found["integrated_brier"].value == by_hand

@@ -1,0 +1,150 @@
+"""The metrics of survival under censoring with their intervals, out of fold and for a model on new slides."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sknic.evaluation.bootstrap import estimate_or_reason
+from sknic.evaluation.censoring import CensoredScores, evaluation_times
+from sknic.evaluation.results import Estimate
+from sknic.exceptions import DegenerateDataError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+
+def survival_scores(
+    y: np.ndarray,
+    risk: ArrayLike,
+    fold: ArrayLike | None,
+    survival: ArrayLike | None = None,
+    times: ArrayLike | None = None,
+    *,
+    groups: ArrayLike | None = None,
+    level: float = 0.95,
+    n_resamples: int = 1000,
+    random_state: int | np.random.RandomState = 0,
+) -> dict[str, Estimate]:
+    """Score survival predictions under censoring, with intervals over patients.
+
+    Each fold is weighted by the censoring of its training part, and pairs are compared within a fold, because risks
+    of different models have no common scale. Times are inside the follow-up of both sides of every fold. Slides that
+    one model predicted (`fold=None`) are one fold, weighted by its own censoring.
+
+    Parameters
+    ----------
+    y : structured array, shape (n_slides,)
+        Event (bool) and time.
+    risk : array-like of float, shape (n_slides,)
+        Out-of-fold risks.
+    fold : array-like of int, shape (n_slides,), or None
+        Fold that tested each slide; None if one model predicted all.
+    survival : array-like of float, shape (n_slides, m), default=None
+        Out-of-fold probability of surviving each of the times; without it there is no Brier score.
+    times : array-like of float, shape (m,), default=None
+        Times, ascending; by default those of :func:`evaluation_times`.
+    groups, level, n_resamples, random_state
+        As in :func:`estimate`.
+
+    Returns
+    -------
+    dict of str to Estimate
+        "concordance_ipcw" (Uno), "mean_auc" (cumulative/dynamic), "integrated_brier" and, for comparison,
+        "kaplan_meier_brier", the score of a Kaplan-Meier curve that ignores the slides; NaN with the reason if one cannot be
+        computed.
+    """
+    names = ("concordance_ipcw", "mean_auc", "integrated_brier", "kaplan_meier_brier")
+    try:
+        scores = CensoredScores(y, risk, fold, survival, times)
+    except DegenerateDataError as error:
+        n = len(y) if groups is None else len(np.unique(np.asarray(groups)))
+        return {name: Estimate.unknown(str(error), n, level) for name in names}
+    measures = (
+        scores.concordance,
+        scores.mean_auc,
+        scores.integrated_brier,
+        lambda rows: scores.integrated_brier(rows, reference=True),
+    )
+    options: dict[str, Any] = {"groups": groups, "level": level, "n_resamples": n_resamples}
+    rows = np.arange(len(scores.y))
+    return {
+        name: estimate_or_reason(_of_rows(measure), rows, rows, random_state=random_state, **options)
+        for name, measure in zip(names, measures)
+    }
+
+
+def _of_rows(measure):
+    return lambda rows, _: measure(rows)
+
+
+def external_survival_scores(
+    model: Any, X: Any, y: np.ndarray, risk: ArrayLike, *, groups: ArrayLike | None = None, **options: Any
+) -> dict[str, Estimate]:
+    """Score a fitted survival model under the censoring of new slides, with intervals over patients.
+
+    Parameters
+    ----------
+    model : fitted survival estimator
+        Model that has not seen the slides.
+    X : sequence of n_slides
+        The slides.
+    y : structured array, shape (n_slides,)
+        Event (bool) and time.
+    risk : array-like of float, shape (n_slides,)
+        The model's predictions for the slides.
+    groups, **options
+        As in :func:`survival_scores`.
+
+    Returns
+    -------
+    dict of str to Estimate
+        As in :func:`survival_scores`. Times are inside the follow-up of the new slides and of the model, which knows
+        no survival beyond the slides that it was trained on.
+    """
+    curves, times = _curves(model, X), evaluation_times(y, None)
+    if curves is None:
+        return survival_scores(y, risk, None, None, times, groups=groups, **options)
+    times = times[times <= min(curve.domain[1] for curve in curves)]
+    return survival_scores(y, risk, None, _values(curves, times), times, groups=groups, **options)
+
+
+def survival_at(model: Any, X: Any, times: np.ndarray) -> np.ndarray | None:
+    """Predict the probability of surviving each time with a fitted model.
+
+    Parameters
+    ----------
+    model : fitted survival estimator
+        Model that predicts.
+    X : sequence of n_slides
+        Slides to predict.
+    times : float array (m,)
+        Times.
+
+    Returns
+    -------
+    float array (n_slides, m) or None
+        None if the model has no survival curves, or if they do not reach that far.
+    """
+    curves = _curves(model, X)
+    if curves is None or np.max(times, initial=0) > min(curve.domain[1] for curve in curves):
+        return None
+    return _values(curves, times)
+
+
+def _curves(model, X):
+    """Survival curve of each slide, or None if the model has none."""
+    if not hasattr(model, "predict_survival_function"):
+        return None
+    try:
+        return model.predict_survival_function(X)
+    except ValueError:  # a model without baseline hazard, such as scikit-survival's Coxnet by default
+        return None
+
+
+def _values(curves, times):
+    """Probabilities at the times, float array (n, m); the curves themselves refuse to be asked for none."""
+    if not len(times):
+        return np.empty((len(curves), 0))
+    return np.array([np.atleast_1d(curve(times)) for curve in curves])
