@@ -1,8 +1,5 @@
 """`sknic evaluate --clinical`: what the slide adds to columns of clinical data."""
 
-import json
-from dataclasses import asdict
-
 import typer
 
 from sknic.cli.inputs import table_of
@@ -59,7 +56,12 @@ def _numbers(values):
 
 
 def tell_added_value(out, estimator, X, targets, clinical, cv, random_state, bootstrap):
-    """Measure and print what the slide adds to clinical data; write `added_value.json` and `added_value.csv`."""
+    """Measure and print what the slide adds to clinical data; write the predictions to `added_value.csv`.
+
+    Returns
+    -------
+    AddedValue
+    """
     from sknic.evaluation import SlideAndTable, added_value
 
     table = clinical.reset_index(drop=True).assign(**{_COLUMN: list(X)})
@@ -73,16 +75,7 @@ def tell_added_value(out, estimator, X, targets, clinical, cv, random_state, boo
         "verbose": 1,
     }
     found = added_value(model, table, targets.y, **options)
-    record = {
-        "metric": found.metric,
-        "columns": list(clinical.columns),
-        **{side: asdict(score) for side, score in found.scores.items()},
-        "slide adds": {**asdict(found.of_slide.difference), "p": found.of_slide.p_value},
-        "clinical data add": {**asdict(found.of_table.difference), "p": found.of_table.p_value},
-        "sentence": str(found),
-    }
-    with whole_file(out / "added_value.json") as temporary:
-        temporary.write_text(json.dumps(record, indent=2))
     with whole_file(out / "added_value.csv") as temporary:
         found.predictions.assign(slide=targets.paths).to_csv(temporary, index=False, errors="surrogateescape")
     typer.echo(str(found))
+    return found

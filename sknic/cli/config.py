@@ -17,7 +17,7 @@ NAME = "options.toml"
 # The places of results and logs are chosen for each run.
 _NOT_KEPT = ("out", "log_file")
 # Options of `evaluate` that a file of it may bring to `fit`.
-_OF_EVALUATE = ("cv", "clinical", "repeats", "bootstrap", "save_model")
+_OF_EVALUATE = ("cv", "clinical", "arrangement", "repeats", "bootstrap", "save_model")
 _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 

@@ -22,7 +22,8 @@ from sknic.files.whole import whole_file
 
 # What every evaluation writes, and what only some write, so that an earlier one may have left it.
 _ALWAYS = ("predictions.csv", "metrics.json", "options.toml")
-_SOMETIMES = ("repeats.csv", "added_value.json", "added_value.csv", "report.html", "history.csv", "verdict.json")
+_QUESTIONS = ("added_value.json", "added_value.csv", "arrangement.json")
+_SOMETIMES = (*_QUESTIONS, "repeats.csv", "report.html", "history.csv", "verdict.json")
 _OVERLAYS = "overlays"
 
 
@@ -42,6 +43,14 @@ def evaluate(
             "fits."
         ),
     ] = None,
+    arrangement: Annotated[
+        bool,
+        typer.Option(
+            "--arrangement",
+            help="Test whether the model uses the positions of tissue: CV fits on shuffled cells, and CV fits of "
+            "attention.",
+        ),
+    ] = False,
     repeats: Annotated[
         int,
         typer.Option(min=1, help="Number of cross-validations, each with another seed, to measure how scores vary."),
@@ -64,6 +73,7 @@ def evaluate(
     from sknic.evaluation.folds import make_folds
     from sknic.report import report_of_run, run_of_ensemble, with_overlays
     from sknic.report.card_facts import encoder_facts
+    from sknic.report.questions import Question
     from sknic.targets import kind_named
 
     need_writable(out, is_folder=True)
@@ -114,7 +124,11 @@ def evaluate(
             _save_models(out, ensemble, run, learnt, compression, settings)
         if clinic is not None:
             clinic = clinic.set_axis(targets.paths).loc[used.paths]
-            tell_added_value(out, model, X, used, clinic, cv, random_state, bootstrap)
+            found = tell_added_value(out, model, X, used, clinic, cv, random_state, bootstrap)
+            run = _with_question(out, run, "added_value", Question.of_added_value(found))
+        if arrangement:
+            found = _test_arrangement(ensemble, X, random_state, bootstrap)
+            run = _with_question(out, run, "arrangement", Question.of_arrangement(found))
         if repeats > 1:
             _repeat(out, ensemble, X, used, repeats, random_state, bootstrap)
     typer.echo(f"wrote {out / 'report.html'}")
@@ -127,6 +141,28 @@ def _tell(run):
     folds = ", ".join(f"{score:.3f}" for score in run.verdict.fold_scores)
     typer.echo(f"{run.verdict.metric} of each fold: {folds}; mean {run.verdict.mean_of_folds:.3f}")
     typer.echo(str(run.verdict))
+
+
+def _test_arrangement(ensemble, X, random_state, bootstrap):
+    """Test whether positions of tissue are used; print the sentence."""
+    from sknic.evaluation import arrangement_of_ensemble
+
+    typer.echo(f"cells shuffled, and attention over the bag: {len(ensemble.estimators_)} models each ...")
+    found = arrangement_of_ensemble(ensemble, X, n_resamples=bootstrap, random_state=random_state)
+    typer.echo(str(found))
+    return found
+
+
+def _with_question(out, run, name, question):
+    """Keep the answer to a question in the folder and in the report."""
+    from dataclasses import replace
+
+    from sknic.report import report_of_run
+
+    run = replace(run, questions={**run.questions, name: question})
+    run.write_questions(out)
+    report_of_run(run).write(out / "report.html")
+    return run
 
 
 def _remove_earlier(out):

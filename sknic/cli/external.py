@@ -10,6 +10,7 @@ import typer
 from sknic.cli.common import score_line
 from sknic.cli.model_folder import read_slides, slides_of
 from sknic.cli.sealed import CARD, add_to_card
+from sknic.files.records import without_nan
 from sknic.files.whole import whole_file
 
 
@@ -79,8 +80,9 @@ def tell_external_test(estimator, model, rows, loaded, table, record, path, *, n
         metrics |= external_survival_scores(estimator, loaded.grids[frame.index - 2], y, prediction, **options)
     for name, found in metrics.items():
         typer.echo(score_line(name, found, patients))
+    record = without_nan({name: asdict(found) for name, found in metrics.items()})
     with whole_file(path) as temporary:
-        temporary.write_text(json.dumps({name: asdict(found) for name, found in metrics.items()}, indent=2))
+        temporary.write_text(json.dumps(record, indent=2))
     if to_card:
         _add_to_card(model, slides_of(rows.paths, loaded.grids).iloc[frame.index - 2], patients, metrics)
     return True

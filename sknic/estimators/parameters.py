@@ -3,6 +3,7 @@
 from inspect import signature
 from typing import Any
 
+from sklearn.base import clone
 from torch import nn
 
 from sknic.estimators.network import MIN_VALID_CANVAS
@@ -64,6 +65,10 @@ PAPER_RECIPE: dict[str, Any] = {
 }
 
 
+# Parameters that have no meaning for another network.
+_OF_THE_CNN = ("n_filters", "dropout", "padding", "pooled_branch")
+
+
 def check_parameters(estimator, rules):
     """Raise ValueError for a parameter that breaks its rule, or that was set although another one overrides it."""
     check_params(estimator, rules)
@@ -76,7 +81,7 @@ def check_parameters(estimator, rules):
         )
     if estimator.module is not None:
         beside = "module=, whose network they do not describe"
-        _refuse_unused(estimator, ("n_filters", "dropout", "padding", "pooled_branch"), beside)
+        _refuse_unused(estimator, _OF_THE_CNN, beside)
     if estimator.weight_decay:
         _refuse_unused(estimator, ("l2",), f"weight_decay={estimator.weight_decay}, which replaces it")
     if estimator.schedule == "cosine":
@@ -85,10 +90,22 @@ def check_parameters(estimator, rules):
         raise ValueError(f"min_lr={estimator.min_lr}: expected at most lr={estimator.lr}")
 
 
+def with_module(estimator, module):
+    """A clone with another network; what describes the CNN gets its default."""
+    other = clone(estimator)
+    known = other.get_params(deep=False)
+    defaults = {name: _default(estimator, name) for name in _OF_THE_CNN if name in known}
+    return other.set_params(**defaults, module=module)
+
+
 def _refuse_unused(estimator, names, beside):
-    # A subclass may have fewer parameters, and has their defaults from its parents.
-    signatures = [signature(cls).parameters for cls in type(estimator).__mro__ if "__init__" in vars(cls)]
     for name in names:
-        value, default = getattr(estimator, name), next(each[name].default for each in signatures if name in each)
+        value, default = getattr(estimator, name), _default(estimator, name)
         if value != default:
             raise ValueError(f"{name}={value!r}: expected the default, {default!r}, together with {beside}")
+
+
+def _default(estimator, name):
+    # A subclass may have fewer parameters, and has their defaults from its parents.
+    signatures = (signature(cls).parameters for cls in type(estimator).__mro__ if "__init__" in vars(cls))
+    return next(each[name].default for each in signatures if name in each)

@@ -4,7 +4,7 @@ import lazy_loader
 
 from sknic.evaluation.ablation import by_task_count, task_inclusion
 from sknic.evaluation.added_value import AddedValue, added_value
-from sknic.evaluation.arrangement import ArrangementTest, arrangement_test, shuffle_cells
+from sknic.evaluation.arrangement import ArrangementTest, arrangement_of_ensemble, arrangement_test, shuffle_cells
 from sknic.evaluation.bootstrap import compare, estimate
 from sknic.evaluation.censoring import CensoredScores, evaluation_times
 from sknic.evaluation.decisions import net_benefit, rejection_curve
@@ -44,6 +44,7 @@ __all__ = [
     "accuracy",
     "added_value",
     "aggregate",
+    "arrangement_of_ensemble",
     "arrangement_test",
     "auc",
     "auc_scorer",

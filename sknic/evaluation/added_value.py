@@ -18,6 +18,7 @@ from sknic.evaluation.folds import make_folds
 from sknic.evaluation.metrics import metric_name
 from sknic.evaluation.results import Comparison, Estimate, format_p
 from sknic.evaluation.slide_and_table import SlideAndTable
+from sknic.evaluation.verdict import chance_level
 from sknic.progress import followed
 from sknic.targets import kind_of
 
@@ -39,6 +40,8 @@ class AddedValue:
         Both (`a`) against clinical data alone (`b`): what the slide adds.
     of_table : Comparison
         Both (`a`) against the slide alone (`b`): what clinical data add.
+    chance : float or None
+        Score of a model that has learnt nothing; None if unknown.
     predictions : DataFrame (n_slides, 3 or more)
         Out-of-fold predictions in the columns "table", "slide" and "both", with the class if there are several.
     """
@@ -46,6 +49,7 @@ class AddedValue:
     metric: str
     of_slide: Comparison
     of_table: Comparison
+    chance: float | None
     predictions: pd.DataFrame
 
     @property
@@ -148,7 +152,7 @@ def added_value(
         compare(metric, y, measured["both"], measured[side], groups=groups, **options) for side in ("table", "slide")
     )
     name = metric_name(metric)
-    return AddedValue(name, of_slide, of_table, _table_of(found, classes, X.index))
+    return AddedValue(name, of_slide, of_table, chance_level(metric, y), _table_of(found, classes, X.index))
 
 
 def _fold(estimator, kind, X, y, groups, train, test):

@@ -1,4 +1,4 @@
-"""Does a model use where tissue is, or only how much of it there is?"""
+"""Does a model use where tissue is, or only what there is and how much of it?"""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ import numpy as np
 from sklearn.base import clone
 
 from sknic.estimators.base import GridEstimator
+from sknic.estimators.network import AttentionMIL
+from sknic.estimators.parameters import with_module
 from sknic.estimators.reading import read_grids
 from sknic.evaluation.bootstrap import compare
 from sknic.evaluation.ensemble import CrossValEnsemble
-from sknic.evaluation.results import Comparison, format_p
+from sknic.evaluation.results import Comparison, Estimate, format_p
 from sknic.exceptions import NothingLearntWarning
 from sknic.grids import Grid
 from sknic.learning.randomness import make_random
@@ -28,7 +30,7 @@ _KEPT = ("mpp", "patch_size", "stride", "slide", "fingerprint")
 
 @dataclass(frozen=True)
 class ArrangementTest:
-    """Result of :func:`arrangement_test`: what a model loses when the cells of every slide are shuffled.
+    """Result of :func:`arrangement_test`: what a model loses without the positions of cells.
 
     Attributes
     ----------
@@ -36,6 +38,8 @@ class ArrangementTest:
         Name of the metric.
     shuffled : Comparison
         The model on the grids as they are (`a`) against the same model on shuffled ones (`b`), out of fold.
+    attention : Comparison or None
+        The model on the grids as they are against attention over the bag of cells; None if it was not asked for.
     pooled : Comparison or None
         The model on the grids as they are against mean embedding and a linear model; None if that cannot be fitted.
     chance : float or None
@@ -44,6 +48,7 @@ class ArrangementTest:
 
     metric: str
     shuffled: Comparison
+    attention: Comparison | None
     pooled: Comparison | None
     chance: float | None
 
@@ -53,16 +58,25 @@ class ArrangementTest:
         learnt = self.chance is None or self.shuffled.a.low > self.chance
         return bool(learnt and self.shuffled.difference.low > 0)
 
+    @property
+    def scores(self) -> dict[str, Estimate]:
+        """Score of the model with cells in place, and of what knows no positions."""
+        others = {"attention over the bag": self.attention, "mean embedding, linear": self.pooled}
+        known = {name: comparison.b for name, comparison in others.items() if comparison is not None}
+        return {"cells in place": self.shuffled.a, "cells shuffled": self.shuffled.b, **known}
+
     def __str__(self) -> str:
         found, loss = self.shuffled, self.shuffled.difference
         scores = f"{self.metric} {found.a} with cells in place, {found.b} with cells shuffled within each slide"
-        pooled = "" if self.pooled is None else f"; mean embedding and a linear model reach {self.pooled.b.value:.3f}"
+        others = {"attention over the bag reaches": self.attention, "mean embedding and a linear model": self.pooled}
+        known = [f"{name} {comparison.b.value:.3f}" for name, comparison in others.items() if comparison is not None]
+        bags = f"; {', '.join(known)}" if known else ""
         verdict = (
             "The arrangement of tissue is used"
             if self.used
             else "It is not shown that the arrangement of tissue is used"
         )
-        return f"{verdict}: {scores} (difference {loss}, {format_p(found.p_value)}){pooled}."
+        return f"{verdict}: {scores} (difference {loss}, {format_p(found.p_value)}){bags}."
 
 
 def arrangement_test(
@@ -72,6 +86,7 @@ def arrangement_test(
     *,
     groups: ArrayLike | None = None,
     cv: Any = 4,
+    attention: bool = True,
     metric: str | Callable | None = None,
     level: float = 0.95,
     n_resamples: int = 1000,
@@ -83,7 +98,9 @@ def arrangement_test(
 
     The estimator is cross-validated twice on the same folds: on the grids as they are, and on grids whose embeddings
     have been shuffled within each slide, for training and testing alike. The outline and the amounts of tissue stay the
-    same, so whatever the second model loses was in the arrangement.
+    same, so whatever the second model loses was in the arrangement. The verdict is based on that. For comparison, two
+    models that know no positions learn on the same folds: attention over the bag of cells, and a linear model of the
+    mean embedding.
 
     Parameters
     ----------
@@ -97,6 +114,9 @@ def arrangement_test(
         Patient of each slide: no patient is on both sides of a fold, and intervals resample patients.
     cv : int, splitter or iterable of (train, test), default=4
         Folds, as in CrossValEnsemble.
+    attention : bool, default=True
+        Whether to train the estimator with :class:`~sknic.estimators.AttentionMIL` as its network, too; never if that
+        is its network already.
     metric : str or callable, default=None
         Metric as in :func:`sknic.evaluation.estimate`; by default the main metric for the kind of target.
     level : float, default=0.95
@@ -137,24 +157,73 @@ def arrangement_test(
     """
     if not isinstance(estimator, GridEstimator):
         raise TypeError(f"estimator={type(estimator).__name__}: expected one that learns from grids, such as GridCNN*")
-    random = make_random(random_state)
-    seed, seed_of_places = random.randint(np.iinfo(np.int32).max, size=2).tolist()
-    model = clone(estimator)
+    model, seed = clone(estimator), make_random(random_state).randint(np.iinfo(np.int32).max)
     if model.random_state is None:
         model.set_params(random_state=seed)
     grids = read_grids(clone(estimator), X, reset=True)
-    options = {"cv": cv, "n_jobs": n_jobs, "random_state": seed, "verbose": verbose}
-    intact = CrossValEnsemble(model, **options).fit(X, y, groups)
-    elsewhere = shuffle_cells(grids, seed_of_places)
+    intact = CrossValEnsemble(model, cv=cv, n_jobs=n_jobs, random_state=seed, verbose=verbose).fit(grids, y, groups)
+    options = {"metric": metric, "level": level, "n_resamples": n_resamples, "random_state": seed}
+    return arrangement_of_ensemble(intact, grids, attention=attention, **options)
+
+
+def arrangement_of_ensemble(
+    ensemble: CrossValEnsemble,
+    X: Any,
+    *,
+    attention: bool = True,
+    metric: str | Callable | None = None,
+    level: float = 0.95,
+    n_resamples: int = 1000,
+    random_state: int = 0,
+) -> ArrangementTest:
+    """Do the test of :func:`arrangement_test` for an estimator that has been cross-validated already.
+
+    Parameters
+    ----------
+    ensemble : CrossValEnsemble
+        Fitted on grids. Its folds, `n_jobs` and `verbose` are used again.
+    X : sequence or object array of n Grids or (C, rows, columns) arrays, or 4-D array
+        The grids that it was fitted on.
+    attention, metric, level, n_resamples
+        As in :func:`arrangement_test`.
+    random_state : int, default=0
+        Seed of shuffling and of the resamples.
+
+    Returns
+    -------
+    ArrangementTest
+        Paired differences with intervals, and a sentence (`str`).
+
+    Raises
+    ------
+    DegenerateDataError
+        If the target cannot be scored.
+    """
+    grids = read_grids(clone(ensemble.estimator), X, reset=True)
+    metric = ensemble.kind_.metrics[0] if metric is None else metric
+    measured: dict[str, Any] = {"level": level, "n_resamples": n_resamples, "random_state": random_state}
+
+    def against(model, grids):
+        other = _on_the_same_folds(ensemble, model, grids)
+        a, b = (each._for_metric(metric, each.oof_prediction_) for each in (ensemble, other))
+        return compare(metric, ensemble.y_, a, b, groups=ensemble.groups_, **measured)
+
+    shuffled = against(ensemble.estimator, shuffle_cells(grids, random_state))
+    bag = None
+    if attention and ensemble.estimator.module is not AttentionMIL:
+        bag = against(with_module(ensemble.estimator, AttentionMIL), grids)
+    verdict = ensemble.oof_verdict(metric, **measured)
+    return ArrangementTest(verdict.metric, shuffled, bag, verdict.comparison, verdict.chance)
+
+
+def _on_the_same_folds(ensemble, model, grids):
+    """Cross-validate another model, or the same on other grids."""
+    tested = [ensemble.fold_ == number for number in range(len(ensemble.estimators_))]
+    folds = [(np.flatnonzero(~is_tested), np.flatnonzero(is_tested)) for is_tested in tested]
+    other = clone(ensemble).set_params(estimator=model, cv=folds, baseline=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NothingLearntWarning)  # the very thing that is asked
-        shuffled = CrossValEnsemble(model, baseline=False, **options).fit(elsewhere, y, groups)
-    metric = intact.kind_.metrics[0] if metric is None else metric
-    measured = {"level": level, "n_resamples": n_resamples, "random_state": seed}
-    a, b = (ensemble._for_metric(metric, ensemble.oof_prediction_) for ensemble in (intact, shuffled))
-    lost = compare(metric, intact.y_, a, b, groups=groups, **measured)
-    verdict = intact.oof_verdict(metric, **measured)
-    return ArrangementTest(verdict.metric, lost, verdict.comparison, verdict.chance)
+        return other.fit(grids, ensemble.y_, ensemble.groups_)
 
 
 def shuffle_cells(grids: Any, random_state: int | np.random.RandomState | None = None) -> np.ndarray:

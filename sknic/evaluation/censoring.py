@@ -24,7 +24,7 @@ _FEW_TIMES = "fewer than two event times are inside the follow-up of both sides 
 
 
 class _Fold(NamedTuple):
-    """Weights of the slides of one fold, from the censoring of its training part, or of itself if it is the only one."""
+    """Weights of the slides of a fold, from the censoring of its training part, or of itself if it is the only one."""
 
     rows: np.ndarray
     in_order: np.ndarray  # (n, n): 1 where the first of a pair has the higher risk, 0.5 where they are tied
@@ -105,7 +105,7 @@ class CensoredScores:
         parts = _parts(self.y, fold)
         self.times = evaluation_times(self.y, fold) if times is None else np.asarray(times, dtype=float)
         end = _end(self.y["time"], parts)
-        self._folds = [_weigh(self.y, risk, *sides, self.times, end) for sides in parts]
+        self._folds = [_weigh(self.y, risk, tested, weighing, self.times, end) for tested, weighing in parts]
         self._lost = -np.diff(np.r_[1.0, _left(SurvivalFunctionEstimator(), self.y, self.times)])
         no_slide = np.empty((len(self.y), len(self.times)))
         for is_tested, is_weighing in parts:
@@ -180,7 +180,7 @@ class CensoredScores:
         rows : int array (k,)
             Rows to score.
         reference : bool, default=False
-            Whether to score the Kaplan-Meier curve of the slides that give the weights instead, the same for all slides.
+            Whether to score the Kaplan-Meier curve of the weighing slides instead, which is the same for all slides.
 
         Returns
         -------

@@ -52,8 +52,8 @@ def survival_scores(
     -------
     dict of str to Estimate
         "concordance_ipcw" (Uno), "mean_auc" (cumulative/dynamic), "integrated_brier" and, for comparison,
-        "kaplan_meier_brier", the score of a Kaplan-Meier curve that ignores the slides; NaN with the reason if one cannot be
-        computed.
+        "kaplan_meier_brier", the score of a Kaplan-Meier curve that ignores the slides; NaN with the reason if one
+        cannot be computed.
     """
     names = ("concordance_ipcw", "mean_auc", "integrated_brier", "kaplan_meier_brier")
     try:

@@ -1,6 +1,7 @@
 """Read sknic's small record files, with a clear reason if one is damaged."""
 
 import json
+import math
 from pathlib import Path
 
 from sknic.files.nearest import no_such_file
@@ -37,3 +38,17 @@ def read_json(path):
     if not isinstance(content, dict):
         raise ValueError(f"{path} is damaged: it contains no JSON object")
     return content
+
+
+def without_nan(values):
+    """The same with None for NaN, which JSON does not have, at any depth."""
+    if isinstance(values, dict):
+        return {name: without_nan(value) for name, value in values.items()}
+    if isinstance(values, list | tuple):
+        return [without_nan(value) for value in values]
+    return None if values != values else values
+
+
+def with_nan(values):
+    """A dict of numbers with NaN for None."""
+    return {name: math.nan if value is None else value for name, value in values.items()}

@@ -43,23 +43,21 @@ def add_learning_curves(section, run):
     plt.close(display.figure_)
 
 
-def add_rivals(section, verdict, name):
-    """Add model and baseline with their intervals, compared with chance."""
-    comparison = verdict.comparison
-    rivals = {"model": verdict.score} | ({"baseline": comparison.b} if comparison is not None else {})
-    rivals = {rival: score for rival, score in rivals.items() if not np.isnan(score.value)}
-    if verdict.chance is None or not rivals:
+def add_rivals(section, scores, chance, name):
+    """Add the scores of several models with their intervals, compared with chance."""
+    rivals = {rival: score for rival, score in scores.items() if not np.isnan(score.value)}
+    if chance is None or not rivals:
         return
     ax = axes_for(None, (5, 0.7 + 0.5 * len(rivals)))
     for row, score in enumerate(rivals.values()):
         ax.plot([score.low, score.high], [row, row], color=COLORS[row], linewidth=2.5)
         ax.plot(score.value, row, "o", color=COLORS[row], markersize=8)
-    ax.axvline(verdict.chance, color=FAINT, linewidth=1, linestyle="--", label="chance")
+    ax.axvline(chance, color=FAINT, linewidth=1, linestyle="--", label="chance")
     ax.set_yticks(range(len(rivals)), list(rivals))
     ax.set_ylim(len(rivals) - 0.4, -0.6)
     ax.legend(frameon=False, fontsize="small", labelcolor=INK, loc="lower left", bbox_to_anchor=(0, 1), borderpad=0)
     tidy(ax, xlabel=f"{name}, with interval")
-    section.add_figure(ax, alt=f"{name} of {' and of '.join(rivals)} with intervals; chance is {verdict.chance:.3g}")
+    section.add_figure(ax, alt=f"{name} of {' and of '.join(rivals)} with intervals; chance is {chance:.3g}")
     plt.close(ax.figure)
 
 

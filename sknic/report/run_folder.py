@@ -12,6 +12,8 @@ predictions.csv      one row per slide: ``slide`` and optionally ``digest``, ``p
                      left out, whose row has nothing else
 metrics.json         ``{name: {"value", "low", "high", "level", "n"}}``: one :class:`sknic.evaluation.Estimate` each
 verdict.json         one :class:`sknic.evaluation.Verdict`: score, chance, baseline, score of each fold; may be missing
+added_value.json     one :class:`sknic.report.questions.Question`, as is ``arrangement.json``: what the slide adds to
+                     clinical data, and whether the arrangement of tissue is used; for some
 history.csv          one row per evaluation: optionally ``fold``, then ``epoch``, ``step``, ``train_loss``,
                      ``valid_loss``, ``lr``, ``event_best``; may be missing
 run.json             ``{"command", "when", "settings": {"task", ...}, "versions", "machine", "encoder"}``
@@ -33,8 +35,9 @@ from PIL import Image
 from sknic.datasets.table import need_cells, read_table, typed
 from sknic.evaluation import Estimate, Verdict
 from sknic.exceptions import DatasetError, RunFolderError
-from sknic.files.records import read_json
+from sknic.files.records import read_json, with_nan, without_nan
 from sknic.files.whole import whole_file
+from sknic.report.questions import QUESTIONS, Question
 from sknic.targets import Target, kind_named
 
 # What comes before a time in the name of a column.
@@ -63,6 +66,8 @@ class RunFolder:
         Slides that were left out, and why; in predictions.csv they are rows with an ``error`` and without prediction.
     verdict : Verdict or None
         The main metric compared with chance and with the baseline.
+    questions : dict of str to Question
+        "added_value" and "arrangement", if they were asked.
     """
 
     task: str
@@ -73,6 +78,7 @@ class RunFolder:
     overlays: dict = field(default_factory=dict)
     errors: dict = field(default_factory=dict)
     verdict: Verdict | None = None
+    questions: dict = field(default_factory=dict)
 
     def __post_init__(self):
         try:
@@ -113,14 +119,16 @@ class RunFolder:
             task = record["settings"]["task"]
             predictions, errors = _read_predictions(folder / "predictions.csv", task, record.get("n_slides"))
             metrics = read_json(folder / "metrics.json")
-            metrics = {name: Estimate(**_with_nan(values)) for name, values in metrics.items()}
+            metrics = {name: Estimate(**with_nan(values)) for name, values in metrics.items()}
             history = _read_history(folder / "history.csv")
             verdict = _read_verdict(folder / "verdict.json")
+            questions = {name: Question.read(folder / f"{name}.json") for name in QUESTIONS}
             overlays = {path.stem: _read_image(path) for path in sorted((folder / "overlays").glob("*.png"))}
         except (OSError, ValueError, KeyError, TypeError, AttributeError, DatasetError) as error:
             reason = f"one of its files has no {error}" if isinstance(error, KeyError) else error
             raise RunFolderError(f"{folder} was not written by `sknic evaluate`: {reason}") from error
-        return cls(task, predictions, metrics, history, record, overlays, errors, verdict)
+        asked = {name: question for name, question in questions.items() if question is not None}
+        return cls(task, predictions, metrics, history, record, overlays, errors, verdict, asked)
 
     def write(self, folder: str | Path) -> None:
         """Write everything but run.json, which the command writes; each file completely or not at all.
@@ -131,18 +139,30 @@ class RunFolder:
             Folder of the evaluation; created if missing.
         """
         folder = Path(folder)
-        metrics = {name: _without_nan(asdict(estimate)) for name, estimate in self.metrics.items()}
+        metrics = {name: without_nan(asdict(estimate)) for name, estimate in self.metrics.items()}
         with whole_file(folder / "predictions.csv") as temporary:
             _with_errors(self.predictions, self.errors).to_csv(temporary, index=False, errors="surrogateescape")
         with whole_file(folder / "metrics.json") as temporary:
             temporary.write_text(json.dumps(metrics, indent=2))
         if self.verdict is not None:
             with whole_file(folder / "verdict.json") as temporary:
-                temporary.write_text(json.dumps(_without_nan(asdict(self.verdict)), indent=2))
+                temporary.write_text(json.dumps(without_nan(asdict(self.verdict)), indent=2))
         if self.history is not None:
             with whole_file(folder / "history.csv") as temporary:
                 self.history.to_csv(temporary, index=False)
+        self.write_questions(folder)
         self.write_overlays(folder)
+
+    def write_questions(self, folder: str | Path) -> None:
+        """Write only the questions, if they are answered after everything else was written.
+
+        Parameters
+        ----------
+        folder : str or Path
+            Folder of the evaluation.
+        """
+        for name, question in self.questions.items():
+            question.write(Path(folder) / f"{name}.json")
 
     def write_overlays(self, folder: str | Path) -> None:
         """Write only the pictures, if they are drawn after everything else was written.
@@ -220,19 +240,6 @@ def _read_history(path):
 
 def _read_verdict(path):
     return Verdict.from_dict(read_json(path)) if path.exists() else None
-
-
-def _without_nan(values):
-    """The same with None for NaN, which JSON does not have, at any depth."""
-    if isinstance(values, dict):
-        return {name: _without_nan(value) for name, value in values.items()}
-    if isinstance(values, list | tuple):
-        return [_without_nan(value) for value in values]
-    return None if values != values else values
-
-
-def _with_nan(values):
-    return {name: np.nan if value is None else value for name, value in values.items()}
 
 
 def _read_image(path):

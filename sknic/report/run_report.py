@@ -12,6 +12,7 @@ from sknic.exceptions import DegenerateDataError
 from sknic.report.charts import add_charts, add_learning_curves, add_rivals
 from sknic.report.document import Report
 from sknic.report.model_card import card_of_run
+from sknic.report.questions import QUESTIONS
 from sknic.report.slides import add_slides
 
 if TYPE_CHECKING:
@@ -66,6 +67,9 @@ def report_of_run(run: RunFolder, title: str | None = None) -> Report:
         charts.add_text(f"There is no chart: {error}.")
     if not charts.blocks:
         report.sections.remove(charts)
+    for question, heading in QUESTIONS.items():
+        if question in run.questions:
+            _add_question(report.add_section(heading), run.questions[question])
     _add_folds(report.add_section("Cohort and folds"), run)
     add_slides(report, run)
     card_of_run(run).add_to(report)
@@ -116,6 +120,16 @@ def _add_result(section, run):
         )
 
 
+def _add_question(section, question):
+    """Scores and paired differences, as a chart and in numbers, with the answer in words."""
+    name = _METRICS.get(question.metric, question.metric)
+    section.add_text(question.sentence)
+    add_rivals(section, question.scores, question.chance, name)
+    measured = question.scores | question.differences
+    rows = [{"what": what, **_interval(estimate)} for what, estimate in measured.items()]
+    section.add_table(pd.DataFrame(rows), caption=f"{name} of each model, and paired differences")
+
+
 def _resamples(run):
     """How the intervals were computed, if recorded."""
     n_resamples = run.record.get("settings", {}).get("bootstrap")
@@ -158,7 +172,9 @@ def _in_words(estimate):
 
 def _add_verdict(section, verdict):
     """The same as a chart."""
-    add_rivals(section, verdict, _METRICS.get(verdict.metric, verdict.metric))
+    baseline = {} if verdict.comparison is None else {"baseline": verdict.comparison.b}
+    scores, name = {"model": verdict.score, **baseline}, _METRICS.get(verdict.metric, verdict.metric)
+    add_rivals(section, scores, verdict.chance, name)
 
 
 def _add_folds(section, run):

@@ -22,3 +22,8 @@ def program(*arguments, **options):
 def said(result):
     """The words of a message, without the frame around them."""
     return " ".join(result.output.replace("│", " ").split())
+
+
+def names(result, path):
+    """Whether a message names a path, wherever its frame breaks the line."""
+    return str(path) in "".join(result.output.replace("│", " ").split())

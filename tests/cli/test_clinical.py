@@ -29,11 +29,33 @@ def test_the_three_are_compared_and_written(table, tmp_path):
     assert result.exit_code == 0, result.output
     assert "'age', numbers, 0 missing" in result.output and "'stage', 2 words, 1 missing" in result.output
     found = json.loads((tmp_path / "out" / "added_value.json").read_text())
-    assert found["columns"] == ["age", "stage"]
-    assert found["table"]["value"] > 0.9
-    assert found["slide adds"]["value"] == pytest.approx(found["both"]["value"] - found["table"]["value"])
+    scores = {name: score["value"] for name, score in found["scores"].items()}
+    assert scores["clinical data alone"] > 0.9
+    gain = scores["both"] - scores["clinical data alone"]
+    assert found["differences"]["the slide adds"]["value"] == pytest.approx(gain)
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "What the slide adds to clinical data" in page and found["sentence"].split(":")[0] in page
     assert found["sentence"] in said(result)
     assert len(pd.read_csv(tmp_path / "out" / "added_value.csv")) == 12
+
+
+def test_the_arrangement_is_tested_on_request_and_stands_in_the_report(table, tmp_path):
+    result = run("evaluate", table, *QUICK, "--arrangement", "--out", tmp_path / "out", "--bootstrap", 100)
+    assert result.exit_code == 0, result.output
+    found = json.loads((tmp_path / "out" / "arrangement.json").read_text())
+    scores = {name: score["value"] for name, score in found["scores"].items()}
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert scores["cells in place"] == pytest.approx(metrics["spearman"]["value"])
+    lost = scores["cells in place"] - scores["attention over the bag"]
+    assert found["differences"]["in place, less attention"]["value"] == pytest.approx(lost)
+    assert found["sentence"] in said(result)
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "Whether the arrangement of tissue is used" in page
+    (tmp_path / "out" / "report.html").unlink()
+    assert run("report", tmp_path / "out").exit_code == 0
+    assert (tmp_path / "out" / "report.html").read_text() == page
+    assert run("evaluate", table, *QUICK, "--out", tmp_path / "out").exit_code == 0
+    assert not (tmp_path / "out" / "arrangement.json").exists()  # of the earlier evaluation
 
 
 @pytest.mark.parametrize(

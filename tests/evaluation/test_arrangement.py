@@ -5,7 +5,17 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from sknic import Grid, GridCNNClassifier, GridCNNRegressor
-from sknic.evaluation import ArrangementTest, Comparison, Estimate, arrangement_test, shuffle_cells
+from sknic.estimators import AttentionMIL
+from sknic.evaluation import (
+    ArrangementTest,
+    Comparison,
+    CrossValEnsemble,
+    Estimate,
+    arrangement_of_ensemble,
+    arrangement_test,
+    auc,
+    shuffle_cells,
+)
 
 SIDE, N_SLIDES = 8, 40
 MODEL = {
@@ -46,6 +56,9 @@ def test_a_target_that_lies_in_the_arrangement_is_lost_by_shuffling():
     assert test.used and test.metric == "auc"
     assert test.shuffled.a.value > 0.9 and test.shuffled.b.value < 0.8
     assert test.pooled is not None and test.pooled.b.value < 0.75
+    assert test.attention is not None and test.attention.b.value < 0.8 < test.attention.a.value
+    assert list(test.scores) == ["cells in place", "cells shuffled", "attention over the bag", "mean embedding, linear"]
+    assert f"attention over the bag reaches {test.attention.b.value:.3f}, mean embedding" in str(test)
     assert str(test).startswith("The arrangement of tissue is used: auc ")
 
 
@@ -56,13 +69,31 @@ def test_a_target_that_lies_in_amounts_is_not():
     assert "not shown" in str(test)
 
 
+def test_a_cross_validation_that_is_there_is_tested_on_its_own_folds():
+    folds = [(np.r_[: 20 * k, 20 * k + 20 : 40], np.r_[20 * k : 20 * k + 20]) for k in (1, 0)]
+    ensemble = CrossValEnsemble(GridCNNClassifier(**MODEL), cv=folds, random_state=0).fit(GRIDS, TOGETHER, PATIENTS)
+    test = arrangement_of_ensemble(ensemble, GRIDS, attention=False, random_state=3)
+    moved = shuffle_cells(GRIDS, 3)
+    again = CrossValEnsemble(GridCNNClassifier(**MODEL), cv=folds, random_state=0, baseline=False)
+    again.fit(moved, TOGETHER, PATIENTS)
+    assert test.attention is None
+    assert test.shuffled.a.value == auc(TOGETHER, ensemble.oof_prediction_[:, 1])
+    assert test.shuffled.b.value == auc(TOGETHER, again.oof_prediction_[:, 1])
+
+
+def test_a_bag_is_not_compared_with_itself():
+    model = GridCNNClassifier(module=AttentionMIL, max_steps=2, device="cpu", n_threads=1, random_state=0)
+    test = arrangement_test(model, GRIDS, TOGETHER, groups=PATIENTS, cv=2, n_resamples=20, random_state=0)
+    assert test.attention is None and "attention" not in str(test)
+
+
 def test_a_model_that_has_learnt_nothing_uses_nothing():
     def estimate(value):
         return Estimate(value, value - 0.1, value + 0.1, 0.95, 40)
 
     lost = Comparison(estimate(0.45), estimate(0.2), estimate(0.25), 0.01, "paired bootstrap")
-    assert not ArrangementTest("auc", lost, None, 0.5).used
-    assert ArrangementTest("auc", lost, None, 0.3).used
+    assert not ArrangementTest("auc", lost, None, None, 0.5).used
+    assert ArrangementTest("auc", lost, None, None, 0.3).used
 
 
 def test_shuffled_cells_keep_outline_and_amounts():
