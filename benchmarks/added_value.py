@@ -5,7 +5,8 @@ a grid cohort (`make_grid_cohort`, real patches, published encoder). Survival is
 equal variance between patients: what the slides show (growth pattern and hotspot), and what the table contains (age and
 stage). So the best concordance of either half alone, and of both, is known. The script reports clinical data alone,
 slide alone and both, out of fold, and the paired interval of what the slide adds; and the same for slides without
-information (their part is shuffled among the patients), so that the answer can be wrong in both directions.
+information (their part is shuffled among the patients), so that the answer can be wrong in both directions. A row is
+kept when it ends, so an interrupted run can be resumed.
 """
 
 import argparse
@@ -13,9 +14,12 @@ import argparse
 import numpy as np
 import pandas as pd
 
-from benchmarks.common import report, test_data
+from benchmarks.common import RESULTS, machine, report, test_data
+from benchmarks.kept_rows import KeptRows
 
 STAGES = {"Stage I": 0.0, "Stage II": 1.0, "Stage III": 2.0, "Stage IV": 3.0}
+KEY = ("slides hold", "slides", "seed")
+COLUMNS = (*KEY, "patients", "events", "table", "slide", "both", "slide adds", "shown", "machine")
 # Standard deviation of each half of the log hazard.
 HALF = 1.0
 
@@ -71,22 +75,25 @@ def row_of(options, seed, shuffled):
     model = SlideAndTable(GridCoxSurvival(random_state=seed, n_threads=1), cv=3, random_state=seed)
     found = added_value(model, X, y, groups=patients, random_state=seed, verbose=1)
     scores = {side: f"{score} (best {best[side]:.3f})" for side, score in found.scores.items()}
-    about = {"slides hold": "nothing" if shuffled else "half", "seed": seed, "patients": len(set(patients))}
-    row = {**about, "events": int(y["event"].sum()), **scores}
-    return {**row, "slide adds": str(found.of_slide.difference), "shown": found.shown}
+    about = {"patients": len(set(patients)), "events": int(y["event"].sum())}
+    return about | scores | {"slide adds": str(found.of_slide.difference), "shown": found.shown}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--slides", type=int, default=320)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     options = parser.parse_args()
-    rows = []
+    rows = KeptRows(RESULTS / "added_value_runs.csv", KEY, COLUMNS)
     for seed in options.seeds:
-        for shuffled in (False, True):
-            rows.append(row_of(options, seed, shuffled))
-            print(rows[-1], flush=True)
-    report("added_value", rows, "Concordance of clinic, slide and both, out of fold by patient")
+        for holds in ("half", "nothing"):
+            key = (holds, options.slides, seed)
+            if key not in rows:
+                found = row_of(options, seed, shuffled=holds == "nothing")
+                rows.add(dict(zip(KEY, key)) | found | {"machine": machine()})
+                print(rows.rows[-1], flush=True)
+    shown = [{name: value for name, value in row.items() if name != "machine"} for row in rows.rows]
+    report("added_value", shown, "Concordance of clinic, slide and both, out of fold by patient")
 
 
 if __name__ == "__main__":

@@ -60,7 +60,7 @@ class ArrangementTest:
 
     @property
     def scores(self) -> dict[str, Estimate]:
-        """Score of the model with cells in place, and of what knows no positions."""
+        """Score of the model with cells in place, and of the rivals that cannot use positions."""
         others = {"attention over the bag": self.attention, "mean embedding, linear": self.pooled}
         known = {name: comparison.b for name, comparison in others.items() if comparison is not None}
         return {"cells in place": self.shuffled.a, "cells shuffled": self.shuffled.b, **known}
@@ -99,7 +99,7 @@ def arrangement_test(
     The estimator is cross-validated twice on the same folds: on the grids as they are, and on grids whose embeddings
     have been shuffled within each slide, for training and testing alike. The outline and the amounts of tissue stay the
     same, so whatever the second model loses was in the arrangement. The verdict is based on that. For comparison, two
-    models that know no positions learn on the same folds: attention over the bag of cells, and a linear model of the
+    models that cannot use positions learn on the same folds: attention over the bag of cells, and a linear model of the
     mean embedding.
 
     Parameters
