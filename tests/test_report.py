@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from sksurv.nonparametric import kaplan_meier_estimator
 from typer.testing import CliRunner
 
 from sknic.cli.app import app
@@ -14,6 +15,7 @@ from sknic.evaluation import CensoredScores, Comparison, Estimate, Verdict, net_
 from sknic.exceptions import RunFolderError
 from sknic.report import Card, Report, RunFolder, best_and_worst, report_of_run
 from sknic.report.classes import calibration_table, class_table, confusion_table
+from sknic.report.over_time import calibration_at
 from sknic.report.run_report import _settings, cohort_table
 from sknic.report.slides import fit_of_slides
 from sknic.targets import survival_array
@@ -252,6 +254,22 @@ def test_survival_is_drawn_over_time_where_there_are_curves():
     (error,) = [alt for alt in alts if alt.startswith("Brier score")]
     assert f"{brier[0]:.3f} at 40" in error
     assert "of Kaplan-Meier" in error
+    (calibration,) = [alt for alt in alts if alt.startswith("Calibration of survival at time 62.5: 0.50 predicted")]
+
+
+def test_observed_survival_is_that_of_scikit_survival_in_each_group_of_predictions():
+    rng = np.random.default_rng(0)
+    said, time = rng.uniform(size=48), 5.0
+    y = survival_array(rng.random(48) < 0.7, rng.exponential(10 * said))
+    mean, seen, low, high = calibration_at(y, np.column_stack([said**0.5, said]), [2.0, time], time)
+    groups = np.array_split(np.argsort(said), 4)
+    for number, rows in enumerate(groups):
+        times, survival = kaplan_meier_estimator(y["event"][rows], y["time"][rows])
+        assert seen[number] == pytest.approx(survival[times <= time][-1])
+        assert mean[number] == pytest.approx(said[rows].mean())
+    assert (low <= seen).all() and (seen <= high).all()
+    early = survival_array(np.ones(48, bool), np.full(48, 9.0))
+    assert calibration_at(early, said[:, None], [time], time)[1].tolist() == [1.0] * 4  # nobody has left yet
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -19,6 +19,7 @@ from sknic.evaluation.fitting import fit_fold, mean_step_function, need_weights
 from sknic.evaluation.folds import make_folds
 from sknic.evaluation.metrics import get_metric
 from sknic.evaluation.out_of_fold import OutOfFold
+from sknic.evaluation.survival_calibration import Recalibration, recalibrate_folds
 from sknic.progress import followed
 from sknic.targets import kind_named, kind_of
 
@@ -66,8 +67,9 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
     baseline : bool
         Whether mean embedding and a linear model are also fitted, on the same folds, for `oof_verdict`.
     calibrate : bool
-        Whether probabilities are scaled by a temperature (classifiers with `predict_proba`). It minimizes the log
-        loss of the out-of-fold probabilities; `oof_prediction_` of a fold is scaled by the temperature of the others.
+        Whether probabilities are corrected by what the out-of-fold ones were worth: those of classes by a temperature,
+        survival curves at the middle of `survival_times_`. `oof_prediction_` or `oof_survival_` of a fold is corrected
+        by the other folds.
 
     Attributes
     ----------
@@ -89,6 +91,8 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
         How far the members of the fold's model are apart, if the estimator has several (`predict_spread`).
     temperature_ : float
         Temperature that scales `predict_proba`; 1 without `calibrate`.
+    recalibration_ : Recalibration or None
+        Time, intercept and slope that correct the survival curves; None without `calibrate`.
     classes_ : ndarray
         Labels, for classifiers.
     target_kind_ : str
@@ -143,7 +147,7 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
             Ensemble that predicts their mean; it has no out-of-fold predictions.
         """
         ensemble = cls(models[0], cv=max(2, len(models)))
-        ensemble.estimators_, ensemble.temperature_ = list(models), 1.0
+        ensemble.estimators_, ensemble.temperature_, ensemble.recalibration_ = list(models), 1.0, None
         ensemble.target_kind_ = kind_of(models[0], ()).name
         return ensemble
 
@@ -198,7 +202,9 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
         self.baseline_prediction_ = None if reasons else np.concatenate(baselines)[order]
         self.oof_survival_, self.oof_spread_ = _joined(survival, order), _joined(spread, order)
         self.target_kind_, self.y_, self.groups_ = kind.name, y, None if groups is None else np.asarray(groups)
-        self.temperature_ = self._calibrate() if self.calibrate else 1.0
+        self.temperature_, self.recalibration_ = 1.0, None
+        if self.calibrate:
+            self._calibrate()
         return self
 
     def _weights(self, sample_weight, n):
@@ -208,13 +214,18 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
         return read_weights(sample_weight, n)
 
     def _calibrate(self):
-        """Temperature of all folds; the out-of-fold probabilities are scaled here."""
-        probabilities = self.oof_prediction_
-        if probabilities.ndim != 2 or not hasattr(self._first_model, "predict_proba"):
+        """Find the correction by all folds; each out-of-fold probability is corrected by the others."""
+        found, times = self.oof_prediction_, self.survival_times_
+        if self.oof_survival_ is not None and len(times):
+            survival, column = self.oof_survival_, len(times) // 2
+            self.oof_survival_ = recalibrate_folds(self.y_, survival, times, self.fold_, times[column])
+            self.recalibration_ = Recalibration.fit(self.y_, survival[:, column], times[column])
+        elif found.ndim == 2 and hasattr(self._first_model, "predict_proba"):
+            codes = np.searchsorted(self.classes_, self.y_)
+            self.oof_prediction_ = calibrate_folds(found, codes, self.fold_)
+            self.temperature_ = temperature_of(found, codes)
+        else:
             raise ValueError("calibrate=True: expected False, because this estimator has no probabilities")
-        codes = np.searchsorted(self.classes_, self.y_)
-        self.oof_prediction_ = calibrate_folds(probabilities, codes, self.fold_)
-        return temperature_of(probabilities, codes)
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict with the mean of the fold models.
@@ -263,15 +274,19 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
 
     @available_if(_inner_has("predict_survival_function"))
     def predict_survival_function(self, X: Any) -> np.ndarray:
-        """Mean of the folds' survival functions, an object array of scikit-survival's step functions."""
+        """Mean of the folds' survival functions, corrected by `recalibration_`; an object array of StepFunction."""
         check_is_fitted(self)
-        return self._mean_step("predict_survival_function", X)
+        curves = self._mean_step("predict_survival_function", X)
+        return curves if self.recalibration_ is None else self.recalibration_.curves(curves)
 
     @available_if(_inner_has("predict_cumulative_hazard_function"))
     def predict_cumulative_hazard_function(self, X: Any) -> np.ndarray:
-        """Mean of the folds' cumulative hazards, an object array of scikit-survival's step functions."""
+        """Mean of the folds' cumulative hazards, corrected by `recalibration_`; an object array of StepFunction."""
         check_is_fitted(self)
-        return self._mean_step("predict_cumulative_hazard_function", X)
+        hazards = self._mean_step("predict_cumulative_hazard_function", X)
+        if self.recalibration_ is None:
+            return hazards
+        return self.recalibration_.hazards(hazards, self._mean_step("predict_survival_function", X))
 
     def score(self, X: Any, y: ArrayLike) -> float:
         """Accuracy, R2 or concordance of `predict` on other slides, as the estimator's own `score`.

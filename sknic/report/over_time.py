@@ -5,7 +5,7 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 import numpy as np
 
-from sknic.evaluation import CensoredScores
+from sknic.evaluation import CensoredScores, kaplan_meier
 from sknic.evaluation.bootstrap import bootstrap, independent_units
 from sknic.exceptions import DegenerateDataError
 from sknic.plotting.style import COLORS, FAINT, INK, axes_for, tidy
@@ -24,6 +24,7 @@ def add_scores_over_time(section, run):
     except DegenerateDataError as error:
         section.add_text(f"There is no chart of the area under the ROC curve over time: {error}.")
     _draw_brier(section, scores, run.patients)
+    _draw_calibration(section, run)
 
 
 def _draw_auc(section, scores, patients):
@@ -51,6 +52,37 @@ def _draw_brier(section, scores, patients):
     alt = f"Brier score: {_points(scores.times, model)}; of Kaplan-Meier: {_points(scores.times, without)}"
     section.add_figure(ax, alt=alt)
     plt.close(ax.figure)
+
+
+def _draw_calibration(section, run):
+    """Plot predicted against observed survival at the middle of the times, for groups of equal size."""
+    time = run.survival_times[len(run.survival_times) // 2]
+    said, seen, low, high = calibration_at(run.truth, run.survival.to_numpy(float), run.survival_times, time)
+    ax = axes_for(None, (5, 4))
+    ax.plot([0, 1], [0, 1], color=FAINT, linewidth=0.8, linestyle="--")
+    ax.vlines(said, low, high, color=COLORS[0], linewidth=2.5, alpha=0.4)
+    ax.plot(said, seen, "o-", color=COLORS[0], linewidth=1.5, markersize=7)
+    ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
+    tidy(ax, title=f"Calibration at time {time:g}", xlabel="Mean predicted survival", ylabel="Observed survival")
+    points = "; ".join(f"{x:.2f} predicted, {y:.2f} observed" for x, y in zip(said, seen))
+    caption = (
+        "Slides in up to four groups of equal size, by predicted survival; observed survival is that of Kaplan-Meier, "
+        "with its interval. On the dashed line, the predictions are accurate."
+    )
+    section.add_figure(ax, alt=f"Calibration of survival at time {time:g}: {points}", caption=caption)
+    plt.close(ax.figure)
+
+
+def calibration_at(y, survival, times, time):
+    """Mean predicted survival of each group, and observed survival with its limits; four float arrays."""
+    at_time = survival[:, list(times).index(time)]
+    found = []
+    for rows in np.array_split(np.argsort(at_time, kind="stable"), max(1, min(4, len(y) // 10))):
+        curve = kaplan_meier(y[rows])
+        last = np.searchsorted(curve.time, time, side="right") - 1  # -1: nobody left or died until then
+        seen = (1.0, 1.0, 1.0) if last < 0 else (curve.survival[last], curve.low[last], curve.high[last])
+        found.append((at_time[rows].mean(), *seen))
+    return np.array(found).T
 
 
 def _draw_line(ax, scores, measure, patients, color, label):
