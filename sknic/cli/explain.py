@@ -18,6 +18,7 @@ from sknic.cli.running import files_in, grids_in, saying_what_is_kept
 from sknic.cli.settings import slide_mpp_option
 from sknic.exceptions import SknicError
 from sknic.files.names import unique_names
+from sknic.progress import followed
 
 
 class Method(StrEnum):
@@ -83,7 +84,7 @@ def explain(
         loaded = load_grids(paths, compressor)
         out.mkdir(parents=True, exist_ok=True)
         errors = list(loaded.errors)
-        for row in loaded.good:
+        for row in followed(loaded.good, "maps"):
             grid, slide = loaded.grids[row], paths[row]
             try:
                 said = _predicted(estimator, grid)
@@ -93,6 +94,8 @@ def explain(
                 write_map(out / names[slide], grid, heat, method, title, top=top, ome_tiff=ome_tiff)
             except (SknicError, ValueError) as error:
                 errors[row] = reason_of(error)
+        n_maps = len(errors) - sum(map(bool, errors))
+        typer.echo(f"wrote the {'map of one slide' if n_maps == 1 else f'maps of {n_maps} slides'} to {out}")
         settings = {"model": model.resolve(), "method": method, "class": target, "slide_mpp": slide_mpp}
         write_run_record(out, "explain", {**settings, "fitted": record}, n_slides=len(paths))
         if gallery:

@@ -42,7 +42,7 @@ def write_map(stem, grid, heat, method, title, *, top, ome_tiff):
         if ome_tiff and slide is None:
             typer.echo(f"no OME-TIFF for {title.split(': ')[0]}: its slide is not where it was")
         elif ome_tiff:
-            typer.echo(f"wrote {write_overlay(f'{stem}.ome.tiff', slide, heat, grid)}")
+            write_overlay(f"{stem}.ome.tiff", slide, heat, grid)
 
 
 def write_gallery(out, grids, make_map, classes, n, max_per_slide):
@@ -94,12 +94,10 @@ def _write_cells(stem, grid, heat, method, slide, top):
     from sknic.saliency import rank_cells
 
     grid.to_geojson({method: heat}, f"{stem}.geojson", slide=slide)
-    typer.echo(f"wrote {stem}.geojson")
     if top:
         position = {tuple(cell): index for index, cell in enumerate(grid.cells.tolist())}
         rows = [position[cell.row, cell.column] for cell in rank_cells([grid], [heat], top)]
         grid.to_geojson({method: heat}, f"{stem}.top.geojson", slide=slide, annotate={"most salient": rows})
-        typer.echo(f"wrote {stem}.top.geojson")
 
 
 def _draw(path, grid, heat, slide, method, title):
@@ -113,4 +111,3 @@ def _draw(path, grid, heat, slide, method, title):
         figure.suptitle("\n".join(wrap(title, _LINE)), x=0.02, ha="left", fontsize="medium")
         figure.savefig(path, dpi=200)
         plt.close(figure)
-    typer.echo(f"wrote {path}")

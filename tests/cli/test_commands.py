@@ -284,6 +284,7 @@ def test_explain_draws_a_gallery_for_each_class_and_overlays_at_full_resolution(
     galleries = sorted(path.name for path in (tmp_path / "maps").glob("gallery*"))
     assert galleries == ["gallery-a-b.png", "gallery-c.png"]
     assert len(list((tmp_path / "maps").glob("*.ome.tiff"))) == 2
+    assert f"wrote the maps of 2 slides to {tmp_path / 'maps'}" in said.output
     again = run(
         "explain", tmp_path / "t.csv", "--model", tmp_path / "model", "--class", "c", *asked[:2], "--out", tmp_path
     )
