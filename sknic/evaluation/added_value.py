@@ -59,8 +59,12 @@ class AddedValue:
 
     @property
     def shown(self) -> bool:
-        """Whether the interval of what the slide adds is above zero."""
-        return bool(self.of_slide.difference.low > 0)
+        """Whether the interval of what the slide adds is above zero, and that of both above chance.
+
+        Clinical data that are worse than guessing, by accident, are easy to add to.
+        """
+        learnt = self.chance is None or self.scores["both"].low > self.chance
+        return bool(learnt and self.of_slide.difference.low > 0)
 
     def __str__(self) -> str:
         gain, p_value = self.of_slide.difference, format_p(self.of_slide.p_value)

@@ -1,5 +1,7 @@
 """Clinical data beside the slide: the fused model against its parts put together by hand, and what each side adds."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -87,6 +89,13 @@ def test_what_each_side_adds_is_found_where_each_holds_half():
     assert 0.3 < found.scores["slide"].value < 0.7
     assert found.of_slide.difference.n == N // 2
     assert list(found.predictions.columns) == ["table", "slide", "both"]
+
+
+def test_being_better_than_clinical_data_below_chance_shows_nothing():
+    X, y, groups = half_and_half()
+    found = added_value(SlideAndTable(of_vectors(Ridge())), X, y, groups=groups)
+    assert found.chance == 0 and found.shown  # Spearman
+    assert dataclasses.replace(found, chance=found.scores["both"].low).shown is False
 
 
 def test_a_slide_that_knows_nothing_adds_nothing():
