@@ -49,14 +49,15 @@ def machine():
     """One line: processor, cores, accelerator, versions that decide speed."""
     import torch
 
+    from sknic.learning.device import cpu_instructions
+
     model = platform.processor() or platform.machine()
     if os.path.exists("/proc/cpuinfo"):
         lines = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
         model = lines[0].split(":")[1].strip() if lines else model
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
-    instructions = torch.backends.cpu.get_cpu_capability()  # they decide how sums are rounded, and so what is learnt
     versions = f"Python {platform.python_version()}, torch {torch.__version__}"
-    return f"{os.cpu_count()} cores {model} with {instructions}, {gpu}, {versions}"
+    return f"{os.cpu_count()} cores {model} with {cpu_instructions()}, {gpu}, {versions}"
 
 
 def report(name, rows, title=None):

@@ -100,7 +100,7 @@ def write_run_record(folder, command, settings, name="run.json", **results):
     """
     from importlib.metadata import version
 
-    from torch.backends.cpu import get_cpu_capability
+    from sknic.learning.device import cpu_instructions
 
     record = {
         "command": command,
@@ -109,7 +109,7 @@ def write_run_record(folder, command, settings, name="run.json", **results):
         "settings": settings,
         "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
         # What is trained depends on the instructions: AVX2 and AVX-512 round sums differently.
-        "machine": {"system": platform.platform(), "cores": os.cpu_count(), "instructions": get_cpu_capability()},
+        "machine": {"system": platform.platform(), "cores": os.cpu_count(), "instructions": cpu_instructions()},
         **results,
     }
     text = json.dumps(record, indent=2, default=str)

@@ -28,7 +28,7 @@ def doctor(
     import openslide
     import torch
 
-    from sknic.learning.device import resolve_device, resolve_precision
+    from sknic.learning.device import cpu_instructions, resolve_device, resolve_precision
 
     device = resolve_device("auto")
     gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else "none that torch can use"
@@ -39,7 +39,7 @@ def doctor(
     _say("OpenSlide", openslide.__library_version__)
     for name, use in EXTRAS.items():
         _say(name, _version(name, f"not installed; {use} needs it"))
-    _say("processor", f"{os.cpu_count()} cores, {torch.backends.cpu.get_cpu_capability()}")
+    _say("processor", f"{os.cpu_count()} cores, {cpu_instructions()}")
     _say("bfloat16", "native" if native else "not native: float32 is faster here")
     _say("GPU", gpu)
     fit = _check_folder(folder)

@@ -49,9 +49,19 @@ def resolve_precision(precision, device):
     if device.type == "cuda":
         native = torch.cuda.is_bf16_supported()
     else:
-        has = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-        native = device.type == "cpu" and (has.get("avx512_bf16", False) or has.get("amx_bf16", False))
+        native = device.type == "cpu" and bool(_bfloat16_instructions())
     return "bfloat16" if native else "float32"
+
+
+def cpu_instructions():
+    """Name the instructions that decide speed and how sums are rounded, such as "AVX512, AVX512-BF16"."""
+    return ", ".join([torch.backends.cpu.get_cpu_capability(), *_bfloat16_instructions()])
+
+
+def _bfloat16_instructions():
+    has = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    names = {"avx512_bf16": "AVX512-BF16", "amx_bf16": "AMX-BF16"}
+    return [name for key, name in names.items() if has.get(key, False)]
 
 
 def in_parallel_worker():

@@ -4,7 +4,7 @@ import pytest
 import torch
 from joblib import Parallel, delayed
 
-from sknic.learning.device import resolve_device, resolve_precision, torch_threads
+from sknic.learning.device import cpu_instructions, resolve_device, resolve_precision, torch_threads
 
 
 @pytest.mark.parametrize(("native", "expected"), [(True, "bfloat16"), (False, "float32")])
@@ -21,6 +21,13 @@ def test_auto_is_bfloat16_where_the_processor_computes_it_natively(monkeypatch, 
 def threads_inside(n_threads):
     with torch_threads(n_threads):
         return torch.get_num_threads()
+
+
+def test_the_instructions_of_the_processor_name_those_of_bfloat16(monkeypatch):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    for has, named in ({}, "AVX512"), ({"amx_bf16": True, "avx512_bf16": True}, "AVX512, AVX512-BF16, AMX-BF16"):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda has=has: has, raising=False)
+        assert cpu_instructions() == named
 
 
 @pytest.mark.parametrize("backend", ["loky", "threading"])
