@@ -10,7 +10,14 @@ import pytest
 import sknic
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("plot_*.py"))
-MODULES = ("sknic.datasets", "sknic.encoders.augmentation", "sknic.evaluation", "sknic.plotting", "sknic.saliency")
+MODULES = (
+    "sknic.datasets",
+    "sknic.encoders.augmentation",
+    "sknic.estimators",
+    "sknic.evaluation",
+    "sknic.plotting",
+    "sknic.saliency",
+)
 names = pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 
 

@@ -71,11 +71,12 @@ def explain(
     """
     from sknic import saliency
     from sknic.compression.outcomes import by_cause
+    from sknic.targets import kind_of
 
     need_writable(out, is_folder=True)
     paths = find_slides(slides, path)
     estimator, record = load_model(model)
-    explained = _class_of(estimator, target)
+    explained, picks_one = _class_of(estimator, target), kind_of(estimator, None).picks_one
     mpp = slide_mpp_option(slide_mpp, tables_of(slides), path)
     folder = grids or grids_of(model)
     compressor = compressor_of(paths, model, record, folder, mpp, device, n_jobs)
@@ -89,7 +90,7 @@ def explain(
             try:
                 said = _predicted(estimator, grid)
                 # The predicted class is handed on, so that the map does not predict it once more.
-                label = said["prediction"][0] if explained is None and hasattr(estimator, "classes_") else explained
+                label = said["prediction"][0] if explained is None and picks_one else explained
                 heat, title = make_map(estimator, grid, label), f"{Path(slide).name}: {_words(said, explained)}"
                 write_map(out / names[slide], grid, heat, method, title, top=top, ome_tiff=ome_tiff)
             except (SknicError, ValueError) as error:

@@ -26,6 +26,7 @@ from sknic.learning.device import torch_threads
 from sknic.learning.net import restore
 from sknic.learning.params import Rule, check
 from sknic.learning.split import check_groups
+from sknic.targets import kind_of
 
 
 class GridEstimator(GridTraining, BaseEstimator):
@@ -224,7 +225,8 @@ class GridEstimator(GridTraining, BaseEstimator):
         -------
         float array (n,)
             Standard deviation over the members of the predicted class's probability, of the number, or of the
-            log risk. The members learnt from the same slides, so it is smaller than the total uncertainty.
+            log risk; of several targets, its mean. The members learnt from the same slides, so it is smaller than the
+            total uncertainty.
 
         Raises
         ------
@@ -234,7 +236,7 @@ class GridEstimator(GridTraining, BaseEstimator):
         check_is_fitted(self, "net_")
         if len(self.nets_) == 1:
             raise ValueError(f"{type(self).__name__} has one network; fit it with n_members=3 or more for a spread")
-        return spread_between(self._predict_members(X), of_winner=hasattr(self, "classes_"))
+        return spread_between(self._predict_members(X), of_winner=kind_of(self, None).picks_one)
 
     def _predict_members(self, X):
         """What each member predicts, float64 (n_members, n, k); their mean is the prediction."""

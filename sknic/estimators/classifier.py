@@ -8,39 +8,23 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import torch
 from sklearn.base import ClassifierMixin
-from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.validation import check_consistent_length, column_or_1d
-from torch.nn import functional
+from sklearn.utils.validation import check_consistent_length
 
 from sknic.estimators.base import RULES, GridEstimator
 from sknic.estimators.cohort_loss import CohortLoss
-from sknic.estimators.weights import (
-    SlideWeights,
-    balanced_cross_entropy,
-    weighted_balanced_cross_entropy,
-    weighted_cross_entropy,
-)
-from sknic.exceptions import DegenerateDataError
+from sknic.estimators.outputs import OUTPUTS
+from sknic.estimators.weights import SlideWeights
 from sknic.learning.followed import followed
 from sknic.learning.params import choice, flag, instance, nothing
-from sknic.targets import Classification
+from sknic.targets import Classification, kind_of
+from sknic.targets.known import accuracy_of_known
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 
-# Of targets without weights, and with them.
-_LOSSES = functional.cross_entropy, weighted_cross_entropy
-_BALANCED_LOSSES = balanced_cross_entropy, weighted_balanced_cross_entropy
-
-
-def softmax(logits):
-    """Probabilities of logits (n, n_classes)."""
-    return logits.softmax(dim=1)
-
-
 class GridCNNClassifier(ClassifierMixin, GridEstimator):
-    """The paper's CNN on grids, trained to distinguish classes of slides [1]_.
+    """The paper's CNN on grids, trained to distinguish classes of slides, or to find several labels per slide [1]_.
 
     Parameters
     ----------
@@ -109,10 +93,12 @@ class GridCNNClassifier(ClassifierMixin, GridEstimator):
         Verbosity; above 0, one line is printed per evaluation.
     balanced : bool, default=True
         Whether batches contain equally many grids of each class (rare ones are repeated) and the validation loss
-        weights classes equally; probabilities then assume that the classes are equally frequent.
+        weights classes equally; probabilities then assume that the classes are equally frequent. With several labels,
+        the loss gives slides with and without each label the same weight instead.
     class_weight : "balanced", dict of label to float, or None, default=None
         Weights of the classes in the loss, as in scikit-learn, multiplied by `sample_weight`; batches then contain each
-        class in proportion, whatever `balanced` is. A saved model does not keep a dict of weights.
+        class in proportion, whatever `balanced` is. A saved model does not keep a dict of weights. None for several
+        labels.
 
     Attributes
     ----------
@@ -133,7 +119,9 @@ class GridCNNClassifier(ClassifierMixin, GridEstimator):
     provenance_ : dict or None
         Encoder, um/px, patch size and stride of the training grids; None for arrays, which do not have them.
     classes_ : array (n_classes,)
-        Labels of the classes, sorted.
+        Labels of the classes, sorted; for several labels their numbers, from 0.
+    target_kind_ : str
+        Kind of the target: "classification", or "labels" for several labels per slide.
 
     References
     ----------
@@ -224,8 +212,8 @@ class GridCNNClassifier(ClassifierMixin, GridEstimator):
         ----------
         X : sequence or object array of n Grids or (C, rows, columns) arrays, 4-D array, or table (n, C)
             Grids of any size; a row of a table is a grid of one cell.
-        y : array-like of labels (n,)
-            Class of each grid.
+        y : array-like of labels (n,), or of 0, 1 and NaN (n, n_labels)
+            Class of each grid; or, for several labels per grid, whether each is there, NaN if nobody knows.
         groups : array-like (n,), default=None
             Patient of each grid; a patient is never on both sides of the validation split.
         sample_weight : array-like (n,), default=None
@@ -239,45 +227,37 @@ class GridCNNClassifier(ClassifierMixin, GridEstimator):
         Raises
         ------
         ValueError
-            If a parameter, X or y is invalid; the message names it.
+            If a parameter, X or y is invalid; the message names it. A grid without any known label is.
         DegenerateDataError
-            If the target cannot be learnt: it has one class.
+            If the target cannot be learnt: it has one class, or a label is there on all grids or on none.
         TrainingInterrupted
             On Ctrl-C; the estimator then has the best weights so far, if there are any.
         """
         grids = self._read(X, y, groups)
-        balanced = self.balanced and self.class_weight is None
-        weights, codes = self._read_labels(grids, y, sample_weight)
+        self.target_kind_ = kind_of(self, y).name
+        y = self._meaning.read(y)
+        check_consistent_length(grids, y)
+        weights = SlideWeights.read(sample_weight, len(grids))
+        lesson = self._meaning.lesson(y, weights, balanced=self.balanced, class_weight=self.class_weight)
+        self.classes_ = lesson.classes
         grids, groups = weights.select(grids, groups)
-        loss = weights.loss(*(_BALANCED_LOSSES if balanced else _LOSSES))
-        shares = np.bincount(codes, weights.values) / len(codes)
         self._fit_net(
             grids,
-            weights.targets(torch.from_numpy(codes)),
-            loss=loss,
+            lesson.targets,
+            loss=lesson.loss,
             n_outputs=len(self.classes_),
-            strata=codes,
+            strata=lesson.strata,
             groups=groups,
-            balanced=balanced,
-            constant=None if balanced else torch.from_numpy(shares).log().float(),
-            callbacks=[CohortLoss(loss)],
+            balanced=lesson.balanced,
+            constant=lesson.constant,
+            callbacks=[CohortLoss(lesson.loss)],
         )
         return self
 
-    def _read_labels(self, grids, y, sample_weight):
-        """Weights, and codes of the classes of the slides that are learnt from."""
-        y = column_or_1d(Classification().read(y))
-        check_consistent_length(grids, y)
-        weights = SlideWeights.read(sample_weight, len(grids))
-        (y,) = weights.select(y)
-        if self.class_weight is not None:
-            of_class = compute_sample_weight(self.class_weight, y)
-            given = of_class if weights.values is None else of_class * weights.values
-            weights = SlideWeights(weights.rows, given / given.mean())
-        self.classes_, codes = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise DegenerateDataError(f"y contains one class, {self.classes_[0]}; a classifier needs two or more")
-        return weights, codes
+    @property
+    def _meaning(self):
+        """What the outputs of the network mean; models in older files have one class per slide."""
+        return OUTPUTS[vars(self).get("target_kind_", self.target_kind)]
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Predict the probability of each class.
@@ -290,15 +270,15 @@ class GridCNNClassifier(ClassifierMixin, GridEstimator):
         Returns
         -------
         float array (n, n_classes)
-            Probabilities, in the order of `classes_`.
+            Probabilities, in the order of `classes_`; for several labels, that of each to be there.
         """
         return self._predict_members(X).mean(axis=0)
 
     def _predict_members(self, X):
-        return self._outputs(X, softmax)
+        return self._outputs(X, self._meaning.probabilities)
 
     def predict(self, X: Any) -> np.ndarray:
-        """Predict the most probable class.
+        """Predict the most probable class, or which labels are more probable than not.
 
         Parameters
         ----------
@@ -307,13 +287,37 @@ class GridCNNClassifier(ClassifierMixin, GridEstimator):
 
         Returns
         -------
-        array (n,)
-            Labels, as y had them.
+        array (n,), or int array (n, n_labels)
+            Labels, as y had them; for several labels, 1 if the probability is above one half.
         """
-        probabilities = self.predict_proba(X)
-        return self.classes_[probabilities.argmax(axis=1)]
+        return self._meaning.kind.labels(self.predict_proba(X), self.classes_)
+
+    def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Accuracy of `predict`.
+
+        Parameters
+        ----------
+        X : sequence or object array of n Grids or (C, rows, columns) arrays, 4-D array, or table (n, C)
+            Grids of any size; a row of a table is a grid of one cell.
+        y : array-like (n,) or (n, n_labels)
+            Truth, as in `fit`.
+        sample_weight : array-like (n,), default=None
+            Weight of each grid.
+
+        Returns
+        -------
+        float
+            Share of grids whose class is right, or whose known labels all are.
+        """
+        if self._meaning.kind.single is None:
+            return super().score(X, y, sample_weight)
+        return accuracy_of_known(self._meaning.read(y), self.predict(X), sample_weight)
 
     def _explained(self, outputs, column):
-        """The log odds of a class."""
-        others = torch.cat([outputs[:column], outputs[column + 1 :]])
-        return outputs[column] - others.logsumexp(0)
+        """The log odds of a class or label."""
+        return self._meaning.log_odds(outputs, column)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

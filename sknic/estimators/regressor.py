@@ -11,10 +11,13 @@ from sklearn.utils.validation import check_array, check_consistent_length
 from torch.nn import functional
 
 from sknic.estimators.base import GridEstimator
+from sknic.estimators.cohort_loss import CohortLoss
+from sknic.estimators.masked import masked_mse, weighted_masked_mse
 from sknic.estimators.weights import SlideWeights, weighted_mse
 from sknic.learning.followed import followed
 from sknic.learning.split import quantile_bins
-from sknic.targets import Regression
+from sknic.targets import Regression, kind_of
+from sknic.targets.known import r2_of_known
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -108,9 +111,11 @@ class GridCNNRegressor(RegressorMixin, GridEstimator):
     provenance_ : dict or None
         Encoder, um/px, patch size and stride of the training grids; None for arrays, which do not have them.
     target_mean_, target_scale_ : float array (n_outputs,)
-        Mean and standard deviation of the target; the network learns the standardized target.
+        Mean and standard deviation of each target's known values; the network learns the standardized target.
     y_ndim_ : int
         Number of dimensions of y in `fit`; predictions have it too.
+    target_kind_ : str
+        Kind of the target: "regression", or "scores" for several numbers per slide.
 
     References
     ----------
@@ -144,7 +149,7 @@ class GridCNNRegressor(RegressorMixin, GridEstimator):
         X : sequence or object array of n Grids or (C, rows, columns) arrays, 4-D array, or table (n, C)
             Grids of any size; a row of a table is a grid of one cell.
         y : array-like of floats (n,) or (n, n_outputs)
-            One or more numbers per grid.
+            One or more numbers per grid. Of several, NaN is a missing label, which adds nothing to the loss.
         groups : array-like (n,), default=None
             Patient of each grid; a patient is never on both sides of the validation split.
         sample_weight : array-like (n,), default=None
@@ -158,9 +163,9 @@ class GridCNNRegressor(RegressorMixin, GridEstimator):
         Raises
         ------
         ValueError
-            If a parameter, X or y is invalid; the message names it.
+            If a parameter, X or y is invalid; the message names it. A grid without any known label is.
         DegenerateDataError
-            If the target cannot be learnt: all grids belong to one patient.
+            If the target cannot be learnt: all grids belong to one patient, or one of several targets does not vary.
         TrainingInterrupted
             On Ctrl-C; the estimator then has the best weights so far, if there are any.
         """
@@ -169,21 +174,27 @@ class GridCNNRegressor(RegressorMixin, GridEstimator):
         y = self._read_numbers(grids, y, weights)
         grids, groups = weights.select(grids, groups)
         standardized = (y - self.target_mean_) / self.target_scale_
+        losses = (masked_mse, weighted_masked_mse) if np.isnan(y).any() else (functional.mse_loss, weighted_mse)
+        loss = weights.loss(*losses)
         self._fit_net(
             grids,
             weights.targets(torch.from_numpy(standardized.astype(np.float32))),
-            loss=weights.loss(functional.mse_loss, weighted_mse),
+            loss=loss,
             n_outputs=y.shape[1],
-            strata=quantile_bins(standardized.mean(axis=1)),
+            strata=quantile_bins(np.nanmean(standardized, axis=1)),
             groups=groups,
+            # Batches differ in how many labels are known, so the mean of their losses is not that of all labels.
+            callbacks=[CohortLoss(loss)] if np.isnan(y).any() else [],
         )
         return self
 
     def _read_numbers(self, grids: list, y: Any, weights: SlideWeights) -> np.ndarray:
-        """Numbers (n_rows, n_outputs) of the slides that are learnt from."""
-        y = check_array(Regression().read(y), ensure_2d=False, dtype=np.float64, input_name="y")
+        """Numbers (n_rows, n_outputs) of the slides that are learnt from; NaN is missing."""
+        kind = kind_of(self, y)
+        y = check_array(kind.read(y), ensure_2d=False, dtype=np.float64, input_name="y", ensure_all_finite="allow-nan")
         check_consistent_length(grids, y)
-        self.y_ndim_ = y.ndim
+        self.target_kind_, self.y_ndim_ = kind.name, y.ndim
+        kind.check(y[weights.rows])
         y = y.reshape(len(y), -1)[weights.rows]
         self.target_mean_ = weights.average(y)
         spread = np.sqrt(weights.average((y - self.target_mean_) ** 2))
@@ -205,6 +216,29 @@ class GridCNNRegressor(RegressorMixin, GridEstimator):
         """
         y = self._predict_members(X).mean(axis=0)
         return y[:, 0] if self.y_ndim_ == 1 else y
+
+    def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """R2 of `predict`.
+
+        Parameters
+        ----------
+        X : sequence or object array of n Grids or (C, rows, columns) arrays, 4-D array, or table (n, C)
+            Grids of any size; a row of a table is a grid of one cell.
+        y : array-like (n,) or (n, n_outputs)
+            Truth, as in `fit`.
+        sample_weight : array-like (n,), default=None
+            Weight of each grid.
+
+        Returns
+        -------
+        float
+            R2; of several targets the mean of each on the grids whose label is known, which is scikit-learn's
+            ("uniform_average") if none is missing.
+        """
+        kind = kind_of(self, None)
+        if kind.single is None:
+            return super().score(X, y, sample_weight)
+        return r2_of_known(kind.read(y), self.predict(X), sample_weight)
 
     def _predict_members(self, X):
         return self._outputs(X) * self.target_scale_ + self.target_mean_

@@ -115,8 +115,8 @@ class SlideWeights:
         return plain if self.values is None else weighted
 
     def average(self, values: np.ndarray) -> np.ndarray:
-        """Weighted mean over the slides."""
-        return np.average(values, axis=0, weights=self.values)
+        """Weighted mean over the slides (n, k), of the values that are known."""
+        return np.ma.filled(np.ma.average(np.ma.masked_invalid(values), axis=0, weights=self.values), np.nan)
 
 
 def weighted_mse(output, targets):

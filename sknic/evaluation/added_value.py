@@ -140,6 +140,7 @@ def added_value(
     X = as_frame(X)
     slides, _ = split_columns(X, estimator.column)
     kind = kind_of(estimator.slide, y)
+    kind.need_one("added_value")
     y = kind.read(y)
     folds = make_folds(cv, kind, y, groups, random_state, slides)
     parts: dict[str, list] = {side: [] for side in SIDES}

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from sksurv.linear_model import CoxnetSurvivalAnalysis
 
@@ -68,6 +69,42 @@ class MeanEmbedding(TransformerMixin, BaseEstimator):
         return read_grids(self, X, reset=reset)
 
 
+class OnePerTarget(BaseEstimator):
+    """A linear model for each of several targets, fitted on the slides whose label is known.
+
+    Parameters
+    ----------
+    model : estimator
+        Model of one target; cloned for each.
+
+    Attributes
+    ----------
+    models_ : list of estimators
+        One per target.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+
+    def fit(self, X: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None = None) -> Self:
+        """Fit a model per column of y (n, n_targets), in which NaN is missing, with a weight for each slide (n,)."""
+        weights = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight)
+        self.models_ = []
+        for column in y.T:
+            known = ~np.isnan(column)
+            self.models_.append(clone(self.model).fit(X[known], column[known], sample_weight=weights[known]))
+        return self
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """Numbers of all targets, float (n, n_targets)."""
+        return np.column_stack([model.predict(X) for model in self.models_])
+
+    @available_if(lambda self: hasattr(self.model, "predict_proba"))
+    def predict_proba(self, X: np.ndarray) -> np.ndarray:
+        """Probability of each label, float (n, n_labels)."""
+        return np.column_stack([model.predict_proba(X)[:, 1] for model in self.models_])
+
+
 # By kind of target; a kind that is not here has no baseline.
 _LINEAR_MODELS = {
     Regression.name: lambda: RidgeCV(np.logspace(-2, 4, 13)),
@@ -87,8 +124,11 @@ def linear_baseline(kind: Target) -> Pipeline | None:
     Returns
     -------
     Pipeline or None
-        Standardized mean embedding, and a ridge, logistic or Cox regression; None for a user-defined kind.
+        Standardized mean embedding, and a ridge, logistic or Cox regression, one per target if there are several; None
+        for a user-defined kind.
     """
-    if kind.name not in _LINEAR_MODELS:
+    name = kind.single or kind.name
+    if name not in _LINEAR_MODELS:
         return None
-    return make_pipeline(MeanEmbedding(), StandardScaler(), _LINEAR_MODELS[kind.name]())
+    model = _LINEAR_MODELS[name]()
+    return make_pipeline(MeanEmbedding(), StandardScaler(), OnePerTarget(model) if kind.single else model)

@@ -162,7 +162,8 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
             Input of the estimator: grids, paths or a table.
         y : array-like, shape (n_slides,) or (n_slides, n_outputs), or survival times
             Labels, numbers, or what GridCoxSurvival takes: a structured array, or a DataFrame with columns "event" and
-            "time". The estimator gets survival times as a structured array.
+            "time". The estimator gets survival times as a structured array. With several targets per slide, one per
+            column, NaN is a missing label, if the estimator allows it.
         groups : array-like, shape (n_slides,), optional
             Patient of each slide.
         sample_weight : array-like, shape (n_slides,), optional
@@ -178,7 +179,7 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
         PatientLeakageError
             If the given cv puts a patient on both sides.
         DegenerateDataError
-            If a fold cannot be learnt: a class is missing, or all events are.
+            If a fold cannot be learnt: a class is missing, or all events are, or one of several targets does not vary.
         """
         if y is None:
             raise ValueError("CrossValEnsemble requires y to be passed, but the target y is None")
@@ -215,6 +216,7 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
 
     def _calibrate(self):
         """Find the correction by all folds; each out-of-fold probability is corrected by the others."""
+        self.kind_.need_one("calibrate=True")
         found, times = self.oof_prediction_, self.survival_times_
         if self.oof_survival_ is not None and len(times):
             survival, column = self.oof_survival_, len(times) // 2
@@ -265,12 +267,12 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
         -------
         float array (n_slides,)
             Standard deviation over the models of the predicted class's probability, of the number, or of the log
-            risk. The models share most of their training slides, so it is smaller than the total uncertainty.
+            risk; of several targets, its mean. The models share most of their training slides, so it is smaller than
+            the total uncertainty.
         """
         check_is_fitted(self)
-        method = self.kind_.prediction_method
-        found = np.array([getattr(model, method)(X) for model in self.estimators_])
-        return spread_between(found, of_winner=found.ndim == 3 and method == "predict_proba")
+        found = np.array([getattr(model, self.kind_.prediction_method)(X) for model in self.estimators_])
+        return spread_between(found, of_winner=found.ndim == 3 and self.kind_.picks_one)
 
     @available_if(_inner_has("predict_survival_function"))
     def predict_survival_function(self, X: Any) -> np.ndarray:
@@ -291,6 +293,9 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
     def score(self, X: Any, y: ArrayLike) -> float:
         """Accuracy, R2 or concordance of `predict` on other slides, as the estimator's own `score`.
 
+        Missing labels are left out: R2 is the mean of those of the targets, and a slide counts as right if all its
+        known labels are.
+
         Parameters
         ----------
         X : sequence of n_slides
@@ -301,7 +306,7 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
         float
         """
         check_is_fitted(self)
-        return get_metric(self.kind_.score_metric)(y, self.predict(X))
+        return get_metric(self.kind_.score_metric)(self.kind_.read(y), self.predict(X))
 
     @property
     def kind_(self) -> Target:

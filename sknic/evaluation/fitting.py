@@ -52,7 +52,13 @@ def fit_fold(model, kind, X, y, given, train, test, with_baseline, times):
 
 def _predict(model, kind, X):
     method = kind.prediction_method if hasattr(model, kind.prediction_method) else "predict"
-    return getattr(model, method)(X)
+    found = getattr(model, method)(X)
+    if isinstance(found, list):
+        raise TypeError(
+            f"{type(model).__name__}.{method} returns a list with one array per label: expected one array (n_slides, "
+            "n_labels), as of OneVsRestClassifier"
+        )
+    return found
 
 
 def _spread(model, X):

@@ -1,7 +1,12 @@
-"""Metrics of slide-level predictions, each a plain function of the truth and the prediction that returns a float."""
+"""Metrics of slide-level predictions, each a plain function of the truth and the prediction that returns a float.
+
+With several targets per slide, one per column of both, a metric is the mean over the targets, each on the slides whose
+label is known (not NaN); only accuracy asks whether all known labels of a slide are right.
+"""
 
 from __future__ import annotations
 
+from functools import wraps
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,11 +16,36 @@ from sklearn.metrics import accuracy_score, r2_score, recall_score
 from sknic.exceptions import DegenerateDataError
 from sknic.targets import read_survival
 from sknic.targets.concordance import concordance_index
+from sknic.targets.known import accuracy_of_known, known_columns
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 
+def over_targets(metric):
+    """Let a metric take several targets: its mean over the columns, each on the slides whose label is known."""
+
+    @wraps(metric)
+    def of_targets(y_true, y_pred):
+        if np.ndim(y_true) != 2 or np.shape(y_true)[1] == 1:
+            return metric(y_true, y_pred)
+        y_true, y_pred = np.asarray(y_true, np.float64), _numbers("the prediction", y_pred)
+        if y_true.shape != y_pred.shape:
+            shapes = f"{y_true.shape} and {y_pred.shape}"
+            raise ValueError(f"y_true and the prediction have shapes {shapes}; several targets need a column in both")
+        return float(np.mean([_of_target(metric, k, *pair) for k, pair in enumerate(known_columns(y_true, y_pred))]))
+
+    return of_targets
+
+
+def _of_target(metric, k, y_true, y_pred):
+    try:
+        return metric(y_true, y_pred)
+    except DegenerateDataError as error:
+        raise DegenerateDataError(f"target {k}: {error}") from error
+
+
+@over_targets
 def spearman(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     """Spearman's rank correlation, the measure of the paper's section 4.2.
 
@@ -46,6 +76,7 @@ def spearman(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     return float(spearmanr(y_true, y_pred).statistic)
 
 
+@over_targets
 def auc(y_true: ArrayLike, y_score: ArrayLike) -> float:
     """Area under the ROC curve; for more than two classes, the mean of each class against the rest.
 
@@ -108,13 +139,13 @@ def concordance(y_true: np.ndarray, risk: ArrayLike) -> float:
 
 
 def accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
-    """Return the fraction of correct labels.
+    """Return the fraction of correct labels; of several labels per slide, that of slides whose known ones all are.
 
     Parameters
     ----------
-    y_true : array-like (n,)
+    y_true : array-like (n,) or (n, n_labels)
         Labels.
-    y_pred : array-like (n,)
+    y_pred : array-like (n,) or (n, n_labels)
         Predicted labels.
 
     Returns
@@ -126,9 +157,12 @@ def accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     _same_length(y_true, y_pred)
     if len(y_true) == 0:
         raise DegenerateDataError("no slides; accuracy needs at least one")
+    if y_true.ndim == 2 and y_true.shape[1] > 1:
+        return accuracy_of_known(y_true.astype(float), y_pred)
     return float(accuracy_score(y_true, y_pred))
 
 
+@over_targets
 def balanced_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     """Return the fraction of correct labels, averaged over the classes in ``y_true``.
 
@@ -158,6 +192,7 @@ def balanced_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     return float(recall_score(y_true, y_pred, labels=classes, average="macro"))
 
 
+@over_targets
 def r2(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     """Return the coefficient of determination, the mean over outputs when there are several.
 

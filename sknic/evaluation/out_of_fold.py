@@ -41,6 +41,7 @@ class OutOfFold:
         self,
         metric: str | Callable | None = None,
         *,
+        target: int | None = None,
         level: float = 0.95,
         n_resamples: int = 1000,
         random_state: int | np.random.RandomState = 0,
@@ -51,6 +52,8 @@ class OutOfFold:
         ----------
         metric : str, callable or None
             As in :func:`sknic.evaluation.estimate`; None is accuracy, R2 or concordance.
+        target : int or None
+            Number of the target to score alone, if there are several; None scores all, which is mostly their mean.
         level, n_resamples, random_state
             As in :func:`sknic.evaluation.estimate`.
 
@@ -60,17 +63,19 @@ class OutOfFold:
         """
         check_is_fitted(self)
         metric = self.kind_.score_metric if metric is None else metric
-        prediction = self._for_metric(metric, self.oof_prediction_)
+        rows, y, (prediction, _) = self._measured(metric, target)
         options: dict[str, Any] = {"level": level, "n_resamples": n_resamples, "random_state": random_state}
-        return estimate(metric, self.y_, prediction, groups=self.groups_, **options)
+        return estimate(metric, y, prediction, groups=self._groups_of(rows), **options)
 
-    def fold_scores(self, metric: str | Callable | None = None) -> np.ndarray:
+    def fold_scores(self, metric: str | Callable | None = None, *, target: int | None = None) -> np.ndarray:
         """Score each fold alone, because risks and scores of different models have no common scale.
 
         Parameters
         ----------
         metric : str, callable or None
             As in :func:`sknic.evaluation.estimate`; None is the main metric for the kind of target.
+        target : int or None
+            As in `oof_score`.
 
         Returns
         -------
@@ -79,10 +84,10 @@ class OutOfFold:
         """
         check_is_fitted(self)
         metric = self.kind_.metrics[0] if metric is None else metric
-        prediction = self._for_metric(metric, self.oof_prediction_)
-        y = np.asarray(self.y_)
-        folds = [self.fold_ == number for number in range(len(self.estimators_))]
-        return np.array([value_or_nan(metric, y[rows], prediction[rows]) for rows in folds])
+        rows, y, (prediction, _) = self._measured(metric, target)
+        y, of_rows = np.asarray(y), self.fold_[rows]
+        folds = [of_rows == number for number in range(len(self.estimators_))]
+        return np.array([value_or_nan(metric, y[fold], prediction[fold]) for fold in folds])
 
     @property
     def oof_score_(self) -> float:
@@ -94,6 +99,7 @@ class OutOfFold:
         self,
         metric: str | Callable | None = None,
         *,
+        target: int | None = None,
         level: float = 0.95,
         n_resamples: int = 1000,
         random_state: int | np.random.RandomState = 0,
@@ -104,6 +110,8 @@ class OutOfFold:
         ----------
         metric : str, callable or None
             As in :func:`sknic.evaluation.estimate`; None is the main metric for the kind of target.
+        target : int or None
+            As in `oof_score`.
         level, n_resamples, random_state
             As in :func:`sknic.evaluation.estimate`.
 
@@ -113,14 +121,11 @@ class OutOfFold:
             Score, chance level, paired comparison with the baseline by patient, and a sentence (`str`).
         """
         metric = self.kind_.metrics[0] if metric is None else metric
-        predictions = [
-            None if prediction is None else self._for_metric(metric, prediction)
-            for prediction in (self.oof_prediction_, self.baseline_prediction_)
-        ]
+        rows, y, predictions = self._measured(metric, target)
         options: dict[str, Any] = {"level": level, "n_resamples": n_resamples, "random_state": random_state}
-        found = judge(metric, self.y_, *predictions, groups=self.groups_, **options)
+        found = judge(metric, y, *predictions, groups=self._groups_of(rows), **options)
         reason = self.baseline_reason_ or found.reason
-        return replace(found, reason=reason, fold_scores=tuple(self.fold_scores(metric).tolist()))
+        return replace(found, reason=reason, fold_scores=tuple(self.fold_scores(metric, target=target).tolist()))
 
     def oof_survival_scores(
         self, *, level: float = 0.95, n_resamples: int = 1000, random_state: int | np.random.RandomState = 0
@@ -143,6 +148,19 @@ class OutOfFold:
         options: dict[str, Any] = {"level": level, "n_resamples": n_resamples, "random_state": random_state}
         predicted = (self.oof_prediction_, self.fold_, self.oof_survival_, self.survival_times_)
         return survival_scores(self.y_, *predicted, groups=self.groups_, **options)
+
+    def _measured(self, metric, target):
+        """Rows, truth, and the predictions of model and baseline (or None) in the form that the metric takes."""
+        predictions = [
+            None if prediction is None else self._for_metric(metric, prediction)
+            for prediction in (self.oof_prediction_, self.baseline_prediction_)
+        ]
+        if target is None:
+            return np.arange(len(self.fold_)), self.y_, predictions
+        return self.kind_.column(target, self.y_, *predictions)
+
+    def _groups_of(self, rows):
+        return None if self.groups_ is None else self.groups_[rows]
 
     def _for_metric(self, metric, prediction):
         return self.kind_.for_metric(metric, prediction, getattr(self, "classes_", None))

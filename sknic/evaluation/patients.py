@@ -73,8 +73,15 @@ def check_no_shared_patient(patients, train, test):
         )
 
 
+def _alike(values, first):
+    """Where values equal the first; two missing numbers are alike."""
+    if values.dtype.kind != "f":
+        return values == first
+    return (values == first) | (np.isnan(values) & np.isnan(first))
+
+
 def _same(values, names, rows):
     for name, members in zip(names, rows):
-        if (values[members] != values[members[0]]).any():
+        if not _alike(values[members], values[members[0]]).all():
             raise DegenerateDataError(f"the slides of patient {name} differ; how='same' needs one value per patient")
     return np.array([members[0] for members in rows])

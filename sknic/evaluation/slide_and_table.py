@@ -131,6 +131,7 @@ class SlideAndTable(MetaEstimatorMixin, BaseEstimator):
         """
         slides, clinical = split_columns(X, self.column)
         kind = kind_of(self.slide, y)
+        kind.need_one("SlideAndTable")
         y = kind.read(y)
         ensemble = CrossValEnsemble(
             self.slide,

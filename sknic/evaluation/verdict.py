@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from sknic.evaluation.bootstrap import compare, estimate_or_reason
-from sknic.evaluation.metrics import get_metric, metric_name
+from sknic.evaluation.metrics import accuracy, get_metric, metric_name
 from sknic.evaluation.results import Comparison, Estimate
 from sknic.exceptions import DegenerateDataError
 
@@ -122,6 +122,11 @@ def chance_level(metric: str | Callable, y: np.ndarray) -> float | None:
         None for a callable, whose chance level is unknown.
     """
     fixed = {"spearman": 0.0, "r2": 0.0, "auc": 0.5, "concordance": 0.5}
+    if metric == "accuracy" and np.ndim(y) == 2:  # the best constant combination of several labels
+        combinations = np.unique(y[~np.isnan(y).any(axis=1)], axis=0)
+        return max((accuracy(y, np.broadcast_to(row, y.shape)) for row in combinations), default=None)
+    if metric == "balanced_accuracy" and np.ndim(y) == 2:
+        return 0.5
     if metric in ("accuracy", "balanced_accuracy"):
         counts = np.unique(y, return_counts=True)[1]
         return float(counts.max() / counts.sum() if metric == "accuracy" else 1 / len(counts))

@@ -53,6 +53,7 @@ def run_of_ensemble(
         The evaluation, without pictures.
     """
     kind = ensemble.kind_
+    kind.need_one("a report")
     columns: dict[str, Any] = {"slide": list(slides)} | ({} if digests is None else {"digest": list(digests)})
     columns["fold"] = ensemble.fold_
     if ensemble.groups_ is not None:

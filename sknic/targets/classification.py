@@ -28,6 +28,7 @@ class Classification(Target):
     prediction_method = "predict_proba"
     quality = ("confidence", "the probability of the true class")
     text_columns = ("target", "prediction")
+    picks_one = True
 
     def fits(self, estimator, y):
         """Whether scikit-learn calls the estimator a classifier."""

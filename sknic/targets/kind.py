@@ -40,6 +40,10 @@ class Target(ABC):
         directly.
     is_censored : bool
         Whether the target is a time that may be censored before the event.
+    picks_one : bool
+        Whether the columns of a prediction are classes, of which exactly one is true.
+    single : str or None
+        Name of the kind of each column, if y has one column per target; None for kinds of one target.
     """
 
     name: str
@@ -53,6 +57,8 @@ class Target(ABC):
     is_of_patient: bool = False
     has_model_scale: bool = False
     is_censored: bool = False
+    picks_one: bool = False
+    single: str | None = None
 
     @abstractmethod
     def fits(self, estimator: Any, y: np.ndarray) -> bool:
@@ -138,6 +144,46 @@ class Target(ABC):
         train : int array
             Rows of the training part.
         """
+
+    def need_one(self, what: str) -> None:
+        """Raise ValueError if this is a kind of several targets per slide; here it is not.
+
+        Parameters
+        ----------
+        what : str
+            What takes one target per slide, as the subject of a sentence.
+        """
+        return
+
+    def column(
+        self, k: int, y: np.ndarray, *predictions: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray, list[np.ndarray | None]]:
+        """Choose one of several targets, in the form of its own kind; here there is only one.
+
+        Parameters
+        ----------
+        k : int
+            Number of the target.
+        y : array (n_slides, n_targets)
+            Targets.
+        *predictions : arrays (n_slides, n_targets) or None
+            Predictions of all targets.
+
+        Returns
+        -------
+        rows : int array (n_known,)
+            Slides whose label is known.
+        y : array (n_known,)
+            The target there.
+        predictions : list of array (n_known,) or None
+            Each as given.
+
+        Raises
+        ------
+        ValueError
+            If there is no such target.
+        """
+        raise ValueError(f"target={k!r}: expected None, because y has one target per slide")
 
     def strata(self, y: np.ndarray) -> np.ndarray | None:
         """Label of each slide by which to stratify a split, shape (n_slides,), or None.

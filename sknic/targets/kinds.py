@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sknic.targets.kind import Target
+from sknic.targets.known import n_columns
 
 KINDS: dict[str, Target] = {}
 
@@ -54,24 +55,28 @@ def kind_named(name: str) -> Target:
 def kind_of(estimator: Any, y: Any) -> Target:
     """Return the kind of target that an estimator learns from y.
 
-    An estimator, or the last step of a pipeline or search, may declare it as `target_kind`; otherwise each kind is
-    asked, the last registered one first.
+    An estimator, or the last step of a pipeline or search, may declare it as `target_kind`, which stands for the kind
+    of several such targets if y has several columns; otherwise each kind is asked, the last registered one first.
 
     Parameters
     ----------
     estimator : estimator
         Estimator, pipeline or search.
     y : array-like
-        Target to learn.
+        Target to learn; None or () for the kind that a fitted estimator has learnt.
 
     Returns
     -------
     Target
         The kind.
     """
+    learnt = _learnt_kind(estimator) if y is None or (isinstance(y, tuple) and not y) else None
+    if learnt is not None:
+        return kind_named(learnt)
     declared = getattr(_inner(estimator), "target_kind", None)
     if declared is not None:
-        return kind_named(declared)
+        several = [kind for kind in KINDS.values() if kind.single == declared] if n_columns(y) > 1 else []
+        return several[0] if several else kind_named(declared)
     y = y if hasattr(y, "columns") or isinstance(y, tuple) else np.asarray(y)
     return next(kind for kind in reversed(KINDS.values()) if kind.fits(estimator, y))
 
@@ -93,6 +98,14 @@ def predicted_columns(estimator: Any, X: Any) -> dict[str, np.ndarray]:
     """
     kind = kind_of(estimator, None)
     return kind.predicted(getattr(estimator, kind.prediction_method)(X), getattr(estimator, "classes_", None))
+
+
+def _learnt_kind(estimator):
+    """Name of the kind that a fitted estimator, or the one at the end of a pipeline or in a search, has learnt."""
+    if getattr(estimator, "steps", None):
+        return _learnt_kind(estimator.steps[-1][1])
+    best = getattr(estimator, "best_estimator_", None)
+    return getattr(estimator, "target_kind_", None) if best is None else _learnt_kind(best)
 
 
 def _inner(estimator):
