@@ -14,7 +14,7 @@ from sknic.cli.config import Config, write_options
 from sknic.cli.grids import load_grids
 from sknic.cli.grouping import grouped
 from sknic.cli.model_folder import replaced_folder, slides_of, write_model
-from sknic.cli.running import grids_in, saying_what_is_kept
+from sknic.cli.running import files_in, grids_in, saying_what_is_kept
 from sknic.cli.sealed import seal_model
 from sknic.cli.settings import keep_record
 from sknic.cli.training import Training
@@ -25,6 +25,7 @@ _ALWAYS = ("predictions.csv", "metrics.json", "options.toml")
 _QUESTIONS = ("added_value.json", "added_value.csv", "arrangement.json")
 _SOMETIMES = (*_QUESTIONS, "repeats.csv", "report.html", "history.csv", "verdict.json")
 _OVERLAYS = "overlays"
+_FOLDS = ".folds"
 
 
 @grouped
@@ -86,12 +87,15 @@ def evaluate(
     model = training.estimator(task, random_state=random_state, device=device)
     # What cannot be divided into folds is refused before slides are compressed.
     make_folds(cv, kind_named(task), targets.y, targets.patients, random_state)
-    with saying_what_is_kept(grids_in(folder), f"nothing new is in {out}"):
+    # An interrupted evaluation goes on with the next fold.
+    memory = out / _FOLDS
+    folds_kept = files_in(memory, "**/output.pkl", "finished fold")
+    with saying_what_is_kept(grids_in(folder), folds_kept, f"there is no new result in {out}"):
         loaded = load_grids(targets.paths, prepared.compressor(device, n_jobs))
         keep_record(folder, "evaluate", compression)
         used, X = usable(targets, task, loaded, cohort.on_error)
         typer.echo(f"{cv}-fold cross-validation of {type(model).__name__} on {len(X)} slides ...")
-        ensemble = CrossValEnsemble(model, cv=cv, n_jobs=n_jobs, random_state=random_state, verbose=1)
+        ensemble = CrossValEnsemble(model, cv=cv, n_jobs=n_jobs, random_state=random_state, verbose=1, memory=memory)
         ensemble.fit(X, used.y, groups=used.patients)
     record = compression.record() if compression else {"encoder": None, **cohort.masks}
     settings = {
@@ -115,6 +119,8 @@ def evaluate(
     )
     # First what took hours; pictures and report can be made again.
     run.write(out)
+    shutil.rmtree(memory, ignore_errors=True)
+    ensemble.set_params(memory=None)
     with saying_what_is_kept(grids_in(folder), f"predictions and metrics are in {out}"):
         run = with_overlays(run, ensemble, X)
         run.write_overlays(out)

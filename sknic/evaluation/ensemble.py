@@ -15,7 +15,7 @@ from sknic.estimators.members import spread_between
 from sknic.estimators.weights import read_weights
 from sknic.evaluation.calibration import at_temperature, calibrate_folds, temperature_of
 from sknic.evaluation.censoring import evaluation_times
-from sknic.evaluation.fitting import fit_fold, mean_step_function, need_weights
+from sknic.evaluation.fitting import fold_fitter, mean_step_function, need_weights
 from sknic.evaluation.folds import make_folds
 from sknic.evaluation.metrics import get_metric
 from sknic.evaluation.out_of_fold import OutOfFold
@@ -70,6 +70,9 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
         Whether probabilities are corrected by what the out-of-fold ones were worth: those of classes by a temperature,
         survival curves at the middle of `survival_times_`. `oof_prediction_` or `oof_survival_` of a fold is corrected
         by the other folds.
+    memory : str, Path or joblib.Memory, default=None
+        Folder where each fitted fold is kept, as in scikit-learn's Pipeline: if `fit` is interrupted, the same call
+        goes on with the next fold. Slides that are given as paths are told by their paths.
 
     Attributes
     ----------
@@ -123,6 +126,7 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
         verbose: int = 0,
         baseline: bool = True,
         calibrate: bool = False,
+        memory: Any = None,
     ) -> None:
         self.estimator = estimator
         self.cv = cv
@@ -131,6 +135,7 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
         self.verbose = verbose
         self.baseline = baseline
         self.calibrate = calibrate
+        self.memory = memory
 
     @classmethod
     def from_models(cls, models: list) -> Self:
@@ -194,7 +199,8 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
         parallel = Parallel(n_jobs=self.n_jobs, return_as="generator" if self.verbose else "list")
         given = {"groups": groups, "sample_weight": self._weights(sample_weight, len(target))}
         data, wanted = (kind, X, y, given), (self.baseline, self.survival_times_)
-        fitted = parallel(delayed(fit_fold)(clone(self.estimator), *data, *fold, *wanted) for fold in folds)
+        fit_one = delayed(fold_fitter(self.memory, X))
+        fitted = parallel(fit_one(clone(self.estimator), *data, *fold, *wanted) for fold in folds)
         fitted = followed(fitted, "folds", len(folds), shown=self.verbose, every=True)
         self.estimators_, parts, baselines, survival, spread = map(list, zip(*fitted))
         self.oof_prediction_ = np.concatenate(parts)[order]

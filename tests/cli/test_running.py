@@ -123,8 +123,21 @@ def test_compress_keeps_grids(n_jobs, slides, tmp_path):
 def test_evaluate_says_that_nothing_is_in_the_folder(grids, tmp_path):
     task = ("--task", "classification", "--target", "label")
     arguments = ("evaluate", grids / "grids.csv", *task, "--out", tmp_path / "out", *FOREVER)
-    check(*interrupted("cross-validation of", *arguments), arguments, f"nothing new is in {tmp_path / 'out'}")
+    check(*interrupted("cross-validation of", *arguments), arguments, f"no new result in {tmp_path / 'out'}")
     assert not (tmp_path / "out" / "metrics.json").exists()
+
+
+def test_evaluate_goes_on_with_the_next_fold(grids, tmp_path):
+    out = tmp_path / "out"
+    task = ("--task", "regression", "--target", "score", "--max-steps", 300, "--n-filters", 4, "--cv", 3)
+    arguments = ("evaluate", grids / "grids.csv", *task, "--device", "cpu", "--out", out)
+    check(*interrupted("folds: 1 of 3", *arguments), arguments, f"1 finished fold is kept in {out / '.folds'}")
+    whole = run(*arguments[:-1], tmp_path / "other")
+    assert whole.exit_code == 0
+    again = run(*arguments)
+    assert again.exit_code == 0 and not (out / ".folds").exists()
+    # What the kept fold took is not spent again, and its predictions are those of an evaluation without interruption.
+    assert (out / "predictions.csv").read_bytes() == (tmp_path / "other" / "predictions.csv").read_bytes()
 
 
 @pytest.mark.slow
