@@ -1,13 +1,11 @@
-"""`sknic evaluate --clinical`: what the slide adds to columns of clinical data."""
+"""`sknic evaluate --clinical`: the columns of clinical data, as they are understood."""
 
 import typer
 
 from sknic.cli.inputs import table_of
-from sknic.files.whole import whole_file
 
 # How TCGA and others spell that they do not know: [Not Available], '--.
 _CODES = r"\[.*\]|'?--"
-_COLUMN = "the grid of the slide"
 
 
 def clinical_columns(table, names, others):
@@ -53,29 +51,3 @@ def _numbers(values):
 
     numbers = pd.to_numeric(values, errors="coerce")
     return numbers.astype(float) if numbers.notna().sum() == values.notna().sum() else values.astype(object)
-
-
-def tell_added_value(out, estimator, X, targets, clinical, cv, random_state, bootstrap):
-    """Measure and print what the slide adds to clinical data; write the predictions to `added_value.csv`.
-
-    Returns
-    -------
-    AddedValue
-    """
-    from sknic.evaluation import SlideAndTable, added_value
-
-    table = clinical.reset_index(drop=True).assign(**{_COLUMN: list(X)})
-    model = SlideAndTable(estimator, column=_COLUMN, cv=cv, random_state=random_state)
-    typer.echo(f"clinical data alone, slide alone, and both: {cv} x {cv} models of slides ...")
-    options = {
-        "groups": targets.patients,
-        "cv": cv,
-        "random_state": random_state,
-        "n_resamples": bootstrap,
-        "verbose": 1,
-    }
-    found = added_value(model, table, targets.y, **options)
-    with whole_file(out / "added_value.csv") as temporary:
-        found.predictions.assign(slide=targets.paths).to_csv(temporary, index=False, errors="surrogateescape")
-    typer.echo(str(found))
-    return found

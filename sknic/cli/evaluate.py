@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from sknic.cli import options
-from sknic.cli.clinical import clinical_columns, tell_added_value
+from sknic.cli.asked import Asked
+from sknic.cli.clinical import clinical_columns
 from sknic.cli.cohort import Cohort, usable
 from sknic.cli.common import need_own_folder, need_writable, score_line, write_run_record
 from sknic.cli.config import Config, write_options
@@ -18,7 +19,6 @@ from sknic.cli.running import files_in, grids_in, saying_what_is_kept
 from sknic.cli.sealed import seal_model
 from sknic.cli.settings import keep_record
 from sknic.cli.training import Training
-from sknic.files.whole import whole_file
 
 # What every evaluation writes, and what only some write, so that an earlier one may have left it.
 _ALWAYS = ("predictions.csv", "metrics.json", "options.toml")
@@ -74,7 +74,6 @@ def evaluate(
     from sknic.evaluation.folds import make_folds
     from sknic.report import report_of_run, run_of_ensemble, with_overlays
     from sknic.report.card_facts import encoder_facts
-    from sknic.report.questions import Question
     from sknic.targets import kind_named
 
     need_writable(out, is_folder=True)
@@ -128,15 +127,13 @@ def evaluate(
         _tell(run)
         if save_model:
             _save_models(out, ensemble, run, learnt, compression, settings)
+        asked = Asked(out, ensemble, X, used, random_state, bootstrap)
         if clinic is not None:
-            clinic = clinic.set_axis(targets.paths).loc[used.paths]
-            found = tell_added_value(out, model, X, used, clinic, cv, random_state, bootstrap)
-            run = _with_question(out, run, "added_value", Question.of_added_value(found))
+            run = asked.added_value(run, clinic.set_axis(targets.paths).loc[used.paths])
         if arrangement:
-            found = _test_arrangement(ensemble, X, random_state, bootstrap)
-            run = _with_question(out, run, "arrangement", Question.of_arrangement(found))
+            run = asked.arrangement(run)
         if repeats > 1:
-            _repeat(out, ensemble, X, used, repeats, random_state, bootstrap)
+            asked.repeats(repeats)
     typer.echo(f"wrote {out / 'report.html'}")
 
 
@@ -147,28 +144,6 @@ def _tell(run):
     folds = ", ".join(f"{score:.3f}" for score in run.verdict.fold_scores)
     typer.echo(f"{run.verdict.metric} of each fold: {folds}; mean {run.verdict.mean_of_folds:.3f}")
     typer.echo(str(run.verdict))
-
-
-def _test_arrangement(ensemble, X, random_state, bootstrap):
-    """Test whether positions of tissue are used; print the sentence."""
-    from sknic.evaluation import arrangement_of_ensemble
-
-    typer.echo(f"cells shuffled, and attention over the bag: {len(ensemble.estimators_)} models each ...")
-    found = arrangement_of_ensemble(ensemble, X, n_resamples=bootstrap, random_state=random_state)
-    typer.echo(str(found))
-    return found
-
-
-def _with_question(out, run, name, question):
-    """Keep the answer to a question in the folder and in the report."""
-    from dataclasses import replace
-
-    from sknic.report import report_of_run
-
-    run = replace(run, questions={**run.questions, name: question})
-    run.write_questions(out)
-    report_of_run(run).write(out / "report.html")
-    return run
 
 
 def _remove_earlier(out):
@@ -190,28 +165,3 @@ def _save_models(out, ensemble, run, learnt, compression, settings):
         write_run_record(new, "evaluate", {**settings, "encoder": kept}, encoder=run.record["encoder"])
         seal_model(new, card_of_run(run), run, out / "run.json")
     typer.echo(f"wrote the models of {len(ensemble.estimators_)} folds to {folder}")
-
-
-def _repeat(out, first, X, targets, repeats, seed, bootstrap):
-    """Repeat the cross-validation with other seeds; write and print each score."""
-    import numpy as np
-    import pandas as pd
-    from sklearn.base import clone
-
-    rows = []
-    for number in range(repeats):
-        ensemble = first
-        if number:
-            ensemble = clone(first).set_params(random_state=seed + number, estimator__random_state=seed + number)
-            ensemble.fit(X, targets.y, groups=targets.patients)
-        verdict = ensemble.oof_verdict(n_resamples=bootstrap)
-        baseline = verdict.comparison.b.value if verdict.comparison else float("nan")
-        score = {"metric": verdict.metric, "value": verdict.score.value, "low": verdict.score.low}
-        rows.append({"random_state": seed + number, **score, "high": verdict.score.high, "baseline": baseline})
-        with whole_file(out / "repeats.csv") as temporary:
-            pd.DataFrame(rows).to_csv(temporary, index=False)
-    values = np.array([row["value"] for row in rows])
-    typer.echo(
-        f"{rows[0]['metric']} of {repeats} repeats: {', '.join(f'{value:.3f}' for value in values)}; mean "
-        f"{values.mean():.3f}, standard deviation {values.std(ddof=1):.3f}; wrote {out / 'repeats.csv'}"
-    )
