@@ -8,15 +8,14 @@ import numpy as np
 from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.utils import get_tags, indexable
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from sknic.estimators.members import spread_between
 from sknic.estimators.weights import read_weights
-from sknic.evaluation.calibration import at_temperature, calibrate_folds, temperature_of
+from sknic.evaluation.calibration import calibrate_folds, temperature_of
 from sknic.evaluation.censoring import evaluation_times
-from sknic.evaluation.fitting import fold_fitter, mean_step_function, need_weights
+from sknic.evaluation.fitting import fold_fitter, need_weights
 from sknic.evaluation.folds import make_folds
+from sknic.evaluation.mean_of_models import MeanOfModels
 from sknic.evaluation.metrics import get_metric
 from sknic.evaluation.out_of_fold import OutOfFold
 from sknic.evaluation.survival_calibration import Recalibration, recalibrate_folds
@@ -29,20 +28,12 @@ if TYPE_CHECKING:
     from sknic.targets import Target
 
 
-def _inner_has(name):
-    def check(self):
-        getattr(self.estimators_[0] if hasattr(self, "estimators_") else self.estimator, name)
-        return True
-
-    return check
-
-
 def _joined(parts, order):
     """Predictions of the folds as one array, in the order of the rows; None if a fold has none."""
     return None if any(part is None for part in parts) else np.concatenate(parts)[order]
 
 
-class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
+class CrossValEnsemble(OutOfFold, MeanOfModels, MetaEstimatorMixin, BaseEstimator):
     """Fit one clone of an estimator per fold, keep the clones, and predict their mean.
 
     This is the paper's protocol (section 4.2): each slide given to `fit` is predicted out of fold, by the model that
@@ -235,67 +226,6 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
         else:
             raise ValueError("calibrate=True: expected False, because this estimator has no probabilities")
 
-    def predict(self, X: Any) -> np.ndarray:
-        """Predict with the mean of the fold models.
-
-        Parameters
-        ----------
-        X : sequence of n_slides
-
-        Returns
-        -------
-        ndarray, shape (n_slides,) or (n_slides, n_outputs)
-            The label with the highest mean probability (or with the most votes if there are no probabilities), the
-            mean number or the mean risk.
-        """
-        check_is_fitted(self)
-        kind = self.kind_
-        if hasattr(self.estimators_[0], kind.prediction_method):
-            return kind.labels(self._mean(kind.prediction_method, X), getattr(self, "classes_", None))
-        votes = np.array([model.predict(X) for model in self.estimators_])
-        return self.classes_[(votes[:, :, None] == self.classes_).sum(axis=0).argmax(axis=1)]
-
-    @available_if(_inner_has("predict_proba"))
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Mean of the folds' probabilities, at `temperature_`; shape (n_slides, n_classes)."""
-        check_is_fitted(self)
-        mean = self._mean("predict_proba", X)
-        return mean if self.temperature_ == 1 else at_temperature(mean, self.temperature_)
-
-    def predict_spread(self, X: Any) -> np.ndarray:
-        """Measure how far the fold models are apart: the more they disagree, the less reliable is their mean.
-
-        Parameters
-        ----------
-        X : sequence of n_slides
-
-        Returns
-        -------
-        float array (n_slides,)
-            Standard deviation over the models of the predicted class's probability, of the number, or of the log
-            risk; of several targets, its mean. The models share most of their training slides, so it is smaller than
-            the total uncertainty.
-        """
-        check_is_fitted(self)
-        found = np.array([getattr(model, self.kind_.prediction_method)(X) for model in self.estimators_])
-        return spread_between(found, of_winner=found.ndim == 3 and self.kind_.picks_one)
-
-    @available_if(_inner_has("predict_survival_function"))
-    def predict_survival_function(self, X: Any) -> np.ndarray:
-        """Mean of the folds' survival functions, corrected by `recalibration_`; an object array of StepFunction."""
-        check_is_fitted(self)
-        curves = self._mean_step("predict_survival_function", X)
-        return curves if self.recalibration_ is None else self.recalibration_.curves(curves)
-
-    @available_if(_inner_has("predict_cumulative_hazard_function"))
-    def predict_cumulative_hazard_function(self, X: Any) -> np.ndarray:
-        """Mean of the folds' cumulative hazards, corrected by `recalibration_`; an object array of StepFunction."""
-        check_is_fitted(self)
-        hazards = self._mean_step("predict_cumulative_hazard_function", X)
-        if self.recalibration_ is None:
-            return hazards
-        return self.recalibration_.hazards(hazards, self._mean_step("predict_survival_function", X))
-
     def score(self, X: Any, y: ArrayLike) -> float:
         """Accuracy, R2 or concordance of `predict` on other slides, as the estimator's own `score`.
 
@@ -321,11 +251,6 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
         return kind_named(self.target_kind_)
 
     @property
-    def classes_(self) -> np.ndarray:
-        """Labels in the order of the columns of `predict_proba`."""
-        return self._first_model.classes_
-
-    @property
     def n_features_in_(self) -> int:
         """Number of columns seen in `fit`, if X was a table."""
         return self._first_model.n_features_in_
@@ -334,22 +259,6 @@ class CrossValEnsemble(OutOfFold, MetaEstimatorMixin, BaseEstimator):
     def feature_names_in_(self) -> np.ndarray:
         """Names of the columns seen in `fit`, if X was a DataFrame."""
         return self._first_model.feature_names_in_
-
-    @property
-    def _first_model(self):
-        if not hasattr(self, "estimators_"):
-            raise AttributeError("this CrossValEnsemble is not fitted yet")
-        return self.estimators_[0]
-
-    def _mean(self, method, X):
-        return np.mean([getattr(model, method)(X) for model in self.estimators_], axis=0)
-
-    def _mean_step(self, method, X):
-        by_model = [getattr(model, method)(X) for model in self.estimators_]
-        functions = np.empty(len(by_model[0]), dtype=object)
-        for row, of_slide in enumerate(zip(*by_model)):
-            functions[row] = mean_step_function(of_slide)
-        return functions
 
     def __sklearn_tags__(self):
         tags, inner = super().__sklearn_tags__(), get_tags(self.estimator)
