@@ -1,7 +1,10 @@
-"""How much memory does training on many large grids take? An epoch over 500 grids of 400 x 400 cells in files.
+"""How fast is training on grids in files, which need not fit memory, compared with the same grids in memory?
 
-20 % of each grid is tissue in several pieces, C = 128: 4 GB of embeddings, 41 GB if they were dense. Another process
-writes the files, which are removed at the end; the peak is that of reading, one epoch and its validation.
+Grids of 400 x 400 cells, C = 128, of which 20 % are tissue in several pieces: 8 MB each, 82 MB if they were dense. The
+same steps are trained on grids in memory, on files that the page cache holds, and on files whose pages are dropped
+after each use, as if many others had been read since, with and without prefetching; with the whole grid as canvas, and
+with crops of 96 x 96 cells, which take a fraction of the arithmetic and as much reading. The ways take turns, each in a
+process of its own.
 """
 
 import argparse
@@ -9,6 +12,7 @@ import json
 import os
 import resource
 import shutil
+import statistics
 import time
 from pathlib import Path
 
@@ -16,7 +20,12 @@ import numpy as np
 
 from benchmarks.common import in_fresh_process, report, work_dir
 
-N_GRIDS, SIDE, CHANNELS, TISSUE = 500, 400, 128, 0.2
+N_GRIDS, SIDE, CHANNELS, TISSUE = 48, 400, 128, 0.2
+BATCH = 16
+# Name, crop size and number of steps.
+CANVASES = {"whole grid": ("auto", 2), "crop of 96": (96, 16)}
+WAYS = ("memory", "page cache", "disk", "disk, no prefetching")
+NUMBERS = ("CPU s", "in reads, s", "MB read", "peak MB")
 
 
 def write_grids(folder, n):
@@ -33,54 +42,113 @@ def write_grids(folder, n):
         Grid(embeddings, cells, (SIDE, SIDE)).write(folder / f"{i:04d}.h5")
 
 
-def train(folder, n_threads):
-    """Read the grids and train an epoch; print what it took as JSON."""
+def train(folder, way, canvas, n_threads):
+    """Train on the grids of a folder; print what it took as JSON."""
     from sknic import Grid, GridCNNRegressor
+    from sknic.estimators import crops
 
-    started = time.perf_counter()
-    grids = [Grid.read(path) for path in sorted(folder.glob("*.h5"))]
-    read = time.perf_counter() - started
+    paths = sorted(folder.glob("*.h5"))
+    grids = [Grid.read(path) for path in paths]
+    if way == "memory":
+        grids = [Grid(grid.embeddings, grid.cells, grid.shape) for grid in grids]
+    if way == "disk, no prefetching":
+        crops.prefetch = lambda grids: None
+    reads = _timed_reads(drop=way.startswith("disk"))
     target = np.random.default_rng(1).standard_normal(len(grids))
-    steps = max(32, len(grids) * 3 // 4 // 16)  # one pass over the training part
-    model = GridCNNRegressor(max_steps=steps, eval_every=steps, n_threads=n_threads, device="cpu", random_state=0).fit(
-        grids, target
+    crop_size, steps = CANVASES[canvas]
+    model = GridCNNRegressor(
+        crop_size=crop_size,
+        max_steps=steps,
+        eval_every=steps,
+        batch_size=BATCH,
+        validation_fraction=None,
+        n_threads=n_threads,
+        device="cpu",
+        random_state=0,
     )
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    read, cpu = _bytes_read(), time.process_time()
+    model.fit(grids, target)
     row = {
-        "grids": len(grids),
-        "GB of embeddings": sum(grid.n_cells for grid in grids) * CHANNELS * 2 / 1e9,
-        "canvas": model.canvas_,
-        "reading, s": read,
-        "epoch, s": model.history_[0]["dur"],
-        "peak GB": peak / 1e6,
+        "seconds": model.history_[0]["dur"],
+        "CPU s": time.process_time() - cpu,
+        "in reads, s": sum(reads),
+        "loss": model.history_[0]["train_loss"],
+        "MB read": (_bytes_read() - read) / 1e6,
+        "peak MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
     }
     print(json.dumps(row))
+
+
+def _timed_reads(drop):
+    """Seconds of each read from now on; `drop` takes what was read out of the page cache again."""
+    from sknic.grids import hdf5
+
+    read, seconds = hdf5.read_dataset, []
+
+    def timed(path, place):
+        started = time.perf_counter()
+        array = read(path, place)
+        seconds.append(time.perf_counter() - started)
+        if drop:
+            file = os.open(path, os.O_RDONLY)
+            os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+            os.close(file)
+        return array
+
+    hdf5.read_dataset = timed
+    return seconds
+
+
+def _bytes_read():
+    """Bytes that this process has read from the disk."""
+    lines = Path("/proc/self/io").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("read_bytes")).split()[1])
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--grids", type=int, default=N_GRIDS)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--canvases", nargs="+", choices=CANVASES, default=list(CANVASES))
     parser.add_argument("--write", type=Path, metavar="DIR")
-    parser.add_argument("--train", type=Path, metavar="DIR")
+    parser.add_argument("--train", nargs=3, metavar=("DIR", "WAY", "CANVAS"))
     options = parser.parse_args()
     if options.write:
         write_grids(options.write, options.grids)
         print(json.dumps({"grids": options.grids}))
     elif options.train:
-        train(options.train, options.threads)
+        folder, way, canvas = options.train
+        train(Path(folder), way, canvas, options.threads)
     else:
-        report("streaming", [_measured(options)], f"An epoch from files, {options.threads} threads")
+        folder = work_dir("streaming")
+        try:
+            in_fresh_process("benchmarks.streaming", "--write", folder, "--grids", options.grids)
+            rows = [row for canvas in options.canvases for row in _measured(folder, canvas, options)]
+        finally:
+            shutil.rmtree(folder)
+        report("streaming", rows, f"Training from files, {options.threads} threads")
 
 
-def _measured(options):
-    folder = work_dir("streaming")
-    try:
-        settings = ["--grids", options.grids, "--threads", options.threads]
-        in_fresh_process("benchmarks.streaming", "--write", folder, *settings)
-        return in_fresh_process("benchmarks.streaming", "--train", folder, *settings)
-    finally:
-        shutil.rmtree(folder)
+def _measured(folder, canvas, options):
+    runs = {way: [] for way in WAYS}
+    for _ in range(options.repeats):
+        for way in WAYS:
+            command = ("--train", folder, way, canvas, "--threads", options.threads)
+            runs[way].append(in_fresh_process("benchmarks.streaming", *command))
+    # A ratio within each turn: other work on the machine changes from turn to turn.
+    for way in WAYS:
+        ratios = [memory["seconds"] / run["seconds"] for memory, run in zip(runs["memory"], runs[way])]
+        yield {
+            "grids": options.grids,
+            "canvas": canvas,
+            "from": way,
+            "runs": options.repeats,
+            "crops/s": CANVASES[canvas][1] * BATCH / statistics.median(run["seconds"] for run in runs[way]),
+            "of memory": statistics.median(ratios),
+            **{name: statistics.median(run[name] for run in runs[way]) for name in NUMBERS},
+            "loss": runs[way][0]["loss"],
+        }
 
 
 if __name__ == "__main__":

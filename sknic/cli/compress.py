@@ -43,7 +43,9 @@ def compress(
         typer.Option(help="float32, bfloat16, float16, or fast: bfloat16 if the machine supports it natively."),
     ] = "float32",
     on_error: Annotated[str, typer.Option(help="raise or skip; in both cases every slide is tried.")] = "raise",
-    n_jobs: Annotated[int, typer.Option("--n-jobs", help="Number of slides to process at once.")] = 1,
+    n_jobs: Annotated[
+        str, typer.Option("--n-jobs", help="Number of slides to process at once; auto chooses by the work ahead.")
+    ] = "1",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "auto",
     shard: Annotated[
         str | None,
@@ -82,7 +84,7 @@ def compress(
         cache_dir=out,
         on_error=on_error,
         device=device,
-        n_jobs=n_jobs,
+        n_jobs=_jobs(n_jobs),
         verbose=1,
     )
     if dry_run:
@@ -106,6 +108,13 @@ def _shard(text):
         return Shard.parse("1/1" if text is None else text)
     except ValueError as error:
         raise typer.BadParameter(f"--{error}") from error
+
+
+def _jobs(text):
+    try:
+        return text if text == "auto" else int(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"--n-jobs {text}: expected a whole number or auto") from error
 
 
 def _merged(out, paths):

@@ -66,8 +66,10 @@ class SlideCompressor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
         Number of patches encoded at once on a GPU.
     device : str, default="auto"
         Device of the encoder: "auto", "cpu", "cuda" or "cuda:1".
-    n_jobs : int, default=None
-        Number of slides compressed at once. joblib divides the cores between the workers.
+    n_jobs : int or "auto", default=None
+        Number of slides compressed at once. joblib divides the cores between the workers. "auto" compresses the first
+        slide in this process with all cores, and the others likewise or with a worker per core, whichever is expected
+        to take less time. Only a worker can die without ending the run.
     verbose : int, default=0
         Level of messages; 1 shows a progress bar.
 
@@ -107,7 +109,7 @@ class SlideCompressor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
         on_error: str = "raise",
         batch_size: int | str = "auto",
         device: str = "auto",
-        n_jobs: int | None = None,
+        n_jobs: int | str | None = None,
         verbose: int = 0,
     ) -> None:
         self.encoder = encoder

@@ -9,6 +9,7 @@ import pandas as pd
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from sknic.compression.workers import AUTO
 from sknic.learning.device import DEVICE
 from sknic.learning.params import Rule, choice, function, instance, integer, level, nothing, real
 from sknic.slides import Annotations
@@ -31,7 +32,9 @@ RULES: dict[str, Rule] = {
     "on_error": choice("raise", "skip"),
     "batch_size": choice("auto") | integer(1),
     "device": DEVICE,
-    "n_jobs": Rule(lambda value: integer().accepts(value) and value != 0, "an integer other than 0") | nothing,
+    "n_jobs": Rule(lambda value: integer().accepts(value) and value != 0, "an integer other than 0")
+    | choice(AUTO)
+    | nothing,
     "verbose": level,
 }
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 import os
+import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 
 import joblib
+import torch
 from joblib.parallel import get_active_backend
 
 from sknic.compression.engine import in_order
@@ -16,6 +18,7 @@ from sknic.compression.job import Job, Outcome, Plan, reason_of
 from sknic.compression.orphans import leave_with
 from sknic.compression.shipped import Shipped
 from sknic.compression.tries import Tries
+from sknic.compression.workers import AUTO, Pace, cells_of, n_cores_here, n_workers
 from sknic.exceptions import WorkerDiedError
 
 RESTARTS = 2
@@ -26,7 +29,7 @@ LOOKUPS = 8
 WORKER_DEATHS = {"TerminatedWorkerError", "KilledWorker", "WorkerCrashedError"}
 
 
-def run(job: Job, paths: Iterable[str], *, n_jobs: int | None = None) -> Iterator[Outcome]:
+def run(job: Job, paths: Iterable[str], *, n_jobs: int | str | None = None) -> Iterator[Outcome]:
     """Do a job for each slide: all in parallel; after a worker died, the rest again; finally one by one.
 
     The cache is searched here, because sending a slide to a worker would cost more than that.
@@ -37,8 +40,9 @@ def run(job: Job, paths: Iterable[str], *, n_jobs: int | None = None) -> Iterato
         Job to do.
     paths : iterable of str
         Paths of slides; a repeated path is processed once.
-    n_jobs : int, default=None
-        Number of slides at once, as in joblib; `joblib.parallel_config` selects another backend.
+    n_jobs : int or "auto", default=None
+        Number of slides at once, as in joblib; `joblib.parallel_config` selects another backend. "auto" chooses by the
+        work ahead, see `workers`.
 
     Yields
     ------
@@ -49,7 +53,11 @@ def run(job: Job, paths: Iterable[str], *, n_jobs: int | None = None) -> Iterato
     for outcome in _looked_up(job.kept, job, list(left)):
         del left[outcome.slide]
         yield outcome
+    if n_jobs == AUTO:
+        n_jobs = yield from _first_alone(job, left)
     for _ in range(1 + RESTARTS):
+        if not left:
+            return
         try:
             for outcome in _at_once(job, list(left), n_jobs):
                 del left[outcome.slide]
@@ -57,12 +65,28 @@ def run(job: Job, paths: Iterable[str], *, n_jobs: int | None = None) -> Iterato
         except Exception as error:
             if type(error).__name__ not in WORKER_DEATHS:
                 raise
-        if not left:
-            return
     yield from (_alone(job, path) for path in left)
 
 
-def plans(job: Job, paths: Iterable[str], *, n_jobs: int | None = None) -> Iterator[Plan]:
+def _first_alone(job, left):
+    """Yield outcomes of slides that are compressed here until one is done; return `n_jobs` for the others."""
+    if job.device != "cpu":
+        return len(job.on_each_device())
+    while left and (n_cores := n_cores_here()) is not None:
+        path, serial, started = next(iter(left)), time.thread_time(), time.process_time()
+        (outcome,) = _at_once(job, [path], 1)
+        serial = time.thread_time() - serial  # other threads read and encode; this one waits for them
+        parallel = time.process_time() - started - serial
+        del left[path]
+        yield outcome
+        if outcome.status == "done":
+            n_cells, workers = max(cells_of(path, job.recipe), 1), max(min(n_cores, len(left)), 1)
+            saved = Pace(serial / n_cells, parallel / n_cells).saved(workers, n_cores, torch.get_num_threads())
+            return n_workers(saved, workers, (cells_of(other, job.recipe) for other in left))
+    return None
+
+
+def plans(job: Job, paths: Iterable[str], *, n_jobs: int | str | None = None) -> Iterator[Plan]:
     """Plan a job for each slide: the cache is searched as by `run`, and the other slides are opened in parallel.
 
     Parameters
@@ -71,8 +95,8 @@ def plans(job: Job, paths: Iterable[str], *, n_jobs: int | None = None) -> Itera
         Job to plan.
     paths : iterable of str
         Paths of slides; a repeated path is planned once.
-    n_jobs : int, default=None
-        Number of slides at once, as in joblib.
+    n_jobs : int or "auto", default=None
+        Number of slides at once, as in joblib; with "auto" one, because a plan takes little time.
 
     Yields
     ------
@@ -83,6 +107,7 @@ def plans(job: Job, paths: Iterable[str], *, n_jobs: int | None = None) -> Itera
     for plan in _looked_up(job.plan_of_kept, job, list(left)):
         del left[plan.slide]
         yield plan
+    n_jobs = None if n_jobs == AUTO else n_jobs
     task, shipped = joblib.delayed(_plan), Shipped(job)
     yield from joblib.Parallel(n_jobs=n_jobs, return_as="generator")(task(shipped, path) for path in left)
 

@@ -8,6 +8,7 @@ from scipy import ndimage
 from torch.utils.data import Dataset
 
 from sknic.grids import orient_cells
+from sknic.grids.prefetch import prefetch
 
 MAX_CANVAS = 400
 
@@ -176,6 +177,10 @@ class TrainingCrops(Dataset):
     def __getitems__(self, indices):
         return self.canvas.batch([self._draw(index) for index in indices]), self.targets[indices]
 
+    def prefetch(self, indices):
+        """Start to read the grids of the next batch."""
+        prefetch(self.grids[index] for index in indices)
+
     def _draw(self, index):
         embeddings, cells, _ = oriented(self.grids[index], self.random.randint(8))
         return embeddings, cells - self._place(index, cells)
@@ -250,6 +255,8 @@ class SpreadCrops(Dataset):
         return len(self._windows)
 
     def __getitems__(self, indices):
+        ahead = self.owner[indices[-1] + 1 : indices[-1] + 1 + len(indices)]  # crops are read in their order
+        prefetch(self.grids[i] for i in dict.fromkeys(ahead.tolist()) if i != self.owner[indices[-1]])
         return self.canvas.batch([self._read(*self._windows[i]) for i in indices]), self.targets[indices]
 
     def _read(self, index, version, window):

@@ -102,6 +102,12 @@ class InFile:
         """Embeddings (n_cells, C) after orientation k, 1 to 7; the others are not read."""
         return hdf5.read_dataset(self.path, self._layout.oriented_place(k))
 
+    @property
+    def extent(self):
+        """First byte of the embeddings in the file, and their number of bytes."""
+        offset, (n_cells, code_size), dtype = self._layout.place("features")
+        return offset or 0, n_cells * code_size * np.dtype(dtype).itemsize
+
     has_oriented = property(lambda self: self._layout.oriented_type is not None)
     embeddings = property(lambda self: self._read("features"))
     n_cells = property(lambda self: self._layout.n_cells)

@@ -39,6 +39,8 @@ class Steps(Sampler):
         Number of steps between evaluations.
     total : int
         Number of steps of the training.
+    announce : callable (list of int), optional
+        Called with the next batch of the pass before a batch is yielded, so that it can be read in the meantime.
 
     Attributes
     ----------
@@ -48,8 +50,8 @@ class Steps(Sampler):
         The rest of the pass that was drawn last, in reverse order.
     """
 
-    def __init__(self, passes, every, total):
-        self.passes, self.every, self.total = passes, every, total
+    def __init__(self, passes, every, total, announce=None):
+        self.passes, self.every, self.total, self.announce = passes, every, total, announce
         self.taken, self.pending = 0, []
 
     def __len__(self):
@@ -61,4 +63,7 @@ class Steps(Sampler):
                 # The whole pass at once: what is left of it can be written to a checkpoint.
                 self.pending = list(self.passes)[::-1]
             self.taken += 1
-            yield self.pending.pop()
+            batch = self.pending.pop()
+            if self.announce is not None and self.pending and self.taken < self.total:
+                self.announce(self.pending[-1])
+            yield batch

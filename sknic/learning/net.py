@@ -116,7 +116,8 @@ def train(
         A class or `functools.partial` of one; importable, so that the net can be pickled. It is built with the seed
         set.
     train_data, valid_data : torch Dataset of pairs (x, y)
-        Data to learn from, and data to evaluate on. Without the latter the training loss is watched instead.
+        Data to learn from, and data to evaluate on. Without the latter the training loss is watched instead. If the
+        former has a method `prefetch(indices)`, it is told the next batch before each step.
     loss : callable (output, y) -> scalar tensor, or dict of name to scalar tensor
         Loss to minimize; of a dict, the mean is minimized and the parts are recorded as `train_<name>` and
         `valid_<name>`.
@@ -177,7 +178,7 @@ def train(
     device = resolve_device(device)
     random = make_random(random_state)
     passes = EvenBatches(len(train_data), batch_size) if batch_sampler is None else batch_sampler
-    steps = Steps(passes, eval_every or len(passes), max_steps)
+    steps = Steps(passes, eval_every or len(passes), max_steps, getattr(train_data, "prefetch", None))
     # No workers: they crash inside joblib's processes.
     loaders = (
         DataLoader(train_data, batch_sampler=steps, collate_fn=collate),

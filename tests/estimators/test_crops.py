@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from sknic import GridCNNRegressor
+from sknic.estimators import crops
 from sknic.estimators.batches import CohortBatches
 from sknic.estimators.crops import (
     ArrayGrid,
@@ -177,3 +179,41 @@ def test_standardized_channels_leave_background_at_zero(random):
     expected = (grid.embeddings.astype(np.float32) - scaling.mean) / scaling.scale
     np.testing.assert_allclose(batch[:, grid.cells[:, 0], grid.cells[:, 1]].T, expected, rtol=1e-5)
     assert (batch != 0).any(dim=0).sum() == len(grid.cells)
+
+
+@pytest.fixture
+def prefetched(monkeypatch):
+    """Grids that were asked for ahead, one list per question."""
+    asked = []
+    monkeypatch.setattr(crops, "prefetch", lambda grids: asked.append(list(grids)))
+    return asked
+
+
+def test_a_prediction_asks_for_the_next_grids_while_it_computes(random, prefetched):
+    grids = [make_grid(random) for _ in range(3)]
+    data = SpreadCrops(grids, torch.zeros(3), Canvas(40, 5, np.float16), max_crops=1, max_orientations=1)
+    for i in range(3):
+        data.__getitems__([i])
+    assert prefetched == [[grids[1]], [grids[2]], []]
+
+
+def test_a_training_asks_for_the_grids_of_the_next_batch(random, prefetched):
+    grids = [make_grid(random) for _ in range(6)]
+    GridCNNRegressor(max_steps=3, eval_every=3, batch_size=2, validation_fraction=None, random_state=0).fit(
+        grids, np.arange(6.0)
+    )
+    first, second = prefetched  # three batches, and the first is not known ahead
+    assert len(first) == len(second) == 2
+    assert len({id(grid) for grid in first + second}) == 4 and all(grid in grids for grid in first + second)
+
+
+def test_grids_in_files_and_in_memory_train_the_same_model(random, tmp_path):
+    grids = [make_grid(random) for _ in range(6)]
+    stored = [grid.write(tmp_path / f"{i}.h5") for i, grid in enumerate(grids)]
+    models = [
+        GridCNNRegressor(max_steps=4, batch_size=2, validation_fraction=None, random_state=0, n_threads=1).fit(
+            each, np.arange(6.0)
+        )
+        for each in (grids, stored)
+    ]
+    np.testing.assert_array_equal(*(model.predict(grids) for model in models))

@@ -20,3 +20,12 @@ def test_a_stream_goes_through_whole_passes_and_ends_at_the_total():
     assert lengths == [3, 3, 2]
     for i in range(0, 8, 2):
         assert sorted(drawn[i] + drawn[i + 1]) == list(range(10))
+
+
+def test_the_next_batch_of_a_pass_is_announced_while_the_one_before_is_used():
+    announced, drawn = [], []
+    steps = Steps(EvenBatches(12, 4), every=2, total=5, announce=announced.append)
+    while steps.taken < steps.total:
+        drawn += list(steps)
+    # The first batch of a pass is not known before, and after the fifth there is none.
+    assert announced == [drawn[1], drawn[2], drawn[4]]
