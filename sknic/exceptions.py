@@ -136,6 +136,10 @@ class ColorWarning(SknicWarning):
     """The pixels of a slide are not in color."""
 
 
+class DamagedLevelWarning(SknicWarning):
+    """A pyramid level of a slide is damaged; its pixels are read from a finer level."""
+
+
 class TissueWarning(SknicWarning):
     """A tissue mask covers nothing, less than one patch, or the whole slide."""
 

@@ -174,6 +174,8 @@ class SlideCompressor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
         -----
         TissueWarning
             If no tissue was found on a slide; its grid has no cells, and estimators refuse it.
+        DamagedLevelWarning
+            If a pyramid level of a slide is damaged and was read from a finer one; the header of the grid has it too.
         SlideFailureWarning
             With `on_error="skip"`, if slides failed.
         """

@@ -1,6 +1,7 @@
 """One slide to one grid: bands of the lattice, threads that read and encode them, one device."""
 
 import os
+import warnings
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -8,7 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from sknic.exceptions import SknicError
+from sknic.exceptions import DamagedLevelWarning, SknicError
 from sknic.grids import Grid, orient
 from sknic.grids.embeddings import finite_embeddings
 from sknic.slides import Lattice, PatchReader, Slide, is_background, tissue_mask
@@ -42,7 +43,9 @@ def compress_slide(path, encoder, recipe, *, device="cpu", batch_size=None, n_th
     Grid
         In memory.
     """
-    with Slide(path, mpp=recipe.mpp_of(path)) as slide:
+    with Slide(path, mpp=recipe.mpp_of(path)) as slide, warnings.catch_warnings():
+        # The grid remembers it, and whoever asked for the grid is told once, also if a worker made it.
+        warnings.simplefilter("ignore", DamagedLevelWarning)
         lattice = lattice_of(slide, recipe)
         cells = tissue_cells(slide, lattice, recipe)
         reader = PatchReader(slide, lattice)
@@ -215,6 +218,7 @@ def _grid(path, slide, lattice, parts, recipe, encoder):
         slide_size=slide.level_dimensions[0],
         slide_digest=slide.digest,
         precision=recipe.precision,
+        damage=slide.damage,
         origin=slide.origin,
         fingerprint=encoder.fingerprint(),
         tissue_fraction=len(cells) / n_lattice if n_lattice else 0.0,

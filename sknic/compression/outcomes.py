@@ -8,14 +8,14 @@ from collections import Counter
 from collections.abc import Sequence
 
 from sknic.compression.job import Outcome
-from sknic.exceptions import CompressionError, SlideFailureWarning, TissueWarning, warn
+from sknic.exceptions import CompressionError, DamagedLevelWarning, SlideFailureWarning, TissueWarning, warn
 
 # Slides that a message names when many have one fault.
 N_NAMED = 3
 
 
 def speak_up(outcomes: Sequence[Outcome], on_error: str) -> None:
-    """Warn of slides without tissue, and raise or warn of slides that failed.
+    """Warn of slides without tissue or with damaged levels, and raise or warn of slides that failed.
 
     Parameters
     ----------
@@ -36,6 +36,10 @@ def speak_up(outcomes: Sequence[Outcome], on_error: str) -> None:
     of_all = f"of {len(slides)} slide{'s' if len(slides) != 1 else ''}"
     if empty:
         warn(f"{len(empty)} {of_all} without tissue:\n{_lines(empty)}", TissueWarning)
+    damaged = [outcome for outcome in slides.values() if _damage(outcome)]
+    if damaged:
+        lines = _of_causes([outcome.slide for outcome in damaged], map(_damage, damaged))
+        warn(f"{len(damaged)} {of_all} with a damaged pyramid level:\n{lines}", DamagedLevelWarning)
     if not failed:
         return
     message = f"{len(failed)} {of_all} could not be compressed:\n{_lines(failed)}"
@@ -45,9 +49,16 @@ def speak_up(outcomes: Sequence[Outcome], on_error: str) -> None:
     warn(f"{message}\nTheir grids are empty.", SlideFailureWarning)
 
 
+def _damage(outcome):
+    return outcome.grid.header.damage if outcome.grid is not None else None
+
+
 def _lines(outcomes):
-    lines = by_cause([outcome.slide for outcome in outcomes], [outcome.error for outcome in outcomes])
-    return "\n".join(f"  {line}" for line in lines)
+    return _of_causes([outcome.slide for outcome in outcomes], [outcome.error for outcome in outcomes])
+
+
+def _of_causes(slides, causes):
+    return "\n".join(f"  {line}" for line in by_cause(slides, list(causes)))
 
 
 def by_cause(slides: Sequence[str], errors: Sequence[str]) -> list[str]:

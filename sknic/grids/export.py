@@ -180,6 +180,7 @@ def notebook_card(grid):
         "um/px": header.mpp and f"{header.mpp:.4g}",
         "slide": header.slide,
         "encoder": header.fingerprint,
+        "damage": header.damage,
         "file": grid.path,
     }
     return card("Grid", rows, pixels)

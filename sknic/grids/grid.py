@@ -51,6 +51,8 @@ class Grid(GridExports):
         `Slide.digest`; a slide with other content is then refused.
     precision : str, default=None
         Number format of the encoder's computation: "float32", "bfloat16" or "float16".
+    damage : str, default=None
+        Pyramid levels of the slide that were damaged, and what was read instead (`Slide.damage`).
     oriented_embeddings : array (7, n_cells, C), default=None
         The embeddings of the same patches after orientations 1 to 7 of their pixels (see `orient`).
 
@@ -79,11 +81,13 @@ class Grid(GridExports):
         slide_size: tuple[int, int] | None = None,
         slide_digest: str | None = None,
         precision: str | None = None,
+        damage: str | None = None,
         oriented_embeddings: np.ndarray | None = None,
     ) -> None:
         name = None if slide is None else str(slide)
         origins = (fingerprint, tissue_fraction, slide_size, slide_digest)
-        header = GridHeader(shape, mpp, patch_size, stride, name, slide_mpp, origin, *origins, precision=precision)
+        place = (shape, mpp, patch_size, stride, name, slide_mpp, origin)
+        header = GridHeader(*place, *origins, precision=precision, damage=damage)
         self._storage: InMemory | InFile | Oriented = InMemory(header, embeddings, cells, oriented_embeddings)
 
     @classmethod

@@ -41,6 +41,8 @@ class GridHeader:
         Corner of the slide's bounds in level-0 px, the origin of QuPath's coordinates; `origin` by default.
     precision : str, default=None
         Number format of the encoder's computation: "float32", "bfloat16" or "float16".
+    damage : str, default=None
+        Pyramid levels of the slide that were damaged, and what was read instead (`Slide.damage`).
     """
 
     shape: tuple[int, int]
@@ -58,6 +60,7 @@ class GridHeader:
     stride_level0: float | None = None
     bounds: tuple[int, int] | None = None
     precision: str | None = None
+    damage: str | None = None
 
     def __post_init__(self):
         self._set("shape", _whole_pair("shape", self.shape))

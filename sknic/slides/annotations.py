@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from sknic.exceptions import TissueMaskError, TissueWarning, warn
+from sknic.files.json_stream import stream_items
 from sknic.files.nearest import did_you_mean, no_such_file
 from sknic.slides.mask_files import mask_path
 
@@ -26,6 +27,7 @@ DRAWN_SIZE = 2048
 # Words in the name of a class that say that it is not tissue.
 NOT_TISSUE = frozenset({"ignore", "artifact", "artifacts", "artefact", "artefacts", "background"})
 _FAR = 1e6
+_UNREADABLE = (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -100,22 +102,35 @@ class Annotations:
             If the file is missing, is not GeoJSON, or has coordinates that are not numbers.
         """
         path = self.path(slide.path)
+        shrink = max(1.0, max(slide.dimensions) / DRAWN_SIZE)
+        shape = [max(1, round(length / shrink)) for length in reversed(slide.dimensions)]
         try:
-            regions = list(_regions(_load(path)))
-        except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            mask, names = self._drawn(path, shape, shrink)
+        except (
+            OSError,
+            EOFError,
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            RecursionError,
+            zlib.error,
+        ) as error:
             reason = _why(error)
             raise TissueMaskError(f"cannot read the polygons {path} of {slide.path}: {reason}") from error
-        shrink = max(1.0, max(slide.dimensions) / DRAWN_SIZE)
-        tissue, cut = (
-            np.zeros([max(1, round(length / shrink)) for length in reversed(slide.dimensions)], bool) for _ in range(2)
-        )
-        self._warn_of_near_names(path, {name for name, _ in regions})
-        for name, rings in regions:
+        self._warn_of_near_names(path, names)
+        return mask, slide.mpp * shrink
+
+    def _drawn(self, path, shape, shrink):
+        """Mask of a shape, and the names of all classes; polygon by polygon, because a file may have millions."""
+        tissue, cut, names = np.zeros(shape, bool), np.zeros(shape, bool), set()
+        for name, rings in _regions_of(path):
+            names.add(name)
             if self._cuts(name):
                 _draw(cut, [ring / shrink for ring in rings])
             elif self._counts(name):
                 _draw(tissue, [ring / shrink for ring in rings])
-        return tissue & ~cut, slide.mpp * shrink
+        return tissue & ~cut, names
 
     def class_names(self, slide: Slide) -> list[str]:
         """Return the names of the classes in the file of a slide.
@@ -130,7 +145,7 @@ class Annotations:
         list of str
             Names, sorted; "unclassified" stands for polygons without a class.
         """
-        return sorted({name or "unclassified" for name, _ in _regions(_load(self.path(slide.path)))})
+        return sorted({name or "unclassified" for name, _ in _regions_of(self.path(slide.path))})
 
     def _warn_of_near_names(self, path, names):
         """Warn of requested classes that the file does not have but that closely resemble one of its classes."""
@@ -164,17 +179,17 @@ def _why(error):
         return f"byte {error.start} is not text in UTF-8, UTF-16 or UTF-32"
     if isinstance(error, FileNotFoundError):
         return no_such_file(error.filename)
-    if isinstance(error, OSError | EOFError):
+    if isinstance(error, OSError | EOFError | zlib.error):
         return getattr(error, "strerror", None) or "it is cut off, or not a gzip file"
     if isinstance(error, KeyError):
         return f"it has no {error}"
     return str(error) if type(error) is ValueError else "its structure is not that of GeoJSON"
 
 
-def _load(path):
-    """Document of a GeoJSON file in UTF-8, UTF-16 or UTF-32, with or without a byte-order mark."""
-    content = Path(path).read_bytes()
-    return json.loads(gzip.decompress(content) if path.lower().endswith(".gz") else content)
+def _regions_of(path: str) -> Iterator[tuple[str, list[np.ndarray]]]:
+    """Regions of a file, one by one, whether it is a collection of features or not."""
+    for part in stream_items(path, "features"):
+        yield from _regions(part)
 
 
 def _regions(document: Any, name: str = "") -> Iterator[tuple[str, list[np.ndarray]]]:

@@ -58,6 +58,33 @@ def choose_scale(level_mpps, mpp):
     return Scale(level, zoom=mpp / level_mpps[level])
 
 
+def scale_of_finer(downsamples, level, corner, factor):
+    """How pixels of a level, averaged by a whole factor, are made from the next finer level.
+
+    Parameters
+    ----------
+    downsamples : sequence of float
+        Width of a px of each level, in level-0 px, finest first.
+    level : int
+        Level that cannot be read; above 0.
+    corner : (x, y) of int
+        Corner in averaged pixels of that level.
+    factor : int
+
+    Returns
+    -------
+    scale : Scale
+        Scale on the next finer level: averaged by a whole factor if that is within 2 % of what is wanted.
+    corner : array (2,)
+        The same corner in averaged pixels of that scale.
+    """
+    ratio = downsamples[level] * factor / downsamples[level - 1]
+    whole = max(1, round(ratio))
+    if abs(whole / ratio - 1) > SNAP:
+        return Scale(level - 1, zoom=ratio), np.asarray(corner) * ratio
+    return Scale(level - 1, whole), np.floor(np.asarray(corner) * (ratio / whole) + 0.5).astype(np.int64)
+
+
 def average(pixels, factor):
     """Mean of every `factor` x `factor` pixels, rounded half up.
 

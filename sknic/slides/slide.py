@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import openslide
 
-from sknic.exceptions import InvalidMppError, UnreadableSlideError
+from sknic.exceptions import DamagedLevelWarning, InvalidMppError, UnreadableSlideError, warn
 from sknic.files.notebook import card
 from sknic.slides.diagnosis import diagnose
 from sknic.slides.location import main_file
 from sknic.slides.metadata import bounds_of, check_plausible, find_mpp
-from sknic.slides.scale import average, choose_scale, resample, source_box
+from sknic.slides.scale import average, choose_scale, resample, scale_of_finer, source_box
 from sknic.slides.thumbnail import read_thumbnail
 
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ class Slide:
         self._mpp_from_objective = mpp_from_objective
         self._lock = threading.Lock()
         self._closed = False
+        self._damaged: dict[int, str] = {}
         self._handle = self._open()
         self._describe()
         self.mpp, self.mpp_source, self.objective_power = find_mpp(self.properties, mpp, mpp_from_objective, self.path)
@@ -116,6 +117,12 @@ class Slide:
     def level_mpps(self) -> tuple[float, ...]:
         """um per px of each pyramid level, finest first."""
         return tuple(self.mpp * downsample for downsample in self.level_downsamples)
+
+    @property
+    def damage(self) -> str | None:
+        """Which levels were found damaged so far, the first place of each, and what was read instead; None if none."""
+        with self._lock:
+            return "; ".join(text for _, text in sorted(self._damaged.items())) or None
 
     @property
     def digest(self) -> str | None:
@@ -160,7 +167,7 @@ class Slide:
         Raises
         ------
         UnreadableSlideError
-            If the file is damaged there.
+            If the file is damaged there, and no finer level has these pixels either.
 
         Notes
         -----
@@ -172,6 +179,10 @@ class Slide:
         _check_wanted(mpp)
         scale = choose_scale(self.level_mpps, mpp)
         corner = self.position(scale, np.array([x, y], float), mpp)
+        return self._read_scaled(scale, corner, width, height)
+
+    def _read_scaled(self, scale, corner, width, height):
+        """Pixels (height, width, 3) from a corner in averaged pixels of a scale, block by block."""
         out = np.empty((height, width, 3), np.uint8)
         side = max(1, int(BLOCK / (scale.factor * scale.zoom)))
         for top in range(0, height, side):
@@ -207,8 +218,12 @@ class Slide:
         pixels = self.read_level(scale.level, x, y, right - x, bottom - y)
         return resample(pixels, (width, height), corner - (x, y), scale.zoom)
 
-    def read_level(self, level: int, x: int, y: int, width: int, height: int, factor: int = 1) -> np.ndarray:
+    def read_level(
+        self, level: int, x: int, y: int, width: int, height: int, factor: int = 1, *, substitute: bool = True
+    ) -> np.ndarray:
         """Pixels of a pyramid level, averaged by a whole factor, counted in averaged pixels from the file's corner.
+
+        A place that is damaged is read from the next finer level that is not, averaged to the same scale.
 
         Parameters
         ----------
@@ -220,12 +235,39 @@ class Slide:
             Size in averaged pixels.
         factor : int, default=1
             Number of pixels of the level, in each direction, that are averaged into one.
+        substitute : bool, default=True
+            Whether a finer level may stand in for a damaged place.
 
         Returns
         -------
         uint8 array (height, width, 3)
             RGB, white outside the level.
+
+        Raises
+        ------
+        UnreadableSlideError
+            If the file is damaged there, and in all finer levels.
+
+        Warns
+        -----
+        DamagedLevelWarning
+            At the first place of a level that is read from another one.
         """
+        try:
+            return self._read_own(level, x, y, width, height, factor)
+        except UnreadableSlideError as error:
+            if level == 0 or not substitute:
+                raise
+            try:
+                scale, corner = scale_of_finer(self.level_downsamples, level, (x, y), factor)
+                pixels = self._read_scaled(scale, corner, width, height)
+            except UnreadableSlideError:
+                raise error from None
+            self._note_damage(level, error)
+            return pixels
+
+    def _read_own(self, level, x, y, width, height, factor):
+        """`read_level` without another level."""
         x, y, width, height = (int(value) * factor for value in (x, y, width, height))
         level_width, level_height = self.level_dimensions[level]
         left, top = max(x, 0), max(y, 0)
@@ -255,6 +297,14 @@ class Slide:
             return rgba[..., :3]
         alpha = alpha.astype(np.uint16)
         return ((rgba[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+
+    def _note_damage(self, level, error):
+        """Remember and tell the first damaged place of a level."""
+        with self._lock:
+            if level in self._damaged:
+                return
+            self._damaged[level] = f"{str(error).removeprefix(f'{self.path}: ')}; level {level - 1} is read instead"
+        warn(f"{self.path}: {self._damaged[level]}, there and wherever level {level} is damaged", DamagedLevelWarning)
 
     def _live_handle(self):
         with self._lock:

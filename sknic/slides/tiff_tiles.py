@@ -138,7 +138,7 @@ class TiffTiles:
         w = min(CHECK_SIZE, (column + 1) * width - x)
         h = min(CHECK_SIZE, (row + 1) * height - y)
         try:
-            theirs = self._slide.read_level(self._level, x, y, w, h)
+            theirs = self._slide.read_level(self._level, x, y, w, h, substitute=False)
             ours = self._stored_tile(row, column)[y - row * height :, x - column * width :][:h, :w]
         except UnreadableSlideError:
             return True  # a damaged tile says nothing about the others, and whoever needs it gets the error

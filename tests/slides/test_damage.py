@@ -131,6 +131,7 @@ def mutate(data, rng):
 
 
 @pytest.mark.filterwarnings("ignore::sknic.exceptions.MppWarning")
+@pytest.mark.filterwarnings("ignore::sknic.exceptions.DamagedLevelWarning")
 @pytest.mark.parametrize("write", [write_generic, write_aperio])
 def test_mutated_slides_are_errors_or_pictures(tmp_path, write):
     suffix = ".svs" if write is write_aperio else ".tiff"
