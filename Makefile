@@ -10,7 +10,7 @@ demo: $(READY)
 
 # One process per core, each with one thread: threads of torch would wait for each other.
 test: lint docs-check
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n logical --dist worksteal
 
 test-slow: $(READY)
 	$(BIN)/pytest -m slow
