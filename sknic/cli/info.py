@@ -1,43 +1,101 @@
-"""`sknic info`: describe slides."""
+"""`sknic info`: describe slides, or grids of slides."""
 
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from sknic.cli import options
-from sknic.cli.settings import tissue_option
+from sknic.cli.grids import are_grid_files
+from sknic.cli.inputs import find_slides
+from sknic.cli.settings import fingerprint_of, tissue_option
 from sknic.files.names import unique_names
+
+_BAD = "cannot be read"
 
 
 def info(
-    slides: Annotated[list[Path], typer.Argument(help="Slides.")],
+    slides: Annotated[
+        list[str], typer.Argument(help="Slides or grids (.h5): files, folders, glob patterns or CSV files.")
+    ],
+    path: options.PathColumn = "path",
     slide_mpp: Annotated[float | None, typer.Option(help="um/px of level 0, if the metadata do not have it.")] = None,
     tissue: options.Tissue = "density",
     classes: options.Classes = None,
     exclude: options.Exclude = None,
     thumbnail: Annotated[Path | None, typer.Option(help="Also write a picture with the tissue outlined.")] = None,
 ):
-    """Show size, um/px, levels and tissue of slides."""
+    """Show size, um/px, levels and tissue of slides, or what compressed slides contain.
+
+    Example: `sknic info slides/`
+    """
+    paths = find_slides(slides, path)
+    if are_grid_files(paths):
+        describe, what = _describe_grid, "grids"
+    else:
+        names, mask = unique_names(paths), tissue_option(tissue, classes, exclude)
+        what = "slides"
+
+        def describe(one):
+            return _describe(one, slide_mpp, mask, thumbnail and _beside(thumbnail, one, names))
+
+    tally = _describe_all(paths, describe)
+    if len(paths) > 1:
+        typer.echo(f"{len(paths)} {what}: {', '.join(f'{n} {found}' for found, n in tally.items())}")
+    if tally[_BAD]:
+        raise typer.Exit(1)
+
+
+def _describe_all(paths, describe):
+    """Describe one file after the other; how often each thing was found. One bad file costs itself."""
     from sknic.exceptions import SknicError
 
-    names = unique_names(slides)
     tally: Counter[str] = Counter()
-    for path in slides:
+    for path in paths:
         try:
-            target = thumbnail and _beside(thumbnail, path, names)
-            found = _describe(path, slide_mpp, tissue_option(tissue, classes, exclude), target)
+            found = describe(path)
         except (SknicError, OSError) as error:
-            if len(slides) == 1:
+            if len(paths) == 1:
                 raise
             typer.secho(f"sknic: {error}", err=True, fg="red")
-            found = "cannot be read"
+            found = _BAD
         tally[found] += 1
-    if len(slides) > 1:
-        typer.echo(f"{len(slides)} slides: {', '.join(f'{n} {found}' for found, n in tally.items())}")
-    if tally["cannot be read"]:
-        raise typer.Exit(1)
+    return tally
+
+
+def _describe_grid(path):
+    """Print what a grid contains; returns how it was compressed."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from sknic import Grid
+
+    grid = Grid.read(path)
+    encoder = _encoder_of(grid.fingerprint)
+    table = Table(show_header=False, title=Text(str(path)))
+    table.add_row("slide", Text(str(grid.slide or "not recorded")))
+    table.add_row("cells", f"{grid.n_cells:,} with tissue of {grid.shape[0]} x {grid.shape[1]}")
+    table.add_row("embedding", f"{grid.embeddings.shape[1]} numbers per cell, {grid.embeddings.dtype}")
+    table.add_row("orientations", str(len(grid.orientations)))
+    table.add_row("um/px", "not recorded" if grid.mpp is None else f"{grid.mpp:.4g}")
+    table.add_row("patch, stride", f"{grid.patch_size} px, {grid.stride} px")
+    table.add_row("encoder", encoder)
+    Console().print(table)
+    scale = "" if grid.mpp is None else f" at {grid.mpp:.3g} um/px"
+    return f"of {encoder}{scale}" if grid.n_cells else "without tissue"
+
+
+@cache
+def _encoder_of(fingerprint):
+    """Name of a bundled encoder, or what is known instead."""
+    from sknic.encoders.catalog import bundled_names
+
+    names = [name for name in bundled_names() if fingerprint_of(name) == fingerprint]
+    unnamed = f"the encoder with fingerprint {fingerprint[:12]}" if fingerprint else "an unknown encoder"
+    return names[0] if names else unnamed
 
 
 def _describe(path, mpp, tissue, thumbnail):
@@ -67,7 +125,7 @@ def _describe(path, mpp, tissue, thumbnail):
 
 def _beside(thumbnail, path, names):
     """File for a slide's picture: the given one, or with several slides one per slide in the same folder."""
-    return thumbnail.with_name(f"{names[str(path)]}-{thumbnail.name}") if len(names) > 1 else thumbnail
+    return thumbnail.with_name(f"{names[path]}-{thumbnail.name}") if len(names) > 1 else thumbnail
 
 
 def _write_thumbnail(slide, mask, target):

@@ -170,7 +170,7 @@ def _encoder_of_grids(known, folder):
 
 def _default_encoder(default, fingerprint, folder):
     """The default, unless the existing grids were made with another encoder whose name is unknown."""
-    if fingerprint and fingerprint != _fingerprint(default):
+    if fingerprint and fingerprint != fingerprint_of(default):
         raise typer.BadParameter(
             f"the grids in {folder} were made with an encoder other than {default}, and no run.json names it; give "
             "--encoder"
@@ -198,7 +198,7 @@ def say(compression, kept, folder):
         for name in (*NUMBERS, *MASKS)
         if wanted.get(name) and kept.get(name) and kept[name] != wanted[name]
     ]
-    if kept.get("fingerprint") and _fingerprint(compression.encoder) != kept["fingerprint"]:
+    if kept.get("fingerprint") and fingerprint_of(compression.encoder) != kept["fingerprint"]:
         changed.append(f"another encoder than {compression.encoder}")
     if changed:
         typer.echo(f"{folder}: its grids have {'; '.join(changed)}: the slides are compressed again")
@@ -208,7 +208,17 @@ def say(compression, kept, folder):
     typer.echo(f"{folder}: settings of the existing grids: {', '.join(shown)}{unknown}")
 
 
-def _fingerprint(encoder):
+def fingerprint_of(encoder):
+    """Fingerprint of an encoder that is given by name or by file, as grids record it.
+
+    Parameters
+    ----------
+    encoder : str or Path
+
+    Returns
+    -------
+    str
+    """
     from sknic.compression.compressor import resolve_encoder
 
     return resolve_encoder(encoder).fingerprint()

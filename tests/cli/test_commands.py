@@ -116,6 +116,26 @@ def test_info_says_size_and_um_per_px(folder):
     assert (folder / "thumbnail.png").stat().st_size > 1000
 
 
+def test_info_describes_the_grids_of_a_folder_and_a_bad_one_costs_itself(folder, tmp_path):
+    for number in range(2):
+        (tmp_path / f"{number}.h5").write_bytes((folder / f"grid{number}.h5").read_bytes())
+    grid = Grid.read(tmp_path / "0.h5")
+    result = run("info", tmp_path)
+    assert result.exit_code == 0, result.output
+    assert f"{grid.n_cells:,} with tissue of {grid.shape[0]} x {grid.shape[1]}" in result.output
+    assert f"{grid.embeddings.shape[1]} numbers per cell, {grid.embeddings.dtype}" in result.output
+    assert "2 grids: 2 of" in result.output
+    (tmp_path / "1.h5").write_bytes(b"nothing")
+    result = run("info", tmp_path)
+    assert result.exit_code == 1
+    assert "2 grids: 1 of" in result.output and "1 cannot be read" in result.output and "1.h5" in result.output
+
+
+def test_info_takes_the_slides_of_a_table(folder):
+    result = run("info", folder / "slides" / "cohort.csv")
+    assert result.exit_code == 0 and "2 slides: 2 with tissue" in result.output
+
+
 def test_compress_plans_runs_and_keeps(folder):
     command = ["compress", folder / "slides", "--encoder", folder / "encoder.safetensors", "--out", folder / "kept"]
     assert "to do" in run(*command, "--dry-run").output
