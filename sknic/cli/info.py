@@ -83,6 +83,8 @@ def _describe_grid(path):
     table.add_row("um/px", "not recorded" if grid.mpp is None else f"{grid.mpp:.4g}")
     table.add_row("patch, stride", f"{grid.patch_size} px, {grid.stride} px")
     table.add_row("encoder", encoder)
+    if grid.header.damage:
+        table.add_row("damage", Text(str(grid.header.damage)))
     Console().print(table)
     scale = "" if grid.mpp is None else f" at {grid.mpp:.3g} um/px"
     return f"of {encoder}{scale}" if grid.n_cells else "without tissue"
