@@ -63,7 +63,8 @@ def test_a_target_that_lies_in_the_arrangement_is_lost_by_shuffling():
 
 
 def test_a_target_that_lies_in_amounts_is_not():
-    test = arrangement_test(GridCNNRegressor(**MODEL), GRIDS, AMOUNTS.astype(float), groups=PATIENTS, random_state=0)
+    options = {"groups": PATIENTS, "attention": False, "random_state": 0}
+    test = arrangement_test(GridCNNRegressor(**MODEL), GRIDS, AMOUNTS.astype(float), **options)
     assert not test.used
     assert test.shuffled.a.low > 0.2 and test.shuffled.b.low > 0.2
     assert "not shown" in str(test)
@@ -71,10 +72,11 @@ def test_a_target_that_lies_in_amounts_is_not():
 
 def test_a_cross_validation_that_is_there_is_tested_on_its_own_folds():
     folds = [(np.r_[: 20 * k, 20 * k + 20 : 40], np.r_[20 * k : 20 * k + 20]) for k in (1, 0)]
-    ensemble = CrossValEnsemble(GridCNNClassifier(**MODEL), cv=folds, random_state=0).fit(GRIDS, TOGETHER, PATIENTS)
+    model = GridCNNClassifier(**(MODEL | {"max_steps": 20}))
+    ensemble = CrossValEnsemble(model, cv=folds, random_state=0).fit(GRIDS, TOGETHER, PATIENTS)
     test = arrangement_of_ensemble(ensemble, GRIDS, attention=False, random_state=3)
     moved = shuffle_cells(GRIDS, 3)
-    again = CrossValEnsemble(GridCNNClassifier(**MODEL), cv=folds, random_state=0, baseline=False)
+    again = CrossValEnsemble(model, cv=folds, random_state=0, baseline=False)
     again.fit(moved, TOGETHER, PATIENTS)
     assert test.attention is None
     assert test.shuffled.a.value == auc(TOGETHER, ensemble.oof_prediction_[:, 1])
