@@ -47,8 +47,8 @@ def cost(name, settings):
 
 
 def main(argv=None):
-    report("encoder_body_cost", [cost(name, body) for name, body in {"the paper's": {}, **BODIES}.items()], "Per patch")
     compare_trainings("encoder_body", variants(), argv)
+    report("encoder_body_cost", [cost(name, body) for name, body in {"the paper's": {}, **BODIES}.items()], "Per patch")
 
 
 if __name__ == "__main__":
