@@ -23,7 +23,13 @@ def compress(
         ),
     ] = options.DEFAULT_ENCODER,
     path: options.PathColumn = "path",
-    mpp: Annotated[float | None, typer.Option(help="um/px of the patches; the encoder's by default.")] = None,
+    mpp: Annotated[
+        list[float] | None,
+        typer.Option(
+            help="um/px of the patches; the encoder's by default. Given twice, the finest first, grids also get the "
+            "channels of the coarser one."
+        ),
+    ] = None,
     patch_size: Annotated[
         int | None, typer.Option(help="Side of a patch in px at --mpp; the encoder's by default.")
     ] = None,
@@ -73,7 +79,7 @@ def compress(
     part = _shard(shard)
     compressor = SlideCompressor(
         encoder,
-        mpp=mpp,
+        mpp=mpp[0] if mpp and len(mpp) == 1 else mpp or None,
         patch_size=patch_size,
         stride=stride,
         tissue=tissue_option(tissue, classes, exclude),

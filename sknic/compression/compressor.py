@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 
 from sknic.compression.inputs import RULES, check_paths, resolve_encoder
 from sknic.compression.job import Job, Outcome
+from sknic.compression.magnifications import combined, combined_plan
 from sknic.compression.manifest import MANIFEST, Manifest
 from sknic.compression.outcomes import speak_up
 from sknic.compression.recipe import Recipe
@@ -34,8 +35,9 @@ class SlideCompressor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
         Any object with `transform(patches)` and `fingerprint()`, also inside a `FrozenEstimator`; or the name of a
         bundled encoder or the path of a file, which `load_encoder` reads. It is never fitted here, and `clone` keeps
         it unchanged.
-    mpp : float, default=None
-        um per px at which patches are read; the encoder's by default.
+    mpp : float or list of float, default=None
+        um per px at which patches are read; the encoder's by default. Of a list, such as [0.5, 2.0], the first is the
+        finest: the grid has its cells, and the channels of the coarser magnifications, repeated over them, follow.
     patch_size : int, default=None
         Width of a patch in px at `mpp`; the encoder's by default.
     stride : int, default=None
@@ -97,7 +99,7 @@ class SlideCompressor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
         self,
         encoder: Any = "sknic-he-1",
         *,
-        mpp: float | None = None,
+        mpp: float | Sequence[float] | None = None,
         patch_size: int | None = None,
         stride: int | None = None,
         tissue: str | Annotations | Callable | None = "density",
@@ -149,7 +151,7 @@ class SlideCompressor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
             If a setting has an invalid value.
         """
         check_paths(X)
-        self._job()
+        self._jobs()
         return self
 
     def transform(self, X: Sequence[str | Path] | np.ndarray) -> np.ndarray:
@@ -203,15 +205,18 @@ class SlideCompressor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
             One per path, in their order: `status` ("done", "cached", "no tissue" or "failed"), `grid`, `error` and
             more. With `shard`, one per slide of the shard.
         """
-        paths, job, name = check_paths(X), self._job(), MANIFEST
+        paths, (job, *coarser), name = check_paths(X), self._jobs(), MANIFEST
         if shard is not None:
             part = Shard.parse(shard)
             paths, name = part.slides(paths), part.manifest
         manifest = Manifest(job.cache.folder, name) if job.cache is not None else None
         outcomes, done = {}, Counter[str]()
+        of_coarser = [self._at_other_mpp(other, paths) for other in coarser]
+        mpps = [each.recipe.mpp for each in (job, *coarser)]
         try:
             with Progress(len(set(paths)), "slides", shown=self.verbose) as progress:
                 for outcome in run(job, paths, n_jobs=self.n_jobs):
+                    outcome = combined([outcome, *(of[outcome.slide] for of in of_coarser)], mpps)
                     outcomes[outcome.slide] = outcome
                     if manifest is not None:
                         manifest.add(outcome)
@@ -236,10 +241,19 @@ class SlideCompressor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
         pandas.DataFrame
             One row per slide: status ("cached", "to do", "no tissue" or "cannot"), mpp, estimated n_cells, reason.
         """
-        paths, job = check_paths(X), self._job()
-        every = plans(job, paths, n_jobs=self.n_jobs)
-        plan_of = {plan.slide: plan for plan in followed(every, "slides", len(set(paths)), shown=self.verbose)}
-        return pd.DataFrame([plan_of[path] for path in paths])
+        paths, jobs = check_paths(X), self._jobs()
+        plan_of = []
+        for job in jobs:
+            every = followed(plans(job, paths, n_jobs=self.n_jobs), "slides", len(set(paths)), shown=self.verbose)
+            plan_of.append({plan.slide: plan for plan in every})
+        mpps = [job.recipe.mpp for job in jobs]
+        return pd.DataFrame([combined_plan([of[path] for of in plan_of], mpps) for path in paths])
+
+    def _at_other_mpp(self, job, paths):
+        """Outcome of each slide at a coarser magnification, whose grids the cache keeps as grids of their own."""
+        every = run(job, paths, n_jobs=self.n_jobs)
+        title = f"slides at {job.recipe.mpp:g} um/px"
+        return {outcome.slide: outcome for outcome in followed(every, title, len(set(paths)), shown=self.verbose)}
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return the name of the only column of the output.
@@ -256,18 +270,19 @@ class SlideCompressor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
         """
         return np.array(["grid"], dtype=object)
 
-    def _job(self):
-        """The job for each slide; the settings are checked here, where the user's input enters."""
+    def _jobs(self):
+        """The job for each slide at each um/px, the finest first; here, where they enter, the settings are checked."""
         check_params(self, RULES)
         encoder = resolve_encoder(self.encoder)
         device = str(resolve_device(self.device))
         cache = None if self.cache_dir is None else GridCache(self.cache_dir)
         batch_size = None if self.batch_size == "auto" else int(self.batch_size)
-        return Job(encoder, self._recipe(encoder), cache, device, batch_size)
+        mpps = self.mpp if isinstance(self.mpp, list | tuple) else [self.mpp]
+        return [Job(encoder, self._recipe(encoder, mpp), cache, device, batch_size) for mpp in mpps]
 
-    def _recipe(self, encoder):
-        sizes = {name: getattr(encoder, name, None) for name in ("mpp", "patch_size")}
-        sizes |= {name: getattr(self, name) for name in sizes if getattr(self, name) is not None}
+    def _recipe(self, encoder, mpp):
+        given = {"mpp": mpp, "patch_size": self.patch_size}
+        sizes = {name: getattr(encoder, name, None) if size is None else size for name, size in given.items()}
         for name, value in sizes.items():
             if value is None:
                 raise ValueError(f"{name}=None: expected a number, because this encoder does not have its own")
@@ -290,7 +305,8 @@ class SlideCompressor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
     def _code_size(self, outcomes):
         """C of the grids, for the empty grids of slides that failed."""
         sizes = [outcome.grid.code_size for outcome in outcomes if outcome.grid is not None]
-        return sizes[0] if sizes else getattr(resolve_encoder(self.encoder), "code_size", 1)
+        n_mpps = len(self.mpp) if isinstance(self.mpp, list | tuple) else 1
+        return sizes[0] if sizes else getattr(resolve_encoder(self.encoder), "code_size", 1) * n_mpps
 
     def __sklearn_is_fitted__(self):
         return True

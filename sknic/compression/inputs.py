@@ -15,8 +15,16 @@ from sknic.learning.params import Rule, choice, function, instance, integer, lev
 from sknic.slides import Annotations
 from sknic.slides.mask_files import is_pattern
 
+MPP = real(0.05, 10)
+
+
+def _are_ascending(value):
+    is_list = isinstance(value, list | tuple) and len(value) > 0 and all(map(MPP.accepts, value))
+    return is_list and all(fine < coarse for fine, coarse in zip(value, value[1:]))
+
+
 RULES: dict[str, Rule] = {
-    "mpp": real(0.05, 10) | nothing,
+    "mpp": MPP | Rule(_are_ascending, "a list of such numbers, the finest first") | nothing,
     "patch_size": integer(1) | nothing,
     "stride": integer(1) | nothing,
     "tissue": choice("density", "otsu")

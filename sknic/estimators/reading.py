@@ -16,6 +16,7 @@ from sknic.exceptions import EmptyGridError, ProvenanceError, ProvenanceWarning
 MPP_TOLERANCE = 0.05
 _EXPECTED = "a sequence of Grids or of arrays (C, rows, columns)"
 _WORDS = {"encoder": "encoder", "mpp": "um/px", "patch_size": "patch size", "stride": "stride"}
+_WORDS["coarse_mpp"] = "um/px of the coarser channels"
 
 
 def read_grids(estimator, X, *, reset):
@@ -91,7 +92,8 @@ def common_provenance(grids, known=None, whose=None):
     Returns
     -------
     dict or None
-        Keys "encoder", "mpp", "patch_size" and "stride", with None for unknown ones; None if no grid has any of them.
+        Keys "encoder", "mpp", "patch_size" and "stride", with None for unknown ones, and "coarse_mpp" for grids of
+        several magnifications; None if no grid has any of them.
 
     Raises
     ------
@@ -139,6 +141,8 @@ def provenance(grid):
         "patch_size": getattr(grid, "patch_size", None),
         "stride": getattr(grid, "stride", None),
     }
+    if coarse := getattr(grid, "coarse_mpp", ()):
+        said["coarse_mpp"] = " and ".join(f"{mpp:g}" for mpp in coarse)
     return said if any(value is not None for value in said.values()) else None
 
 

@@ -222,6 +222,7 @@ class Grid(GridExports):
     slide = property(lambda self: self.header.slide, doc="Path of the slide, or None.")
     slide_mpp = property(lambda self: self.header.slide_mpp, doc="um per px of the slide's level 0.")
     origin = property(lambda self: self.header.origin, doc="Level-0 pixel (x, y) of cell (0, 0).")
+    coarse_mpp = property(lambda self: self.header.coarse_mpp, doc="um per px of the coarser channels that follow.")
     fingerprint = property(lambda self: self.header.fingerprint, doc="Fingerprint of the encoder.")
     tissue_fraction = property(lambda self: self.header.tissue_fraction, doc="Tissue cells per lattice cell.")
 

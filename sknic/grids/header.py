@@ -43,6 +43,8 @@ class GridHeader:
         Number format of the encoder's computation: "float32", "bfloat16" or "float16".
     damage : str, default=None
         Pyramid levels of the slide that were damaged, and what was read instead (`Slide.damage`).
+    coarse_mpp : tuple of float, default=()
+        um per px of coarser grids of the slide whose channels follow those at `mpp`, repeated over the cells.
     """
 
     shape: tuple[int, int]
@@ -61,6 +63,7 @@ class GridHeader:
     bounds: tuple[int, int] | None = None
     precision: str | None = None
     damage: str | None = None
+    coarse_mpp: tuple[float, ...] = ()
 
     def __post_init__(self):
         self._set("shape", _whole_pair("shape", self.shape))
@@ -71,6 +74,7 @@ class GridHeader:
             self._set(name, sys.intern(text) if type(text) is str else text)
         for name in ("mpp", "slide_mpp", "patch_size_level0", "stride_level0"):
             self._set(name, _positive(name, getattr(self, name)))
+        self._set("coarse_mpp", tuple(_positive("coarse_mpp", mpp) for mpp in self.coarse_mpp))
         for name in ("patch_size", "stride"):
             size = _positive(name, getattr(self, name))
             self._set(name, None if size is None else int(size))
