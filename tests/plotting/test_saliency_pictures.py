@@ -66,6 +66,12 @@ def test_the_overlay_at_full_resolution_is_a_pyramid_with_the_pixels_of_the_over
     with tifffile.TiffFile(path) as file:
         assert file.is_ome and 'PhysicalSizeX="0.5"' in file.ome_metadata
         shapes = [level.shape for level in file.series[0].levels]
+        for number, level in enumerate(file.series[0].levels):  # the pixel size of each, in um
+            tags = level.keyframe.tags
+            for name in ("XResolution", "YResolution"):
+                per_cm = tags[name].value[0] / tags[name].value[1]
+                assert (1e4 / per_cm, tags["ResolutionUnit"].value.name) == (0.5 * 2**number, "CENTIMETER")
+            assert tags["NewSubfileType"].value == int(number > 0)
         finest, coarsest = file.series[0].levels[0].asarray(), file.series[0].levels[-1].asarray()
     assert shapes == [(1300, 2100, 3), (650, 1050, 3), (325, 525, 3)]
     assert np.abs(finest.astype(int) - wanted).mean() < 2
