@@ -3,11 +3,13 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
 from sknic import GridCNNRegressor, MeanRGBEncoder, SlideCompressor
 from sknic.cli.app import app
+from sknic.estimators import load_estimator
 from sknic.exceptions import CompressionError, ProvenanceError, TissueWarning
 from sknic.grids import Grid, orient, stack_magnifications
 
@@ -150,3 +152,30 @@ def test_the_command_line_takes_two(slides, tmp_path):
     assert "2 slides: 2 done" in result.output
     result = CliRunner().invoke(app, [*arguments, "--mpp", "0.5", "--mpp", "2"])
     assert "2 slides: 2 cached" in result.output
+
+
+def test_a_model_is_fitted_and_predicts_from_the_folder_of_both(slides, tmp_path):
+    table = pd.DataFrame({"path": slides, "patient": ["a", "b", "c"], "score": [1.0, 2.0, 3.0]})
+    table.to_csv(tmp_path / "table.csv", index=False)
+    grids, model = str(tmp_path / "grids"), str(tmp_path / "model")
+    settings = ["--mpp", "0.5", "--mpp", "1", "--patch-size", "64", "--tissue", "none"]
+    for command in (
+        ["compress", str(tmp_path / "table.csv"), "--out", grids, *settings],
+        ["fit", str(tmp_path / "table.csv"), "--task", "regression", "--target", "score", "--grids", grids]
+        + ["--out", model, "--max-steps", "2"],
+        ["predict", str(tmp_path / "table.csv"), "--model", model, "--out", str(tmp_path / "predictions.csv")],
+    ):
+        result = CliRunner().invoke(app, command)
+        assert result.exit_code == 0, result.output
+    assert "3 cached" in result.output
+    fitted = load_estimator(tmp_path / "model" / "model.safetensors")
+    X = SlideCompressor(mpp=[0.5, 1.0], patch_size=64, tissue=None, cache_dir=grids).transform(slides)
+    found = pd.read_csv(tmp_path / "predictions.csv")["prediction"]
+    np.testing.assert_allclose(found, fitted.predict(X), rtol=1e-5)
+
+
+def test_damage_at_any_magnification_is_kept():
+    known = {"patch_size": 16, "slide_mpp": 0.5, "slide": "a"}
+    fine = Grid(np.zeros((1, 1)), [[0, 0]], (4, 4), mpp=0.5, **known)
+    coarse = Grid(np.zeros((1, 1)), [[0, 0]], (1, 1), mpp=2.0, damage="level 1", **known)
+    assert stack_magnifications([fine, coarse]).header.damage == "level 1" and fine.header.damage is None
