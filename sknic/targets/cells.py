@@ -179,6 +179,8 @@ def as_array(y, name="y"):
     ------
     ValueError
     """
+    if hasattr(y, "toarray"):
+        raise ValueError(f"{name} is a sparse {type(y).__name__}: expected a dense array; pass {name}.toarray()")
     _refuse_masked(y, name)
     try:
         array = np.asarray(y)

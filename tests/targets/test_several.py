@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.sparse import csr_array
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, r2_score, roc_auc_score
 from sklearn.pipeline import make_pipeline
@@ -67,6 +68,11 @@ def test_a_target_of_one_value_is_refused_by_its_number(y, message):
         Labels().check(np.array(y, float))
     with pytest.raises(DegenerateDataError, match=message.replace(" of y", "").replace("target", "a fold: target")):
         Scores().check_training_part(np.array(y, float), np.arange(len(y)))
+
+
+def test_a_sparse_y_is_refused_with_what_to_pass():
+    with pytest.raises(ValueError, match=r"y is a sparse csr_array: expected a dense array; pass y\.toarray\(\)"):
+        GridCNNClassifier(max_steps=2).fit(np.ones((4, 3)), csr_array(np.eye(4)))
 
 
 def test_the_number_of_columns_decides_which_kind_an_estimator_learns():
