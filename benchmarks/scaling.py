@@ -1,7 +1,7 @@
 """How do time and memory grow with the size of a slide, and throughput with the number of workers?
 
 Slides of 0.27, 1.07 and 4.3 gigapixels of the same tissue are compressed in fresh processes. Then a short job of four
-slides of 0.27 gigapixels, and a long one of 100 slides of 0.07 gigapixels, in one process with a thread per core, with
+slides of 0.27 gigapixels, and a long one of 60 slides of 0.07 gigapixels, in one process with a thread per core, with
 a worker per core, and with `n_jobs="auto"`, which chooses; the ways take turns. OMP_NUM_THREADS has to be unset.
 """
 
@@ -18,7 +18,7 @@ from benchmarks.compress import mosaic, tissue_square
 
 SIDES = (16384, 32768, 65536)
 # Number of slides, and their side in px.
-JOBS = {"short": (4, 16384), "long": (100, 8192)}
+JOBS = {"short": (4, 16384), "long": (60, 8192)}
 
 
 def slide_of(side):

@@ -9,6 +9,8 @@ from typing import Any
 
 from sknic.grids.storage import InFile
 
+# Linux follows one piece of advice no further than its own read-ahead, 128 kB by default.
+_ADVICE = 1 << 17
 # Bytes read at once where the system takes no advice.
 _BLOCK = 1 << 20
 
@@ -44,11 +46,16 @@ def _read(storages):
         try:
             with open(storage.path, "rb") as file:
                 if hasattr(os, "posix_fadvise"):
-                    os.posix_fadvise(file.fileno(), offset, n_bytes, os.POSIX_FADV_WILLNEED)
+                    _advise(file.fileno(), offset, n_bytes)
                 else:
                     _read_through(file, offset, n_bytes)
         except OSError:  # whoever needs the grid says what is wrong
             return
+
+
+def _advise(file, offset, n_bytes):
+    for start in range(offset, offset + n_bytes, _ADVICE):
+        os.posix_fadvise(file, start, min(_ADVICE, offset + n_bytes - start), os.POSIX_FADV_WILLNEED)
 
 
 def _read_through(file, offset, n_bytes):

@@ -169,3 +169,17 @@ def test_shards_are_compressed_apart_and_merged(slides, tmp_path):
 def test_shards_that_make_no_sense_are_refused(options, slides, tmp_path):
     result = run("compress", slides / "good.csv", "--out", tmp_path / "out", *options)
     assert result.exit_code == 2 and not (tmp_path / "out").exists()
+
+
+def test_the_number_of_workers_may_be_left_to_compress(slides, tmp_path):
+    command = ["compress", slides / "good.csv", "--encoder", slides / "encoder.safetensors", "--out", tmp_path / "out"]
+    result = run(*command, "--n-jobs", "two")
+    assert result.exit_code == 2 and "--n-jobs two: expected a whole number or auto" in " ".join(result.output.split())
+    result = run(*command, "--n-jobs", "auto")
+    assert result.exit_code == 0 and "4 slides: 4 done" in result.output
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["settings"]["n_jobs"] == "auto"
+    # A slide to do has a row of its own; slides in the cache are only counted.
+    other = run(*command, "--dry-run", "--stride", 32).output
+    assert "'to do': 4" in other and other.count("to do") == 5
+    again = run(*command, "--dry-run").output
+    assert "'cached': 4" in again and again.count("cached") == 1

@@ -12,13 +12,15 @@ from sknic.grids.prefetch import prefetch
 
 @pytest.fixture
 def advised(monkeypatch):
-    """Contents of the parts of files that the system was advised to read."""
-    contents = []
+    """Contents of the parts of files that the system was advised to read, in pieces of at most 64 bytes."""
+    contents = {}
 
     def advise(file, offset, n_bytes, advice):
-        assert advice == os.POSIX_FADV_WILLNEED
-        contents.append(os.pread(file, n_bytes, offset))
+        assert advice == os.POSIX_FADV_WILLNEED and n_bytes <= 64
+        inode = os.fstat(file).st_ino
+        contents[inode] = contents.get(inode, b"") + os.pread(file, n_bytes, offset)
 
+    monkeypatch.setattr(module, "_ADVICE", 64)
     monkeypatch.setattr(os, "posix_fadvise", advise)
     return contents
 
@@ -27,7 +29,7 @@ def advised(monkeypatch):
 def test_the_embeddings_of_each_grid_are_read_and_nothing_else(grid, tmp_path, advised):
     stored = [grid.write(tmp_path / "a.h5"), Grid([[1.0, 2.0]], [[0, 0]], (1, 1)).write(tmp_path / "b.h5")]
     prefetch(stored).join()
-    assert advised == [each.embeddings.tobytes() for each in stored]
+    assert advised == {os.stat(each.path).st_ino: each.embeddings.tobytes() for each in stored}
 
 
 def test_a_system_without_advice_reads_them_through(grid, tmp_path, monkeypatch):
