@@ -32,7 +32,7 @@ def cohort(n):
     compressor = SlideCompressor(cache_dir=folder / "grids")
     paths = [str(folder / "slides" / f"slide-{i:05d}.svs") for i in range(n)]
     if not (folder / "ready").exists():
-        job, random = compressor._job(), np.random.default_rng(0)
+        (job,), random = compressor._jobs(), np.random.default_rng(0)
         cells = np.argwhere(np.ones((SIDE, SIDE), bool))
         for path in paths:
             with open(path, "wb") as file:

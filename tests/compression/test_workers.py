@@ -112,6 +112,6 @@ def test_each_gpu_has_one_worker(n_gpus, n_jobs, asked_for, monkeypatch):
 
 
 def test_the_cells_of_a_slide_that_cannot_be_opened_are_none(tmp_path, encoder, slides):
-    recipe = SlideCompressor(encoder)._recipe(encoder)
-    assert workers.cells_of(slides[0], recipe) == 400
-    assert workers.cells_of(str(tmp_path / "missing.svs"), recipe) == 0
+    (job,) = SlideCompressor(encoder)._jobs()
+    assert workers.cells_of(slides[0], job.recipe) == 400
+    assert workers.cells_of(str(tmp_path / "missing.svs"), job.recipe) == 0
