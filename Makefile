@@ -26,7 +26,7 @@ docs: .venv/.ready-docs docs-check
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
 
 # Every page with warnings as errors, and every code block that is marked to be run; the gallery's scripts are not.
-QUICK := $(BIN)/sphinx-build -q -W --keep-going -D plot_gallery=0 -d docs/_build/check
+QUICK := OMP_NUM_THREADS=1 $(BIN)/sphinx-build -q -W --keep-going -D plot_gallery=0 -d docs/_build/check
 docs-check: .venv/.ready-docs
 	$(QUICK) -b html docs docs/_build/check/html
 	$(QUICK) -b doctest docs docs/_build/check/doctest

@@ -87,14 +87,14 @@ def evaluate(
     # What cannot be divided into folds is refused before slides are compressed.
     make_folds(cv, kind_named(task), targets.y, targets.patients, random_state)
     # An interrupted evaluation goes on with the next fold.
-    memory = out / _FOLDS
-    folds_kept = files_in(memory, "**/output.pkl", "finished fold")
+    folds = out / _FOLDS
+    folds_kept = files_in(folds, "*.npz", "finished fold")
     with saying_what_is_kept(grids_in(folder), folds_kept, f"there is no new result in {out}"):
         loaded = load_grids(targets.paths, prepared.compressor(device, n_jobs))
         keep_record(folder, "evaluate", compression)
         used, X = usable(targets, task, loaded, cohort.on_error)
         typer.echo(f"{cv}-fold cross-validation of {type(model).__name__} on {len(X)} slides ...")
-        ensemble = CrossValEnsemble(model, cv=cv, n_jobs=n_jobs, random_state=random_state, verbose=1, memory=memory)
+        ensemble = CrossValEnsemble(model, cv=cv, n_jobs=n_jobs, random_state=random_state, verbose=1, folds_dir=folds)
         ensemble.fit(X, used.y, groups=used.patients)
     record = compression.record() if compression else {"encoder": None, **cohort.masks}
     settings = {
@@ -118,8 +118,8 @@ def evaluate(
     )
     # First what took hours; pictures and report can be made again.
     run.write(out)
-    shutil.rmtree(memory, ignore_errors=True)
-    ensemble.set_params(memory=None)
+    shutil.rmtree(folds, ignore_errors=True)
+    ensemble.set_params(folds_dir=None)
     with saying_what_is_kept(grids_in(folder), f"predictions and metrics are in {out}"):
         run = with_overlays(run, ensemble, X)
         run.write_overlays(out)

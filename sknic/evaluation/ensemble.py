@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -13,8 +14,9 @@ from sklearn.utils.validation import check_is_fitted
 from sknic.estimators.weights import read_weights
 from sknic.evaluation.calibration import calibrate_folds, temperature_of
 from sknic.evaluation.censoring import evaluation_times
-from sknic.evaluation.fitting import fold_fitter, need_weights
+from sknic.evaluation.fitting import fit_fold, need_weights
 from sknic.evaluation.folds import make_folds
+from sknic.evaluation.kept_folds import KeptFolds
 from sknic.evaluation.mean_of_models import MeanOfModels
 from sknic.evaluation.metrics import get_metric
 from sknic.evaluation.out_of_fold import OutOfFold
@@ -61,9 +63,9 @@ class CrossValEnsemble(OutOfFold, MeanOfModels, MetaEstimatorMixin, BaseEstimato
         Whether probabilities are corrected by what the out-of-fold ones were worth: those of classes by a temperature,
         survival curves at the middle of `survival_times_`. `oof_prediction_` or `oof_survival_` of a fold is corrected
         by the other folds.
-    memory : str, Path or joblib.Memory, default=None
-        Folder where each fitted fold is kept, as in scikit-learn's Pipeline: if `fit` is interrupted, the same call
-        goes on with the next fold. Slides that are given as paths are told by their paths.
+    folds_dir : str or Path, default=None
+        Folder where each fitted fold is kept (safetensors and npz, no pickle): if `fit` is interrupted, the same call
+        goes on with the next fold. For estimators of grids.
 
     Attributes
     ----------
@@ -117,7 +119,7 @@ class CrossValEnsemble(OutOfFold, MeanOfModels, MetaEstimatorMixin, BaseEstimato
         verbose: int = 0,
         baseline: bool = True,
         calibrate: bool = False,
-        memory: Any = None,
+        folds_dir: str | Path | None = None,
     ) -> None:
         self.estimator = estimator
         self.cv = cv
@@ -126,7 +128,7 @@ class CrossValEnsemble(OutOfFold, MeanOfModels, MetaEstimatorMixin, BaseEstimato
         self.verbose = verbose
         self.baseline = baseline
         self.calibrate = calibrate
-        self.memory = memory
+        self.folds_dir = folds_dir
 
     @classmethod
     def from_models(cls, models: list) -> Self:
@@ -190,7 +192,8 @@ class CrossValEnsemble(OutOfFold, MeanOfModels, MetaEstimatorMixin, BaseEstimato
         parallel = Parallel(n_jobs=self.n_jobs, return_as="generator" if self.verbose else "list")
         given = {"groups": groups, "sample_weight": self._weights(sample_weight, len(target))}
         data, wanted = (kind, X, y, given), (self.baseline, self.survival_times_)
-        fit_one = delayed(fold_fitter(self.memory, X))
+        kept = None if self.folds_dir is None else KeptFolds.of(self.folds_dir, self.estimator, X)
+        fit_one = delayed(fit_fold if kept is None else kept.fit)
         fitted = parallel(fit_one(clone(self.estimator), *data, *fold, *wanted) for fold in folds)
         fitted = followed(fitted, "folds", len(folds), shown=self.verbose, every=True)
         self.estimators_, parts, baselines, survival, spread = map(list, zip(*fitted))

@@ -1,19 +1,15 @@
 """One fold of a cross-validation: the model, and the baseline on the same slides."""
 
 import warnings
-from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
-import joblib
 import numpy as np
 from sklearn import get_config
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import get_routing_for_object
-from sklearn.utils.validation import check_memory, has_fit_parameter
+from sklearn.utils.validation import has_fit_parameter
 from sksurv.functions import StepFunction
 
-from sknic import __version__
 from sknic.evaluation.baseline import linear_baseline
 from sknic.evaluation.survival_scores import survival_at
 
@@ -52,32 +48,6 @@ def fit_fold(model, kind, X, y, given, train, test, with_baseline, times):
     baseline = _fit_baseline(model, kind, X_train, y_train, X_test, given) if with_baseline else "it was not requested"
     survival = None if times is None else survival_at(model, X_test, times)
     return FittedFold(model, _predict(model, kind, X_test), baseline, survival, _spread(model, X_test))
-
-
-def fold_fitter(memory, X):
-    """`fit_fold`, or, with a memory, a function that looks up first whether it has been called with the same before.
-
-    Parameters
-    ----------
-    memory : str, Path, joblib.Memory or None
-        Where the fitted folds are kept.
-    X : sequence of n_slides
-        The slides. Grids are told by their content, whatever else by what it is: paths by their text.
-
-    Returns
-    -------
-    callable
-    """
-    if memory is None:
-        return fit_fold
-    memory = check_memory(str(memory) if isinstance(memory, Path) else memory)
-    content = [(grid.embeddings, grid.cells, grid.shape) if hasattr(grid, "embeddings") else grid for grid in X]
-    return partial(memory.cache(_fit_known, ignore=["X"]), key=joblib.hash((__version__, content)))
-
-
-def _fit_known(model, kind, X, y, given, train, test, with_baseline, times, *, key):
-    """`fit_fold`; the key stands for the slides, which would otherwise be read once more for each fold."""
-    return fit_fold(model, kind, X, y, given, train, test, with_baseline, times)
 
 
 def _predict(model, kind, X):

@@ -1,0 +1,90 @@
+"""Fitted folds in a folder, so that an interrupted cross-validation goes on with the next one; no pickle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import joblib
+import numpy as np
+
+from sknic import __version__
+from sknic.estimators import load_estimator
+from sknic.estimators.base import GridEstimator
+from sknic.evaluation.fitting import FittedFold, fit_fold
+from sknic.files.whole import whole_file
+
+_ARRAYS = ("prediction", "baseline", "survival", "spread")
+
+
+@dataclass(frozen=True)
+class KeptFolds:
+    """Fits folds, or reads those that were fitted before on the same slides, targets and settings.
+
+    Attributes
+    ----------
+    folder : Path
+        Holds two files per fold: the model (safetensors) and its predictions (npz).
+    slides : str
+        Hash of the content of all slides.
+    """
+
+    folder: Path
+    slides: str
+
+    @classmethod
+    def of(cls, folder: str | Path, estimator: Any, X: Any) -> Self:
+        """Prepare a folder for the folds of these slides.
+
+        Parameters
+        ----------
+        folder : str or Path
+            Folder; created when the first fold is kept.
+        estimator : GridEstimator
+            Estimator to cross-validate.
+        X : sequence of n_slides Grids or arrays
+            All slides.
+
+        Returns
+        -------
+        KeptFolds
+
+        Raises
+        ------
+        TypeError
+            If the estimator does not write files without pickle.
+        """
+        if not isinstance(estimator, GridEstimator):
+            raise TypeError(
+                f"folds_dir: expected None, because {type(estimator).__name__} does not write its own files; only "
+                "estimators of grids do"
+            )
+        content = [(grid.embeddings, grid.cells, grid.shape) if hasattr(grid, "embeddings") else grid for grid in X]
+        return cls(Path(folder), joblib.hash(content))
+
+    def fit(self, model, kind, X, y, given, train, test, with_baseline, times):
+        """Do what `fit_fold` does, unless the folder has it already.
+
+        Returns
+        -------
+        FittedFold
+        """
+        asked = (__version__, self.slides, model, kind.name, y, given, train, test, with_baseline, times)
+        name = joblib.hash(asked)
+        weights, arrays = self.folder / f"{name}.safetensors", self.folder / f"{name}.npz"
+        if arrays.exists():
+            with np.load(arrays, allow_pickle=False) as found:
+                known = {part: found.get(part) for part in _ARRAYS}
+            if known["baseline"].ndim == 0:  # the reason why there is none
+                known["baseline"] = str(known["baseline"])
+            read = load_estimator(weights, device=model.device, module=model.module)
+            read.set_params(**model.get_params(deep=False))  # a file lacks some, such as callbacks
+            return FittedFold(read, **known)
+        fitted = fit_fold(model, kind, X, y, given, train, test, with_baseline, times)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        fitted.model.save(weights)
+        known = {part: getattr(fitted, part) for part in _ARRAYS}
+        with whole_file(arrays) as temporary, open(temporary, "wb") as file:
+            np.savez(file, **{part: values for part, values in known.items() if values is not None})
+        return fitted
