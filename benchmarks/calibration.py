@@ -34,23 +34,16 @@ def measures_of_classes(X, y, patients, seed):
     from sklearn.metrics import brier_score_loss, log_loss
 
     from sknic import CrossValEnsemble, GridCNNClassifier
+    from sknic.evaluation.calibration import calibrate_folds, temperature_of
 
     model = GridCNNClassifier(random_state=seed, n_threads=1)
-    ensemble = CrossValEnsemble(model, random_state=seed, baseline=False, calibrate=True).fit(X, y, patients)
-    before = _uncalibrated(ensemble, X)[:, 1]
-    after, without = ensemble.oof_prediction_[:, 1], np.full(len(y), y.mean())
+    ensemble = CrossValEnsemble(model, random_state=seed, baseline=False).fit(X, y, patients)
+    before = ensemble.oof_prediction_
+    after, without = calibrate_folds(before, y, ensemble.fold_), np.full(len(y), y.mean())
+    correction = f"temperature {temperature_of(before, y):.2f}"
     for name, measure in {"log loss": log_loss, "Brier score": brier_score_loss}.items():
-        scores = [float(measure(y, probability)) for probability in (before, after, without)]
-        yield _row(name, *scores, f"temperature {ensemble.temperature_:.2f}")
-
-
-def _uncalibrated(ensemble, X):
-    """Out-of-fold probabilities as the models gave them."""
-    found = np.empty(ensemble.oof_prediction_.shape)
-    for number, model in enumerate(ensemble.estimators_):
-        rows = np.flatnonzero(ensemble.fold_ == number)
-        found[rows] = model.predict_proba(X[rows])
-    return found
+        scores = [float(measure(y, probability)) for probability in (before[:, 1], after[:, 1], without)]
+        yield _row(name, *scores, correction)
 
 
 def measures_of_survival(X, y, patients, seed):
