@@ -1,6 +1,5 @@
 """The external test: if the table of new slides has the target, the predictions are scored against it."""
 
-import json
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,8 +9,7 @@ import typer
 from sknic.cli.common import score_line
 from sknic.cli.model_folder import read_slides, slides_of
 from sknic.cli.sealed import CARD, add_to_card
-from sknic.files.records import without_nan
-from sknic.files.whole import whole_file
+from sknic.files.records import write_json
 
 
 def tell_external_test(estimator, model, rows, loaded, table, record, path, *, n_resamples=1000, to_card=False):
@@ -80,9 +78,7 @@ def tell_external_test(estimator, model, rows, loaded, table, record, path, *, n
         metrics |= external_survival_scores(estimator, loaded.grids[frame.index - 2], y, prediction, **options)
     for name, found in metrics.items():
         typer.echo(score_line(name, found, patients))
-    record = without_nan({name: asdict(found) for name, found in metrics.items()})
-    with whole_file(path) as temporary:
-        temporary.write_text(json.dumps(record, indent=2))
+    write_json(path, {name: asdict(found) for name, found in metrics.items()})
     if to_card:
         _add_to_card(model, slides_of(rows.paths, loaded.grids).iloc[frame.index - 2], patients, metrics)
     return True

@@ -78,7 +78,7 @@ def _describe_grid(path):
     table = Table(show_header=False, title=Text(str(path)))
     table.add_row("slide", Text(str(grid.slide or "not recorded")))
     table.add_row("cells", f"{grid.n_cells:,} with tissue of {grid.shape[0]} x {grid.shape[1]}")
-    table.add_row("embedding", f"{grid.embeddings.shape[1]} numbers per cell, {grid.embeddings.dtype}")
+    table.add_row("embedding", f"{grid.code_size} numbers per cell, {grid.embeddings.dtype}")
     table.add_row("orientations", str(len(grid.orientations)))
     table.add_row("um/px", "not recorded" if grid.mpp is None else f"{grid.mpp:.4g}")
     table.add_row("patch, stride", f"{grid.patch_size} px, {grid.stride} px")

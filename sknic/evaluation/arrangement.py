@@ -160,10 +160,9 @@ def arrangement_test(
     model, seed = clone(estimator), make_random(random_state).randint(np.iinfo(np.int32).max)
     if model.random_state is None:
         model.set_params(random_state=seed)
-    grids = read_grids(clone(estimator), X, reset=True)
-    intact = CrossValEnsemble(model, cv=cv, n_jobs=n_jobs, random_state=seed, verbose=verbose).fit(grids, y, groups)
+    intact = CrossValEnsemble(model, cv=cv, n_jobs=n_jobs, random_state=seed, verbose=verbose).fit(X, y, groups)
     options = {"metric": metric, "level": level, "n_resamples": n_resamples, "random_state": seed}
-    return arrangement_of_ensemble(intact, grids, attention=attention, **options)
+    return arrangement_of_ensemble(intact, X, attention=attention, **options)
 
 
 def arrangement_of_ensemble(

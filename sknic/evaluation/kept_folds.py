@@ -60,8 +60,7 @@ class KeptFolds:
                 f"folds_dir: expected None, because {type(estimator).__name__} does not write its own files; only "
                 "estimators of grids do"
             )
-        content = [(grid.embeddings, grid.cells, grid.shape) if hasattr(grid, "embeddings") else grid for grid in X]
-        return cls(Path(folder), joblib.hash(content))
+        return cls(Path(folder), joblib.hash([_content(grid) for grid in X]))
 
     def fit(self, model, kind, X, y, given, train, test, with_baseline, times):
         """Do what `fit_fold` does, unless the folder has it already.
@@ -88,3 +87,10 @@ class KeptFolds:
         with whole_file(arrays) as temporary, open(temporary, "wb") as file:
             np.savez(file, **{part: values for part, values in known.items() if values is not None})
         return fitted
+
+
+def _content(grid):
+    """Hash of all that a network learns from; one grid after the other, because a cohort may not fit memory."""
+    if not hasattr(grid, "orientations"):
+        return joblib.hash(grid)
+    return joblib.hash((grid.shape, grid.cells, [each.embeddings for each in grid.orientations]))

@@ -115,9 +115,7 @@ class Recalibration:
         -------
         object array (n,) of sksurv.functions.StepFunction
         """
-        corrected = np.empty(len(curves), dtype=object)
-        corrected[:] = [StepFunction(curve.x, curve.y**power) for curve, power in zip(curves, self._powers_of(curves))]
-        return corrected
+        return _functions(curves, [curve.y**power for curve, power in zip(curves, self._powers_of(curves))])
 
     def hazards(self, hazards: np.ndarray, curves: np.ndarray) -> np.ndarray:
         """Correct cumulative hazards.
@@ -133,10 +131,7 @@ class Recalibration:
         -------
         object array (n,) of sksurv.functions.StepFunction
         """
-        corrected = np.empty(len(hazards), dtype=object)
-        powers = self._powers_of(curves)
-        corrected[:] = [StepFunction(hazard.x, hazard.y * power) for hazard, power in zip(hazards, powers)]
-        return corrected
+        return _functions(hazards, [hazard.y * power for hazard, power in zip(hazards, self._powers_of(curves))])
 
     def _powers_of(self, curves):
         return self.power([curve(self.time) for curve in curves])
@@ -169,6 +164,13 @@ def recalibrate_folds(y: np.ndarray, survival: np.ndarray, times: np.ndarray, fo
         found = Recalibration.fit(y[others], at_time[others], time)
         corrected[~others] = survival[~others] ** found.power(at_time[~others])[:, None]
     return corrected
+
+
+def _functions(like, values):
+    """Step functions of the same times with other values, as an object array (n,)."""
+    functions = np.empty(len(like), dtype=object)
+    functions[:] = [StepFunction(function.x, y) for function, y in zip(like, values)]
+    return functions
 
 
 def _loglog(survival):

@@ -1,11 +1,9 @@
 """Digests of the files in a folder, which reveal any change."""
 
 import hashlib
-import json
 from pathlib import Path
 
-from sknic.files.records import read_json
-from sknic.files.whole import whole_file
+from sknic.files.records import read_json, write_json
 
 DIGESTS = "digests.json"
 
@@ -117,5 +115,4 @@ def changed_files(folder, is_ours):
 
 
 def _write(folder, files):
-    with whole_file(folder / DIGESTS) as temporary:
-        temporary.write_text(json.dumps({"sha256": files}, indent=2))
+    write_json(folder / DIGESTS, {"sha256": files})

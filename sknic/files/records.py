@@ -1,10 +1,11 @@
-"""Read sknic's small record files, with a clear reason if one is damaged."""
+"""Read and write sknic's small record files, with a clear reason if one is damaged."""
 
 import json
 import math
 from pathlib import Path
 
 from sknic.files.nearest import no_such_file
+from sknic.files.whole import whole_file
 
 
 def read_json(path):
@@ -40,12 +41,24 @@ def read_json(path):
     return content
 
 
-def without_nan(values):
+def write_json(path, record):
+    """Write a record, whole or not at all, with null for NaN.
+
+    Parameters
+    ----------
+    path : str or Path
+    record : dict
+    """
+    with whole_file(path) as temporary:
+        temporary.write_text(json.dumps(_without_nan(record), indent=2))
+
+
+def _without_nan(values):
     """The same with None for NaN, which JSON does not have, at any depth."""
     if isinstance(values, dict):
-        return {name: without_nan(value) for name, value in values.items()}
+        return {name: _without_nan(value) for name, value in values.items()}
     if isinstance(values, list | tuple):
-        return [without_nan(value) for value in values]
+        return [_without_nan(value) for value in values]
     return None if values != values else values
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from sknic.evaluation.results import Estimate
-from sknic.files.records import read_json, with_nan, without_nan
-from sknic.files.whole import whole_file
+from sknic.files.records import read_json, with_nan, write_json
 
 if TYPE_CHECKING:
     from sknic.evaluation import AddedValue, ArrangementTest
@@ -116,5 +114,4 @@ class Question:
         path : Path
             JSON file.
         """
-        with whole_file(path) as temporary:
-            temporary.write_text(json.dumps(without_nan(asdict(self)), indent=2))
+        write_json(path, asdict(self))

@@ -23,7 +23,6 @@ overlays/NAME.png    saliency over the thumbnail of the slide of that name; for 
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Self
@@ -35,7 +34,7 @@ from PIL import Image
 from sknic.datasets.table import need_cells, read_table, typed
 from sknic.evaluation import Estimate, Verdict
 from sknic.exceptions import DatasetError, RunFolderError
-from sknic.files.records import read_json, with_nan, without_nan
+from sknic.files.records import read_json, with_nan, write_json
 from sknic.files.whole import whole_file
 from sknic.report.questions import QUESTIONS, Question
 from sknic.targets import Target, kind_named
@@ -139,14 +138,11 @@ class RunFolder:
             Folder of the evaluation; created if missing.
         """
         folder = Path(folder)
-        metrics = {name: without_nan(asdict(estimate)) for name, estimate in self.metrics.items()}
         with whole_file(folder / "predictions.csv") as temporary:
             _with_errors(self.predictions, self.errors).to_csv(temporary, index=False, errors="surrogateescape")
-        with whole_file(folder / "metrics.json") as temporary:
-            temporary.write_text(json.dumps(metrics, indent=2))
+        write_json(folder / "metrics.json", {name: asdict(estimate) for name, estimate in self.metrics.items()})
         if self.verdict is not None:
-            with whole_file(folder / "verdict.json") as temporary:
-                temporary.write_text(json.dumps(without_nan(asdict(self.verdict)), indent=2))
+            write_json(folder / "verdict.json", asdict(self.verdict))
         if self.history is not None:
             with whole_file(folder / "history.csv") as temporary:
                 self.history.to_csv(temporary, index=False)

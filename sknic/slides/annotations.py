@@ -106,16 +106,7 @@ class Annotations:
         shape = [max(1, round(length / shrink)) for length in reversed(slide.dimensions)]
         try:
             mask, names = self._drawn(path, shape, shrink)
-        except (
-            OSError,
-            EOFError,
-            ValueError,
-            KeyError,
-            TypeError,
-            AttributeError,
-            RecursionError,
-            zlib.error,
-        ) as error:
+        except _UNREADABLE as error:
             reason = _why(error)
             raise TissueMaskError(f"cannot read the polygons {path} of {slide.path}: {reason}") from error
         self._warn_of_near_names(path, names)

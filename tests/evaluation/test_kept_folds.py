@@ -74,7 +74,7 @@ def test_folds_that_are_read_are_those_that_were_fitted(name, fits, tmp_path):
         assert read.history_ == fitted.history_ and read.get_params() == fitted.get_params()
 
 
-@pytest.mark.parametrize("change", ["slides", "target", "patients", "folds", "model"])
+@pytest.mark.parametrize("change", ["slides", "target", "patients", "folds", "model", "orientations"])
 def test_other_slides_labels_folds_or_settings_are_fitted_anew(change, fits, tmp_path):
     ensemble(tmp_path).fit(grids(), Y)
     fits[0].clear()
@@ -82,6 +82,8 @@ def test_other_slides_labels_folds_or_settings_are_fitted_anew(change, fits, tmp
     X, y = (grids(seed=1) if change == "slides" else grids()), (Y + 1 if change == "target" else Y)
     if change == "folds":
         other.set_params(random_state=1)
+    if change == "orientations":  # the embeddings of the first one are the same
+        X = [Grid(g.embeddings, g.cells, g.shape, oriented_embeddings=np.stack([g.embeddings] * 7)) for g in X]
     if change == "model":
         other.set_params(estimator__lr=1e-3)
     other.fit(X, y, groups=np.arange(12) // 2 if change == "patients" else None)
