@@ -277,8 +277,12 @@ class SlideCompressor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
         device = str(resolve_device(self.device))
         cache = None if self.cache_dir is None else GridCache(self.cache_dir)
         batch_size = None if self.batch_size == "auto" else int(self.batch_size)
-        mpps = self.mpp if isinstance(self.mpp, list | tuple) else [self.mpp]
-        return [Job(encoder, self._recipe(encoder, mpp), cache, device, batch_size) for mpp in mpps]
+        return [Job(encoder, self._recipe(encoder, mpp), cache, device, batch_size) for mpp in self._mpps]
+
+    @property
+    def _mpps(self):
+        """um/px of each magnification, the finest first; None for the encoder's."""
+        return self.mpp if isinstance(self.mpp, list | tuple) else [self.mpp]
 
     def _recipe(self, encoder, mpp):
         given = {"mpp": mpp, "patch_size": self.patch_size}
@@ -305,8 +309,7 @@ class SlideCompressor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
     def _code_size(self, outcomes):
         """C of the grids, for the empty grids of slides that failed."""
         sizes = [outcome.grid.code_size for outcome in outcomes if outcome.grid is not None]
-        n_mpps = len(self.mpp) if isinstance(self.mpp, list | tuple) else 1
-        return sizes[0] if sizes else getattr(resolve_encoder(self.encoder), "code_size", 1) * n_mpps
+        return sizes[0] if sizes else getattr(resolve_encoder(self.encoder), "code_size", 1) * len(self._mpps)
 
     def __sklearn_is_fitted__(self):
         return True
