@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import os
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import openslide
 
-from sknic.exceptions import DamagedLevelWarning, InvalidMppError, UnreadableSlideError, warn
+from sknic.exceptions import InvalidMppError
 from sknic.files.notebook import card
-from sknic.slides.diagnosis import diagnose
+from sknic.slides.levels import Levels
 from sknic.slides.location import main_file
-from sknic.slides.metadata import bounds_of, check_plausible, find_mpp
-from sknic.slides.scale import average, choose_scale, resample, scale_of_finer, source_box
+from sknic.slides.metadata import bounds_of, find_mpp
+from sknic.slides.scale import choose_scale
 from sknic.slides.thumbnail import read_thumbnail
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
-
-
-# Source pixels are read in squares of this side, so that no picture, however large its source, needs much memory.
-BLOCK = 2048
 
 
 class Slide:
@@ -90,28 +84,12 @@ class Slide:
         self.file = main_file(self.path)
         self._given = mpp
         self._mpp_from_objective = mpp_from_objective
-        self._lock = threading.Lock()
-        self._closed = False
-        self._damaged: dict[int, str] = {}
-        self._handle = self._open()
-        self._describe()
-        self.mpp, self.mpp_source, self.objective_power = find_mpp(self.properties, mpp, mpp_from_objective, self.path)
-
-    def _open(self):
-        try:
-            return openslide.OpenSlide(self.file)
-        except (openslide.OpenSlideError, OSError, ValueError) as error:
-            raise UnreadableSlideError(f"{self.path}: {_why_not(self.file, error)}") from error
-
-    def _describe(self):
-        try:
-            self.properties = dict(self._handle.properties)
-            self.level_dimensions = self._handle.level_dimensions
-            self.level_downsamples = self._handle.level_downsamples
-        except (openslide.OpenSlideError, UnicodeDecodeError, KeyError) as error:
-            raise UnreadableSlideError(f"{self.path}: its image description is damaged: {error}") from error
-        check_plausible(self.file, self.level_dimensions, self.level_downsamples, self.properties)
+        self._levels = Levels(self.path, self.file)
+        self.properties = self._levels.properties
+        self.level_dimensions = self._levels.dimensions
+        self.level_downsamples = self._levels.downsamples
         self.origin, self.dimensions = bounds_of(self.properties, self.level_dimensions[0])
+        self.mpp, self.mpp_source, self.objective_power = find_mpp(self.properties, mpp, mpp_from_objective, self.path)
 
     @property
     def level_mpps(self) -> tuple[float, ...]:
@@ -121,8 +99,7 @@ class Slide:
     @property
     def damage(self) -> str | None:
         """Which levels were found damaged so far, the first place of each, and what was read instead; None if none."""
-        with self._lock:
-            return "; ".join(text for _, text in sorted(self._damaged.items())) or None
+        return self._levels.damage
 
     @property
     def digest(self) -> str | None:
@@ -179,17 +156,7 @@ class Slide:
         _check_wanted(mpp)
         scale = choose_scale(self.level_mpps, mpp)
         corner = self.position(scale, np.array([x, y], float), mpp)
-        return self._read_scaled(scale, corner, width, height)
-
-    def _read_scaled(self, scale, corner, width, height):
-        """Pixels (height, width, 3) from a corner in averaged pixels of a scale, block by block."""
-        out = np.empty((height, width, 3), np.uint8)
-        side = max(1, int(BLOCK / (scale.factor * scale.zoom)))
-        for top in range(0, height, side):
-            for left in range(0, width, side):
-                block = out[top : top + side, left : left + side]
-                block[...] = self._read_block(scale, corner + np.array([left, top]) * scale.zoom, block.shape)
-        return out
+        return self._levels.read_scaled(scale, corner, width, height)
 
     def position(self, scale: Any, xy: ArrayLike, mpp: float) -> np.ndarray:
         """Position of points in the averaged pixels of `scale`.
@@ -209,14 +176,6 @@ class Slide:
         level0 = np.asarray(xy) * (mpp / self.mpp) + np.array(self.origin)
         position = level0 / (self.level_downsamples[scale.level] * scale.factor)
         return np.floor(position + 0.5).astype(np.int64) if scale.zoom == 1 else position
-
-    def _read_block(self, scale, corner, shape):
-        height, width = shape[:2]
-        if scale.zoom == 1:
-            return self.read_level(scale.level, *corner, width, height, scale.factor)
-        x, y, right, bottom = source_box(corner, (width, height), scale.zoom)
-        pixels = self.read_level(scale.level, x, y, right - x, bottom - y)
-        return resample(pixels, (width, height), corner - (x, y), scale.zoom)
 
     def read_level(
         self, level: int, x: int, y: int, width: int, height: int, factor: int = 1, *, substitute: bool = True
@@ -253,72 +212,7 @@ class Slide:
         DamagedLevelWarning
             At the first place of a level that is read from another one.
         """
-        try:
-            return self._read_own(level, x, y, width, height, factor)
-        except UnreadableSlideError as error:
-            if level == 0 or not substitute:
-                raise
-            try:
-                scale, corner = scale_of_finer(self.level_downsamples, level, (x, y), factor)
-                pixels = self._read_scaled(scale, corner, width, height)
-            except UnreadableSlideError:
-                raise error from None
-            self._note_damage(level, error)
-            return pixels
-
-    def _read_own(self, level, x, y, width, height, factor):
-        """`read_level` without another level."""
-        x, y, width, height = (int(value) * factor for value in (x, y, width, height))
-        level_width, level_height = self.level_dimensions[level]
-        left, top = max(x, 0), max(y, 0)
-        right, bottom = min(x + width, level_width), min(y + height, level_height)
-        if right <= left or bottom <= top:
-            return np.full((height // factor, width // factor, 3), 255, np.uint8)
-        pixels = self._read_stored(level, left, top, right - left, bottom - top)
-        if pixels.shape != (height, width, 3):
-            padded = np.full((height, width, 3), 255, np.uint8)
-            padded[top - y : bottom - y, left - x : right - x] = pixels
-            pixels = padded
-        return average(pixels, factor)
-
-    def _read_stored(self, level, x, y, width, height):
-        """RGB of pixels inside a level; white where the file has none."""
-        downsample = self.level_downsamples[level]
-        handle = self._live_handle()
-        try:
-            image = handle.read_region((round(x * downsample), round(y * downsample)), level, (width, height))
-        except openslide.OpenSlideError as error:
-            self._discard(handle)
-            place = f"{width} x {height} px at ({x}, {y}) of level {level}"
-            raise UnreadableSlideError(f"{self.path}: cannot read {place}: {error}") from error
-        rgba = np.asarray(image)
-        alpha = rgba[..., 3:]
-        if alpha.min() == 255:
-            return rgba[..., :3]
-        alpha = alpha.astype(np.uint16)
-        return ((rgba[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
-
-    def _note_damage(self, level, error):
-        """Remember and tell the first damaged place of a level."""
-        with self._lock:
-            if level in self._damaged:
-                return
-            self._damaged[level] = f"{str(error).removeprefix(f'{self.path}: ')}; level {level - 1} is read instead"
-        warn(f"{self.path}: {self._damaged[level]}, there and wherever level {level} is damaged", DamagedLevelWarning)
-
-    def _live_handle(self):
-        with self._lock:
-            if self._closed:
-                raise UnreadableSlideError(f"{self.path}: the slide is closed")
-            if self._handle is None:
-                self._handle = self._open()
-            return self._handle
-
-    def _discard(self, handle):
-        """Drop a handle that failed, because it refuses all later reads; other threads may still use it."""
-        with self._lock:
-            if self._handle is handle:
-                self._handle = None
+        return self._levels.read(level, x, y, width, height, factor, substitute=substitute)
 
     def thumbnail(self, max_size: int = 2048) -> tuple[np.ndarray, float]:
         """The whole slide as a small picture, read from the smallest level that suffices.
@@ -341,9 +235,7 @@ class Slide:
 
     def close(self) -> None:
         """Close the file; reads fail from then on."""
-        with self._lock:
-            self._closed = True
-            self._handle = None
+        self._levels.close()
 
     def __enter__(self) -> Self:
         return self
@@ -366,18 +258,7 @@ class Slide:
             "levels, um/px": ", ".join(f"{mpp:.4g}" for mpp in self.level_mpps),
             "file": self.path,
         }
-        return card("Slide", rows, None if self._closed else self.thumbnail(256)[0])
-
-
-def _why_not(file, error):
-    """Why OpenSlide refused a file: according to its bytes or, failing that, to OpenSlide."""
-    reason = diagnose(file)
-    if reason is not None:
-        return reason
-    maker = openslide.OpenSlide.detect_format(file)
-    if maker is None:
-        return "is not a slide in a format that OpenSlide reads"
-    return f"is a {maker!r} slide that is damaged, incomplete or unusual (OpenSlide: {error})"
+        return card("Slide", rows, None if self._levels.closed else self.thumbnail(256)[0])
 
 
 def _reopen(path, mpp, mpp_from_objective):

@@ -86,7 +86,7 @@ def test_it_is_white_outside_the_slide(generic, mpp):
 def test_large_reads_are_blocks_that_fit_together(single_level, monkeypatch, mpp, rounding):
     with Slide(single_level) as slide:
         whole = slide.read(-3, 5, 300, 280, mpp)
-        monkeypatch.setattr("sknic.slides.slide.BLOCK", 100)
+        monkeypatch.setattr("sknic.slides.levels.BLOCK", 100)
         np.testing.assert_allclose(slide.read(-3, 5, 300, 280, mpp), whole, rtol=0, atol=rounding)
 
 
