@@ -12,7 +12,7 @@ from sknic.cli.sealed import CARD, add_to_card
 from sknic.files.records import write_json
 
 
-def tell_external_test(estimator, model, rows, loaded, table, record, path, *, n_resamples=1000, to_card=False):
+def tell_external_test(estimator, model, rows, loaded, table, curves, record, path, *, n_resamples=1000, to_card=False):
     """Score predictions against the target columns of the CSV, if it has them; print and write the metrics.
 
     Slides that the model was trained on are left out, because any model is good on them.
@@ -28,6 +28,8 @@ def tell_external_test(estimator, model, rows, loaded, table, record, path, *, n
         Grids of the rows.
     table : DataFrame
         The predictions, row for row.
+    curves : list or None
+        Survival curve of each row; None if the target is not survival.
     record : dict
         Settings of the model.
     path : Path
@@ -42,8 +44,8 @@ def tell_external_test(estimator, model, rows, loaded, table, record, path, *, n
     bool
         Whether any prediction could be scored.
     """
-    from sknic.evaluation import external_survival_scores
     from sknic.evaluation.bootstrap import estimate_metrics
+    from sknic.evaluation.survival_scores import scores_of_curves
     from sknic.exceptions import DegenerateDataError
     from sknic.targets import kind_of
 
@@ -75,7 +77,7 @@ def tell_external_test(estimator, model, rows, loaded, table, record, path, *, n
     options = {"groups": patients, "n_resamples": n_resamples}
     metrics = estimate_metrics(kind, y, prediction, classes, **options)
     if kind.is_censored:
-        metrics |= external_survival_scores(estimator, loaded.grids[frame.index - 2], y, prediction, **options)
+        metrics |= scores_of_curves([curves[row] for row in frame.index - 2], y, prediction, **options)
     for name, found in metrics.items():
         typer.echo(score_line(name, found, patients))
     write_json(path, {name: asdict(found) for name, found in metrics.items()})

@@ -17,6 +17,7 @@ from sknic.files.whole import whole_file
 
 _FILE = "slide"
 _ERROR = "error"
+_CURVE = "survival curve"
 
 
 def predict(
@@ -47,6 +48,7 @@ def predict(
     Example: `sknic predict new-slides/ --model model --out predictions.csv`
     """
     from sknic.compression.outcomes import by_cause
+    from sknic.evaluation.run_once import has_spread
 
     need_writable(out, is_folder=False)
     if not out.suffix:
@@ -65,7 +67,7 @@ def predict(
     compressor = compressor_of(rows.paths, model, record, folder, mpp, device, n_jobs)
     with saying_what_is_kept(grids_in(folder), f"{out} is not written"):
         loaded = load_grids(rows.paths, compressor)
-        predicted, errors = predict_rows(estimator, loaded, spread=spread)
+        predicted, curves, errors = predict_rows(estimator, loaded, spread=spread)
     table = predictions_table(rows, predicted, errors, always_error=on_error == "skip")
     with whole_file(out) as temporary:
         table.to_csv(temporary, index=False, errors="surrogateescape")
@@ -75,7 +77,7 @@ def predict(
     typer.echo(f"wrote {len(table) - n_failed} predictions to {out}")
     metrics = out.with_name(f"{out.stem}.metrics.json")
     is_measured = tell_external_test(
-        estimator, model, rows, loaded, table, record, metrics, n_resamples=bootstrap, to_card=to_card
+        estimator, model, rows, loaded, table, curves, record, metrics, n_resamples=bootstrap, to_card=to_card
     )
     if to_card and not is_measured:
         typer.secho("warning: nothing is added to the model card, because no prediction could be scored", err=True)
@@ -110,11 +112,6 @@ def compressor_of(paths, model, record, folder, slide_mpp, device, n_jobs):
     return compression.compressor(folder, device, n_jobs)
 
 
-def has_spread(estimator):
-    """Whether a model has several networks that can disagree."""
-    return len(getattr(estimator, "estimators_", getattr(estimator, "nets_", ()))) > 1
-
-
 def predict_rows(estimator, loaded, *, spread=False):
     """Predict all grids at once, or one by one if that fails.
 
@@ -122,19 +119,26 @@ def predict_rows(estimator, loaded, *, spread=False):
     -------
     dict of str to list
         Columns of the predictions; None for rows without one.
+    list or None
+        Survival curve of each row; None if the target is not survival.
     list of str
         For each row, why it has no prediction; empty if it has one.
     """
+    from sknic.evaluation.run_once import run_once
     from sknic.exceptions import SknicError
     from sknic.targets import kind_of
 
     kind, errors = kind_of(estimator, ()), list(loaded.errors)
 
     def columns_of(rows):
-        grids = loaded.grids[rows]
-        result = getattr(estimator, kind.prediction_method)(grids)
-        found = kind.predicted(result, getattr(estimator, "classes_", None))
-        return {**found, "spread": estimator.predict_spread(grids)} if spread else found
+        model, outputs = run_once(estimator, loaded.grids[rows])
+        result = getattr(model, kind.prediction_method)(outputs)
+        found = {**kind.predicted(result, getattr(model, "classes_", None))}
+        if spread:
+            found["spread"] = model.predict_spread(outputs)
+        if kind.is_censored:
+            found[_CURVE] = model.predict_survival_function(outputs)
+        return found
 
     results = []
     try:
@@ -152,7 +156,8 @@ def predict_rows(estimator, loaded, *, spread=False):
             for row, value in zip(rows, values):
                 column[row] = value
     _drop_what_is_not_finite(columns, errors)
-    return columns, errors
+    curves = columns.pop(_CURVE, None)
+    return columns, curves, errors
 
 
 def _drop_what_is_not_finite(columns, errors):

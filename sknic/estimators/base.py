@@ -1,4 +1,4 @@
-"""What the three grid estimators share: parameters, reading X, and the mean over crops and orientations."""
+"""What the three grid estimators share: parameters, reading X, maps and files; training and prediction are apart."""
 
 from __future__ import annotations
 
@@ -11,25 +11,23 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
-from torch.utils.data import DataLoader
 
-from sknic.estimators.crops import Canvas, SpreadCrops, n_versions
+from sknic.estimators.crops import Canvas, n_versions
 from sknic.estimators.files import ESTIMATORS, write_estimator
-from sknic.estimators.members import split_weights, spread_between
+from sknic.estimators.members import split_weights
 from sknic.estimators.network import GridCNN
 from sknic.estimators.parameters import RULES, check_parameters
+from sknic.estimators.prediction import GridPrediction
 from sknic.estimators.reading import read_grids
 from sknic.estimators.scaling import ChannelScaling
-from sknic.estimators.training import GridTraining, as_it_is
+from sknic.estimators.training import GridTraining
 from sknic.estimators.views import views_of
-from sknic.learning.device import torch_threads
 from sknic.learning.net import restore
-from sknic.learning.params import Rule, check
+from sknic.learning.params import Rule
 from sknic.learning.split import check_groups
-from sknic.targets import kind_of
 
 
-class GridEstimator(GridTraining, BaseEstimator):
+class GridEstimator(GridTraining, GridPrediction, BaseEstimator):
     """Base of the grid estimators: the training and the mean over crops, without a target.
 
     A subclass reads y in `fit`, passes a tensor and a loss to `_fit_net`, and converts `_outputs` back in
@@ -213,49 +211,6 @@ class GridEstimator(GridTraining, BaseEstimator):
             raise AttributeError(f"this {type(self).__name__} is not fitted yet")
         return self.nets_[0]
 
-    def predict_spread(self, X: Any) -> np.ndarray:
-        """Measure how far the members' predictions are apart: the more they disagree, the less reliable is their mean.
-
-        Parameters
-        ----------
-        X : sequence or object array of n Grids or (C, rows, columns) arrays, 4-D array, or table (n, C)
-            Grids of any size; a row of a table is a grid of one cell.
-
-        Returns
-        -------
-        float array (n,)
-            Standard deviation over the members of the predicted class's probability, of the number, or of the
-            log risk; of several targets, its mean. The members learnt from the same slides, so it is smaller than the
-            total uncertainty.
-
-        Raises
-        ------
-        ValueError
-            If the estimator has only one member.
-        """
-        check_is_fitted(self, "net_")
-        if len(self.nets_) == 1:
-            raise ValueError(f"{type(self).__name__} has one network; fit it with n_members=3 or more for a spread")
-        return spread_between(self._predict_members(X), of_winner=kind_of(self, None).picks_one)
-
-    def _predict_members(self, X):
-        """What each member predicts, float64 (n_members, n, k); their mean is the prediction."""
-        return self._outputs(X)
-
-    def _outputs(self, X, link=as_it_is):
-        """Each member's mean over crops and orientations of `link` of its outputs, float64 (n_members, n, k)."""
-        check_is_fitted(self, "net_")
-        for name in ("n_crops", "n_threads", "average_orientations"):
-            check(name, getattr(self, name), self._rules[name])
-        grids = read_grids(self, X, reset=False)
-        canvas, turned = self._canvas(grids, self.net_.device), self.average_orientations
-        crops = SpreadCrops(grids, torch.zeros(len(grids)), canvas, self.n_crops, turned=turned)
-        # One grid at a time: the last bits of a prediction, too, do not depend on what else is predicted.
-        loader = DataLoader(crops, batch_sampler=crops.batches(), collate_fn=as_it_is)
-        count = np.bincount(crops.owner, minlength=len(grids))[:, None]
-        with torch_threads(self.n_threads):
-            return np.stack([_total(net, loader, link, crops.owner, len(grids)) / count for net in self.nets_])
-
     def explain(self, grid: Any, of_output: Callable) -> np.ndarray:
         """Map what makes the output for one grid, over all views that a prediction averages.
 
@@ -305,11 +260,3 @@ class GridEstimator(GridTraining, BaseEstimator):
     def _restore_nets(self, weights):
         module = self._module(self.n_outputs_)
         self.nets_ = [restore(module, of_member, self.device) for of_member in split_weights(weights)]
-
-
-def _total(net, loader, link, owner, n):
-    """Sum over the crops of each of n grids of `link` of the outputs, float64 (n, n_outputs)."""
-    outputs = torch.cat([link(output) for output in net.forward_iter(loader)]).double().numpy()
-    total = np.zeros((n, outputs.shape[1]))
-    np.add.at(total, owner, outputs)
-    return total

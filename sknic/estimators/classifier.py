@@ -274,8 +274,8 @@ class GridCNNClassifier(ClassifierMixin, GridEstimator):
         """
         return self._predict_members(X).mean(axis=0)
 
-    def _predict_members(self, X):
-        return self._outputs(X, self._meaning.probabilities)
+    def _link(self, output):
+        return self._meaning.probabilities(output)
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict the most probable class, or which labels are more probable than not.

@@ -11,6 +11,7 @@ from sklearn.utils.validation import has_fit_parameter
 from sksurv.functions import StepFunction
 
 from sknic.evaluation.baseline import linear_baseline
+from sknic.evaluation.run_once import has_spread, run_once
 from sknic.evaluation.survival_scores import survival_at
 
 # What a baseline may raise where its input is not grids or its target too poor for it.
@@ -46,8 +47,12 @@ def fit_fold(model, kind, X, y, given, train, test, with_baseline, times):
     model.fit(X_train, y_train, **fit_params(model, given))
     X_test = rows_of(X, test)
     baseline = _fit_baseline(model, kind, X_train, y_train, X_test, given) if with_baseline else "it was not requested"
-    survival = None if times is None else survival_at(model, X_test, times)
-    return FittedFold(model, _predict(model, kind, X_test), baseline, survival, _spread(model, X_test))
+    last, X_last = run_once(model, X_test)
+    # A search has no curves, although its best estimator may have.
+    has_curves = times is not None and hasattr(model, "predict_survival_function")
+    survival = survival_at(last, X_last, times) if has_curves else None
+    spread = last.predict_spread(X_last) if has_spread(last) else None
+    return FittedFold(model, _predict(last, kind, X_last), baseline, survival, spread)
 
 
 def _predict(model, kind, X):
@@ -59,14 +64,6 @@ def _predict(model, kind, X):
             "n_labels), as of OneVsRestClassifier"
         )
     return found
-
-
-def _spread(model, X):
-    model = getattr(model, "best_estimator_", model)
-    if isinstance(model, Pipeline) and len(model) > 1:
-        return _spread(model[-1], model[:-1].transform(X)) if hasattr(model[-1], "predict_spread") else None
-    has_members = hasattr(model, "predict_spread") and getattr(model, "n_members", 2) > 1
-    return model.predict_spread(X) if has_members else None
 
 
 def _fit_baseline(model, kind, X_train, y_train, X_test, given):

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from sknic.estimators.members import spread_between
 from sknic.evaluation.calibration import at_temperature
 from sknic.evaluation.fitting import mean_step_function
+from sknic.evaluation.run_once import ModelsRun, run_once
 from sknic.evaluation.survival_calibration import Recalibration
 
 
@@ -58,7 +59,7 @@ class MeanOfModels:
         kind = self.kind_
         if hasattr(self.estimators_[0], kind.prediction_method):
             return kind.labels(self._mean(kind.prediction_method, X), getattr(self, "classes_", None))
-        votes = np.array([model.predict(X) for model in self.estimators_])
+        votes = np.array(self._each("predict", X))
         return self.classes_[(votes[:, :, None] == self.classes_).sum(axis=0).argmax(axis=1)]
 
     @available_if(_inner_has("predict_proba"))
@@ -67,6 +68,25 @@ class MeanOfModels:
         check_is_fitted(self)
         mean = self._mean("predict_proba", X)
         return mean if self.temperature_ == 1 else at_temperature(mean, self.temperature_)
+
+    def run_networks(self, X: Any) -> ModelsRun:
+        """Run the networks of all models once, for several predictions.
+
+        Parameters
+        ----------
+        X : sequence of n_slides
+
+        Returns
+        -------
+        ModelsRun
+            All methods that predict take it in place of X, and return the same without running the networks again.
+        """
+        check_is_fitted(self)
+        if not isinstance(X, ModelsRun):
+            return ModelsRun(self.estimators_, [run_once(model, X) for model in self.estimators_])
+        if X.models is not self.estimators_:
+            raise ValueError(f"X: expected slides, or outputs of this {type(self).__name__}'s own models")
+        return X
 
     def predict_spread(self, X: Any) -> np.ndarray:
         """Measure how far the fold models are apart: the more they disagree, the less reliable is their mean.
@@ -83,7 +103,7 @@ class MeanOfModels:
             the total uncertainty.
         """
         check_is_fitted(self)
-        found = np.array([getattr(model, self.kind_.prediction_method)(X) for model in self.estimators_])
+        found = np.array(self._each(self.kind_.prediction_method, X))
         return spread_between(found, of_winner=found.ndim == 3 and self.kind_.picks_one)
 
     @available_if(_inner_has("predict_survival_function"))
@@ -97,16 +117,22 @@ class MeanOfModels:
     def predict_cumulative_hazard_function(self, X: Any) -> np.ndarray:
         """Mean of the folds' cumulative hazards, corrected by `recalibration_`; an object array of StepFunction."""
         check_is_fitted(self)
-        hazards = self._mean_step("predict_cumulative_hazard_function", X)
         if self.recalibration_ is None:
-            return hazards
+            return self._mean_step("predict_cumulative_hazard_function", X)
+        X = self.run_networks(X)
+        hazards = self._mean_step("predict_cumulative_hazard_function", X)
         return self.recalibration_.hazards(hazards, self._mean_step("predict_survival_function", X))
 
+    def _each(self, method, X):
+        """What each model says, in a list."""
+        parts = self.run_networks(X).parts if isinstance(X, ModelsRun) else [(model, X) for model in self.estimators_]
+        return [getattr(model, method)(own) for model, own in parts]
+
     def _mean(self, method, X):
-        return np.mean([getattr(model, method)(X) for model in self.estimators_], axis=0)
+        return np.mean(self._each(method, X), axis=0)
 
     def _mean_step(self, method, X):
-        by_model = [getattr(model, method)(X) for model in self.estimators_]
+        by_model = self._each(method, X)
         functions = np.empty(len(by_model[0]), dtype=object)
         for row, of_slide in enumerate(zip(*by_model)):
             functions[row] = mean_step_function(of_slide)

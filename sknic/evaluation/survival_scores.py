@@ -88,7 +88,7 @@ def external_survival_scores(
     ----------
     model : fitted survival estimator
         Model that has not seen the slides.
-    X : sequence of n_slides
+    X : sequence of n_slides, or outputs of the model's `run_networks`
         The slides.
     y : structured array, shape (n_slides,)
         Event (bool) and time.
@@ -103,7 +103,27 @@ def external_survival_scores(
         As in :func:`survival_scores`. Times are inside the follow-up of the new slides and of the model, which knows
         no survival beyond the slides that it was trained on.
     """
-    curves, times = _curves(model, X), evaluation_times(y, None)
+    return scores_of_curves(curves_of(model, X), y, risk, groups=groups, **options)
+
+
+def scores_of_curves(
+    curves: Any, y: np.ndarray, risk: ArrayLike, *, groups: ArrayLike | None = None, **options: Any
+) -> dict[str, Estimate]:
+    """Score survival curves of new slides, as :func:`external_survival_scores`.
+
+    Parameters
+    ----------
+    curves : sequence (n_slides,) of sksurv.functions.StepFunction, or None
+        The model's curves, as from `curves_of`.
+    y, risk, groups, **options
+        As in :func:`external_survival_scores`.
+
+    Returns
+    -------
+    dict of str to Estimate
+        As in :func:`external_survival_scores`.
+    """
+    times = evaluation_times(y, None)
     if curves is None:
         return survival_scores(y, risk, None, None, times, groups=groups, **options)
     times = times[times <= min(curve.domain[1] for curve in curves)]
@@ -127,14 +147,27 @@ def survival_at(model: Any, X: Any, times: np.ndarray) -> np.ndarray | None:
     float array (n_slides, m) or None
         None if the model has no survival curves, or if they do not reach that far.
     """
-    curves = _curves(model, X)
+    curves = curves_of(model, X)
     if curves is None or np.max(times, initial=0) > min(curve.domain[1] for curve in curves):
         return None
     return _values(curves, times)
 
 
-def _curves(model, X):
-    """Survival curve of each slide, or None if the model has none."""
+def curves_of(model: Any, X: Any) -> Any:
+    """Predict survival curves with a fitted model.
+
+    Parameters
+    ----------
+    model : fitted survival estimator
+        Model that predicts.
+    X : sequence of n_slides, or outputs of the model's `run_networks`
+        Slides to predict.
+
+    Returns
+    -------
+    object array (n_slides,) of sksurv.functions.StepFunction, or None
+        None if the model has no survival curves.
+    """
     if not hasattr(model, "predict_survival_function"):
         return None
     try:

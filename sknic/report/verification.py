@@ -8,6 +8,7 @@ import numpy as np
 
 from sknic.evaluation import Estimate, survival_scores
 from sknic.evaluation.bootstrap import estimate_metrics
+from sknic.evaluation.run_once import run_once
 from sknic.evaluation.survival_scores import survival_at
 from sknic.report.card_facts import n_folds_by
 
@@ -162,9 +163,10 @@ def _said(run):
 
 
 def _predicted(run, model, grids):
-    prediction = getattr(model, run.kind.prediction_method)(grids)
+    model, outputs = run_once(model, grids)
+    prediction = getattr(model, run.kind.prediction_method)(outputs)
     times = np.array(run.survival_times)
-    survival = survival_at(model, grids, times) if len(times) else np.empty((len(grids), 0))
+    survival = survival_at(model, outputs, times) if len(times) else np.empty((len(grids), 0))
     return np.column_stack([prediction, survival])
 
 

@@ -1,0 +1,124 @@
+"""How a grid estimator predicts: the mean of its networks over crops and orientations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_is_fitted
+from torch.utils.data import DataLoader
+
+from sknic.estimators.crops import SpreadCrops
+from sknic.estimators.members import spread_between
+from sknic.estimators.reading import read_grids
+from sknic.estimators.training import as_it_is
+from sknic.learning.device import torch_threads
+from sknic.learning.params import check
+from sknic.targets import kind_of
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkOutputs:
+    """What the networks of an estimator say of n grids.
+
+    Attributes
+    ----------
+    nets : list of skorch.NeuralNet
+        The networks.
+    values : float64 array (n_members, n, k)
+        Mean over the crops and orientations of each grid.
+    """
+
+    nets: list
+    values: np.ndarray
+
+    def __len__(self):
+        return self.values.shape[1]
+
+
+class GridPrediction:
+    """The part of a grid estimator that runs its networks, with the estimator's parameters."""
+
+    nets_: list
+
+    def run_networks(self, X: Any) -> NetworkOutputs:
+        """Run the networks once, for several predictions.
+
+        Parameters
+        ----------
+        X : sequence or object array of n Grids or (C, rows, columns) arrays, 4-D array, or table (n, C)
+            Grids of any size; a row of a table is a grid of one cell.
+
+        Returns
+        -------
+        NetworkOutputs
+            All methods that predict take it in place of X, and return the same without running the networks again.
+
+        Examples
+        --------
+        >>> outputs = model.run_networks(grids)  # doctest: +SKIP
+        >>> risk, curves = model.predict(outputs), model.predict_survival_function(outputs)  # doctest: +SKIP
+        """
+        values = self._outputs(X)
+        return NetworkOutputs(self.nets_, values)
+
+    def predict_spread(self, X: Any) -> np.ndarray:
+        """Measure how far the members' predictions are apart: the more they disagree, the less reliable is their mean.
+
+        Parameters
+        ----------
+        X : sequence or object array of n Grids or (C, rows, columns) arrays, 4-D array, or table (n, C)
+            Grids of any size; a row of a table is a grid of one cell.
+
+        Returns
+        -------
+        float array (n,)
+            Standard deviation over the members of the predicted class's probability, of the number, or of the
+            log risk; of several targets, its mean. The members learnt from the same slides, so it is smaller than the
+            total uncertainty.
+
+        Raises
+        ------
+        ValueError
+            If the estimator has only one member.
+        """
+        check_is_fitted(self, "net_")
+        if len(self.nets_) == 1:
+            raise ValueError(f"{type(self).__name__} has one network; fit it with n_members=3 or more for a spread")
+        return spread_between(self._predict_members(X), of_winner=kind_of(self, None).picks_one)
+
+    def _predict_members(self, X):
+        """What each member predicts, float64 (n_members, n, k); their mean is the prediction."""
+        return self._outputs(X)
+
+    def _outputs(self, X):
+        """Each member's mean over crops and orientations of its linked outputs, float64 (n_members, n, k)."""
+        check_is_fitted(self, "net_")
+        if isinstance(X, NetworkOutputs):
+            if X.nets is not self.nets_:
+                raise ValueError(f"X: expected grids, or outputs of this {type(self).__name__}'s own networks")
+            return X.values
+        for name in ("n_crops", "n_threads", "average_orientations"):
+            check(name, getattr(self, name), self._rules[name])
+        grids = read_grids(self, X, reset=False)
+        canvas, turned = self._canvas(grids, self.net_.device), self.average_orientations
+        crops = SpreadCrops(grids, torch.zeros(len(grids)), canvas, self.n_crops, turned=turned)
+        # One grid at a time: the last bits of a prediction, too, do not depend on what else is predicted.
+        loader = DataLoader(crops, batch_sampler=crops.batches(), collate_fn=as_it_is)
+        count = np.bincount(crops.owner, minlength=len(grids))[:, None]
+        with torch_threads(self.n_threads):
+            return np.stack([_total(net, loader, self._link, crops.owner, len(grids)) / count for net in self.nets_])
+
+    def _link(self, output):
+        """What is averaged over crops: the outputs (n, k) of the network themselves, here."""
+        return output
+
+
+def _total(net, loader, link, owner, n):
+    """Sum over the crops of each of n grids of `link` of the outputs, float64 (n, n_outputs)."""
+    outputs = torch.cat([link(output) for output in net.forward_iter(loader)]).double().numpy()
+    total = np.zeros((n, outputs.shape[1]))
+    np.add.at(total, owner, outputs)
+    return total
