@@ -12,8 +12,7 @@ from sklearn.base import clone
 
 from sknic.evaluation.bootstrap import compare
 from sknic.evaluation.clinical_table import as_frame, clinical_model, split_columns
-from sknic.evaluation.ensemble import CrossValEnsemble
-from sknic.evaluation.fitting import rows_of
+from sknic.evaluation.fitting import ask, rows_of
 from sknic.evaluation.folds import make_folds
 from sknic.evaluation.metrics import metric_name
 from sknic.evaluation.results import Comparison, Estimate, format_p
@@ -168,15 +167,10 @@ def _fold(estimator, kind, X, y, groups, train, test):
     slides_test, clinical_test = split_columns(X_test, estimator.column)
     table = clinical_model(kind) if estimator.table is None else clone(estimator.table)
     return {
-        "table": _ask(table.fit(clinical, y[train]), kind, clinical_test),
-        "slide": _ask(both.ensemble_, kind, slides_test),
-        "both": _ask(both, kind, X_test),
+        "table": ask(table.fit(clinical, y[train]), kind, clinical_test),
+        "slide": ask(both.ensemble_, kind, slides_test),
+        "both": ask(both, kind, X_test),
     }
-
-
-def _ask(model: CrossValEnsemble | Any, kind, X):
-    method = kind.prediction_method if hasattr(model, kind.prediction_method) else "predict"
-    return np.asarray(getattr(model, method)(X))
 
 
 def _table_of(found, classes, index):

@@ -52,10 +52,21 @@ def fit_fold(model, kind, X, y, given, train, test, with_baseline, times):
     has_curves = times is not None and hasattr(model, "predict_survival_function")
     survival = survival_at(last, X_last, times) if has_curves else None
     spread = last.predict_spread(X_last) if has_spread(last) else None
-    return FittedFold(model, _predict(last, kind, X_last), baseline, survival, spread)
+    return FittedFold(model, ask(last, kind, X_last), baseline, survival, spread)
 
 
-def _predict(model, kind, X):
+def ask(model, kind, X):
+    """Predict as the kind of target wants it, or by `predict` if the model cannot.
+
+    Returns
+    -------
+    ndarray (n,) or (n, k)
+
+    Raises
+    ------
+    TypeError
+        If the model returns a list of arrays instead.
+    """
     method = kind.prediction_method if hasattr(model, kind.prediction_method) else "predict"
     found = getattr(model, method)(X)
     if isinstance(found, list):
@@ -79,7 +90,7 @@ def _fit_baseline(model, kind, X_train, y_train, X_test, given):
             warnings.simplefilter("ignore")
             if front is not None:
                 X_train, X_test = front.transform(X_train), front.transform(X_test)
-            return _predict(baseline.fit(X_train, y_train, **fit_params(baseline, given)), kind, X_test)
+            return ask(baseline.fit(X_train, y_train, **fit_params(baseline, given)), kind, X_test)
     except _NO_BASELINE as error:
         return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
 

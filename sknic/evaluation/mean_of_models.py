@@ -5,28 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sknic.estimators.members import spread_between
 from sknic.evaluation.calibration import at_temperature
+from sknic.evaluation.delegation import available_if_inner_has
 from sknic.evaluation.fitting import mean_step_function
 from sknic.evaluation.run_once import ModelsRun, run_once
 from sknic.evaluation.survival_calibration import Recalibration
-
-
-def _inner_has(name):
-    def check(self):
-        getattr(self.estimators_[0] if hasattr(self, "estimators_") else self.estimator, name)
-        return True
-
-    return check
 
 
 class MeanOfModels:
     """The predictions of an ensemble for slides that none of its models has seen."""
 
     kind_: Any
+    estimator: Any
     estimators_: list[Any]
     temperature_: float
     recalibration_: Recalibration | None
@@ -41,6 +34,11 @@ class MeanOfModels:
         if not hasattr(self, "estimators_"):
             raise AttributeError("this CrossValEnsemble is not fitted yet")
         return self.estimators_[0]
+
+    @property
+    def _inner(self):
+        """A model whose methods those of the mean follow."""
+        return self.estimators_[0] if hasattr(self, "estimators_") else self.estimator
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict with the mean of the fold models.
@@ -62,7 +60,7 @@ class MeanOfModels:
         votes = np.array(self._each("predict", X))
         return self.classes_[(votes[:, :, None] == self.classes_).sum(axis=0).argmax(axis=1)]
 
-    @available_if(_inner_has("predict_proba"))
+    @available_if_inner_has("predict_proba")
     def predict_proba(self, X: Any) -> np.ndarray:
         """Mean of the folds' probabilities, at `temperature_`; shape (n_slides, n_classes)."""
         check_is_fitted(self)
@@ -106,14 +104,14 @@ class MeanOfModels:
         found = np.array(self._each(self.kind_.prediction_method, X))
         return spread_between(found, of_winner=found.ndim == 3 and self.kind_.picks_one)
 
-    @available_if(_inner_has("predict_survival_function"))
+    @available_if_inner_has("predict_survival_function")
     def predict_survival_function(self, X: Any) -> np.ndarray:
         """Mean of the folds' survival functions, corrected by `recalibration_`; an object array of StepFunction."""
         check_is_fitted(self)
         curves = self._mean_step("predict_survival_function", X)
         return curves if self.recalibration_ is None else self.recalibration_.curves(curves)
 
-    @available_if(_inner_has("predict_cumulative_hazard_function"))
+    @available_if_inner_has("predict_cumulative_hazard_function")
     def predict_cumulative_hazard_function(self, X: Any) -> np.ndarray:
         """Mean of the folds' cumulative hazards, corrected by `recalibration_`; an object array of StepFunction."""
         check_is_fitted(self)

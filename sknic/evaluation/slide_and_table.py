@@ -8,24 +8,16 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.utils import get_tags
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sknic.evaluation.clinical_table import clinical_model, split_columns
+from sknic.evaluation.delegation import available_if_inner_has
 from sknic.evaluation.ensemble import CrossValEnsemble
 from sknic.evaluation.metrics import get_metric
 from sknic.targets import kind_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
-
-
-def _table_model_has(name):
-    def check(self):
-        getattr(self.model_ if hasattr(self, "model_") else self.table, name)
-        return True
-
-    return check
 
 
 class SlideAndTable(MetaEstimatorMixin, BaseEstimator):
@@ -151,6 +143,11 @@ class SlideAndTable(MetaEstimatorMixin, BaseEstimator):
         self.model_ = model.fit(self._with_scores(clinical, (scores - shift) / scale), y)
         return self
 
+    @property
+    def _inner(self):
+        """The model of the table, which predicts."""
+        return self.model_ if hasattr(self, "model_") else self.table
+
     def predict(self, X: pd.DataFrame) -> np.ndarray:
         """Predict labels, numbers or risks.
 
@@ -166,12 +163,12 @@ class SlideAndTable(MetaEstimatorMixin, BaseEstimator):
         """
         return self.model_.predict(self.to_table(X))
 
-    @available_if(_table_model_has("predict_proba"))
+    @available_if_inner_has("predict_proba")
     def predict_proba(self, X: pd.DataFrame) -> np.ndarray:
         """Probabilities of the model of the table, shape (n_slides, n_classes)."""
         return self.model_.predict_proba(self.to_table(X))
 
-    @available_if(_table_model_has("predict_survival_function"))
+    @available_if_inner_has("predict_survival_function")
     def predict_survival_function(self, X: pd.DataFrame) -> np.ndarray:
         """Survival functions of the model of the table, an object array of scikit-survival's step functions."""
         return self.model_.predict_survival_function(self.to_table(X))
