@@ -12,18 +12,18 @@ from sklearn.utils.validation import check_consistent_length
 
 from sknic.estimators.base import RULES, GridEstimator
 from sknic.estimators.cohort_loss import CohortLoss
+from sknic.estimators.known_score import KnownScore
 from sknic.estimators.outputs import OUTPUTS
 from sknic.estimators.weights import SlideWeights
 from sknic.learning.followed import followed
 from sknic.learning.params import choice, flag, instance, nothing
 from sknic.targets import Classification, kind_of
-from sknic.targets.known import accuracy_of_known
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 
-class GridCNNClassifier(ClassifierMixin, GridEstimator):
+class GridCNNClassifier(KnownScore, ClassifierMixin, GridEstimator):
     """The paper's CNN on grids, trained to distinguish classes of slides, or to find several labels per slide [1]_.
 
     Parameters
@@ -291,27 +291,6 @@ class GridCNNClassifier(ClassifierMixin, GridEstimator):
             Labels, as y had them; for several labels, 1 if the probability is above one half.
         """
         return self._meaning.kind.labels(self.predict_proba(X), self.classes_)
-
-    def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Accuracy of `predict`.
-
-        Parameters
-        ----------
-        X : sequence or object array of n Grids or (C, rows, columns) arrays, 4-D array, or table (n, C)
-            Grids of any size; a row of a table is a grid of one cell.
-        y : array-like (n,) or (n, n_labels)
-            Truth, as in `fit`.
-        sample_weight : array-like (n,), default=None
-            Weight of each grid.
-
-        Returns
-        -------
-        float
-            Share of grids whose class is right, or whose known labels all are.
-        """
-        if self._meaning.kind.single is None:
-            return super().score(X, y, sample_weight)
-        return accuracy_of_known(self._meaning.read(y), self.predict(X), sample_weight)
 
     def _explained(self, outputs, column):
         """The log odds of a class or label."""

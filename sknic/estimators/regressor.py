@@ -12,18 +12,18 @@ from torch.nn import functional
 
 from sknic.estimators.base import GridEstimator
 from sknic.estimators.cohort_loss import CohortLoss
+from sknic.estimators.known_score import KnownScore
 from sknic.estimators.masked import masked_mse, weighted_masked_mse
 from sknic.estimators.weights import SlideWeights, weighted_mse
 from sknic.learning.followed import followed
 from sknic.learning.split import quantile_bins
 from sknic.targets import Regression, kind_of
-from sknic.targets.known import r2_of_known
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 
-class GridCNNRegressor(RegressorMixin, GridEstimator):
+class GridCNNRegressor(KnownScore, RegressorMixin, GridEstimator):
     """The paper's CNN on grids, trained with the squared error of one or more numbers per slide [1]_.
 
     Parameters
@@ -216,29 +216,6 @@ class GridCNNRegressor(RegressorMixin, GridEstimator):
         """
         y = self._predict_members(X).mean(axis=0)
         return y[:, 0] if self.y_ndim_ == 1 else y
-
-    def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """R2 of `predict`.
-
-        Parameters
-        ----------
-        X : sequence or object array of n Grids or (C, rows, columns) arrays, 4-D array, or table (n, C)
-            Grids of any size; a row of a table is a grid of one cell.
-        y : array-like (n,) or (n, n_outputs)
-            Truth, as in `fit`.
-        sample_weight : array-like (n,), default=None
-            Weight of each grid.
-
-        Returns
-        -------
-        float
-            R2; of several targets the mean of each on the grids whose label is known, which is scikit-learn's
-            ("uniform_average") if none is missing.
-        """
-        kind = kind_of(self, None)
-        if kind.single is None:
-            return super().score(X, y, sample_weight)
-        return r2_of_known(kind.read(y), self.predict(X), sample_weight)
 
     def _predict_members(self, X):
         return self._outputs(X) * self.target_scale_ + self.target_mean_

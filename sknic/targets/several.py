@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from sknic.exceptions import DegenerateDataError
 from sknic.targets.classification import Classification
 from sknic.targets.kind import Target
 from sknic.targets.kinds import register
-from sknic.targets.known import known_columns, n_columns, numbers_or_missing
+from sknic.targets.known import accuracy_of_known, known_columns, n_columns, numbers_or_missing, r2_of_known
 from sknic.targets.regression import Regression
 
 # Probabilities nearer to 0 or 1 count as it, in log odds.
@@ -16,7 +18,15 @@ _LEAST = 1e-4
 
 
 class SeveralTargets(Target):
-    """What kinds of several targets share: missing labels, and checks of each target alone."""
+    """What kinds of several targets share: missing labels, and checks of each target alone.
+
+    Attributes
+    ----------
+    score_of_known : callable (y, predicted, weights) -> float
+        The metric `score_metric` on the labels that are known, with a weight for each slide.
+    """
+
+    score_of_known: Callable[..., float]
 
     def fits(self, estimator, y):
         """Whether each column fits, and there are several."""
@@ -80,6 +90,7 @@ class Scores(SeveralTargets, Regression):
     name = "scores"
     title = "Predicting several scores"
     single = Regression.name
+    score_of_known = staticmethod(r2_of_known)
 
     def describe(self, y):
         """Range and median of each target, and how many labels are missing."""
@@ -94,6 +105,7 @@ class Labels(SeveralTargets, Classification):
     name = "labels"
     title = "Predicting several labels"
     single = Classification.name
+    score_of_known = staticmethod(accuracy_of_known)
     picks_one = False
 
     def read(self, y):
