@@ -13,10 +13,11 @@ The folder that `sknic evaluate` writes is a :class:`RunFolder`, which :func:`re
 :func:`run_of_ensemble` makes one from a fitted CrossValEnsemble.
 """
 
-from sknic.report.document import Card, Report, Section
+from sknic.report.document import Report
 from sknic.report.from_ensemble import run_of_ensemble, with_overlays
 from sknic.report.run_folder import RunFolder
 from sknic.report.run_report import report_of_run
+from sknic.report.section import Card, Section
 from sknic.report.slides import best_and_worst
 
 __all__ = [

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sknic.evaluation.verdict import LEARNT
 from sknic.files.digests import digest_of
-from sknic.report.document import show
+from sknic.report.section import show
 from sknic.report.tripod import UNKNOWN
 from sknic.targets import kind_named
 

@@ -18,7 +18,7 @@ from sknic.report.card_facts import (
     split_facts,
     target_of,
 )
-from sknic.report.document import flatten, show
+from sknic.report.section import flatten, show
 from sknic.report.tripod import UNKNOWN, tripod_rows
 from sknic.targets import kind_named
 

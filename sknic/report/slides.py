@@ -9,7 +9,7 @@ from matplotlib.colors import to_hex
 
 from sknic.files.names import unique_names
 from sknic.plotting.overlay import COLOR_MAPS
-from sknic.report.document import Card
+from sknic.report.section import Card
 
 if TYPE_CHECKING:
     from sknic.report.run_folder import RunFolder
