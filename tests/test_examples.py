@@ -5,6 +5,7 @@ import runpy
 import subprocess
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pytest
 
 import sknic
@@ -73,4 +74,8 @@ def test_an_example_says_what_it_shows_and_ends_in_a_picture(path):
 @names
 def test_an_example_runs(path, monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "agg")
+    plt.close("all")
     runpy.run_path(str(path), run_name="__main__")
+    figures = list(map(plt.figure, plt.get_fignums()))
+    assert figures and all(any(ax.has_data() for ax in figure.axes) for figure in figures)
+    plt.close("all")

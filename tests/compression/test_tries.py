@@ -28,11 +28,13 @@ def test_a_slide_that_was_begun_twice_in_vain_gets_no_third_try(tmp_path):
         pass
 
 
-@pytest.mark.parametrize("slide, run", [("b.svs", "run"), ("a.svs", "next run")])
-def test_other_slides_and_earlier_runs_do_not_count(tmp_path, slide, run):
+@pytest.mark.parametrize(
+    "slide, run, counts", [("b.svs", "run", ["run 1", f"run {MAX_TRIES}"]), ("a.svs", "next", ["next 1"])]
+)
+def test_other_slides_and_earlier_runs_do_not_count(tmp_path, slide, run, counts):
     die_again_and_again(tmp_path)
     with Tries(tmp_path, run).counted(slide):
-        pass
+        assert sorted(file.read_text() for file in tmp_path.rglob("*.tries")) == counts
 
 
 def test_a_try_that_ended_leaves_nothing(tmp_path):

@@ -1,6 +1,7 @@
 """A training that learnt nothing says so in words; a trial of few steps does not."""
 
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -39,7 +40,12 @@ def test_weights_kept_at_the_beginning_are_told():
 
 
 def test_a_trial_is_not_judged():
-    Doubts(1.0).warn("A", [[{"step": 99, "train_loss": 9.0}]])
+    trial, training = ([{"step": step, "train_loss": 9.0}] for step in (99, 100))
+    assert Doubts(1.0).none_of(SimpleNamespace(history=trial))
+    assert not Doubts(1.0).none_of(SimpleNamespace(history=training))
+    Doubts(1.0).warn("A", [trial])  # warnings are errors here
+    with pytest.warns(NothingLearntWarning, match="training loss, 9, did not beat"):
+        Doubts(1.0).warn("A", [training])
 
 
 def test_a_constant_risk_costs_what_the_sizes_of_the_risk_sets_say():
@@ -65,4 +71,5 @@ def test_grids_that_are_all_alike_teach_nothing(estimator):
 @pytest.mark.parametrize("balanced", [True, False])
 def test_what_is_learnt_is_not_doubted(cohort, balanced):
     grids, _, labels, _ = cohort
-    GridCNNClassifier(**SETTINGS, balanced=balanced).fit(grids, labels)
+    model = GridCNNClassifier(**SETTINGS, balanced=balanced).fit(grids, labels)  # warnings are errors here
+    assert model.score(grids, labels) > 0.9

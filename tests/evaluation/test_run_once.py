@@ -112,11 +112,11 @@ def test_an_external_test_takes_outputs(which, seen, request):
     model = request.getfixturevalue(which)
     wanted = external_survival_scores(model, GRIDS, Y, model.predict(GRIDS), n_resamples=20)
 
-    def test():
+    def measured():
         outputs = model.run_networks(GRIDS)
         return external_survival_scores(model, outputs, Y, model.predict(outputs), n_resamples=20)
 
-    n, found = n_seen(seen, test)
+    n, found = n_seen(seen, measured)
     assert n == (2 if which == "cox" else 3) * N
     assert found == wanted
 

@@ -6,6 +6,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.linear_model import Ridge
 
 from sknic.evaluation import CrossValEnsemble
+from sknic.evaluation.same_slide import slide_names
 from sknic.exceptions import PatientLeakageError, SlideLeakageError
 from sknic.grids import Grid
 
@@ -65,11 +66,15 @@ def test_a_slide_given_twice_is_refused_unless_it_stays_together(kind, tmp_path)
 
 def test_grids_that_are_equal_by_construction_are_not_one_slide():
     X = [grid(embeddings=np.ones((16, 3))) for _ in range(8)] + [Grid([[1.0]], [[0, 0]], (1, 1)) for _ in range(8)]
-    CrossValEnsemble(Any(), cv=4, baseline=False).fit(X, Y)
+    assert slide_names(X) == [set()] * 16
+    ensemble = CrossValEnsemble(Any(), cv=4, baseline=False).fit(X, Y)
+    assert np.bincount(ensemble.fold_).tolist() == [4, 4, 4, 4]
 
 
 def test_rows_of_a_table_say_no_slide():
-    CrossValEnsemble(Ridge(), cv=4).fit(np.ones((16, 2)), Y)
+    X = np.ones((16, 2))
+    assert slide_names(X) is None
+    assert np.bincount(CrossValEnsemble(Ridge(), cv=4).fit(X, Y).fold_).tolist() == [4, 4, 4, 4]
 
 
 @pytest.mark.parametrize("patients", [["a", "a "], ["a", 1], ["a", None]])

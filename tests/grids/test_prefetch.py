@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from sknic import Grid
+from sknic.exceptions import GridFileError
 from sknic.grids import prefetch as module
 from sknic.grids.prefetch import prefetch
 
@@ -55,4 +56,8 @@ def test_what_is_in_memory_or_has_eight_orientations_needs_no_thread(grid, orien
 def test_a_file_that_is_gone_is_left_to_its_reader(grid, tmp_path):
     stored = grid.write(tmp_path / "a.h5")
     os.unlink(stored.path)
-    prefetch([stored]).join()
+    thread = prefetch([stored])
+    thread.join()  # an error of the thread would be a warning, and warnings are errors here
+    assert not thread.is_alive()
+    with pytest.raises(GridFileError, match=r"a\.h5"):
+        _ = stored.embeddings

@@ -92,9 +92,10 @@ def test_a_display_without_axes_makes_a_figure_that_can_be_saved(draw, tmp_path)
 
 
 def test_importing_the_displays_chooses_no_backend():
-    code = "import matplotlib as m, sknic.plotting; assert m.rcParams._get_backend_or_none() is None"
+    code = "import matplotlib as m, sknic.plotting; print(m.rcParams._get_backend_or_none())"
     environment = {"PATH": "", "HOME": "/nonexistent", "MPLCONFIGDIR": plt.matplotlib.get_configdir()}
-    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, env=environment)
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    assert subprocess.run(command, check=True, env=environment, capture_output=True, text=True).stdout == "None\n"
 
 
 def test_similar_cells_get_similar_colours_and_background_is_white():

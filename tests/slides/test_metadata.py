@@ -81,7 +81,9 @@ def test_usual_pairs_do_not_warn(tmp_path, mpp, power):
     path = write_aperio(tmp_path / "a.svs", SMALL, mpp=mpp, power=power, levels=(1,))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        Slide(path).close()
+        slide = Slide(path)
+    with slide:
+        assert (slide.mpp, slide.objective_power) == (pytest.approx(mpp), power)
 
 
 def test_oblong_pixels_are_refused_until_one_um_per_px_is_stated(tmp_path):
