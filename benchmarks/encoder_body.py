@@ -11,13 +11,14 @@ from torch import nn
 from benchmarks.common import report
 from benchmarks.short_trainings import ALL, SCHEDULE, compare_trainings
 from benchmarks.train_encoder import NAMES_OF_TASKS, Recipe
-from sknic.encoders.networks import PAPER_FILTERS, new_encoder
+from sknic.encoders.networks import new_encoder
 
 BODIES = {
     "filters 64, 128, 256, 256": {"filters": (64, 128, 256, 256)},
     "filters 64, 128, 256, 512": {"filters": (64, 128, 256, 512)},
     "filters 192, 192, 192, 192": {"filters": (192, 192, 192, 192)},
     "code of 256": {"code_size": 256},
+    "residual": {"body": "residual"},
 }
 SCALES = {"no change of scale": None, "scales 0.5 to 2": (0.5, 2.0)}
 

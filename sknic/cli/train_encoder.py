@@ -23,6 +23,13 @@ class Schedule(StrEnum):
     cosine = "cosine"
 
 
+class Body(StrEnum):
+    """Network before the code."""
+
+    plain = "plain"
+    residual = "residual"
+
+
 class Precision(StrEnum):
     """Number format used in training."""
 
@@ -40,6 +47,9 @@ def train_encoder(
     tasks: Annotated[list[str] | None, typer.Option(help="Train on this task only; may be repeated.")] = None,
     init: Annotated[str | None, typer.Option(help="Start from this encoder: a file or a bundled name.")] = None,
     code_size: Annotated[int, typer.Option(help="Length of an embedding.")] = 128,
+    body: Annotated[
+        Body, typer.Option(help="Convolutions as in the paper, or residual blocks, which learn more at the same cost.")
+    ] = Body.plain,
     mpp: Annotated[float, typer.Option(help="um/px of the patches.")] = 0.5,
     augmentation: Annotated[str, typer.Option(help="heavy, strong, light, mild or none.")] = "heavy",
     max_steps: Annotated[int, typer.Option(help="Maximum number of training batches.")] = 10_000,
@@ -75,6 +85,7 @@ def train_encoder(
     encoder = MultitaskEncoder(
         code_size,
         tasks=tasks or None,
+        body=body.value,
         init=init,
         mpp=mpp,
         augmentation=None if augmentation == "none" else augmentation,

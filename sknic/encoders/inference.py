@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from sknic.encoders.networks import Chain, Flatten, GlobalAverage
+from sknic.encoders.networks import Chain, Flatten, GlobalAverage, Residual
 from sknic.exceptions import PatchSizeError
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -64,6 +64,8 @@ def fold(network, scale=None, shift=None):
             if pending is not None:
                 layers.append(Affine(*pending))
                 pending = None
+            if isinstance(layer, Residual):
+                _fold_inside(layer)
             layers.append(layer)
     if pending is not None:
         layers.append(Affine(*pending))
@@ -105,6 +107,13 @@ def _fold_back(layer, scale, shift):
     layer.bias.data = layer.bias.data * scale + shift
 
 
+def _fold_inside(block):
+    """Fold both BatchNorms of a residual block into its convolutions."""
+    _fold_back(block.conv1, *_affine_of(block.norm1))
+    _fold_back(block.conv2, *_affine_of(block.norm2))
+    block.norm1, block.norm2 = nn.Identity(), nn.Identity()
+
+
 class MiddleInHalf(nn.Module):
     """A folded network whose first and last weights compute in float32 and everything between in another type.
 
@@ -122,7 +131,7 @@ class MiddleInHalf(nn.Module):
     def __init__(self, network, dtype):
         super().__init__()
         layers = list(network)
-        weighted = [i for i, layer in enumerate(layers) if isinstance(layer, nn.Conv2d | nn.Linear)]
+        weighted = [i for i, layer in enumerate(layers) if isinstance(layer, nn.Conv2d | nn.Linear | Residual)]
         has_middle = len(weighted) > 2
         first, last = (weighted[0] + 1, weighted[-1]) if has_middle else (len(layers), len(layers))
         self.dtype = dtype if has_middle else torch.float32

@@ -11,7 +11,6 @@ import numpy as np
 
 from sknic.encoders.multitask_data import check_copies, read_data
 from sknic.encoders.multitask_training import RULES, build_module, check_encoder, train_tasks
-from sknic.encoders.networks import PAPER_FILTERS
 from sknic.encoders.task_encoder import TaskEncoder
 from sknic.encoders.task_heads import TaskHeads
 from sknic.exceptions import TrainingInterrupted
@@ -36,9 +35,13 @@ class MultitaskEncoder(Followed, TaskEncoder):
     ----------
     code_size : int, default=128
         Length C of an embedding.
-    filters : sequence of int, default=(128, 128, 128, 128)
-        Number of filters of each strided convolution of the encoder; the default is the paper's. (64, 128, 256, 512)
-        costs as much per patch and has more weights where the maps are small. Not together with `init`.
+    body : {"plain", "residual"}, default="plain"
+        Network before the linear code. "plain" is the paper's, strided convolutions; "residual" is a strided
+        convolution and residual blocks of stride 2 [5]_, whose average is the input of the code. Not together with
+        `init`.
+    filters : sequence of int, default=None
+        Number of filters of each strided convolution, or block, of the body. None is (128, 128, 128, 128), the
+        paper's, and for the residual body (32, 64, 128, 256), which costs as much per patch. Not together with `init`.
     tasks : str or list of str, default=None
         Columns of y to train on; all by default.
     init : str, Path or fitted encoder, default=None
@@ -119,6 +122,7 @@ class MultitaskEncoder(Followed, TaskEncoder):
     .. [2] Kendall et al., "Multi-Task Learning Using Uncertainty to Weigh Losses", CVPR 2018.
     .. [3] Chen et al., "GradNorm: Gradient Normalization for Adaptive Loss Balancing", ICML 2018.
     .. [4] Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations", ICML 2020.
+    .. [5] He et al., "Deep Residual Learning for Image Recognition", CVPR 2016.
 
     Examples
     --------
@@ -136,7 +140,8 @@ class MultitaskEncoder(Followed, TaskEncoder):
         self,
         code_size: int = 128,
         *,
-        filters: Sequence[int] = PAPER_FILTERS,
+        body: str = "plain",
+        filters: Sequence[int] | None = None,
         tasks: Any = None,
         init: Any = None,
         mpp: float = 0.5,
@@ -162,6 +167,7 @@ class MultitaskEncoder(Followed, TaskEncoder):
         verbose: int = 0,
     ) -> None:
         self.code_size = code_size
+        self.body = body
         self.filters = filters
         self.tasks = tasks
         self.init = init
@@ -241,7 +247,7 @@ class MultitaskEncoder(Followed, TaskEncoder):
     @classmethod
     def _from_file(cls, header, tensors, device, module=None):
         encoder = super()._from_file(header, tensors, device)
-        encoder.filters = tuple(encoder.filters)  # JSON makes lists of tuples
+        encoder.filters = encoder.filters and tuple(encoder.filters)  # JSON makes lists of tuples
         return encoder
 
     def _keep(self, net, *, tasks, patch_size, one_column):

@@ -12,7 +12,7 @@ from torch import nn
 from sknic.encoders.inference import folded_embedder
 from sknic.encoders.learning import OwnLossNet, Views
 from sknic.encoders.network_encoder import SCALE, SHIFT
-from sknic.encoders.networks import PAPER_FILTERS, Head, new_encoder
+from sknic.encoders.networks import Head, new_encoder
 from sknic.encoders.sampling import strata
 from sknic.encoders.task_weights import make_weighting
 
@@ -34,8 +34,9 @@ class MultitaskModule(nn.Module):
     task_weights : None, str or mapping
     unlabelled_weight : float
         If above 0, there is a block of unlabelled patches, whose two views must identify each other.
-    filters : sequence of int
-        Numbers of filters of a fresh network.
+    body : str
+    filters : sequence of int, optional
+        Body and numbers of filters of a fresh network.
     network : Chain, optional
         Trained weights to start from; copied.
     heads : mapping of str to Head
@@ -53,7 +54,8 @@ class MultitaskModule(nn.Module):
         augment,
         task_weights,
         unlabelled_weight,
-        filters=PAPER_FILTERS,
+        body="plain",
+        filters=None,
         network=None,
         heads=(),
         network_lr=None,
@@ -61,7 +63,7 @@ class MultitaskModule(nn.Module):
         super().__init__()
         self.names = names
         self.views = Views(input_size, augment)
-        self.network = new_encoder(code_size, input_size, filters) if network is None else copy.deepcopy(network)
+        self.network = new_encoder(code_size, input_size, body, filters) if network is None else copy.deepcopy(network)
         self.network.requires_grad_(True).to(memory_format=torch.channels_last)
         fresh = [Head(code_size, n) for n in n_classes]
         self.heads = nn.ModuleList(

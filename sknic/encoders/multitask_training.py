@@ -13,7 +13,6 @@ from sknic.encoders.inference import check_patches
 from sknic.encoders.labels import only
 from sknic.encoders.learning import no_loss
 from sknic.encoders.multitask_net import MultitaskModule, MultitaskNet, Throughput, Validation, WeightHistory
-from sknic.encoders.networks import PAPER_FILTERS
 from sknic.encoders.sampling import EvenTasks, Patches, as_it_is
 from sknic.learning.checkpoint import Checkpoint
 from sknic.learning.device import DEVICE, PRECISION
@@ -30,7 +29,8 @@ def _are_counts(value):
 _PATH = instance(str, os.PathLike, name="a path")
 RULES: dict[str, Rule] = {
     "code_size": integer(1),
-    "filters": Rule(_are_counts, "one positive whole number for each convolution"),
+    "body": choice("plain", "residual"),
+    "filters": Rule(_are_counts, "one positive whole number for each convolution") | nothing,
     "tasks": instance(str, list, tuple, np.ndarray, name="the name of a task, a list of them") | nothing,
     "init": _PATH | Rule(lambda value: hasattr(value, "transform"), "a fitted encoder") | nothing,
     "mpp": real(above=0),
@@ -83,10 +83,12 @@ def build_module(encoder, patch_size, tasks):
         network_lr=None if start is None else encoder.init_lr,
     )
     if start is None:
-        return partial(build, input_size=patch_size, filters=tuple(encoder.filters))
-    if tuple(encoder.filters) != PAPER_FILTERS:
+        filters = None if encoder.filters is None else tuple(encoder.filters)
+        return partial(build, input_size=patch_size, body=encoder.body, filters=filters)
+    if encoder.body != "plain" or encoder.filters is not None:
         raise ValueError(
-            f"filters={encoder.filters}: expected the default together with init=, which has its own network"
+            f"body={encoder.body!r}, filters={encoder.filters}: expected the defaults together with init=, which has "
+            "its own network"
         )
     check_is_fitted(start)
     if not hasattr(start, "network_"):

@@ -11,6 +11,7 @@ SLOPE = 0.2
 EPSILON = 1e-3
 MOMENTUM = 0.2
 PAPER_FILTERS = (128, 128, 128, 128)
+RESIDUAL_FILTERS = (32, 64, 128, 256)
 
 
 class Flatten(nn.Module):
@@ -25,6 +26,27 @@ class GlobalAverage(nn.Module):
 
     def forward(self, x):
         return x.mean((2, 3))
+
+
+class Residual(nn.Module):
+    """A residual block: two 3x3 convolutions beside a shortcut (He et al. 2016).
+
+    Where the shape changes, the shortcut averages and projects (He et al. 2019), so that no pixel is skipped.
+    """
+
+    def __init__(self, in_channels, out_channels, stride=1):
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride, padding=1)
+        self.norm1 = nn.BatchNorm2d(out_channels, EPSILON, MOMENTUM)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
+        self.norm2 = nn.BatchNorm2d(out_channels, EPSILON, MOMENTUM)
+        self.average = nn.AvgPool2d(stride, ceil_mode=True) if stride > 1 else nn.Identity()
+        is_same = in_channels == out_channels
+        self.project = nn.Identity() if is_same else nn.Conv2d(in_channels, out_channels, 1)
+
+    def forward(self, x):
+        y = F.leaky_relu(self.norm1(self.conv1(x)), SLOPE)
+        return F.leaky_relu(self.norm2(self.conv2(y)) + self.project(self.average(x)), SLOPE)
 
 
 # Everything a file may ask for: the name of a layer, its module, and its settings in order.
@@ -43,6 +65,7 @@ _LAYERS = {
     "average_pool": (nn.AvgPool2d, ("kernel_size", "stride")),
     "global_average": (GlobalAverage, ()),
     "flatten": (Flatten, ()),
+    "residual": (Residual, ("in_channels", "out_channels", "stride")),
 }
 
 
@@ -145,6 +168,31 @@ def encoder_layers(code_size=128, input_size=64, filters=PAPER_FILTERS):
     ]
 
 
+def residual_layers(code_size=128, filters=RESIDUAL_FILTERS):
+    """Layers of the residual body: a strided convolution, residual blocks of stride 2, the mean, and a linear code.
+
+    With the default filters it is deeper than the paper's body at the same number of multiplications per patch.
+
+    Parameters
+    ----------
+    code_size : int
+    filters : sequence of int
+        Number of filters of the first convolution and of each block.
+    """
+    first, *rest = filters
+    return [
+        ("conv", {"in_channels": 3, "out_channels": first, "kernel_size": 3, "stride": 2}),
+        ("batch_norm", {"num_features": first, "eps": EPSILON, "momentum": MOMENTUM}),
+        ("leaky_relu", {"negative_slope": SLOPE}),
+        *(
+            ("residual", {"in_channels": channels, "out_channels": width, "stride": 2})
+            for channels, width in zip(filters, rest)
+        ),
+        ("global_average", {}),
+        ("linear", {"in_features": filters[-1], "out_features": code_size}),
+    ]
+
+
 def keras_init(module):
     """Initialize kernels as in the published code: He-uniform convolutions, Glorot-uniform dense layers."""
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
@@ -155,9 +203,13 @@ def keras_init(module):
         nn.init.zeros_(module.bias)
 
 
-def new_encoder(code_size=128, input_size=64, filters=PAPER_FILTERS):
-    """An untrained encoder network; see `encoder_layers`."""
-    return Chain(encoder_layers(code_size, input_size, filters)).apply(keras_init)
+def new_encoder(code_size=128, input_size=64, body="plain", filters=None):
+    """An untrained encoder network; see `encoder_layers` (body "plain") and `residual_layers` ("residual")."""
+    if body == "residual":
+        layers = residual_layers(code_size, filters or RESIDUAL_FILTERS)
+    else:
+        layers = encoder_layers(code_size, input_size, filters or PAPER_FILTERS)
+    return Chain(layers).apply(keras_init)
 
 
 class Head(nn.Sequential):

@@ -10,7 +10,7 @@ from torch import nn
 from sknic import load_encoder
 from sknic.encoders.inference import Embedder, MiddleInHalf, fold, to_pixels
 from sknic.encoders.network_encoder import SCALE, SHIFT
-from sknic.encoders.networks import Chain, Flatten, encoder_layers, new_encoder
+from sknic.encoders.networks import Chain, Flatten, Residual, encoder_layers, new_encoder, residual_layers
 from sknic.exceptions import PatchSizeError
 
 
@@ -46,6 +46,15 @@ CHAINS = {
         norm("batch_norm_1d", 6),
         LEAKY,
     ],
+    "residual": residual_layers(5, (4, 6, 6)),
+    "residual after a BatchNorm": [
+        conv(3, 4),
+        LEAKY,
+        norm("batch_norm", 4),
+        ("residual", {"in_channels": 4, "out_channels": 4, "stride": 1}),
+        ("residual", {"in_channels": 4, "out_channels": 6, "stride": 2}),
+        ("flatten", {}),
+    ],
     "nothing to fold": [LEAKY, ("flatten", {})],
 }
 
@@ -54,7 +63,7 @@ def with_statistics(layers):
     """A chain whose BatchNorms have seen something."""
     torch.manual_seed(0)
     network = Chain(layers)
-    for layer in network:
+    for layer in network.modules():
         if isinstance(layer, nn.BatchNorm2d | nn.BatchNorm1d):
             for tensor in (layer.weight.data, layer.bias.data, layer.running_mean, layer.running_var):
                 tensor.uniform_(0.5, 2)
@@ -72,7 +81,31 @@ def test_a_folded_network_is_the_same_function_without_batchnorm(layers):
         folded = fold(network, scale, shift)
         got = folded(pixels.clone())
     torch.testing.assert_close(got, wanted, rtol=1e-5, atol=1e-4)
-    assert not any(isinstance(layer, nn.BatchNorm2d | nn.BatchNorm1d) for layer in folded)
+    assert not any(isinstance(layer, nn.BatchNorm2d | nn.BatchNorm1d) for layer in folded.modules())
+
+
+def test_the_residual_body_costs_no_more_than_the_paper_body():
+    def multiplications(network):
+        total = []
+
+        def count(layer, inputs, output):
+            total.append(layer.weight.numel() * (output[0, 0].numel() if output.ndim == 4 else 1))
+
+        for layer in network.modules():
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                layer.register_forward_hook(count)
+        with torch.no_grad():
+            network.eval()(torch.zeros(1, 3, 64, 64))
+        return sum(total)
+
+    assert multiplications(new_encoder(body="residual")) < 1.01 * multiplications(new_encoder())
+
+
+@pytest.mark.parametrize("size", [31, 32, 64])
+def test_a_residual_block_halves_widths_odd_and_even(size):
+    block = Residual(3, 5, stride=2).eval()
+    with torch.no_grad():
+        assert block(torch.zeros(1, 3, size, size)).shape == (1, 5, (size + 1) // 2, (size + 1) // 2)
 
 
 def test_the_paper_body_shrinks_64_px_to_3x3():

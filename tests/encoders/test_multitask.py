@@ -226,13 +226,19 @@ def test_init_of_another_size_is_refused(fitted, data):
         small(init=fitted).fit(np.zeros((4, 40, 40, 3), np.uint8), [0, 1, 0, 1])
 
 
-def test_another_body_is_trained_saved_and_read(data, tmp_path):
-    wide = small(filters=[4, 8, 16]).fit(*data)
-    convolutions = [layer for layer in wide.network_ if isinstance(layer, torch.nn.Conv2d)]
-    assert [layer.out_channels for layer in convolutions] == [4, 8, 16]
-    wide.save(tmp_path / "wide.safetensors")
-    read = load_encoder(tmp_path / "wide.safetensors", device="cpu")
-    np.testing.assert_array_equal(read.transform(data[0][:3]), wide.transform(data[0][:3]))
+@pytest.mark.parametrize(
+    ("settings", "widths"),
+    [({"filters": [4, 8, 16]}, [4, 8, 16]), ({"body": "residual", "filters": [4, 6]}, [4, 6, 6, 6])],
+    ids=["plain", "residual"],
+)
+def test_another_body_is_trained_saved_and_read(data, tmp_path, settings, widths):
+    encoder = small(**settings).fit(*data)
+    convolutions = [layer for layer in encoder.network_.modules() if isinstance(layer, torch.nn.Conv2d)]
+    assert [layer.out_channels for layer in convolutions] == widths
+    encoder.save(tmp_path / "encoder.safetensors")
+    read = load_encoder(tmp_path / "encoder.safetensors", device="cpu")
+    assert read.get_params()["body"] == encoder.body and list(read.filters) == settings["filters"]
+    np.testing.assert_array_equal(read.transform(data[0][:3]), encoder.transform(data[0][:3]))
 
 
 def test_a_body_that_shrinks_a_patch_to_nothing_is_refused(data):
@@ -241,8 +247,9 @@ def test_a_body_that_shrinks_a_patch_to_nothing_is_refused(data):
 
 
 def test_an_encoder_to_start_from_brings_its_own_body(data, fitted):
-    with pytest.raises(ValueError, match="filters=.* together with init="):
-        small(init=fitted, filters=(4, 4)).fit(*data)
+    for settings in ({"filters": (4, 4)}, {"body": "residual"}):
+        with pytest.raises(ValueError, match="body=.* filters=.* together with init="):
+            small(init=fitted, **settings).fit(*data)
 
 
 def test_init_takes_patches_of_twice_the_size(fitted, data):

@@ -36,6 +36,7 @@ WRONG = [
     ("verbose", -1),
 ]
 OF_MULTITASK = [
+    ("body", "resnet50"),
     ("filters", 128),
     ("filters", ()),
     ("filters", (64, 0)),
