@@ -6,6 +6,7 @@ multiplications of the convolutions and the code, which is what compression pays
 """
 
 import numpy as np
+import torch
 from torch import nn
 
 from benchmarks.common import report
@@ -35,16 +36,25 @@ def variants():
 
 def cost(name, settings):
     """Row of a table: millions of multiplications per patch of 64 px, and of weights."""
-    network = new_encoder(settings.get("code_size", 128), 64, settings.get("filters", PAPER_FILTERS))
-    size, multiplications = 64, 0
-    for layer in network:
-        if isinstance(layer, nn.Conv2d):
-            size = (size - 1) // 2
-            multiplications += layer.weight.numel() * size**2
-        elif isinstance(layer, nn.Linear):
-            multiplications += layer.weight.numel()
+    network = new_encoder(settings.get("code_size", 128), 64, settings.get("body", "plain"), settings.get("filters"))
     weights = sum(np.prod(weight.shape) for weight in network.parameters())
-    return {"body": name, "multiplications, million": multiplications / 1e6, "weights, million": weights / 1e6}
+    millions = {"multiplications, million": multiplications(network) / 1e6, "weights, million": weights / 1e6}
+    return {"body": name, **millions}
+
+
+def multiplications(network, size=64):
+    """Multiplications of all convolutions and linear layers for one patch."""
+    counts = []
+
+    def count(layer, _, output):
+        counts.append(layer.weight.numel() * output[0].numel() // layer.weight.shape[0])
+
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            layer.register_forward_hook(count)
+    with torch.inference_mode():
+        network.eval()(torch.zeros(1, 3, size, size))
+    return sum(counts)
 
 
 def main(argv=None):

@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import encoder_data, encoder_probe, encoders, train_encoder
+from benchmarks import encoder_body, encoder_data, encoder_probe, encoders, train_encoder
 from benchmarks.encoder_card import ABOUT, card_text
 from benchmarks.encoder_data import N_FOLDS, PatchData
+from sknic.encoders.networks import new_encoder
 
 TASKS = {"lymph": ["normal", "tumour"], "mitosis": ["mitosis", "other"], "colorectal": ["adipose", "mucus", "stroma"]}
 
@@ -104,3 +105,9 @@ def test_rows_of_the_table_have_intervals_and_paired_differences():
     }
     row = encoders.differences("e", {"lymph": right}, {"lymph": wrong})
     assert row == {"encoder": "e", "lymph": "+1.000 [+1.000, +1.000]"}
+
+
+def test_the_residual_body_costs_no_more_than_the_papers():
+    by_hand = 27 * 128 * 31**2 + 9 * 128**2 * (15**2 + 7**2 + 3**2) + 9 * 128 * 128
+    assert encoder_body.multiplications(new_encoder()) == by_hand
+    assert encoder_body.multiplications(new_encoder(body="residual")) <= 1.01 * by_hand
