@@ -4,27 +4,55 @@ import numpy as np
 import pytest
 
 from benchmarks.paper import at_size
+from sknic import MeanRGBEncoder
 
 from .test_recipes_benchmark import tiny_cohort
 
 
 @pytest.fixture
-def options(tmp_path):
-    found = at_size.read_options(["--patches", str(tmp_path), "--quick", "--n-jobs", "1", "--seeds", "0", "1"])
-    found.out = tmp_path
-    return found
+def options(tmp_path, monkeypatch):
+    """Options of a tiny run, whose cohorts are made without patches."""
+
+    def cohort_of(options, name, encoder):
+        cohort = tiny_cohort(24)
+        cohort.table.insert(0, "score", cohort.table["hotspot"])
+        return cohort, cohort if name == "table1" else None
+
+    monkeypatch.setattr(at_size, "cohort_of", cohort_of)
+    monkeypatch.setattr(at_size, "read_patch_table", lambda path: {"task": ["polyp"]})
+    monkeypatch.setattr(at_size, "load_encoder", lambda name: MeanRGBEncoder(device="cpu"))
+    monkeypatch.setattr(at_size, "encoder_named", str)
+    monkeypatch.setattr(at_size, "work_dir", lambda name: tmp_path)
+    return at_size.read_options(["--patches", str(tmp_path), "--quick", "--seeds", "0", "1"])
 
 
-@pytest.mark.parametrize("claim", at_size.SIZES)
+@pytest.mark.parametrize("name", at_size.CLAIMS)
 @pytest.mark.parametrize("recipe", at_size.RECIPES)
-def test_a_cross_validation_is_found_again_and_has_its_row(options, claim, recipe, monkeypatch):
-    cohort = tiny_cohort(24)
-    cohort.table.insert(0, "score", cohort.table["hotspot"])
-    test = cohort if claim == "table1" else None
-    found = [at_size.cross_validate(options, claim, "bigan", recipe, seed, cohort, test) for seed in options.seeds]
+def test_a_cross_validation_is_found_again_and_has_its_row(options, name, recipe, monkeypatch):
+    options.recipes = [recipe]
+    for encoder in (at_size.RIVAL, "bigan"):
+        at_size.run_missing(options, name, encoder)
+    found = at_size.kept_steps(options, name)
+    assert set(found) == {(at_size.RIVAL, recipe), ("bigan", recipe)}
+
     monkeypatch.setattr(at_size, "CrossValEnsemble", lambda *_, **__: pytest.fail("it was done"))
-    again = at_size.cross_validate(options, claim, "bigan", recipe, 1, cohort, test)
-    np.testing.assert_array_equal(again["oof"], found[1]["oof"])
-    row = at_size.MEASURES[claim](cohort, test, found)
-    assert row["slides"] == row["patients"] == 24 and " to " in row["seeds"]
-    assert ("test" in row) == (claim == "table1") and ("log-rank" in row) == (claim == "survival")
+    at_size.run_missing(options, name, "bigan")
+    cohort, test = at_size.cohort_of(options, name, None)
+    row = at_size.row_of(name, "bigan", recipe, found["bigan", recipe], cohort, test)
+    assert row["slides"] == row["patients"] == 24 and row["seeds"] == 2 and " to " in row["by seed"]
+    assert ("test" in row) == (name == "table1") and ("log-rank" in row) == (name != "table1")
+
+    (difference,) = at_size.differences_of(name, found, cohort, test)
+    assert difference["encoder"] == "bigan"
+    same = all(np.array_equal(a["oof"], b["oof"]) for a, b in zip(found["bigan", recipe], found[at_size.RIVAL, recipe]))
+    assert difference["out of fold"].startswith("0.000") == same  # both encoders are mean-RGB here
+
+
+def test_an_interrupted_run_goes_on_where_it_was(options):
+    options.seeds = [0]
+    at_size.run_missing(options, "table1", "bigan")
+    options.seeds = [0, 1]
+    at_size.run_missing(options, "table1", "bigan")
+    (steps,) = at_size.kept_steps(options, "table1").values()
+    assert [len(step["oof"]) for step in steps] == [24, 24]
+    assert not np.array_equal(steps[0]["oof"], steps[1]["oof"])

@@ -1,142 +1,258 @@
-"""Table 1 and Fig. 6 at the paper's number of slides, on cohorts of grids: which claims hold, with either training.
+"""Table 1 and Figs. 4 to 6 at the paper's number of slides, on cohorts of grids: which claims hold?
 
-A step is one cross-validation, of one encoder, training and seed, and is kept, so that an interrupted run can be
-resumed. Sources of training and test slides are disjoint, as are their patients. On one core a step takes two to four
-minutes.
+A step is one cross-validation, of one encoder, training and seed. Its predictions are kept next to the table, so that
+an interrupted run can be resumed, and the tables contain every step that is kept. Sources of training and test slides
+are disjoint, as are their patients. On one core a step takes two to five minutes.
+
+`--patches` is a folder in a form that `load_patch_folder` reads; the slides are assembled from its task "polyp" if it
+has one, otherwise from "colorectal". `--encoders` are published or bundled ones, by name, or files.
 """
 
 import argparse
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.common import report, test_data, work_dir
-from benchmarks.paper.findings import over_seeds, spread
-from benchmarks.recipes import ENCODERS, POLYP, encoder_named
-from sknic import CrossValEnsemble, GridCNNRegressor, GridCoxSurvival, load_encoder
+from benchmarks.common import RESULTS, machine, report, test_data, work_dir
+from benchmarks.paper.findings import over_seeds, spread, told
+from benchmarks.recipes import POLYP, encoder_named
+from sknic import CrossValEnsemble, GridCNNClassifier, GridCNNRegressor, GridCoxSurvival, MeanRGBEncoder, load_encoder
 from sknic.datasets import make_grid_cohort
 from sknic.datasets.patch_folder import read_patch_table
 from sknic.estimators import PAPER_RECIPE
-from sknic.evaluation import aggregate, concordance, estimate, format_p, split_by_risk
+from sknic.evaluation import aggregate, compare, concordance, estimate, format_p, split_by_risk
 from sknic.files.whole import whole_file
 
 RECIPES = {"default": {}, "paper": PAPER_RECIPE}
-# Slides to cross-validate, slides of the external test, and slides of a patient at most, which makes 363 patients.
-SIZES = {"table1": (492, 321, 3), "survival": (1571, 0, 12)}
-QUICK = {"table1": (32, 16, 3), "survival": (32, 0, 3)}
+RIVAL = "multitask-4"
 PAPER = {
     ("table1", "multitask-4"): "0.620; test 0.632 [0.597, 0.664]",
     ("table1", "bigan"): "0.522; test 0.558 [0.519, 0.596]",
+    ("pattern", "multitask-4"): "0.895; log-rank p < 0.001",
     ("survival", "multitask-4"): "log-rank p < 0.01",
+}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One experiment of the paper.
+
+    Attributes
+    ----------
+    slides, test_slides, per_patient : int
+        Slides to cross-validate, slides of the external test, and most slides of a patient: 12 make about 363 patients.
+    model : type
+        Estimator of grids.
+    truth : callable
+        What the model learns of a cohort.
+    metric : str
+    measured : callable
+        Takes a cohort and predictions (n_slides, n_seeds), and returns what the metric compares: truth, predictions
+        and patients, one row per slide or per patient.
+    """
+
+    slides: int
+    test_slides: int
+    per_patient: int
+    model: type
+    truth: Callable
+    metric: str
+    measured: Callable
+
+
+def is_desmoplastic(cohort):
+    """1 for desmoplastic growth, 0 for replacement."""
+    return (cohort.table["pattern"] == "desmoplastic").to_numpy(int)
+
+
+def by_slide(truth):
+    return lambda cohort, predictions: (truth(cohort), predictions, cohort.patients)
+
+
+def by_patient(cohort, predictions):
+    """Outcome of each patient and the mean risk of the patient's slides."""
+    outcome = aggregate(cohort.survival, cohort.patients, how="same")[1]
+    return outcome, np.stack([aggregate(column, cohort.patients)[1] for column in predictions.T], axis=1), None
+
+
+def score(cohort):
+    return cohort.score
+
+
+def survival(cohort):
+    return cohort.survival
+
+
+CLAIMS = {
+    "table1": Claim(492, 321, 3, GridCNNRegressor, score, "spearman", by_slide(score)),
+    "pattern": Claim(1571, 0, 12, GridCNNClassifier, is_desmoplastic, "auc", by_slide(is_desmoplastic)),
+    "survival": Claim(1571, 0, 12, GridCoxSurvival, survival, "concordance", by_patient),
 }
 
 
 def main(argv=None):
     options = read_options(argv)
-    rows = []
-    for claim in options.claims:
+    for name in options.claims:
         for encoder in options.encoders:
-            cohort, test = cohort_of(options, claim, encoder)
-            for recipe in options.recipes:
-                found = [cross_validate(options, claim, encoder, recipe, seed, cohort, test) for seed in options.seeds]
-                row = {"claim": claim, "encoder": encoder, "training": recipe, **MEASURES[claim](cohort, test, found)}
-                rows.append({**row, "paper": PAPER.get((claim, encoder), "")})
+            run_missing(options, name, encoder)
+    rows, differences = [], []
+    for name in CLAIMS:
+        found = kept_steps(options, name)
+        if found:
+            cohort, test = cohort_of(options, name, MeanRGBEncoder(device="cpu"))  # for its table alone
+            rows += [row_of(name, *key, steps, cohort, test) for key, steps in found.items()]
+            differences += differences_of(name, found, cohort, test)
+    kind = "_quick" if options.quick else ""
+    caption = "out of fold, 4 folds by patient; mean over seeds, intervals by patient"
+    report(f"at_size{kind}", filled(rows), caption)
+    report(f"at_size_differences{kind}", filled(differences), f"against {RIVAL}, same slides, folds and seeds")
+
+
+def filled(rows):
+    """Rows that all have the same columns."""
     columns = dict.fromkeys(name for row in rows for name in row)
-    rows = [{name: row.get(name, "") for name in columns} for row in rows]
-    caption = "out of fold, 4 folds by patient; mean over seeds with intervals by patient"
-    report("at_size_quick" if options.quick else "at_size", rows, caption)
+    return [{name: row.get(name, "") for name in columns} for row in rows]
 
 
-def cohort_of(options, claim, encoder):
+def run_missing(options, name, encoder):
+    """Cross-validate what is not kept yet; the grids are made only if something is missing."""
+    keys = [(recipe, seed) for recipe in options.recipes for seed in options.seeds]
+    due = [key for key in keys if not path_of(options, name, encoder, *key).exists()]
+    if due:
+        loaded = load_encoder(encoder if Path(encoder).is_file() else encoder_named(encoder))
+        cohort, test = cohort_of(options, name, loaded)
+    for recipe, seed in due:
+        about = {"fingerprint": loaded.fingerprint(), "machine": machine()}
+        step = about | cross_validate(options, CLAIMS[name], recipe, seed, cohort, test)
+        path = path_of(options, name, encoder, recipe, seed)
+        with whole_file(path) as temporary, open(temporary, "wb") as file:
+            np.savez_compressed(file, **step)
+
+
+def path_of(options, name, encoder, recipe, seed):
+    stem = Path(encoder).stem if Path(encoder).is_file() else encoder
+    return options.out / f"{name}_{stem}_{recipe}_{seed}.npz"
+
+
+def kept_steps(options, name):
+    """Encoder and training -> their steps, by seed, of every file that is kept."""
+    found = {}
+    for path in sorted(options.out.glob(f"{name}_*.npz")):
+        _, encoder, recipe, _ = path.stem.split("_")
+        with np.load(path) as file:
+            found.setdefault((encoder, recipe), []).append(dict(file))
+    return found
+
+
+def cohort_of(options, name, encoder):
     """Grids to cross-validate, and of other patients and sources to test on (None without)."""
-    n, n_test, most = options.sizes[claim]
+    claim = CLAIMS[name]
+    n, n_test = (32, 16 if claim.test_slides else 0) if options.quick else (claim.slides, claim.test_slides)
     parts = {"train": n / (n + n_test), "test": n_test / (n + n_test)} if n_test else {"train": 1.0}
-    is_polyp = "polyp" in set(read_patch_table(options.patches)["task"])
     whole = make_grid_cohort(
         options.patches,
         n + n_test,
-        load_encoder(encoder_named(encoder)),
-        roles=POLYP if is_polyp else None,
+        encoder,
+        roles=POLYP if options.tissue == "polyp" else None,
         shape=(24, 24) if options.quick else (48, 48),
         parts=parts,
-        max_slides_per_patient=most,
+        max_slides_per_patient=3 if options.quick else claim.per_patient,
         random_state=0,
     )
     train, *test = (whole.select(whole.table["part"] == part) for part in parts)
     return train, test[0] if test else None
 
 
-def cross_validate(options, claim, encoder, recipe, seed, cohort, test):
-    """Out-of-fold and test predictions, kept in a file."""
-    path = options.out / f"{claim}-{encoder}-{recipe}-seed{seed}.npz"
-    if not path.exists():
-        started = time.process_time()
-        kind, y = (GridCNNRegressor, cohort.score) if claim == "table1" else (GridCoxSurvival, cohort.survival)
-        model = kind(**{**RECIPES[recipe], **options.settings}, random_state=seed, n_threads=1)
-        ensemble = CrossValEnsemble(model, cv=4, random_state=seed, n_jobs=options.n_jobs)
-        ensemble.fit(cohort.grids, y, groups=cohort.patients)
-        of_test = np.empty(0) if test is None else ensemble.predict(test.grids)
-        columns = {"oof": ensemble.oof_prediction_, "baseline": ensemble.baseline_prediction_, "test": of_test}
-        with whole_file(path) as temporary, open(temporary, "wb") as file:
-            np.savez(file, seconds=time.process_time() - started, **columns)
-        print(f"{path.stem}: {ensemble.oof_verdict(n_resamples=200)}", flush=True)
-    with np.load(path) as file:
-        return dict(file)
+def cross_validate(options, claim, recipe, seed, cohort, test):
+    """Out-of-fold and test predictions of a model and of the baseline; dict of float32 arrays, and CPU seconds."""
+    started = time.process_time()
+    model = claim.model(**{**RECIPES[recipe], **options.settings}, random_state=seed, n_threads=1)
+    ensemble = CrossValEnsemble(model, cv=4, random_state=seed)
+    ensemble.fit(cohort.grids, claim.truth(cohort), groups=cohort.patients)
+    found = {"oof": ensemble.oof_prediction_, "baseline": ensemble.baseline_prediction_}
+    if test is not None:
+        found["test"] = ensemble.predict(test.grids)
+    print(f"{claim.model.__name__}, {recipe}, seed {seed}: {ensemble.oof_verdict(n_resamples=200)}", flush=True)
+    columns = {key: one_column(value).astype(np.float32) for key, value in found.items()}
+    return columns | {"seconds": time.process_time() - started}
 
 
-def score_row(cohort, test, found):
-    """Spearman's correlation out of fold, of the baseline, and on the test slides."""
-    metric = over_seeds("spearman")
-    oof, baseline, of_test = (np.stack([part[name] for part in found], axis=1) for name in ("oof", "baseline", "test"))
-    return {
-        "slides": len(cohort),
-        "patients": len(set(cohort.patients)),
-        "out of fold": str(estimate(metric, cohort.score, oof, groups=cohort.patients)),
-        "seeds": spread("spearman", cohort.score, oof),
-        "mean + linear": str(estimate(metric, cohort.score, baseline, groups=cohort.patients)),
-        "test": str(estimate(metric, test.score, of_test, groups=test.patients)),
-        "minutes": float(np.sum([part["seconds"] for part in found])) / 60,
-    }
+def one_column(prediction):
+    """Of probabilities, that of the second class."""
+    return prediction[:, 1] if prediction.ndim == 2 else prediction
 
 
-def survival_row(cohort, test, found):
-    """Concordance by patient beside what the true hazard allows, and the log-rank test at the median risk."""
-    outcome = aggregate(cohort.survival, cohort.patients, how="same")[1]
-    risk, baseline = (
-        np.stack([aggregate(part[name], cohort.patients)[1] for part in found], axis=1) for name in ("oof", "baseline")
-    )
-    hazard = aggregate(cohort.table["log_hazard"], cohort.patients)[1]
-    splits = [split_by_risk(cohort.survival, part["oof"], groups=cohort.patients) for part in found]
-    return {
-        "slides": len(cohort),
-        "patients": len(outcome),
-        "out of fold": str(estimate(over_seeds("concordance"), outcome, risk)),
-        "seeds": spread("concordance", outcome, risk),
-        "mean + linear": str(estimate(over_seeds("concordance"), outcome, baseline)),
-        "true hazard": f"{concordance(outcome, hazard):.3f}",
-        "log-rank": "; ".join(format_p(split.p_value) for split in splits),
-        "minutes": float(np.sum([part["seconds"] for part in found])) / 60,
-    }
+def over_steps(steps, part):
+    return np.stack([step[part] for step in steps], axis=1)
 
 
-MEASURES = {"table1": score_row, "survival": survival_row}
+def row_of(name, encoder, recipe, steps, cohort, test):
+    """One row of the table: the metric out of fold, of the baseline, and on the test slides."""
+    claim = CLAIMS[name]
+
+    def measure(slides, part):
+        truth, predictions, patients = claim.measured(slides, over_steps(steps, part))
+        return str(estimate(over_seeds(claim.metric), truth, predictions, groups=patients))
+
+    truth, predictions, _ = claim.measured(cohort, over_steps(steps, "oof"))
+    row = {"claim": name, "encoder": encoder, "training": recipe, "slides": len(cohort)}
+    row |= {"patients": len(set(cohort.patients)), "seeds": len(steps), "out of fold": measure(cohort, "oof")}
+    row |= {"by seed": spread(claim.metric, truth, predictions), "mean + linear": measure(cohort, "baseline")}
+    if test is not None:
+        row["test"] = measure(test, "test")
+    minutes = float(np.mean([step["seconds"] for step in steps])) / 60
+    about = {"minutes per seed": minutes, "machine": str(steps[0]["machine"])}
+    return row | survival_columns(name, steps, cohort) | {"paper": PAPER.get((name, encoder), "")} | about
+
+
+def survival_columns(name, steps, cohort):
+    """The log-rank test of patients split at the median prediction, and what is possible."""
+    if name == "table1":
+        return {}
+    sign, truth = (1, None) if name == "survival" else (-1, 1 - is_desmoplastic(cohort))
+    splits = [split_by_risk(cohort.survival, sign * step["oof"], groups=cohort.patients) for step in steps]
+    columns = {"log-rank": "; ".join(format_p(split.p_value) for split in splits)}
+    if truth is not None:
+        perfect = split_by_risk(cohort.survival, truth, groups=cohort.patients, threshold=0.5)
+        return columns | {"best possible": f"log-rank {format_p(perfect.p_value)}"}
+    outcome, hazard, _ = by_patient(cohort, cohort.table["log_hazard"].to_numpy(float)[:, None])
+    return columns | {"best possible": f"{concordance(outcome, hazard[:, 0]):.3f}"}
+
+
+def differences_of(name, found, cohort, test):
+    """A row for each encoder and training: its paired difference to the rival with the same training."""
+    claim, rows = CLAIMS[name], []
+    for (encoder, recipe), steps in found.items():
+        rival = found.get((RIVAL, recipe), [])
+        if encoder == RIVAL or len(rival) != len(steps):
+            continue
+        row = {"claim": name, "encoder": encoder, "training": recipe, "seeds": len(steps)}
+        for column, slides, part in (("out of fold", cohort, "oof"), ("test", test, "test")):
+            if slides is not None:
+                truth, mine, patients = claim.measured(slides, over_steps(steps, part))
+                other = claim.measured(slides, over_steps(rival, part))[1]
+                row[column] = told(compare(over_seeds(claim.metric), truth, mine, other, groups=patients))
+        rows.append(row)
+    return rows
 
 
 def read_options(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--patches", type=Path)
-    parser.add_argument("--claims", choices=SIZES, nargs="+", default=tuple(SIZES))
-    parser.add_argument("--encoders", choices=ENCODERS, nargs="+", default=("multitask-4", "bigan"))
-    parser.add_argument("--recipes", choices=RECIPES, nargs="+", default=tuple(RECIPES))
+    parser.add_argument("--claims", choices=CLAIMS, nargs="*", default=tuple(CLAIMS), help="none: only the tables")
+    parser.add_argument("--encoders", nargs="+", default=(RIVAL, "bigan", "mean-rgb", "sknic-he-1"))
+    parser.add_argument("--recipes", choices=RECIPES, nargs="+", default=("default",))
     parser.add_argument("--seeds", type=int, nargs="+", default=(0, 1, 2))
-    parser.add_argument("--n-jobs", type=int, default=2, help="folds at once")
     parser.add_argument("--quick", action="store_true", help="32 slides of 24 x 24 cells, two steps: does it run?")
     options = parser.parse_args(argv)
     options.patches = options.patches or test_data("patches")
-    options.sizes = QUICK if options.quick else SIZES
+    options.tissue = "polyp" if "polyp" in set(read_patch_table(options.patches)["task"]) else "colorectal"
     options.settings = {"max_steps": 2} if options.quick else {}
-    options.out = work_dir("at_size_quick" if options.quick else "at_size")
+    options.out = (work_dir("at_size_quick") if options.quick else RESULTS / "at_size") / options.tissue
+    options.out.mkdir(parents=True, exist_ok=True)
     return options
 
 
