@@ -63,8 +63,9 @@ RECIPES = {
             "task_weights": {"colorectal": 0.5},
         },
     ),
-    # Not to be shipped, these two: the licenses of three of their tasks do not allow it.
+    # Not to be shipped, these three: the licenses of three of their tasks do not allow it.
     "all-tasks": Recipe(NAMES_OF_TASKS, {**COMMON, "batch_size": 224, "max_steps": 6000}),
+    "all-tasks-residual": Recipe(NAMES_OF_TASKS, {**COMMON, "body": "residual", "batch_size": 224, "max_steps": 6000}),
     "fine-tuned": Recipe(
         NAMES_OF_TASKS,
         {**COMMON, "batch_size": 224, "max_steps": 2000, "init_lr": 5e-4},
