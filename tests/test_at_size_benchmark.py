@@ -1,9 +1,10 @@
 """benchmarks/paper/at_size.py: a cross-validation is found again, and every claim has its row."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from benchmarks.paper import at_size
+from benchmarks.paper import at_size, tasks_at_size
 from sknic import MeanRGBEncoder
 
 from .test_recipes_benchmark import tiny_cohort
@@ -56,3 +57,23 @@ def test_an_interrupted_run_goes_on_where_it_was(options):
     (steps,) = at_size.kept_steps(options, "table1").values()
     assert [len(step["oof"]) for step in steps] == [24, 24]
     assert not np.array_equal(steps[0]["oof"], steps[1]["oof"])
+
+
+def test_findings_on_tasks_follow_from_the_results():
+    drawn = []
+    for draw in (0, 1):
+        rows = [
+            {
+                "draw": draw,
+                **{task: task in subset for task in tasks_at_size.TASKS},
+                "paper": len(subset),
+                "test": len(subset),
+            }
+            for subset, _ in tasks_at_size.runs()
+        ]
+        drawn.append(pd.DataFrame(rows).assign(**{"out of fold": lambda table: table["colorectal"] * 1.0}))
+    first, test, *_, paper = tasks_at_size.findings(drawn)
+    assert first["1 tasks"] == "0.250 (0.500)" and first["4 tasks"] == "1.000 (0.000)"
+    assert first["with colorectal"] == pytest.approx(1.0) and first["with lymph"] < 0.3
+    assert test["number of tasks"] == pytest.approx(1.0) and test["correlation of the draws"] == pytest.approx(1.0)
+    assert paper["with colorectal"] == 0.824 and paper["correlation of the draws"] == ""
