@@ -35,17 +35,19 @@ def compare_trainings(name, variants, argv=None, what=ALL):
     """
     parser = argparse.ArgumentParser(description=f"{name}: short trainings compared")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--only", nargs="+", choices=list(variants)[1:], help="compare these alone with the first")
     parser.add_argument("--steps", type=int, default=SCHEDULE["max_steps"], help="steps of each training")
     options = parser.parse_args(argv)
     data, runs = read_patches(), {}
+    first = next(iter(variants))
+    chosen = [first, *(options.only or list(variants)[1:])]
     # Seed by seed, so that what is there at any time is a comparison.
     for seed in options.seeds:
-        for variant, recipe in variants.items():
-            runs.setdefault(variant, []).append(answers(data, variant, recipe, seed, options.steps))
-    first, *others = runs
+        for variant in chosen:
+            runs.setdefault(variant, []).append(answers(data, variant, variants[variant], seed, options.steps))
     caption = f"Balanced accuracy on sources held out, {options.steps} steps, {len(options.seeds)} seeds"
     report(name, [accuracies(variant, found) for variant, found in runs.items()], caption)
-    rows = [differences(variant, runs[variant], runs[first]) for variant in others]
+    rows = [differences(variant, runs[variant], runs[first]) for variant in chosen[1:]]
     report(f"{name}_differences", rows, f"The same, less {what}")
 
 
@@ -54,7 +56,7 @@ def answers(data, name, recipe, seed, steps):
     path = work_dir("task_choice") / f"{name.replace(' ', '-').replace(':', '')}-{steps}-{seed}.npz"
     if not path.is_file():
         print(f"training: {name}, seed {seed}", flush=True)
-        encoder = fitted(recipe, data, seed=seed, max_steps=steps)
+        encoder = fitted(recipe, data, seed=seed, max_steps=steps, n_threads=1)
         found = guesses(data, encoder, NAMES_OF_TASKS)
         with whole_file(path) as temporary, open(temporary, "wb") as file:
             np.savez(file, **{f"{task}/{part}": getattr(a, part) for task, a in found.items() for part in _PARTS})
