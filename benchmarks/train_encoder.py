@@ -57,8 +57,9 @@ RECIPES = {
         tuple(SHIPPABLE),
         {
             **COMMON,
+            "body": "residual",
             "batch_size": 192,
-            "max_steps": 9000,
+            "max_steps": 6000,
             "unlabelled_weight": 0.5,
             "task_weights": {"colorectal": 0.5},
         },
