@@ -62,6 +62,12 @@ def test_a_task_may_be_chosen(patches, tmp_path):
     assert load_encoder(tmp_path / "encoder.safetensors", device="cpu").task_names_ == ["tone"]
 
 
+def test_a_body_may_be_chosen(patches, tmp_path):
+    assert train(patches, tmp_path, "--max-steps", 2, "--body", "residual").exit_code == 0
+    encoder = load_encoder(tmp_path / "encoder.safetensors", device="cpu")
+    assert encoder.body == "residual" and "residual" in dict(encoder.network_.description)
+
+
 def test_a_training_is_made_again_from_its_own_options(patches, tmp_path):
     first, again = tmp_path / "first", tmp_path / "again"
     assert train(patches, first, "--max-steps", 4, "--schedule", "cosine", "--tasks", "tone").exit_code == 0
