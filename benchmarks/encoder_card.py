@@ -20,10 +20,15 @@ ABOUT = {
     },
 }
 
+BODIES = {
+    "plain": "the paper's, four strided convolutions",
+    "residual": "a strided convolution and three residual blocks, at the cost of the paper's four convolutions",
+}
 TEXT = """# {name}
 
 {about}. {code_size} numbers per patch of 64 px at 1.0 um/px, or of 128 px at 0.5 um/px, averaged 2x2.
 License of the weights: {license}. Trained by `sknic.MultitaskEncoder` from scratch; no published weights were used.
+Network: {body}.
 
 ## Training data
 
@@ -67,6 +72,7 @@ def card_text(card):
         about=card["about"],
         license=card["license"],
         code_size=128,
+        body=BODIES[card["settings"].get("body", "plain")],
         data="\n".join(_data_row(task, about) for task, about in card["data"].items()),
         citations=_items(card["citations"]),
         trained_on=f"{', '.join(own[:-1])} and {own[-1]}",
