@@ -108,7 +108,8 @@ def main(argv=None):
     kind = "_quick" if options.quick else ""
     caption = "out of fold, 4 folds by patient; mean over seeds, intervals by patient"
     report(f"at_size{kind}", filled(rows), caption)
-    report(f"at_size_differences{kind}", filled(differences), f"against {RIVAL}, same slides, folds and seeds")
+    if differences:
+        report(f"at_size_differences{kind}", filled(differences), f"against {RIVAL}, same slides, folds and seeds")
 
 
 def filled(rows):
