@@ -29,7 +29,7 @@ def encoders(folder):
     found = {
         "mean RGB": MeanRGBEncoder(device="cpu"),
         RIVAL: load_encoder(test_data("encoders", "encoder_multitask-4.h5"), device="cpu"),
-        "published bigan": load_encoder(test_data("encoders", "encoder_bigan.h5"), device="cpu"),
+        "published BiGAN": load_encoder(test_data("encoders", "encoder_bigan.h5"), device="cpu"),
     }
     found |= {f"{name}, bundled": load_encoder(name, device="cpu") for name in bundled_names()}
     return found | {path.stem: load_encoder(path, device="cpu") for path in sorted(folder.glob("*.safetensors"))}
