@@ -105,7 +105,7 @@ def main(argv=None):
             cohort, test = cohort_of(options, name, MeanRGBEncoder(device="cpu"))  # for its table alone
             rows += [row_of(name, *key, steps, cohort, test) for key, steps in found.items()]
             differences += differences_of(name, found, cohort, test)
-    kind = "_quick" if options.quick else ""
+    kind = f"_{options.tissue}_quick" if options.quick else f"_{options.tissue}"
     caption = "out of fold, 4 folds by patient; mean over seeds, intervals by patient"
     report(f"at_size{kind}", filled(rows), caption)
     if differences:
