@@ -46,7 +46,7 @@ for command in app.registered_commands:
     (HELP / f"{name}.txt").write_text(CliRunner().invoke(app, [name, "--help"], env=terminal).output)
 
 # Tables of benchmarks without the column that says on which machine.
-for name in ("encoders", "encoders_differences"):
+for name in ("encoders", "encoders_differences", "encoder_body", "encoder_body_differences"):
     table = pd.read_csv(Path(__file__).parents[1] / "benchmarks" / "results" / f"{name}.csv")
     table.drop(columns="machine").to_csv(HELP.parent / f"{name}.csv", index=False)
 
