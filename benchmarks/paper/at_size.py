@@ -205,8 +205,8 @@ def row_of(name, encoder, recipe, steps, cohort, test):
     if test is not None:
         row["test"] = measure(test, "test")
     minutes = float(np.mean([step["seconds"] for step in steps])) / 60
-    about = {"minutes per seed": minutes, "machine": str(steps[0]["machine"])}
-    return row | survival_columns(name, steps, cohort) | {"paper": PAPER.get((name, encoder), "")} | about
+    about = {"paper": PAPER.get((name, encoder), ""), "minutes per seed": minutes}
+    return row | survival_columns(name, steps, cohort) | about
 
 
 def survival_columns(name, steps, cohort):
