@@ -18,6 +18,7 @@ import numpy as np
 
 from benchmarks.common import RESULTS, machine, report, test_data, work_dir
 from benchmarks.paper.findings import over_seeds, spread, told
+from benchmarks.paper.growth_pattern import is_desmoplastic
 from benchmarks.recipes import POLYP, encoder_named
 from sknic import CrossValEnsemble, GridCNNClassifier, GridCNNRegressor, GridCoxSurvival, MeanRGBEncoder, load_encoder
 from sknic.datasets import make_grid_cohort
@@ -61,11 +62,6 @@ class Claim:
     truth: Callable
     metric: str
     measured: Callable
-
-
-def is_desmoplastic(cohort):
-    """1 for desmoplastic growth, 0 for replacement."""
-    return (cohort.table["pattern"] == "desmoplastic").to_numpy(int)
 
 
 def by_slide(truth):

@@ -10,6 +10,7 @@ The body is the residual one, which learns in these few steps what the paper's l
 """
 
 import argparse
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from sknic.evaluation import by_task_count, spearman, task_inclusion
 TASKS = {"lymph": "lymph", "mitosis": "mitosis", "prostate": "gleason", "colorectal": "colorectal"}
 SETTINGS = {**COMMON, "body": "residual", "code_size": CODE_SIZE}
 PATCHES_PER_TASK = 32
+patches = cache(read_patches)  # once for all encoders, and not if all are there
 
 
 def main(argv=None):
@@ -50,7 +52,7 @@ def trained(subset, repeat, draw, steps):
     if not file.exists():
         size = {"batch_size": PATCHES_PER_TASK * len(subset), "max_steps": steps}
         recipe = Recipe(tuple(TASKS[task] for task in subset), {**SETTINGS, **size})
-        fitted(recipe, read_patches(), seed=10 * draw + repeat, n_threads=1).save(file)
+        fitted(recipe, patches(), seed=10 * draw + repeat, n_threads=1).save(file)
         print(f"trained {file.stem}", flush=True)
     return file
 
