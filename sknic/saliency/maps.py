@@ -13,6 +13,7 @@ from torch import nn
 
 from sknic.estimators import GridCNN
 from sknic.estimators.base import GridEstimator
+from sknic.estimators.network import is_tissue
 
 if TYPE_CHECKING:
     from sknic.grids import Grid
@@ -184,7 +185,7 @@ def _cam_of_crop(module, crop, explained, *, column):
 def _of_branch(crop, weight):
     """What each cell adds through the linear branch: its embedding times the weight (1, C), by the number of cells."""
     cells = (crop[0] * weight[0, :, None, None]).sum(dim=0)
-    return (cells / (crop[0] != 0).any(dim=0).sum().clamp(min=1)).detach().cpu().numpy()
+    return (cells / is_tissue(crop)[0].sum().clamp(min=1)).detach().cpu().numpy()
 
 
 def _first_convolution(module):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sknic.estimators import AttentionMIL, GridCNN
-from sknic.estimators.network import MIN_VALID_CANVAS
+from sknic.estimators.network import MIN_VALID_CANVAS, is_tissue
 
 
 def test_the_papers_network_has_eight_separable_blocks_of_128_filters_and_a_dense_layer_of_128():
@@ -55,6 +55,13 @@ def test_the_pooled_branch_begins_at_zero_and_adds_the_mean_of_the_tissue():
     mean = torch.cat([crops[:2, :, :5].mean(dim=(2, 3)), torch.zeros(1, 4)])
     torch.testing.assert_close(network(crops), alone + mean @ network.pooled.weight.T)
     assert GridCNN(4, 2).pooled is None
+
+
+def test_a_cell_is_background_only_where_every_channel_is_zero():
+    crops = torch.zeros(1, 3, 2, 3)
+    crops[0, 1, 0] = torch.tensor([1e-30, -1e-30, torch.nan])
+    crops[0, 2, 1, 0] = -0.0
+    assert is_tissue(crops).tolist() == [[[True, True, True], [False, False, False]]]
 
 
 def test_attention_is_blind_to_the_places_of_cells_and_to_background():
