@@ -4,9 +4,16 @@ import numpy as np
 
 from sknic.exceptions import DegenerateDataError
 
+TIED_RISK = 1e-8  # scikit-survival's tolerance
+_PAIRS_AT_ONCE = 1 << 20
+
 
 def concordance_index(event, time, risk):
     """Share of the comparable pairs of slides that are ordered correctly by their risks.
+
+    Two slides can be compared if one has an event before the end of the other's follow-up; equal risks count half. The
+    number is that of scikit-survival's `concordance_index_censored`, which takes many times as long, because it
+    goes through the events one by one: an interval needs a thousand of them.
 
     Parameters
     ----------
@@ -25,18 +32,19 @@ def concordance_index(event, time, risk):
     DegenerateDataError
         If no pair can be compared: no event, or none before the end of another's follow-up.
     """
-    from sksurv.exceptions import NoComparablePairException
-    from sksurv.metrics import concordance_index_censored
-
     if not event.any():
         raise DegenerateDataError(f"{len(event)} slides without any event; concordance needs events to compare")
-    try:
-        with np.errstate(invalid="ignore"):  # where all times are tied scikit-survival divides 0 by 0
-            value = float(concordance_index_censored(event, time, risk)[0])
-    except NoComparablePairException:
-        value = float("nan")
-    if np.isnan(value):
+    events = np.flatnonzero(event)
+    n_pairs = n_right = 0
+    for rows in np.array_split(events, 1 + len(events) * len(event) // _PAIRS_AT_ONCE):
+        at = time[rows, np.newaxis]
+        comparable = (at < time) | ((at == time) & ~event)
+        lead = (risk[rows, np.newaxis] - risk)[comparable]
+        tied = np.abs(lead) <= TIED_RISK
+        n_pairs += len(lead)
+        n_right += np.count_nonzero((lead > 0) & ~tied) + np.count_nonzero(tied) / 2
+    if n_pairs == 0:
         raise DegenerateDataError(
             "no event happens before the end of another's follow-up, so there is nothing to compare"
         )
-    return value
+    return float(n_right / n_pairs)

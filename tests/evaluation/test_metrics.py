@@ -6,6 +6,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from sklearn.model_selection import cross_val_score
 from sksurv.linear_model import CoxPHSurvivalAnalysis
+from sksurv.metrics import concordance_index_censored
 from sksurv.util import Surv
 
 from sknic.evaluation import (
@@ -103,6 +104,20 @@ def test_scorers_work_in_cross_val_score(estimator, y, scorer):
     X = np.c_[SCORE, RNG.normal(size=60)]
     scores = cross_val_score(estimator, X, y, cv=3, scoring=scorer, error_score="raise")
     assert scores.mean() > 0.8
+
+
+@pytest.mark.parametrize("n", [2, 7, 60, 300])
+@pytest.mark.parametrize("pairs_at_once", [1, 1 << 20])
+def test_concordance_is_scikit_survivals_with_ties_in_time_and_risk(n, pairs_at_once, monkeypatch):
+    monkeypatch.setattr("sknic.targets.concordance._PAIRS_AT_ONCE", pairs_at_once)
+    random = np.random.RandomState(n)
+    for _ in range(5):
+        event = random.rand(n) < 0.6
+        event[0] = True
+        time, risk = random.randint(1, n, size=n).astype(float), random.randint(4, size=n) + random.rand(n).round(1)
+        time[0], risk[0] = 0.5, risk[1] + 5e-9  # tied, within the tolerance
+        expected = concordance_index_censored(event, time, risk)[0]
+        assert concordance(Surv.from_arrays(event, time), risk) == pytest.approx(expected, rel=1e-14)
 
 
 def test_concordance_of_events_that_all_tie_in_time_is_undefined():
