@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import re
 import subprocess
 import sys
 from importlib import import_module
@@ -73,6 +74,14 @@ def public_functions():
                 if owner.__module__.startswith("sknic"):
                     public = (member for key, member in vars(owner).items() if key == "__init__" or key[0] != "_")
                     yield from (getattr(member, "__func__", member) for member in public)
+
+
+@pytest.mark.parametrize("room", ["estimators", "evaluation", "exceptions", "plotting", "datasets", "saliency"])
+def test_the_api_page_names_everything_public(room):
+    page = (Path(__file__).parents[1] / "docs" / "api.md").read_text(encoding="utf-8")
+    module = import_module(f"sknic.{room}")
+    names = getattr(module, "__all__", [name for name, thing in vars(module).items() if inspect.isclass(thing)])
+    assert not [name for name in names if not re.search(rf"\b{name}\b", page)]
 
 
 def test_the_public_functions_are_typed():

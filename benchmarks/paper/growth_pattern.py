@@ -46,7 +46,7 @@ def main(argv=None):
         "growth_pattern",
         "Section 4.4, Fig. 5: growth pattern",
         rows,
-        question="Can the CNN tell desmoplastic growth, and does its probability separate patients by survival?",
+        question="Can the CNN recognize desmoplastic growth, and does its probability separate patients by survival?",
         protocol=(
             f"{len(cohort)} slides of {len(set(cohort.patients))} patients; 4 folds by patient, 2 to train, 1 to"
             " validate, 1 to test, rotated. AUC of slides, mean over seeds, 95 % interval by resampling patients."

@@ -79,7 +79,9 @@ def _ceiling(cohort, y_patients):
     if "log_hazard" not in cohort.table:
         return []
     best = concordance(y_patients, aggregate(cohort.table["log_hazard"], cohort.patients)[1])
-    return [f"The hazard that the times were drawn from has concordance {best:.3f}: no model can be expected above."]
+    return [
+        f"The hazard that the times were drawn from has concordance {best:.3f}; no model can be expected to exceed it."
+    ]
 
 
 if __name__ == "__main__":

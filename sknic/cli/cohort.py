@@ -211,7 +211,7 @@ def _warn_of_similar(patients, column):
     from sknic.datasets.rows import similar_ids
 
     for ids in similar_ids(patients.unique()):
-        typer.secho(f"warning: {', '.join(map(repr, ids))} in {column!r} are taken for different patients", err=True)
+        typer.secho(f"warning: {', '.join(map(repr, ids))} in {column!r} are treated as different patients", err=True)
 
 
 def _warn_of_contradictions(targets, column):

@@ -73,7 +73,7 @@ def compress(
     paths = find_slides(slides, path)
     if merge:
         if shard or dry_run:
-            raise typer.BadParameter("--merge goes with neither --shard nor --dry-run")
+            raise typer.BadParameter("--merge cannot be combined with --shard or --dry-run")
         _close(_merged(out, paths), out, on_error)
         return
     part = _shard(shard)
@@ -127,7 +127,7 @@ def _merged(out, paths):
     from sknic.compression.shards import merge
 
     if not out.is_dir():
-        raise typer.BadParameter(f"--out {out} is not a folder; expected that of the shards")
+        raise typer.BadParameter(f"--out {out} is not a folder; expected the folder of the shards")
     return merge(out, paths)
 
 

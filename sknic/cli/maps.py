@@ -40,7 +40,7 @@ def write_map(stem, grid, heat, method, title, *, top, ome_tiff):
         except MissingMppError as error:
             typer.echo(f"no GeoJSON for {title.split(': ')[0]}: {error}")
         if ome_tiff and slide is None:
-            typer.echo(f"no OME-TIFF for {title.split(': ')[0]}: its slide is not where it was")
+            typer.echo(f"no OME-TIFF for {title.split(': ')[0]}: its slide was moved or deleted")
         elif ome_tiff:
             write_overlay(f"{stem}.ome.tiff", slide, heat, grid)
 

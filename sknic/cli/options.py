@@ -109,6 +109,7 @@ Model = Annotated[Path, typer.Option(callback=with_a_model, help=MODEL_HELP)]
 ModelOrNone = Annotated[
     Path | None,
     typer.Option(
-        callback=with_a_model, help=f"{MODEL_HELP} Or a model file. Adds its predictions and its saliency to the view."
+        callback=with_a_model,
+        help=f"{MODEL_HELP} A model file also works. The view shows its predictions and saliency.",
     ),
 ]

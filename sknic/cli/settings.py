@@ -199,7 +199,7 @@ def say(compression, kept, folder):
         if wanted.get(name) and kept.get(name) and kept[name] != wanted[name]
     ]
     if kept.get("fingerprint") and fingerprint_of(compression.encoder) != kept["fingerprint"]:
-        changed.append(f"another encoder than {compression.encoder}")
+        changed.append(f"an encoder other than {compression.encoder}")
     if changed:
         typer.echo(f"{folder}: its grids have {'; '.join(changed)}: the slides are compressed again")
         return

@@ -129,7 +129,7 @@ class Training:
     class_weight: Annotated[
         str | None,
         typer.Option(
-            help="balanced: weights of the classes in the loss instead of balanced batches; for classes alone.",
+            help="balanced: weight the classes in the loss instead of balancing batches (classification only).",
             metavar="balanced",
             callback=_among("balanced"),
         ),

@@ -95,7 +95,7 @@ def build_module(encoder, patch_size, tasks):
         raise ValueError(f"init={start!r}: expected an encoder whose network is a chain of layers that sknic knows")
     if start.network_.out_features != encoder.code_size:
         raise ValueError(
-            f"code_size={encoder.code_size}, but the encoder of init has {start.network_.out_features}; set that"
+            f"code_size={encoder.code_size}: expected {start.network_.out_features}, that of the encoder given as init"
         )
     check_patches(np.empty((0, patch_size, patch_size, 3), np.uint8), (start.input_size, 2 * start.input_size))
     known = start.heads_.known(tasks) if hasattr(start, "heads_") else {}

@@ -123,7 +123,7 @@ def fit_params(model, given):
 def need_weights(model):
     """Raise TypeError if `sample_weight` is given for a model whose `fit` does not take it."""
     if not any(name.endswith("sample_weight") for name in fit_params(model, {"sample_weight": np.empty(0)})):
-        raise TypeError(f"sample_weight: expected None, for {type(model).__name__}.fit takes no weights")
+        raise TypeError(f"sample_weight: expected None, because {type(model).__name__}.fit takes no weights")
 
 
 def is_search(model):

@@ -102,7 +102,9 @@ def stack_magnifications(grids: Sequence[Grid]) -> Grid:
     for index, grid in enumerate(grids[1:], 1):
         for name in ("slide", "slide_digest", "fingerprint"):
             if getattr(grid.header, name) != getattr(first, name):
-                raise ValueError(f"grids[{index}]: its {name} is not that of grids[0]; expected grids of one slide")
+                raise ValueError(
+                    f"grids[{index}]: its {name} differs from that of grids[0]; expected grids of one slide"
+                )
         finer = grids[index - 1].header.mpp
         if finer is None or grid.header.mpp is None or not grid.header.mpp > finer:
             raise ValueError(f"grids[{index}]: {grid.header.mpp} um/px after {finer}; expected the finest first")

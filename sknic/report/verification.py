@@ -79,11 +79,11 @@ def check_metrics(run: RunFolder) -> Finding:
     """
     again = measure(run)
     wrong = [
-        f"{name} is {found}, by the predictions {again.get(name, 'not a metric of this target')}"
+        f"{name} is {found}, but the predictions give {again.get(name, 'no such metric')}"
         for name, found in run.metrics.items()
         if name not in again or not _is_same(found, again[name])
     ]
-    wrong += [f"{name} is missing, by the predictions it is {again[name]}" for name in again if name not in run.metrics]
+    wrong += [f"{name} is missing, but the predictions give {again[name]}" for name in again if name not in run.metrics]
     return Finding(
         "metrics", not wrong, "; ".join(wrong) or f"{len(again)} and their intervals follow from the predictions"
     )

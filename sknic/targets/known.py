@@ -43,7 +43,7 @@ def numbers_or_missing(y: Any) -> np.ndarray:
     if len(empty):
         more = f" ({len(empty)} such rows)" if len(empty) > 1 else ""
         raise ValueError(
-            f"y[{empty[0]}]: all {values.shape[1]} labels are missing{more}; leave rows out that have no known label"
+            f"y[{empty[0]}]: all {values.shape[1]} labels are missing{more}; leave out the rows without a known label"
         )
     if not missing.any():
         return as_numbers(y).astype(float)

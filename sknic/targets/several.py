@@ -71,7 +71,7 @@ class SeveralTargets(Target):
         values = np.unique(known)
         if len(values) < 2:
             found = f"is {values[0]:g} on all {len(known)} slides whose label is known" if len(values) else "is unknown"
-            raise DegenerateDataError(f"{where} {found}, so nothing can be learnt of it; {advice}")
+            raise DegenerateDataError(f"{where} {found}, so nothing can be learnt about it; {advice}")
 
     @property
     def required_columns(self):

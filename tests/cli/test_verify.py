@@ -154,7 +154,7 @@ def test_a_patient_or_a_slide_in_two_folds_is_found(model):
 def test_a_metric_that_is_missing_is_found(model):
     evaluation = RunFolder.read(model / "evaluation")
     evaluation.metrics.pop("spearman")
-    assert "spearman is missing" in check_metrics(evaluation).text
+    assert "spearman is missing, but the predictions give " in check_metrics(evaluation).text
 
 
 def test_the_seal_shows_whether_anything_has_changed_since(model):

@@ -220,7 +220,7 @@ def test_a_task_whose_labels_are_all_held_out_is_named(data):
 
 
 def test_init_of_another_size_is_refused(fitted, data):
-    with pytest.raises(ValueError, match="code_size=7"):
+    with pytest.raises(ValueError, match="code_size=7: expected 6, that of the encoder given as init"):
         small(init=fitted, code_size=7).fit(*data)
     with pytest.raises(PatchSizeError, match="40 px"):
         small(init=fitted).fit(np.zeros((4, 40, 40, 3), np.uint8), [0, 1, 0, 1])

@@ -188,7 +188,9 @@ def test_weights_are_routed_as_metadata():
 def test_weights_that_nobody_takes_are_refused():
     from sklearn.neighbors import KNeighborsRegressor
 
-    with pytest.raises(TypeError, match="sample_weight: expected None, for KNeighborsRegressor.fit takes no weights"):
+    with pytest.raises(
+        TypeError, match="sample_weight: expected None, because KNeighborsRegressor.fit takes no weights"
+    ):
         CrossValEnsemble(KNeighborsRegressor()).fit(np.eye(12), np.arange(12), sample_weight=np.ones(12))
 
 

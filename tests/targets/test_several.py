@@ -42,7 +42,7 @@ def test_what_is_missing_becomes_nan(given):
         (
             Scores(),
             [[1, 2], [NAN, NAN], [NAN, NAN]],
-            r"y\[1\]: all 2 labels are missing \(2 such rows\); leave rows out",
+            r"y\[1\]: all 2 labels are missing \(2 such rows\); leave out the rows",
         ),
         (Labels(), [[1, 0], [None, None]], r"y\[1\]: all 2 labels are missing; leave"),
         (Scores(), [[1, NAN], [2, np.inf]], r"y\[1, 1\] contains NaN or infinity"),
