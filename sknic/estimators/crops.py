@@ -207,9 +207,16 @@ class TrainingCrops(Dataset):
 def oriented(grid, number):
     """Embeddings, cells and shape of an orientation: as stored in the grid, or of the grid itself, rotated."""
     versions = grid.orientations
+    stored = versions[number] if number < len(versions) else versions[0]
+    return stored.embeddings, *oriented_cells(grid, number)
+
+
+def oriented_cells(grid, number):
+    """Cells and shape of an orientation; embeddings, which a file may hold, are not read."""
+    versions = grid.orientations
     if number < len(versions):
-        return versions[number].embeddings, versions[number].cells, versions[number].shape
-    return versions[0].embeddings, *orient_cells(versions[0].cells, versions[0].shape, number)
+        return versions[number].cells, versions[number].shape
+    return orient_cells(versions[0].cells, versions[0].shape, number)
 
 
 def n_versions(grid, canvas_size, turned):
@@ -246,7 +253,7 @@ class SpreadCrops(Dataset):
             (index, version, window)
             for index, grid in enumerate(grids)
             for version in range(min(max_orientations, n_versions(grid, canvas.size, turned)))
-            for window in spread_windows(oriented(grid, version)[1], canvas.size, max_crops)
+            for window in spread_windows(oriented_cells(grid, version)[0], canvas.size, max_crops)
         ]
         self.owner = np.array([index for index, _, _ in self._windows])
         self.targets = targets[self.owner]

@@ -18,7 +18,7 @@ from sknic.estimators.crops import (
     tissue_box,
 )
 from sknic.estimators.scaling import ChannelScaling
-from sknic.grids import Grid, orient
+from sknic.grids import Grid, hdf5, orient
 
 from .conftest import make_grid
 
@@ -170,6 +170,18 @@ def test_a_grid_of_one_orientation_is_turned_and_one_of_eight_is_not(random):
         for number, version in enumerate(versions):
             expected = orient(version.T.reshape(2, 5, 5), number)
             np.testing.assert_array_equal(crops.__getitems__([number])[0][0], expected)
+
+
+@pytest.mark.parametrize("n_stored", [1, 8])
+def test_a_prediction_reads_the_embeddings_of_a_file_once_per_crop(random, tmp_path, monkeypatch, n_stored):
+    oriented = random.normal(size=(7, 25, 3)) if n_stored == 8 else None
+    grid = Grid(random.normal(size=(25, 3)), square(5), (5, 5), oriented_embeddings=oriented).write(tmp_path / "g.h5")
+    shapes, read_dataset = [], hdf5.read_dataset
+    monkeypatch.setattr(hdf5, "read_dataset", lambda path, place: shapes.append(place[1]) or read_dataset(path, place))
+    data = SpreadCrops([grid], torch.zeros(1), Canvas(5, 3, np.float16), 1, turned=True)
+    assert (25, 3) not in shapes  # where windows are is told by the cells
+    data.__getitems__(list(range(8)))
+    assert shapes.count((25, 3)) == 8
 
 
 def test_standardized_channels_leave_background_at_zero(random):
