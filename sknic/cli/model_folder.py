@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sknic.exceptions import ModelFileError
 from sknic.files.records import read_json
+from sknic.files.whole import umask
 
 _OURS = (
     *("model.safetensors", "history.csv", "learnt_slides.csv", "run.json", "options.toml"),
@@ -36,7 +37,7 @@ def replaced_folder(folder):
     new = _empty_folder(folder)
     try:
         yield new
-        os.chmod(new, folder.stat().st_mode if folder.is_dir() else 0o777 & ~_umask())
+        os.chmod(new, folder.stat().st_mode if folder.is_dir() else 0o777 & ~umask())
         _take_place(new, folder)
     finally:
         shutil.rmtree(new, ignore_errors=True)
@@ -96,12 +97,6 @@ def is_of_model(path):
     """Whether a file or folder directly inside a model's folder is part of the model."""
     is_fold = path.match(_FOLDS)
     return path.name in _OURS or is_fold or (path.is_file() and path.stem == "encoder")
-
-
-def _umask():
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def write_model(folder, models, learnt, compression):

@@ -30,14 +30,15 @@ def whole_file(path):
     temporary = Path(name)
     try:
         yield temporary
-        os.chmod(temporary, 0o666 & ~_umask())
+        os.chmod(temporary, 0o666 & ~umask())
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
 
 
-def _umask():
+def umask():
+    """Permission bits that new files of this process lack; `os.umask` returns them only while it sets others."""
     mask = os.umask(0)
     os.umask(mask)
     return mask
