@@ -16,8 +16,9 @@ from sknic.exceptions import RunFolderError
 from sknic.report import Card, Report, RunFolder, best_and_worst, report_of_run
 from sknic.report.classes import calibration_table, class_table, confusion_table
 from sknic.report.over_time import calibration_at
-from sknic.report.run_report import _settings, cohort_table
+from sknic.report.run_report import _settings
 from sknic.report.slides import fit_of_slides
+from sknic.report.tables import cohort_table
 from sknic.targets import survival_array
 
 TASKS = ("regression", "classification", "survival")

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
 import pandas as pd
 
 from sknic.report.card_facts import (
@@ -19,6 +18,7 @@ from sknic.report.card_facts import (
     target_of,
 )
 from sknic.report.section import flatten, show
+from sknic.report.tables import cohort_table, metrics_table, or_na
 from sknic.report.tripod import UNKNOWN, tripod_rows
 from sknic.targets import kind_named
 
@@ -129,8 +129,6 @@ def card_of_run(run: RunFolder) -> ModelCard:
     ModelCard
         The card.
     """
-    from sknic.report.run_report import cohort_table, metrics_table
-
     card = _begin(run.task, run.predictions, run.record, run.errors)
     card.tables["Cohort"] = cohort_table(run)
     splits, proof = split_facts(run.predictions)
@@ -220,7 +218,7 @@ def _end(card, task, table, record, errors, known, limits):
 
 def _fold_scores(verdict):
     return {
-        f"{verdict.metric} of fold {fold}": "n/a" if np.isnan(score) else f"{score:.3f}"
+        f"{verdict.metric} of fold {fold}": or_na(score, f"{score:.3f}")
         for fold, score in enumerate(verdict.fold_scores)
     }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from sknic.evaluation.verdict import LEARNT, NO_BETTER, NOT_SHOWN
@@ -14,23 +13,12 @@ from sknic.report.document import Report
 from sknic.report.model_card import card_of_run
 from sknic.report.questions import QUESTIONS
 from sknic.report.slides import add_slides
+from sknic.report.tables import cohort_table, interval_of, metrics_table, or_na, title_of
 
 if TYPE_CHECKING:
     from sknic.report.run_folder import RunFolder
 
 
-_METRICS = {
-    "spearman": "Spearman's correlation",
-    "r2": "R²",
-    "auc": "Area under the ROC curve",
-    "accuracy": "Accuracy",
-    "balanced_accuracy": "Balanced accuracy",
-    "concordance": "Concordance index",
-    "concordance_ipcw": "Concordance, weighted for censoring",
-    "mean_auc": "Area under the ROC curve over time",
-    "integrated_brier": "Integrated Brier score (low is good)",
-    "kaplan_meier_brier": "the same, ignoring the slides",
-}
 # For the heads of columns.
 _SHORT = {"auc": "AUC", "spearman": "Spearman", "concordance": "concordance"}
 _BASELINE = "mean embedding and linear model"
@@ -122,11 +110,11 @@ def _add_result(section, run):
 
 def _add_question(section, question):
     """Scores and paired differences, as a chart and in numbers, with the answer in words."""
-    name = _METRICS.get(question.metric, question.metric)
+    name = title_of(question.metric)
     section.add_text(question.sentence)
     add_rivals(section, question.scores, question.chance, name)
     measured = question.scores | question.differences
-    rows = [{"what": what, **_interval(estimate)} for what, estimate in measured.items()]
+    rows = [{"what": what, **interval_of(estimate)} for what, estimate in measured.items()]
     section.add_table(pd.DataFrame(rows), caption=f"{name} of each model, and paired differences")
 
 
@@ -152,10 +140,10 @@ def _add_headline(section, run):
             facts["difference"] = _in_words(verdict.comparison.difference)
         elif verdict.reason:
             facts[_BASELINE] = f"n/a: {verdict.reason}"
-    value = _interval(score)
+    value = interval_of(score)
     units = f"{score.n} {'slides' if run.patients is None else 'patients'}"
     note = f"interval {value['interval']}, {units}" if value["interval"] != "n/a" else f"no interval: {score.reason}"
-    section.add_headline(value["value"], _METRICS.get(metric, metric), note=note, facts=facts, text=text)
+    section.add_headline(value["value"], title_of(metric), note=note, facts=facts, text=text)
 
 
 def _sentence(verdict):
@@ -166,14 +154,14 @@ def _sentence(verdict):
 
 
 def _in_words(estimate):
-    interval = _or_na(estimate.low, f" ({estimate.low:.3f} to {estimate.high:.3f})")
-    return _interval(estimate)["value"] + ("" if interval == "n/a" else interval)
+    interval = or_na(estimate.low, f" ({estimate.low:.3f} to {estimate.high:.3f})")
+    return interval_of(estimate)["value"] + ("" if interval == "n/a" else interval)
 
 
 def _add_verdict(section, verdict):
     """The same as a chart."""
     baseline = {} if verdict.comparison is None else {"baseline": verdict.comparison.b}
-    scores, name = {"model": verdict.score, **baseline}, _METRICS.get(verdict.metric, verdict.metric)
+    scores, name = {"model": verdict.score, **baseline}, title_of(verdict.metric)
     add_rivals(section, scores, verdict.chance, name)
 
 
@@ -184,12 +172,12 @@ def _add_folds(section, run):
     has_scores = verdict is not None and len(verdict.fold_scores) == len(table) - 1
     if has_scores:
         scores = [verdict.score.value, *verdict.fold_scores]
-        table[_SHORT.get(verdict.metric, verdict.metric)] = [_or_na(score, f"{score:.3f}") for score in scores]
+        table[_SHORT.get(verdict.metric, verdict.metric)] = [or_na(score, f"{score:.3f}") for score in scores]
     section.add_table(table, caption="Slides trained on and tested in each fold")
     if run.history is not None:
         add_learning_curves(section, run)
     if has_scores:
-        mean = _or_na(verdict.mean_of_folds, f"{verdict.mean_of_folds:.3f}")
+        mean = or_na(verdict.mean_of_folds, f"{verdict.mean_of_folds:.3f}")
         section.add_text(
             f"The mean of the folds' scores is {mean}: each fold is scored alone, with the model that had not seen its "
             "slides. The overall score pools the predictions, although models of different folds have no common "
@@ -198,43 +186,3 @@ def _add_folds(section, run):
     if run.errors:
         reasons = "; ".join(f"{slide}: {reason}" for slide, reason in run.errors.items())
         section.add_text(f"{len(run.errors)} slides could not be used and were left out: {reasons}.")
-
-
-def cohort_table(run):
-    """The cohort and its folds: numbers of slides and patients, and the distribution of the target."""
-    table = run.predictions
-    parts = {"All": table}
-    if "fold" in table:
-        parts |= {f"Fold {fold}": rows for fold, rows in table.groupby("fold")}
-    return pd.DataFrame([{"Part": name, **_summary(run, rows)} for name, rows in parts.items()])
-
-
-def _summary(run, table):
-    summary = {"Slides": len(table)}
-    if run.patients is not None:
-        summary["Patients"] = table["patient"].nunique()
-    return summary | run.kind.summary(table, run.predictions)
-
-
-def metrics_table(run):
-    """Each metric with its interval."""
-    rows = [
-        {
-            "metric": _METRICS.get(name, name),
-            **_interval(estimate),
-            "n": f"{estimate.n} {'slides' if run.patients is None else 'patients'}",
-        }
-        for name, estimate in run.metrics.items()
-    ]
-    return pd.DataFrame(rows, columns=["metric", "value", "interval", "n"])
-
-
-def _or_na(value, text):
-    return "n/a" if np.isnan(value) else text
-
-
-def _interval(estimate):
-    return {
-        "value": _or_na(estimate.value, f"{estimate.value:.3f}"),
-        "interval": _or_na(estimate.low, f"{estimate.low:.3f} to {estimate.high:.3f} ({estimate.level:.0%})"),
-    }
