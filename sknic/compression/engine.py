@@ -23,8 +23,8 @@ N_CHECKED = 64
 LARGEST_ERROR = 1e-2
 
 
-def compress_slide(path, encoder, recipe, *, device="cpu", batch_size=None, n_threads=None):
-    """Compress one slide (paper, Fig. 1).
+def compress_slide(path, encoder, recipe, *, device="cpu", batch_size=None):
+    """Compress one slide (paper, Fig. 1), with as many threads as torch uses, which joblib sets in its workers.
 
     Parameters
     ----------
@@ -35,8 +35,6 @@ def compress_slide(path, encoder, recipe, *, device="cpu", batch_size=None, n_th
         "cpu": every thread reads a band and encodes it. Otherwise threads read and one device encodes.
     batch_size : int, optional
         Patches encoded at once on a device other than the CPU; 1024 by default.
-    n_threads : int, optional
-        `torch.get_num_threads()` by default, which joblib sets in its workers.
 
     Returns
     -------
@@ -48,12 +46,10 @@ def compress_slide(path, encoder, recipe, *, device="cpu", batch_size=None, n_th
         warnings.simplefilter("ignore", DamagedLevelWarning)
         lattice = lattice_of(slide, recipe)
         cells = tissue_cells(slide, lattice, recipe)
-        reader = PatchReader(slide, lattice)
-        drop_background = recipe.tissue is None
-        n_threads = n_threads or torch.get_num_threads()
         bands = list(lattice.bands(cells, _band_cells(len(cells))))
-        read = _reader(reader, drop_background)
+        read = _reader(PatchReader(slide, lattice), drop_background=recipe.tissue is None)
         embed = _embedder(encoder, device, recipe)
+        n_threads = torch.get_num_threads()
         if device == "cpu":
             parts = _read_and_encode(bands, read, embed, n_threads)
         else:
