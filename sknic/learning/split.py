@@ -70,7 +70,6 @@ def split(n_samples, fraction, *, groups=None, stratify=None, random_state=None)
     if not 0 < fraction < 1:
         raise ValueError(f"fraction={fraction}: expected a number above 0 and below 1")
     groups = np.arange(n_samples) if groups is None else check_groups(groups, n_samples)
-    _, groups = np.unique(groups, return_inverse=True)
     n_groups = groups.max() + 1
     if n_groups < 2:
         raise DegenerateDataError(f"{n_groups} patient(s) cannot be split in two; give two or more")
