@@ -27,6 +27,16 @@ def as_it_is(batch):
     return batch
 
 
+def _doubts(loss, constant, train_data, valid_data, batches):
+    """What a training is compared with: the losses of a constant prediction."""
+    # The passes of batches that are drawn here leave the training's randomness, and the caller's, as they were.
+    with torch.random.fork_rng():
+        return Doubts(
+            train_constant=constant_loss(loss, constant, train_data.targets, batches),
+            valid_constant=None if valid_data is None else constant_loss(loss, constant, valid_data.targets),
+        )
+
+
 class GridTraining(Followed):
     """The part of a grid estimator that trains its network, with the estimator's parameters."""
 
@@ -61,18 +71,10 @@ class GridTraining(Followed):
         self._measure_channels(train_grids)
         canvas = self._canvas(grids, resolve_device(self.device))
         train_data = TrainingCrops(train_grids, targets[train_rows], canvas, random)
-        valid_data = None
-        if len(valid_rows):
-            held_out = [grids[i] for i in valid_rows]
-            n_crops = min(self.n_crops, VALIDATION_CROPS)
-            valid_data = SpreadCrops(held_out, targets[valid_rows], canvas, n_crops, max_orientations=1)
+        valid_data = self._valid_data(grids, targets, valid_rows, canvas)
         batches = CohortBatches(strata[train_rows], self.batch_size, balanced)
         constant = torch.zeros(n_outputs) if constant is None else constant
-        with torch.random.fork_rng():
-            doubts = Doubts(
-                train_constant=constant_loss(loss, constant, targets[train_rows], batches),
-                valid_constant=None if valid_data is None else constant_loss(loss, constant, valid_data.targets),
-            )
+        doubts = _doubts(loss, constant, train_data, valid_data, batches)
 
         def train_one():
             return train(
@@ -97,6 +99,13 @@ class GridTraining(Followed):
             )
 
         self._train_members(train_one, doubts)
+
+    def _valid_data(self, grids, targets, rows, canvas):
+        """Crops of the held-out grids; None if no grid is held out."""
+        if not len(rows):
+            return None
+        n_crops = min(self.n_crops, VALIDATION_CROPS)
+        return SpreadCrops([grids[i] for i in rows], targets[rows], canvas, n_crops, max_orientations=1)
 
     def _train_members(self, train_one, doubts):
         nets, n_restarts = [], 0
