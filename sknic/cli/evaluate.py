@@ -79,8 +79,7 @@ def evaluate(
     need_writable(out, is_folder=True)
     need_own_folder(out, (*_ALWAYS, *_SOMETIMES, _OVERLAYS), table)
     prepared = cohort.read(table, task, out)
-    columns = cohort.columns(task)
-    others = [cohort.path, cohort.patient, *columns.values()]
+    others = [cohort.path, cohort.patient, *cohort.columns(task).values()]
     clinic = None if clinical is None else clinical_columns(table, clinical, others)
     targets, folder, compression = prepared.targets, prepared.folder, prepared.compression
     model = training.estimator(task, random_state=random_state, device=device)
@@ -96,17 +95,7 @@ def evaluate(
         typer.echo(f"{cv}-fold cross-validation of {type(model).__name__} on {len(X)} slides ...")
         ensemble = CrossValEnsemble(model, cv=cv, n_jobs=n_jobs, random_state=random_state, verbose=1, folds_dir=folds)
         ensemble.fit(X, used.y, groups=used.patients)
-    record = compression.record() if compression else {"encoder": None, **cohort.masks}
-    settings = {
-        "task": task,
-        "target": cohort.target or f"survival ({cohort.time}, {cohort.event})",
-        "columns": columns,
-        "cv": cv,
-        "bootstrap": bootstrap,
-        **record,
-        "compression": record if compression else None,
-        **model.get_params(deep=False),
-    }
+    settings = _settings(task, cohort, compression, model, cv=cv, bootstrap=bootstrap)
     write_options(ctx, out, grids=folder)
     errors = loaded.failures(targets.paths)
     _remove_earlier(out)
@@ -135,6 +124,20 @@ def evaluate(
         if repeats > 1:
             asked.repeats(repeats)
     typer.echo(f"wrote {out / 'report.html'}")
+
+
+def _settings(task, cohort, compression, model, **measured):
+    """What the run record says of the target, the measuring, the compression and the model."""
+    compressed = compression.record() if compression else None
+    return {
+        "task": task,
+        "target": cohort.target or f"survival ({cohort.time}, {cohort.event})",
+        "columns": cohort.columns(task),
+        **measured,
+        **(compressed or {"encoder": None, **cohort.masks}),
+        "compression": compressed,
+        **model.get_params(deep=False),
+    }
 
 
 def _tell(run):

@@ -55,19 +55,19 @@ def fit(
         with replaced_folder(out) as new:
             learnt = slides_of(used.paths, X, used.patients)
             kept = write_model(new, [model], learnt, compression)
-            record = compression.record() if compression else {}
+            compressed = compression.record() if compression else None
             settings = {
                 "task": task,
                 "columns": cohort.columns(task),
-                **record,
+                **(compressed or {}),
                 "encoder": kept,
-                "compression": record or None,
+                "compression": compressed,
             }
             errors = loaded.failures(targets.paths)
             encoder = encoder_facts(compression.encoder if compression else None, X[0].fingerprint)
             results = {"n_slides": len(X), "skipped": errors, "encoder": encoder}
             record = write_run_record(new, "fit", {**settings, **model.get_params(deep=False)}, **results)
             write_options(ctx, new, grids=folder)
-            table = learnt.assign(**kind_named(task).truth(used.y))
-            seal_model(new, card_of_fit(task, table, record, errors))
+            slides = learnt.assign(**kind_named(task).truth(used.y))
+            seal_model(new, card_of_fit(task, slides, record, errors))
     typer.echo(f"wrote {out / 'model.safetensors'}, trained on {len(X)} slides in {model.history_[-1]['step']} steps")
