@@ -121,7 +121,7 @@ def read_targets(table, task, columns, *, path, patient=None, no_patient=False, 
     Targets
     """
     from sknic.datasets.rows import refuse_repeated_slides
-    from sknic.datasets.table import need_cells, slide_paths
+    from sknic.datasets.table import slide_paths
     from sknic.exceptions import DatasetError
     from sknic.targets import kind_named
 
@@ -131,19 +131,15 @@ def read_targets(table, task, columns, *, path, patient=None, no_patient=False, 
         if column is None:
             raise typer.BadParameter(f"--task {task} needs --{role}, the column to learn")
     _refuse_one_column_twice({"path": path, **({"patient": patient} if patient else {}), **used})
-    frame = table_of(table, [path, *used.values(), *([patient] if patient else [])])
+    others = [path, *used.values()]
+    frame = table_of(table, [*others, *([patient] if patient else [])])
     paths = slide_paths(frame, path, table)
-    if patient is None and not no_patient:
-        patient = _found_patient(frame, [path, *used.values()], table)
-    patients = None
-    if patient and not no_patient:
-        _warn_of_better(frame, patient, [path, *used.values()])
+    if not no_patient:
+        patient = _patient_column(frame, patient, others, table)
     if patient:
-        need_cells(frame, [patient], table)
-        _warn_of_similar(frame[patient], patient)
-        patients = frame[patient].to_numpy(object)
-    elif not no_patient:
-        patients = _patients_by_name(paths)
+        patients = _patients_in(frame, patient, table)
+    else:
+        patients = None if no_patient else _patients_by_name(paths)
     try:
         y, note = kind.from_table(frame, used, event_value)
     except ValueError as error:
@@ -164,6 +160,23 @@ def _refuse_one_column_twice(used):
     if twice:
         options = " and ".join(f"--{role}" for role in twice)
         raise typer.BadParameter(f"{options} name the same column, {used[twice[0]]!r}")
+
+
+def _patient_column(frame, given, used, table):
+    """The given column of patients, or else one that looks like patients; None if there is neither."""
+    column = _found_patient(frame, used, table) if given is None else given
+    if column:
+        _warn_of_better(frame, column, used)
+    return column
+
+
+def _patients_in(frame, column, table):
+    """The patient of each row, from a column without empty cells."""
+    from sknic.datasets.table import need_cells
+
+    need_cells(frame, [column], table)
+    _warn_of_similar(frame[column], column)
+    return frame[column].to_numpy(object)
 
 
 def _found_patient(frame, used, table):
