@@ -219,7 +219,7 @@ def fingerprint_of(encoder):
     -------
     str
     """
-    from sknic.compression.compressor import resolve_encoder
+    from sknic.compression.inputs import resolve_encoder
 
     return resolve_encoder(encoder).fingerprint()
 
