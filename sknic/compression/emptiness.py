@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from sknic.slides.tissue import BY_THUMBNAIL
+
 # Brightness, of 255, that glass of bright-field slides exceeds by far and the ground of fluorescence never reaches.
 DARK = 40
 _LOOK = 256
@@ -27,7 +29,7 @@ def why_empty(slide, lattice, recipe):
     if 0 in lattice.shape:
         width, height = slide.size(recipe.mpp)
         return f"the slide is smaller than a patch, {width} x {height} px at {recipe.mpp:g} um/px"
-    if recipe.tissue is not None and recipe.tissue not in ("density", "otsu"):
+    if recipe.tissue is not None and recipe.tissue not in BY_THUMBNAIL:
         return f"the given mask covers no patch by more than {recipe.min_tissue:.0%}"
     image, _ = slide.thumbnail(_LOOK)
     if np.median(image) < DARK:

@@ -14,6 +14,7 @@ from sknic.learning.device import DEVICE
 from sknic.learning.params import Rule, choice, function, instance, integer, level, nothing, real
 from sknic.slides import Annotations
 from sknic.slides.mask_files import is_pattern
+from sknic.slides.tissue import BY_THUMBNAIL
 
 MPP = real(0.05, 10)
 
@@ -27,7 +28,7 @@ RULES: dict[str, Rule] = {
     "mpp": MPP | Rule(_are_ascending, "a list of such numbers, the finest first") | nothing,
     "patch_size": integer(1) | nothing,
     "stride": integer(1) | nothing,
-    "tissue": choice("density", "otsu")
+    "tissue": choice(*BY_THUMBNAIL)
     | nothing
     | function
     | instance(Annotations, name="sknic.slides.Annotations")

@@ -13,6 +13,7 @@ from sknic.compression.identity import callable_identity
 from sknic.exceptions import TissueMaskError
 from sknic.files.identity import file_identity
 from sknic.slides import Annotations, mask_path
+from sknic.slides.tissue import BY_THUMBNAIL
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def _plain(value):
 
 
 def _tissue_identity(tissue, path):
-    if tissue is None or tissue in ("density", "otsu"):
+    if tissue is None or tissue in BY_THUMBNAIL:
         return tissue
     if isinstance(tissue, (str, Path)):
         return _mask_identity(tissue, path)

@@ -92,6 +92,8 @@ def _mean_of_rows(mask, top, bottom):
 
 
 Method = str | Path | Annotations | Callable | None
+# Ways to find tissue on the thumbnail of a slide.
+BY_THUMBNAIL = ("density", "otsu")
 
 
 @overload
@@ -130,7 +132,7 @@ def tissue_mask(slide: Slide, method: Method = "density") -> TissueMask | None:
     """
     if method is None:
         return None
-    if isinstance(method, str) and method in ("density", "otsu"):
+    if isinstance(method, str) and method in BY_THUMBNAIL:
         image, mpp = _thumbnail(slide)
         return TissueMask((density_mask if method == "density" else saturation_mask)(image, mpp), mpp)
     if callable(method):
