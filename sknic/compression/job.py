@@ -211,12 +211,12 @@ class Job:
 
     def _cached(self, file, key):
         grid = self.cache.get(file, key)
-        return None if grid is None else self._at(file, grid, key)
+        return None if grid is None else self._at_current_path(file, grid, key)
 
     def _compress(self, path):
         return compress_slide(path, self.encoder, self.recipe, device=self.device, batch_size=self.batch_size)
 
-    def _at(self, path, grid, key):
+    def _at_current_path(self, path, grid, key):
         """The grid with the path of its slide refreshed, where the slide has moved since."""
         if grid.slide == os.path.abspath(path) or (grid.slide is not None and os.path.exists(grid.slide)):
             return grid
