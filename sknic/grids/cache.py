@@ -7,6 +7,7 @@ import json
 import os
 import re
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -115,7 +116,7 @@ class GridCache:
         """
         return self.folder / f"{_short(Path(slide_path).stem)}-{key[:16]}.h5"
 
-    def get(self, slide_path: str | Path, key: str) -> Any:
+    def get(self, slide_path: str | Path, key: str) -> Grid | None:
         """Return the stored grid.
 
         Parameters
@@ -137,7 +138,7 @@ class GridCache:
             return None
         return Grid._of(InFile(path, stored)) if stored.key == key else None
 
-    def put(self, slide_path: str | Path, key: str, grid: Grid) -> Any:
+    def put(self, slide_path: str | Path, key: str, grid: Grid) -> Grid:
         """Store a grid.
 
         Parameters
@@ -165,7 +166,7 @@ class GridCache:
         except OSError as error:
             raise self._cannot_write(error) from error
 
-    def refresh(self, slide_path: str | Path, key: str) -> Any:
+    def refresh(self, slide_path: str | Path, key: str) -> Grid:
         """Record the current path of a stored grid's slide.
 
         Parameters
@@ -199,7 +200,7 @@ class GridCache:
         return CacheError(f"cannot write to cache_dir {self.folder}: {reason}")
 
     @contextmanager
-    def lock(self, slide_path: str | Path, key: str) -> Any:
+    def lock(self, slide_path: str | Path, key: str) -> Iterator[None]:
         """Hold the slide's lock, so that two processes never compute the same grid at once.
 
         The operating system releases the lock of a process that dies.
