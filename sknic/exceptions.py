@@ -164,6 +164,10 @@ class ProvenanceWarning(SknicWarning):
     """Grids of a known encoder are mixed with grids of an unknown one."""
 
 
+class UnseenWordWarning(SknicWarning):
+    """Clinical data contain a word that the model has not seen in training."""
+
+
 class CacheWarning(SknicWarning):
     """A folder of compressed slides works, but with restrictions."""
 

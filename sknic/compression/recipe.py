@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from sknic.compression.identity import callable_identity
 from sknic.exceptions import TissueMaskError
+from sknic.files.callables import callable_identity
 from sknic.files.identity import file_identity
 from sknic.slides import Annotations, mask_path
 from sknic.slides.tissue import BY_THUMBNAIL
@@ -77,7 +77,7 @@ def _tissue_identity(tissue, path):
         chosen = [None if names is None else _in_one_form(names) for names in (tissue.classes, tissue.exclude)]
         mask = _mask_identity(tissue.pattern, path)
         return [mask, *chosen] if chosen != [None, []] else mask
-    return callable_identity(tissue)
+    return callable_identity(tissue, "tissue", "cache_dir")
 
 
 def _in_one_form(names):

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from sknic.exceptions import DegenerateDataError
+from sknic.targets.names import check_names
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,7 @@ def check_rows(name, values, n_samples):
     """Values (n,), one per patch, converted to text so that they can be compared and sorted; None stays None."""
     if values is None:
         return None
-    values = np.asarray(values)
-    if values.shape != (n_samples,):
-        raise ValueError(f"{name} of shape {values.shape}: expected ({n_samples},), one per patch")
-    return values.astype(str)
+    if np.shape(values) != (n_samples,):
+        raise ValueError(f"{name} of shape {np.shape(values)}: expected ({n_samples},), one per patch")
+    check_names(name, values)  # as text, all that are missing would be one source
+    return np.asarray(values).astype(str)

@@ -25,6 +25,7 @@ from sknic.estimators.views import views_of
 from sknic.learning.net import restore
 from sknic.learning.params import Rule
 from sknic.learning.split import check_groups
+from sknic.targets.rows import check_same_order
 
 
 class GridEstimator(GridTraining, GridPrediction, BaseEstimator):
@@ -180,11 +181,12 @@ class GridEstimator(GridTraining, GridPrediction, BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _read(self, X, y, groups):
-        """Grids of X, once the parameters are checked; X, y and groups must be of one length."""
+    def _read(self, X, y, groups, sample_weight):
+        """Grids of X, once the parameters are checked; X, y and groups must be of one length and in one order."""
         check_parameters(self, self._rules)
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+        check_same_order(X=X, y=y, groups=groups, sample_weight=sample_weight)
         grids = read_grids(self, X, reset=True)
         check_groups(groups, len(grids))
         if len(grids) < 2:

@@ -233,7 +233,7 @@ class GridCNNClassifier(KnownScore, ClassifierMixin, GridEstimator):
         TrainingInterrupted
             On Ctrl-C; the estimator then has the best weights so far, if there are any.
         """
-        grids = self._read(X, y, groups)
+        grids = self._read(X, y, groups, sample_weight)
         self.target_kind_ = kind_of(self, y).name
         y = self._meaning.read(y)
         check_consistent_length(grids, y)

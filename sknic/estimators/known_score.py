@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sknic.targets import kind_of
+from sknic.targets.rows import check_same_order
 from sknic.targets.several import SeveralTargets
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class KnownScore:
             Accuracy, the share of grids whose class is right, or whose known labels all are; or R2, of several targets
             the mean of each on the grids whose label is known. Without missing labels both are scikit-learn's.
         """
+        check_same_order(X=X, y=y, sample_weight=sample_weight)
         kind = kind_of(self, None)
         if isinstance(kind, SeveralTargets):
             return kind.score_of_known(kind.read(y), self.predict(X), sample_weight)

@@ -29,10 +29,13 @@ class NetworkOutputs:
         The networks.
     values : float64 array (n_members, n, k)
         Mean over the crops and orientations of each grid.
+    settings : dict
+        What the estimator was asked for, in `n_crops` and `average_orientations`.
     """
 
     nets: list
     values: np.ndarray
+    settings: dict
 
     def __len__(self):
         return self.values.shape[1]
@@ -62,7 +65,7 @@ class GridPrediction:
         >>> risk, curves = model.predict(outputs), model.predict_survival_function(outputs)  # doctest: +SKIP
         """
         values = self._outputs(X)
-        return NetworkOutputs(self.nets_, values)
+        return NetworkOutputs(self.nets_, values, self._averaged())
 
     def predict_spread(self, X: Any) -> np.ndarray:
         """Measure how far the members' predictions are apart: the more they disagree, the less reliable is their mean.
@@ -99,6 +102,11 @@ class GridPrediction:
         if isinstance(X, NetworkOutputs):
             if X.nets is not self.nets_:
                 raise ValueError(f"X: expected grids, or outputs of this {type(self).__name__}'s own networks")
+            if X.settings != self._averaged():
+                raise ValueError(
+                    f"X: the networks were run with {X.settings}, and the parameters are now {self._averaged()}; "
+                    "run them again"
+                )
             return X.values
         for name in ("n_crops", "n_threads", "average_orientations"):
             check(name, getattr(self, name), self._rules[name])
@@ -110,6 +118,10 @@ class GridPrediction:
         count = np.bincount(crops.owner, minlength=len(grids))[:, None]
         with torch_threads(self.n_threads):
             return np.stack([_total(net, loader, self._link, crops.owner, len(grids)) / count for net in self.nets_])
+
+    def _averaged(self):
+        """The parameters that decide what a prediction is the mean of."""
+        return {name: getattr(self, name) for name in ("n_crops", "average_orientations")}
 
     def _link(self, output):
         """What is averaged over crops: the outputs (n, k) of the network themselves, here."""

@@ -169,7 +169,7 @@ class GridCNNRegressor(KnownScore, RegressorMixin, GridEstimator):
         TrainingInterrupted
             On Ctrl-C; the estimator then has the best weights so far, if there are any.
         """
-        grids = self._read(X, y, groups)
+        grids = self._read(X, y, groups, sample_weight)
         weights = SlideWeights.read(sample_weight, len(grids))
         y = self._read_numbers(grids, y, weights)
         grids, groups = weights.select(grids, groups)

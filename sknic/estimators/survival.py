@@ -245,7 +245,7 @@ class GridCoxSurvival(HazardCurves, GridEstimator):
         FewEventsWarning
             If only one patient has an event: the grids cannot be split, and all are used for training.
         """
-        grids = self._read(X, y, groups)
+        grids = self._read(X, y, groups, sample_weight)
         event, time = _event_and_time(y)
         check_consistent_length(grids, event)
         weights = SlideWeights.read(sample_weight, len(grids))

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from sknic.evaluation.metrics import spearman
+from sknic.targets.rows import check_same_order
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -34,7 +35,7 @@ def task_inclusion(included: pd.DataFrame | Mapping, result: ArrayLike) -> pd.Se
     DegenerateDataError
         If a task is in all runs or in none.
     """
-    included = pd.DataFrame(included).astype(bool)
+    included = _bools(included, result)
     return pd.Series({task: spearman(result, included[task]) for task in included}, name="spearman")
 
 
@@ -51,6 +52,16 @@ def by_task_count(included: pd.DataFrame | Mapping, result: ArrayLike) -> pd.Dat
     DataFrame
         Columns ``mean``, ``std`` (of the sample; 0 for a single run) and ``n``, indexed by the number of tasks.
     """
-    count = pd.DataFrame(included).astype(bool).sum(axis=1).to_numpy()
+    count = _bools(included, result).sum(axis=1).to_numpy()
     table = pd.Series(np.asarray(result, dtype=float)).groupby(count).agg(["mean", "std", "count"])
     return table.fillna({"std": 0.0}).rename(columns={"count": "n"}).rename_axis("n_tasks")
+
+
+def _bools(included, result):
+    """Whether each run used each task, a DataFrame of bool; a cast makes True of NaN and of "0"."""
+    table = pd.DataFrame(included)
+    check_same_order(included=table if isinstance(included, pd.DataFrame) else None, result=result)
+    wrong = [task for task in table if not table[task].isin([0, 1]).all()]
+    if wrong:
+        raise ValueError(f"included: column {wrong[0]!r} contains values other than True and False (1 and 0)")
+    return table.astype(bool)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
+from sklearn.utils import check_consistent_length
 
 from sknic.evaluation.bootstrap import compare
 from sknic.evaluation.clinical_table import as_frame, clinical_model, split_columns
@@ -20,6 +21,7 @@ from sknic.evaluation.slide_and_table import SlideAndTable
 from sknic.evaluation.verdict import chance_level
 from sknic.progress import followed
 from sknic.targets import kind_of
+from sknic.targets.rows import check_same_order
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -136,11 +138,13 @@ def added_value(
     """
     if not isinstance(estimator, SlideAndTable):
         raise TypeError(f"estimator={type(estimator).__name__}: expected a SlideAndTable")
+    check_same_order(X=X, y=y, groups=groups)
     X = as_frame(X)
     slides, _ = split_columns(X, estimator.column)
     kind = kind_of(estimator.slide, y)
     kind.need_one("added_value")
     y = kind.read(y)
+    check_consistent_length(X, y, groups)
     folds = make_folds(cv, kind, y, groups, random_state, slides)
     parts: dict[str, list] = {side: [] for side in SIDES}
     for train, test in followed(folds, "folds", shown=verbose, every=True):

@@ -15,6 +15,7 @@ from sknic.evaluation.patients import rows_by_patient
 from sknic.evaluation.results import Comparison, Estimate
 from sknic.exceptions import DegenerateDataError
 from sknic.targets import as_target
+from sknic.targets.rows import check_same_order
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -71,7 +72,9 @@ def estimate(
     >>> estimate("accuracy", [0, 1, 1, 0], [0, 1, 1, 1], groups=["a", "b", "c", "d"])
     Estimate(0.750 [0.250, 1.000], level=0.95, n=4)
     """
+    check_same_order(y_true=y_true, y_pred=y_pred, groups=groups)
     measure, true, predicted = get_metric(metric), as_target(y_true), np.asarray(y_pred)
+    _check_length("y_pred", predicted, true)
     value = measure(true, predicted)
     units = independent_units(true, groups)
     try:
@@ -162,8 +165,11 @@ def compare(
     DegenerateDataError
         As in :func:`estimate`.
     """
+    check_same_order(y_true=y_true, pred_a=pred_a, pred_b=pred_b, groups=groups)
     measure, true = get_metric(metric), as_target(y_true)
     first, second = np.asarray(pred_a), np.asarray(pred_b)
+    _check_length("pred_a", first, true)
+    _check_length("pred_b", second, true)
 
     def both(rows):
         a, b = measure(true[rows], first[rows]), measure(true[rows], second[rows])
@@ -183,12 +189,16 @@ def independent_units(y_true, groups):
     """Rows of each independent unit: the slides of a patient, or each slide alone."""
     units = [np.array([row]) for row in range(len(y_true))]
     if groups is not None:
-        if len(groups) != len(y_true):
-            raise ValueError(f"groups has {len(groups)} rows, y_true {len(y_true)}; they must be the same slides")
+        _check_length("groups", groups, y_true)
         units = rows_by_patient(groups)[1]
     if len(units) < 2:
         raise DegenerateDataError(f"{len(units)} patient; an interval needs at least two")
     return units
+
+
+def _check_length(name, values, y_true):
+    if len(values) != len(y_true):
+        raise ValueError(f"{name} has {len(values)} rows, y_true {len(y_true)}; they must be the same slides")
 
 
 def bootstrap(statistic, units, level, n_resamples, random_state):

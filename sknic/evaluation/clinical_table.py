@@ -13,8 +13,12 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sksurv.linear_model import CoxPHSurvivalAnalysis
 
+from sknic.exceptions import UnseenWordWarning, warn
 from sknic.files.nearest import did_you_mean
 from sknic.targets import Classification, Regression, Survival, Target
+from sknic.targets.cells import few
+
+_BOOLS = (bool, np.bool_)
 
 # By kind of target; for a kind that is not here, `table` has no default.
 _MODELS = {
@@ -90,7 +94,8 @@ def split_columns(X: pd.DataFrame, column: str) -> tuple[np.ndarray, pd.DataFram
     TypeError
         If X is not a DataFrame.
     ValueError
-        If the column is missing or the only one, or if another column contains values other than numbers and words.
+        If the column is missing or the only one, if two have one name, or if another column contains values other than
+        numbers and words.
     """
     X = as_frame(X)
     if not isinstance(X, pd.DataFrame):
@@ -98,6 +103,9 @@ def split_columns(X: pd.DataFrame, column: str) -> tuple[np.ndarray, pd.DataFram
     if column not in X:
         hint = did_you_mean(column, X.columns) or f", found {', '.join(map(str, X.columns))}"
         raise ValueError(f"column={column!r}: expected a column of X{hint}")
+    twice = X.columns[X.columns.duplicated()]
+    if len(twice):
+        raise ValueError(f"X has two columns {twice[0]!r}: expected different names")
     clinical = X.drop(columns=column)
     if clinical.shape[1] == 0:
         raise ValueError(f"X has no column except {column!r}: expected clinical data as well")
@@ -106,10 +114,77 @@ def split_columns(X: pd.DataFrame, column: str) -> tuple[np.ndarray, pd.DataFram
     return slides, pd.DataFrame({name: _clinical(name, clinical[name]) for name in clinical}, index=X.index)
 
 
+def words_of(clinical: pd.DataFrame) -> dict[str, list[str]]:
+    """Return the words of each column of words, sorted.
+
+    Parameters
+    ----------
+    clinical : DataFrame (n_slides, n_columns)
+        From :func:`split_columns`.
+
+    Returns
+    -------
+    dict of str to list of str
+        By name of the column; columns of numbers are left out.
+    """
+    return {
+        name: sorted(set(clinical[name].dropna()))
+        for name in clinical
+        if not pd.api.types.is_numeric_dtype(clinical[name].dtype)
+    }
+
+
+def like_in_fit(clinical: pd.DataFrame, words: dict[str, list[str]]) -> pd.DataFrame:
+    """Check that columns of words are columns of words again, and point out words that nothing was learnt of.
+
+    Parameters
+    ----------
+    clinical : DataFrame (n_slides, n_columns)
+        From :func:`split_columns`.
+    words : dict of str to list of str
+        From :func:`words_of`, of the table in fit.
+
+    Returns
+    -------
+    DataFrame
+        The same; a column of words without any is of type object.
+
+    Raises
+    ------
+    ValueError
+        If a column of words contains numbers now: 1 is not the word "1", and would count as unknown.
+
+    Warns
+    -----
+    UnseenWordWarning
+        If a word was not there in fit.
+    """
+    for name, known in words.items():
+        values = clinical[name].dropna()
+        if not len(values):
+            clinical = clinical.astype({name: object})
+        elif pd.api.types.is_numeric_dtype(values.dtype):
+            raise ValueError(
+                f"column {name!r} of X contains numbers such as {values.iloc[0]:g}, and contained words in fit, such "
+                f"as {few(known, 3)}; give it the type that it had"
+            )
+        elif unseen := sorted(set(values) - set(known)):
+            warn(
+                f"column {name!r} of X contains {few(unseen)}, which it did not in fit ({few(known)}): the table model "
+                "has not learnt what it means",
+                UnseenWordWarning,
+            )
+    return clinical
+
+
 def _clinical(name, values):
     """A column as numbers or words, with NaN for missing values."""
-    if pd.api.types.is_bool_dtype(values.dtype):
+    known = values.dropna()
+    # Bools with gaps are objects to pandas: they have to be what bools without gaps are in another table.
+    if pd.api.types.is_bool_dtype(values.dtype) or (len(known) and all(isinstance(value, _BOOLS) for value in known)):
         return values.astype(float)
+    if pd.api.types.is_complex_dtype(values.dtype):
+        raise ValueError(f"column {name!r} of X contains complex numbers; expected numbers or words")
     if pd.api.types.is_numeric_dtype(values.dtype):
         numbers = values.astype(float)
         if np.isinf(numbers).any():
@@ -117,9 +192,11 @@ def _clinical(name, values):
                 f"column {name!r} of X contains an infinite number in row {int(np.isinf(numbers).argmax())}"
             )
         return numbers
-    known = values.dropna()
     wrong = [value for value in known if not isinstance(value, (str, bool))]
     if wrong:
         kind = type(wrong[0]).__name__
-        raise ValueError(f"column {name!r} of X contains {wrong[0]!r} ({kind}); expected numbers or words")
-    return values.astype(object).where(values.notna(), np.nan).map(lambda word: word if word is np.nan else str(word))
+        raise ValueError(
+            f"column {name!r} of X, of type {values.dtype}, contains {wrong[0]!r} ({kind}); expected only words, or a "
+            "column of a type for numbers"
+        )
+    return values.astype(object).where(values.notna(), np.nan).map(str, na_action="ignore")

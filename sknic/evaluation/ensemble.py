@@ -23,6 +23,7 @@ from sknic.evaluation.out_of_fold import OutOfFold
 from sknic.evaluation.survival_calibration import Recalibration, recalibrate_folds
 from sknic.progress import followed
 from sknic.targets import kind_named, kind_of
+from sknic.targets.rows import check_same_order
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -181,6 +182,7 @@ class CrossValEnsemble(OutOfFold, MeanOfModels, MetaEstimatorMixin, BaseEstimato
         """
         if y is None:
             raise ValueError("CrossValEnsemble requires y to be passed, but the target y is None")
+        check_same_order(X=X, y=y, groups=groups, sample_weight=sample_weight)
         kind = kind_of(self.estimator, y)
         target = kind.read(y)
         X, y, groups = indexable(X, target, groups)
@@ -245,6 +247,7 @@ class CrossValEnsemble(OutOfFold, MeanOfModels, MetaEstimatorMixin, BaseEstimato
         float
         """
         check_is_fitted(self)
+        check_same_order(X=X, y=y)
         return get_metric(self.kind_.score_metric)(self.kind_.read(y), self.predict(X))
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
+from zipfile import BadZipFile
 
 import joblib
 import numpy as np
@@ -12,7 +13,10 @@ import numpy as np
 from sknic import __version__
 from sknic.estimators import load_estimator
 from sknic.estimators.base import GridEstimator
+from sknic.estimators.reading import provenance
 from sknic.evaluation.fitting import FittedFold, fit_fold
+from sknic.exceptions import RunFolderError
+from sknic.files.callables import callable_identity
 from sknic.files.whole import whole_file
 
 _ARRAYS = ("prediction", "baseline", "survival", "spread")
@@ -69,12 +73,11 @@ class KeptFolds:
         -------
         FittedFold
         """
-        asked = (__version__, self.slides, model, kind.name, y, given, train, test, with_baseline, times)
+        asked = (__version__, self.slides, _settings(model), kind.name, y, given, train, test, with_baseline, times)
         name = joblib.hash(asked)
         weights, arrays = self.folder / f"{name}.safetensors", self.folder / f"{name}.npz"
-        if arrays.exists():
-            with np.load(arrays, allow_pickle=False) as found:
-                known = {part: found.get(part) for part in _ARRAYS}
+        if arrays.exists() and weights.exists():
+            known = _read(arrays)
             if known["baseline"].ndim == 0:  # the reason why there is none
                 known["baseline"] = str(known["baseline"])
             read = load_estimator(weights, device=model.device, module=model.module)
@@ -90,7 +93,27 @@ class KeptFolds:
 
 
 def _content(grid):
-    """Hash of all that a network learns from; one grid after the other, because a cohort may not fit memory."""
+    """Hash of all that a model knows of a grid; one grid after the other, because a cohort may not fit memory."""
     if not hasattr(grid, "orientations"):
         return joblib.hash(grid)
-    return joblib.hash((grid.shape, grid.cells, [each.embeddings for each in grid.orientations]))
+    return joblib.hash((provenance(grid), grid.shape, grid.cells, [each.embeddings for each in grid.orientations]))
+
+
+def _read(arrays):
+    """The predictions of a fold, by name; None if it has none of a kind."""
+    try:
+        with open(arrays, "rb") as file, np.load(file, allow_pickle=False) as found:
+            return {part: found.get(part) for part in _ARRAYS}
+    except (OSError, EOFError, ValueError, BadZipFile) as error:
+        raise RunFolderError(f"{arrays}: damaged ({error}); delete it, and this fold is fitted again") from error
+
+
+def _settings(model):
+    """Class and parameters of an estimator; functions by their code, because a name stays when the code changes."""
+    params = model.get_params(deep=False)
+    callbacks = [each[1] if isinstance(each, tuple) else each for each in model.callbacks or ()]
+    code = {
+        "module": None if model.module is None else callable_identity(model.module, "module", "folds_dir"),
+        "callbacks": [callable_identity(each, "callbacks", "folds_dir") for each in callbacks],
+    }
+    return callable_identity(type(model), "estimator", "folds_dir"), params | code

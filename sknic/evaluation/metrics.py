@@ -17,6 +17,7 @@ from sknic.exceptions import DegenerateDataError
 from sknic.targets import read_survival
 from sknic.targets.concordance import concordance_index
 from sknic.targets.known import accuracy_of_known, known_columns
+from sknic.targets.rows import check_same_order
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -27,6 +28,7 @@ def over_targets(metric):
 
     @wraps(metric)
     def of_targets(y_true, y_pred):
+        check_same_order(y_true=y_true, prediction=y_pred)
         if np.ndim(y_true) != 2 or np.shape(y_true)[1] == 1:
             return metric(y_true, y_pred)
         y_true, y_pred = np.asarray(y_true, np.float64), _numbers("the prediction", y_pred)
@@ -133,6 +135,7 @@ def concordance(y_true: np.ndarray, risk: ArrayLike) -> float:
     DegenerateDataError
         If no pair can be compared: no event, or none before the end of another's follow-up.
     """
+    check_same_order(y_true=y_true, risk=risk)
     y_true, risk = read_survival(y_true), _numbers("risk", risk)
     _same_length(y_true, risk)
     return concordance_index(y_true["event"], y_true["time"], risk)
@@ -153,6 +156,7 @@ def accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     float
         Score in [0, 1]; higher is better.
     """
+    check_same_order(y_true=y_true, prediction=y_pred)
     y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
     _same_length(y_true, y_pred)
     if len(y_true) == 0:

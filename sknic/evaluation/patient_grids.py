@@ -11,7 +11,10 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from sknic.evaluation.patients import aggregate, rows_by_patient
 from sknic.grids import Grid
+from sknic.grids.header import GridHeader
+from sknic.grids.storage import InMemory
 from sknic.targets import as_target
+from sknic.targets.rows import check_same_order
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -43,7 +46,8 @@ def by_patient(grids: Sequence[Any], patients: ArrayLike, y: Any) -> tuple[np.nd
     DegenerateDataError
         When two slides of a patient have different targets.
     """
-    names, rows = rows_by_patient(np.asarray(patients))
+    check_same_order(grids=grids, y=y, patients=patients)
+    names, rows = rows_by_patient(patients)
     _, of_patient = aggregate(as_target(y), np.asarray(patients), how="same")
     X = np.empty(len(names), dtype=object)
     X[:] = [[grids[row] for row in members] for members in rows]
@@ -151,9 +155,11 @@ def _side_by_side(slides, gap, row):
         np.concatenate([np.asarray(slide.orientations[number].embeddings) for slide in slides])
         for number in range(n_turned)
     ]
-    header = {"fingerprint": known["encoder"], **{name: known[name] for name in ("mpp", "patch_size", "stride")}}
+    made = {name: known[name] for name in ("mpp", "patch_size", "stride")}
+    # With the coarser um/px, by which an estimator tells grids of several magnifications apart.
+    header = GridHeader(shape, **made, fingerprint=known["encoder"], coarse_mpp=slides[0].coarse_mpp)
     turned = np.stack(versions[1:]) if n_turned > 1 else None
-    return Grid(versions[0], cells, shape, oriented_embeddings=turned, **header)
+    return Grid._of(InMemory(header, versions[0], cells, turned))
 
 
 def _places(sizes, gap):

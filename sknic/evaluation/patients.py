@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sknic.exceptions import DegenerateDataError, PatientLeakageError
+from sknic.targets.names import check_names
+from sknic.targets.rows import check_same_order
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -37,6 +39,8 @@ def aggregate(values: ArrayLike, patients: ArrayLike, how: str = "mean") -> tupl
     ------
     DegenerateDataError
         With ``how="same"``, if two slides of a patient differ.
+    ValueError
+        If the patient of a slide is missing.
 
     Examples
     --------
@@ -45,7 +49,8 @@ def aggregate(values: ArrayLike, patients: ArrayLike, how: str = "mean") -> tupl
     >>> patients.tolist(), risk.tolist()
     (['anna', 'ben'], [0.2, 0.9])
     """
-    values, patients = np.asarray(values), np.asarray(patients)
+    check_same_order(values=values, patients=patients)
+    values = np.asarray(values)
     if len(values) != len(patients):
         raise ValueError(f"values has {len(values)} rows, patients {len(patients)}; they must be the same slides")
     names, rows = rows_by_patient(patients)
@@ -56,8 +61,16 @@ def aggregate(values: ArrayLike, patients: ArrayLike, how: str = "mean") -> tupl
     return names, np.stack([_REDUCE[how](values[members], axis=0) for members in rows])
 
 
-def rows_by_patient(patients: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Return the sorted patients and, for each, the rows of its slides."""
+def rows_by_patient(patients: ArrayLike) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Return the sorted patients and, for each, the rows of its slides.
+
+    Raises
+    ------
+    ValueError
+        If a name is missing, because the slides of unknown patients are not those of one, or if text is mixed with
+        numbers.
+    """
+    check_names("patients", patients)  # as given, because numpy makes text of 1 and "1", and one patient of all NaN
     names, index = np.unique(np.asarray(patients), return_inverse=True)
     order = np.argsort(index, kind="stable")
     return names, np.split(order, np.cumsum(np.bincount(index))[:-1])

@@ -10,11 +10,12 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from sknic.evaluation.clinical_table import clinical_model, split_columns
+from sknic.evaluation.clinical_table import clinical_model, like_in_fit, split_columns, words_of
 from sknic.evaluation.delegation import available_if_inner_has
 from sknic.evaluation.ensemble import CrossValEnsemble
 from sknic.evaluation.metrics import get_metric
 from sknic.targets import kind_of
+from sknic.targets.rows import check_same_order
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -121,6 +122,7 @@ class SlideAndTable(MetaEstimatorMixin, BaseEstimator):
         ValueError
             If a column is missing, or contains values other than numbers and words.
         """
+        check_same_order(X=X, y=y, groups=groups)
         slides, clinical = split_columns(X, self.column)
         kind = kind_of(self.slide, y)
         kind.need_one("SlideAndTable")
@@ -138,7 +140,7 @@ class SlideAndTable(MetaEstimatorMixin, BaseEstimator):
         scores = kind.scores(ensemble.oof_prediction_)
         self._scales = [_scale(kind, scores[ensemble.fold_ == fold]) for fold in range(len(ensemble.estimators_))]
         shift, scale = (np.array(part)[ensemble.fold_] for part in zip(*self._scales))
-        self.feature_names_in_ = np.asarray(X.columns, dtype=object)
+        self.feature_names_in_, self._words = np.asarray(X.columns, dtype=object), words_of(clinical)
         model = clinical_model(kind) if self.table is None else clone(self.table)
         self.model_ = model.fit(self._with_scores(clinical, (scores - shift) / scale), y)
         return self
@@ -188,6 +190,7 @@ class SlideAndTable(MetaEstimatorMixin, BaseEstimator):
         float
             The metric of the kind of target.
         """
+        check_same_order(X=X, y=y)
         kind = self.ensemble_.kind_
         return get_metric(kind.score_metric)(kind.read(y), self.predict(X))
 
@@ -203,12 +206,23 @@ class SlideAndTable(MetaEstimatorMixin, BaseEstimator):
         -------
         DataFrame (n_slides, n_clinical + n_scores)
             Clinical columns, then "slide score", or one for each class but the first.
+
+        Raises
+        ------
+        ValueError
+            If a column is missing, or contains numbers where there were words in fit.
+
+        Warns
+        -----
+        UnseenWordWarning
+            If a column contains a word that it did not contain in fit.
         """
         check_is_fitted(self, "model_")
         missing = [name for name in self.feature_names_in_ if name not in getattr(X, "columns", ())]
         if missing:
             raise ValueError(f"X has no {', '.join(map(repr, missing))}: expected the same columns as in fit")
         slides, clinical = split_columns(X[list(self.feature_names_in_)], self.column)
+        clinical = like_in_fit(clinical, self._words)
         kind = self.ensemble_.kind_
         method = kind.prediction_method
         of_models = [

@@ -17,6 +17,9 @@ from sknic.evaluation.patients import aggregate
 from sknic.evaluation.results import Estimate, format_p
 from sknic.exceptions import DegenerateDataError
 from sknic.targets import read_survival
+from sknic.targets.cells import few
+from sknic.targets.names import check_names
+from sknic.targets.rows import check_same_order
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -162,7 +165,8 @@ def log_rank(y: np.ndarray, group: ArrayLike) -> float:
     DegenerateDataError
         If there is only one group, no event, or no event while two groups are still under observation.
     """
-    y, group = read_survival(y), np.asarray(group)
+    check_same_order(y=y, group=group)
+    y, group = read_survival(y), check_names("group", group)
     if len(y) != len(group):
         raise ValueError(f"y has {len(y)} rows, group {len(group)}; they must be the same patients")
     names = np.unique(group)
@@ -200,7 +204,8 @@ def hazard_ratio(y: np.ndarray, high: ArrayLike, *, level: float = 0.95) -> Esti
     DegenerateDataError
         If a group is empty or has no event, or if the groups' events do not overlap in time.
     """
-    y, high = read_survival(y), np.asarray(high, dtype=bool)
+    check_same_order(y=y, high=high)
+    y, high = read_survival(y), _bools(high)
     for name, members in (("low", ~high), ("high", high)):
         if not y["event"][members].any():
             raise DegenerateDataError(
@@ -210,6 +215,13 @@ def hazard_ratio(y: np.ndarray, high: ArrayLike, *, level: float = 0.95) -> Esti
     half = norm.ppf(0.5 + level / 2) * error
     value, low, up = np.exp([beta, beta - half, beta + half])
     return Estimate(float(value), float(low), float(up), level, len(y))
+
+
+def _bools(high):
+    values = np.asarray(high)
+    if values.dtype.kind not in "biuf" or not np.isin(values, [0, 1]).all():  # a cast makes True of NaN and "low"
+        raise ValueError(f"high contains {few(np.unique(values).tolist())}: expected True or False (1 or 0)")
+    return values.astype(bool)
 
 
 def _cox_coefficient(y, high):
@@ -293,8 +305,9 @@ def split_by_risk(
     DegenerateDataError
         If a group is empty, or no event can be compared.
     """
+    check_same_order(y=y, risk=risk, groups=groups)
     y, risk = read_survival(y), np.asarray(risk, dtype=np.float64)
-    patients = np.arange(len(y)) if groups is None else np.asarray(groups)
+    patients = np.arange(len(y)) if groups is None else groups
     y = aggregate(y, patients, how="same")[1]
     patients, risk = aggregate(risk, patients, how=how)
     is_high, threshold = median_split(risk, threshold=threshold)

@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin, TransformerMixin, cl
 from sklearn.utils.validation import check_is_fitted
 
 from sknic.encoders.labels import to_frame
+from sknic.exceptions import DegenerateDataError
 from sknic.learning.params import Rule, check_params, choice, instance, integer, level, nothing
 
 if TYPE_CHECKING:
@@ -111,15 +112,21 @@ class TaskSelector(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         ------
         ValueError
             If a parameter is invalid, or names a task that y does not have.
+        DegenerateDataError
+            If no subset has a score.
         """
         check_params(self, _RULES)
         y = to_frame(y, len(X))
         candidates = list(y.columns) if self.tasks is None else list(self.tasks)
         unknown = set(candidates) - set(y.columns)
-        if unknown or not candidates:
-            raise ValueError(f"tasks={self.tasks!r}: expected one or more columns of y, {', '.join(y.columns)}")
+        if unknown or not candidates or len(set(candidates)) < len(candidates):
+            raise ValueError(
+                f"tasks={self.tasks!r}: expected one or more different columns of y, {', '.join(y.columns)}"
+            )
         search = _Search(self, (X, y, groups, centers), candidates)
         getattr(search, self.strategy)()
+        if search.best[0] is None:
+            raise DegenerateDataError(f"scoring returned NaN for all {len(search.rows)} subsets of tasks")
         self.best_tasks_, self.best_score_, self.best_encoder_ = search.best
         self.results_ = search.table()
         return self

@@ -10,6 +10,7 @@ from sklearn.metrics import roc_curve
 from sknic.evaluation import auc, estimate
 from sknic.evaluation.bootstrap import bootstrap, independent_units
 from sknic.plotting.style import COLORS, FAINT, INK, axes_for, next_color, tidy
+from sknic.targets.rows import check_same_order
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -70,6 +71,7 @@ class ScatterDisplay:
         ScatterDisplay
             The display, drawn.
         """
+        check_same_order(y_true=y_true, y_pred=y_pred, groups=groups)
         y_true, y_pred = np.asarray(y_true, dtype=float), np.asarray(y_pred, dtype=float)
         return cls(y_true, y_pred, estimate("spearman", y_true, y_pred, groups=groups)).plot(ax, title=title, unit=unit)
 
@@ -211,6 +213,7 @@ class RocDisplay:
         RocDisplay
             The display, drawn.
         """
+        check_same_order(y_true=y_true, y_score=y_score, groups=groups)
         y_true, y_score = np.asarray(y_true), np.asarray(y_score, dtype=float)
         area = estimate("auc", y_true, y_score, groups=groups)
         positive = y_true == np.unique(y_true)[-1]

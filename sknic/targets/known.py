@@ -91,7 +91,8 @@ def r2_of_known(y: np.ndarray, prediction: np.ndarray, weights: ArrayLike | None
     """
     from sklearn.metrics import r2_score
 
-    of_rows = np.ones(len(y)) if weights is None else np.asarray(weights)
+    _need_same_shape(y, prediction)
+    of_rows = np.ones(len(y)) if weights is None else _weights_of(y, weights)
     table = np.repeat(of_rows[:, None], y.shape[1], axis=1)
     return float(np.mean([r2_score(*pair, sample_weight=w) for *pair, w in known_columns(y, prediction, table)]))
 
@@ -115,5 +116,20 @@ def accuracy_of_known(y: np.ndarray, labels: np.ndarray, weights: ArrayLike | No
     """
     from sklearn.metrics import accuracy_score
 
+    _need_same_shape(y, labels)
     right = ((y == labels) | np.isnan(y)).all(axis=1)
     return float(accuracy_score(np.ones(len(right), bool), right, sample_weight=weights))
+
+
+def _need_same_shape(y, prediction):
+    if np.shape(prediction) != y.shape:  # numpy would broadcast, or leave out the rest
+        raise ValueError(
+            f"y of shape {y.shape} and a prediction of shape {np.shape(prediction)}: expected the same slides, and the "
+            "targets that were learnt, in their order"
+        )
+
+
+def _weights_of(y, weights):
+    if np.shape(weights) != (len(y),):
+        raise ValueError(f"sample_weight of shape {np.shape(weights)}: expected ({len(y)},), a weight for each slide")
+    return np.asarray(weights)

@@ -11,12 +11,16 @@ import numpy as np
 import pytest
 
 from sknic import SlideCompressor
-from sknic.compression.identity import callable_identity
 from sknic.compression.recipe import Recipe
 from sknic.exceptions import CacheWarning
+from sknic.files.callables import callable_identity
 from sknic.slides import Annotations
 
 THRESHOLD = 1
+
+
+def identity_of(function):
+    return callable_identity(function, "tissue", "cache_dir")
 
 
 def uses_global(slide):
@@ -54,16 +58,16 @@ def test_numpy_scalars_give_the_key_of_pythons(tmp_path):
 
 
 def test_a_changed_global_changes_the_identity(monkeypatch):
-    before = callable_identity(uses_global)
-    assert callable_identity(uses_global) == before
+    before = identity_of(uses_global)
+    assert identity_of(uses_global) == before
     monkeypatch.setitem(uses_global.__globals__, "THRESHOLD", 2)
-    assert callable_identity(uses_global) != before
+    assert identity_of(uses_global) != before
 
 
 @pytest.mark.parametrize("make", [lambda n: functools.partial(with_level, level=n), lambda n: Mask(n).mask])
 def test_the_state_of_partials_and_bound_methods_is_in_the_identity(make):
-    assert callable_identity(make(20)) == callable_identity(make(20))
-    assert callable_identity(make(20)) != callable_identity(make(60))
+    assert identity_of(make(20)) == identity_of(make(20))
+    assert identity_of(make(20)) != identity_of(make(60))
 
 
 MODULE = """
@@ -118,19 +122,19 @@ def test_the_code_of_the_users_classes_is_in_the_identity(use, monkeypatch):
     def identity(text):
         module = module_of(text, "users")
         monkeypatch.setitem(sys.modules, "users", module)
-        return callable_identity(getattr(module, use))
+        return identity_of(getattr(module, use))
 
     before = identity(MODULE)
     assert identity(MODULE) == before
     assert identity(MODULE.replace("20", "30")) != before
     pickle.dumps(sys.modules["users"].Box())  # leaves its marks on the class
-    assert callable_identity(getattr(sys.modules["users"], use)) == identity(MODULE.replace("20", "30"))
+    assert identity_of(getattr(sys.modules["users"], use)) == identity(MODULE.replace("20", "30"))
 
 
 def test_the_code_of_a_module_of_the_users_is_in_the_identity_where_it_is_used(monkeypatch):
     def identity(text):
         monkeypatch.setitem(uses_module.__globals__, "helpers", module_of(text, "helpers"))
-        return callable_identity(uses_module)
+        return identity_of(uses_module)
 
     text = "def find(slide): return 20\ndef other(slide): return 1"
     before = identity(text)

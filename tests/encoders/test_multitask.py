@@ -403,3 +403,10 @@ WRONG = {
 def test_wrong_input_is_refused_by_name(data, settings, change, error, words):
     with pytest.raises(error, match=words):
         small(**settings).fit(*change(*data))
+
+
+@pytest.mark.parametrize("column", ["groups", "centers"])
+def test_patches_of_unknown_sources_are_not_those_of_one(column):
+    patches = np.zeros((4, 64, 64, 3), np.uint8)
+    with pytest.raises(ValueError, match=rf"{column}\[2\]=.*: expected a value for each sample; 2 of 4 missing"):
+        small().fit(patches, [0, 1, 0, 1], **{column: [1.0, 2.0, np.nan, np.nan]})

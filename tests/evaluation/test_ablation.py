@@ -37,3 +37,10 @@ def test_a_single_run_has_no_spread():
 def test_a_task_in_every_run_cannot_be_judged():
     with pytest.raises(DegenerateDataError):
         task_inclusion({"a": [True, True], "b": [True, False]}, [0.5, 0.6])
+
+
+@pytest.mark.parametrize("flags", [[1, 0, np.nan], ["1", "0", "1"], [True, False, None]])
+def test_what_does_not_say_whether_a_task_was_used_is_refused(flags):
+    for analysis in (task_inclusion, by_task_count):
+        with pytest.raises(ValueError, match="included: column 'b' contains values other than True and False"):
+            analysis({"a": [0, 1, 1], "b": flags}, [0.1, 0.2, 0.3])

@@ -162,3 +162,25 @@ def test_delong_refuses_what_it_cannot_compare(y, a, b, error, message):
 def test_results_read_well():
     assert repr(Estimate(0.632, 0.59661, 0.66411, 0.95, 321)) == "Estimate(0.632 [0.597, 0.664], level=0.95, n=321)"
     assert [format_p(p) for p in (0.0004, 0.0123, 0.4567)] == ["p < 0.001", "p = 0.012", "p = 0.46"]
+
+
+def test_slides_of_unknown_patients_are_not_resampled_as_one():
+    truth, prediction, patients = _cohort(0)
+    unknown = np.where(patients < 4, np.nan, patients)
+    mixed = [str(name) if name % 2 else int(name) for name in patients]
+    with pytest.raises(ValueError, match=r"patients\[0\]=.*: expected a value for each sample; 16 of 160 missing"):
+        estimate("spearman", truth, prediction, groups=unknown)
+    with pytest.raises(ValueError, match="patients: expected all text or all numbers; found int, str"):
+        compare("spearman", truth, prediction, -prediction, groups=mixed)
+
+
+def test_predictions_of_other_slides_are_refused_also_by_a_metric_that_takes_them():
+    def gap(y_true, y_pred):
+        return float(np.mean(y_true) - np.mean(y_pred))
+
+    for measure in (
+        lambda: estimate(gap, [0, 1, 2], [0, 1, 2, 3]),
+        lambda: compare(gap, [0, 1, 2], [0, 1, 2], [0, 1, 2, 3]),
+    ):
+        with pytest.raises(ValueError, match="pred(_b)? has 4 rows, y_true 3; they must be the same slides"):
+            measure()

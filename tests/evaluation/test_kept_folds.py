@@ -1,5 +1,8 @@
 """A cross-validation that was interrupted goes on with the next fold, and never takes a fold of other slides."""
 
+import sys
+import types
+
 import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
@@ -7,6 +10,7 @@ from sklearn.linear_model import Ridge
 from sknic import CrossValEnsemble, Grid, GridCNNClassifier, GridCNNRegressor, GridCoxSurvival
 from sknic.estimators import AttentionMIL
 from sknic.evaluation import kept_folds
+from sknic.exceptions import RunFolderError
 from sknic.targets import survival_array
 
 QUICK = {"max_steps": 3, "eval_every": 1, "device": "cpu", "n_threads": 1, "random_state": 0}
@@ -88,6 +92,41 @@ def test_other_slides_labels_folds_or_settings_are_fitted_anew(change, fits, tmp
         other.set_params(estimator__lr=1e-3)
     other.fit(X, y, groups=np.arange(12) // 2 if change == "patients" else None)
     assert len(fits[0]) == 4
+
+
+PLAIN = "def net(c, k):\n    return nn.Sequential(nn.Flatten(), nn.Linear(c * 4, k))"
+BOUNDED = PLAIN.replace("c * 4, k)", "c * 4, k), nn.Tanh()")
+
+
+def test_a_network_whose_code_changed_under_its_name_is_fitted_anew(fits, tmp_path, monkeypatch):
+    module = types.ModuleType("users_networks")
+    monkeypatch.setitem(sys.modules, "users_networks", module)
+    predicted = []
+    for code in (PLAIN, BOUNDED, PLAIN):
+        exec(f"from torch import nn\n{code}", vars(module))
+        arrays = [grid.to_dense() for grid in grids()]
+        model = GridCNNRegressor(**QUICK, module=module.net)
+        predicted.append(ensemble(tmp_path, model).fit(arrays, Y).oof_prediction_)
+    assert len(fits[0]) == 8
+    np.testing.assert_array_equal(predicted[0], predicted[2])
+    assert (predicted[0] != predicted[1]).all()
+
+
+def test_a_kept_fold_belongs_to_the_encoder_of_its_grids(tmp_path):
+    made = [[Grid(g.embeddings, g.cells, g.shape, fingerprint=name) for g in grids()] for name in ("one", "other")]
+    for X, name in zip(made, ("one", "other")):
+        assert ensemble(tmp_path).fit(X, Y).estimators_[0].provenance_["encoder"] == name
+
+
+def test_a_damaged_fold_is_named_and_one_without_a_model_is_fitted_again(fits, tmp_path):
+    first = ensemble(tmp_path).fit(grids(), Y)
+    next(tmp_path.glob("*.safetensors")).unlink()
+    np.testing.assert_array_equal(ensemble(tmp_path).fit(grids(), Y).oof_prediction_, first.oof_prediction_)
+    assert len(fits[0]) == 5
+    file = next(tmp_path.glob("*.npz"))
+    file.write_bytes(file.read_bytes()[:50])
+    with pytest.raises(RunFolderError, match=f"{file.name}: damaged .*; delete it, and this fold is fitted again"):
+        ensemble(tmp_path).fit(grids(), Y)
 
 
 def test_estimators_without_files_of_their_own_are_refused(tmp_path):

@@ -9,6 +9,7 @@ from sksurv.util import Surv
 from sknic import CrossValEnsemble, Grid, GridCNNClassifier, GridCNNRegressor, GridCoxSurvival
 from sknic.evaluation import PatientGrids, by_patient
 from sknic.exceptions import DegenerateDataError, ProvenanceError, SlideLeakageError
+from sknic.grids import stack_magnifications
 
 RNG = np.random.default_rng(0)
 SCALE = {"mpp": 0.5, "patch_size": 64, "fingerprint": "abc"}
@@ -107,3 +108,14 @@ def test_a_slide_under_two_patients_is_found():
     folds = [([0, 2], [1, 3]), ([1, 3], [0, 2])]
     with pytest.raises(SlideLeakageError):
         CrossValEnsemble(model, cv=folds).fit(X, np.arange(4.0))
+
+
+def test_the_coarser_magnifications_of_slides_stay_with_their_patient():
+    def two_scales(coarse):
+        return stack_magnifications([slide(2, 2, 1.0, slide_mpp=0.5), slide(1, 1, 2.0, mpp=coarse, slide_mpp=0.5)])
+
+    of_one, of_two = (PatientGrids().transform([[two_scales(mpp), two_scales(mpp)]])[0] for mpp in (1.0, 2.0))
+    assert (of_one.coarse_mpp, of_two.coarse_mpp, of_one.code_size) == ((1.0,), (2.0,), 4)
+    model = GridCNNRegressor(max_steps=1, device="cpu", n_threads=1).fit([of_one, of_one], [0.0, 1.0])
+    with pytest.raises(ProvenanceError, match="um/px of the coarser channels 2"):
+        model.predict([of_two])

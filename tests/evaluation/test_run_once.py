@@ -52,6 +52,16 @@ def assert_same_curves(found, wanted):
         np.testing.assert_array_equal(curve.y, other.y)
 
 
+@pytest.mark.parametrize("name, value", [("average_orientations", True), ("n_crops", 2)])
+def test_outputs_of_other_settings_do_not_stand_for_the_grids(name, value):
+    model = GridCNNRegressor(**ONE_CROP).fit(GRIDS[:8], TARGETS[GridCNNRegressor][:8])
+    outputs = model.run_networks(GRIDS[:8])
+    np.testing.assert_array_equal(model.predict(outputs), model.predict(GRIDS[:8]))
+    model.set_params(**{name: value})
+    with pytest.raises(ValueError, match=f"X: the networks were run with .*'{name}': .* run them again"):
+        model.predict(outputs)
+
+
 @pytest.mark.parametrize("kind", TARGETS)
 def test_outputs_stand_for_the_grids(kind, seen):
     model = kind(**ONE_CROP, n_members=2).fit(GRIDS, TARGETS[kind])

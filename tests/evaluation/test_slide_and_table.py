@@ -13,6 +13,7 @@ from sklearn.preprocessing import FunctionTransformer
 from sksurv.linear_model import CoxPHSurvivalAnalysis
 
 from sknic.evaluation import CrossValEnsemble, SlideAndTable, added_value
+from sknic.exceptions import UnseenWordWarning
 from sknic.targets import survival_array
 
 N = 240
@@ -120,7 +121,35 @@ def test_gaps_and_new_words_are_no_obstacle():
     X.loc[::5, "sex"] = None
     model = SlideAndTable(of_vectors(Ridge()), random_state=0).fit(X, y, groups)
     new = X.iloc[:4].assign(sex=["other", "male", None, "female"])
-    assert np.isfinite(model.predict(new)).all()
+    with pytest.warns(UnseenWordWarning, match="column 'sex' of X contains 'other', .* in fit .'female', 'male'.:"):
+        assert np.isfinite(model.predict(new)).all()
+
+
+def test_a_missing_word_is_missing_and_not_a_word():
+    X, y, _ = half_and_half()
+    X.loc[::5, "sex"] = None
+    model = SlideAndTable(of_vectors(Ridge())).fit(X, y)
+    assert model.to_table(X)["sex"].isna().sum() == N // 5
+    without = X.iloc[:10].assign(sex=np.nan)  # a column of numbers to pandas
+    wanted = model.predict(X.iloc[:10].assign(sex=None))
+    np.testing.assert_array_equal(model.predict(without), wanted)
+
+
+def test_bools_with_gaps_are_the_bools_of_a_table_without():
+    X, y, _ = half_and_half()
+    smoker = pd.Series(np.arange(N) % 2 == 0).astype(object)
+    model = SlideAndTable(of_vectors(Ridge())).fit(X.assign(smoker=smoker.where(X.index != 1, None)), y + 3 * smoker)
+    predicted = model.predict(X.assign(smoker=smoker.astype(bool)))
+    np.testing.assert_array_equal(predicted, model.predict(X.assign(smoker=smoker)))
+    np.testing.assert_allclose(predicted - model.predict(X.assign(smoker=False)), 3 * smoker.astype(float), atol=0.4)
+
+
+def test_numbers_do_not_stand_for_the_words_of_fit():
+    X, y, _ = half_and_half()
+    X = X.assign(grade=np.array(["1", "2"])[np.arange(N) % 2])
+    model = SlideAndTable(of_vectors(Ridge())).fit(X, y)
+    with pytest.raises(ValueError, match="column 'grade' of X contains numbers such as 1, and contained words in fit"):
+        model.predict(X.assign(grade=X["grade"].astype(int)))
 
 
 def test_it_is_an_estimator_of_scikit_learn():
@@ -134,6 +163,8 @@ def test_it_is_an_estimator_of_scikit_learn():
         (lambda X: X.to_numpy(), TypeError, "X is a ndarray; expected a DataFrame with the column 'grid'"),
         (lambda X: X.rename(columns={"grid": "Grid"}), ValueError, "did you mean 'Grid'"),
         (lambda X: X[["grid"]], ValueError, "no column except 'grid'"),
+        (lambda X: X[["grid", "age", "sex", "sex"]], ValueError, "two columns 'sex': expected different names"),
+        (lambda X: X.assign(age=1j), ValueError, "column 'age' of X contains complex numbers"),
         (lambda X: X.assign(age=np.inf), ValueError, "'age' of X contains an infinite number in row 0"),
         (
             lambda X: X.assign(seen=pd.Timestamp("2020-01-01")),

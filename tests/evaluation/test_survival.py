@@ -136,3 +136,18 @@ def test_aggregate_refuses_what_it_cannot_reduce(how, message):
 def test_errors_are_both_ours_and_value_errors():
     for error in (DegenerateDataError, PatientLeakageError):
         assert issubclass(error, SknicError) and issubclass(error, ValueError)
+
+
+@pytest.mark.parametrize("high", [[1, 0, np.nan, 1], ["high", "low", "high", "low"], [1, 2, 1, 2]])
+def test_a_group_that_is_neither_high_nor_low_is_refused(high):
+    y = Surv.from_arrays([True] * 4, [1, 2, 3, 4])
+    with pytest.raises(ValueError, match="high contains .*: expected True or False"):
+        hazard_ratio(y, high)
+
+
+@pytest.mark.parametrize("patients", [[1.0, 1.0, np.nan, np.nan], ["a", "a", None, None], ["a", "a", " ", " "]])
+def test_slides_of_unknown_patients_are_not_those_of_one(patients):
+    with pytest.raises(ValueError, match=r"patients\[2\]=.*: expected a value for each sample; 2 of 4 missing"):
+        aggregate([0.1, 0.2, 0.3, 0.4], patients)
+    with pytest.raises(ValueError, match=r"patients\[2\]"):
+        split_by_risk(Surv.from_arrays([True] * 4, [1, 1, 2, 2]), [0.1, 0.2, 0.3, 0.4], groups=patients)

@@ -8,6 +8,7 @@ from sklearn.linear_model import Ridge
 
 from sknic import MultitaskEncoder
 from sknic.evaluation import TaskSelector, by_task_count, task_inclusion
+from sknic.exceptions import DegenerateDataError
 
 TASKS = ["a", "b", "c", "d"]
 WORTH = {"a": 1.0, "b": -2.0, "c": 3.0, "d": 0.5}
@@ -77,8 +78,9 @@ def test_the_encoder_given_stays_as_it_is():
     [
         ({"encoder": "sknic-he-1"}, "encoder='sknic-he-1': expected an encoder with a parameter tasks"),
         ({"strategy": "random"}, "strategy='random': expected 'forward', 'backward' or 'exhaustive'"),
-        ({"tasks": ["z"]}, r"tasks=\['z'\]: expected one or more columns of y, a, b, c, d"),
-        ({"tasks": []}, r"tasks=\[\]: expected one or more columns of y"),
+        ({"tasks": ["z"]}, r"tasks=\['z'\]: expected one or more different columns of y, a, b, c, d"),
+        ({"tasks": []}, r"tasks=\[\]: expected one or more different columns of y"),
+        ({"tasks": ["a", "a"]}, r"tasks=\['a', 'a'\]: expected one or more different columns of y"),
         ({"tasks": "abc"}, "tasks='abc': expected a list of names"),
         ({"scoring": "r2"}, "scoring='r2': expected a function of the fitted encoder"),
         ({"n_jobs": 0}, "n_jobs=0: expected an integer of at least 1"),
@@ -88,6 +90,12 @@ def test_the_encoder_given_stays_as_it_is():
 def test_wrong_settings_are_refused_by_name(settings, words):
     with pytest.raises(ValueError, match=words):
         TaskSelector(**{"encoder": FakeEncoder(), "scoring": worth, **settings}).fit(X, Y)
+
+
+@pytest.mark.parametrize("strategy", ["forward", "backward", "exhaustive"])
+def test_no_subset_is_the_best_of_scores_that_are_not_numbers(strategy):
+    with pytest.raises(DegenerateDataError, match="scoring returned NaN for all [0-9]+ subsets of tasks"):
+        search(strategy, scoring=lambda encoder: np.nan)
 
 
 def test_a_line_per_subset_when_verbose(capsys):

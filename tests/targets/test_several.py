@@ -164,3 +164,14 @@ def test_the_command_line_says_that_it_learns_one_target(task, tmp_path):
     message = f"task='{task}': expected regression, classification or survival; the command line learns one target"
     with pytest.raises(DatasetError, match=message):
         read_targets(tmp_path / "table.csv", task, {"target": "score"}, path="path")
+
+
+@pytest.mark.parametrize("rows, columns", [(2, 2), (1, 2), (4, 1), (4, 3)])
+def test_labels_of_other_slides_or_targets_are_not_scored(rows, columns):
+    predicted = np.array([[0, 1], [1, 0], [1, 1], [0, 0]])
+    y = np.resize(predicted, (rows, columns)).astype(float)
+    for score in (r2_of_known, accuracy_of_known):
+        with pytest.raises(ValueError, match=r"y of shape .* and a prediction of shape \(4, 2\): expected the same"):
+            score(y, predicted)
+    with pytest.raises(ValueError, match=r"sample_weight of shape \(9,\): expected \(4,\)"):
+        r2_of_known(predicted.astype(float), predicted, np.ones(9))

@@ -15,7 +15,11 @@ from sknic.exceptions import SknicError
 _INSTALLED = tuple({os.path.realpath(sysconfig.get_path(name)) + os.sep for name in ("purelib", "platlib", "stdlib")})
 
 
-def callable_identity(function):
+class _NoHash(Exception):
+    """A value that joblib cannot hash, as its argument."""
+
+
+def callable_identity(function, parameter, cache):
     """Digest of a function, method, partial or callable object, with the globals and helpers it uses.
 
     Functions, classes and modules of the user are represented by their code, those of installed packages by their name
@@ -24,6 +28,8 @@ def callable_identity(function):
     Parameters
     ----------
     function : callable
+    parameter, cache : str
+        Names of the parameters that take the function and need its identity, for the message.
 
     Returns
     -------
@@ -35,7 +41,14 @@ def callable_identity(function):
     SknicError
         If its state cannot be hashed.
     """
-    return hashlib.blake2b(repr(_identity(function, set())).encode(), digest_size=16).hexdigest()
+    try:
+        identity = _identity(function, set())
+    except _NoHash as error:
+        raise SknicError(
+            f"cannot tell whether {parameter}={error.args[0]!r} changes between runs, which {cache} needs; pass a "
+            "plain function"
+        ) from error.__cause__
+    return hashlib.blake2b(repr(identity).encode(), digest_size=16).hexdigest()
 
 
 def _identity(value, seen, names=()):
@@ -142,6 +155,4 @@ def _hash(value):
     try:
         return joblib.hash(value)
     except Exception as error:  # joblib pickles: any object may refuse in its own way
-        raise SknicError(
-            f"cannot tell whether tissue={value!r} changes between runs, which cache_dir needs; pass a plain function"
-        ) from error
+        raise _NoHash(value) from error
