@@ -50,9 +50,9 @@ def aggregate(values: ArrayLike, patients: ArrayLike, how: str = "mean") -> tupl
     (['anna', 'ben'], [0.2, 0.9])
     """
     check_same_order(values=values, patients=patients)
-    values = np.asarray(values)
-    if len(values) != len(patients):
-        raise ValueError(f"values has {len(values)} rows, patients {len(patients)}; they must be the same slides")
+    values, n = np.asarray(values), len(np.asarray(patients))
+    if len(values) != n:
+        raise ValueError(f"values has {len(values)} rows, patients {n}; they must be the same slides")
     names, rows = rows_by_patient(patients)
     if how == "same":
         return names, values[_same(values, names, rows)]

@@ -166,16 +166,16 @@ def log_rank(y: np.ndarray, group: ArrayLike) -> float:
         If there is only one group, no event, or no event while two groups are still under observation.
     """
     check_same_order(y=y, group=group)
-    y, group = read_survival(y), check_names("group", group)
-    if len(y) != len(group):
-        raise ValueError(f"y has {len(y)} rows, group {len(group)}; they must be the same patients")
-    names = np.unique(group)
+    y, of_patient = read_survival(y), check_names("group", group)
+    if len(y) != len(of_patient):
+        raise ValueError(f"y has {len(y)} rows, group {len(of_patient)}; they must be the same patients")
+    names = np.unique(of_patient)
     if len(names) < 2:
         raise DegenerateDataError(f"all {len(y)} patients are in one group; the log-rank test compares two or more")
     if not y["event"].any():
         raise DegenerateDataError(f"no event among {len(y)} patients; the log-rank test needs events")
     try:
-        p_value = float(compare_survival(y, group)[1])
+        p_value = float(compare_survival(y, of_patient)[1])
     except np.linalg.LinAlgError as error:
         raise DegenerateDataError(
             "no event while every group is still under observation; nothing can be compared"
@@ -205,13 +205,13 @@ def hazard_ratio(y: np.ndarray, high: ArrayLike, *, level: float = 0.95) -> Esti
         If a group is empty or has no event, or if the groups' events do not overlap in time.
     """
     check_same_order(y=y, high=high)
-    y, high = read_survival(y), _bools(high)
-    for name, members in (("low", ~high), ("high", high)):
+    y, is_high = read_survival(y), _bools(high)
+    for name, members in (("low", ~is_high), ("high", is_high)):
         if not y["event"][members].any():
             raise DegenerateDataError(
                 f"no event among the {members.sum()} patients of the {name} group; the hazard ratio is not finite"
             )
-    beta, error = _cox_coefficient(y, high)
+    beta, error = _cox_coefficient(y, is_high)
     half = norm.ppf(0.5 + level / 2) * error
     value, low, up = np.exp([beta, beta - half, beta + half])
     return Estimate(float(value), float(low), float(up), level, len(y))
