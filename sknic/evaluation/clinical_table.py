@@ -196,7 +196,7 @@ def _clinical(name, values):
     if wrong:
         kind = type(wrong[0]).__name__
         raise ValueError(
-            f"column {name!r} of X, of type {values.dtype}, contains {wrong[0]!r} ({kind}); expected only words, or a "
-            "column of a type for numbers"
+            f"column {name!r} of X contains {wrong[0]!r} ({kind}); expected numbers in a column of a numeric type, not "
+            f"{values.dtype}, or words"
         )
     return values.astype(object).where(values.notna(), np.nan).map(str, na_action="ignore")
