@@ -1,6 +1,7 @@
 """`sknic evaluate`: how well can a target be learnt from these slides, and what do the models look at?"""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -95,16 +96,16 @@ def evaluate(
         typer.echo(f"{cv}-fold cross-validation of {type(model).__name__} on {len(X)} slides ...")
         ensemble = CrossValEnsemble(model, cv=cv, n_jobs=n_jobs, random_state=random_state, verbose=1, folds_dir=folds)
         ensemble.fit(X, used.y, groups=used.patients)
-    settings = _settings(task, cohort, compression, model, cv=cv, bootstrap=bootstrap)
-    write_options(ctx, out, grids=folder)
-    errors = loaded.failures(targets.paths)
+        learnt, errors = slides_of(used.paths, X, used.patients), loaded.failures(targets.paths)
+        told = {"errors": errors, "digests": learnt["digest"], "n_resamples": bootstrap}
+        run = run_of_ensemble(ensemble, used.paths, record={}, **told)
+    # Only now, so that an earlier result stays whole until there is a new one.
     _remove_earlier(out)
+    settings = _settings(task, cohort, compression, model, cv=cv, bootstrap=bootstrap)
     encoder = encoder_facts(compression.encoder if compression else None, X[0].fingerprint)
     record = write_run_record(out, "evaluate", settings, n_slides=len(X), skipped=errors, encoder=encoder)
-    learnt = slides_of(used.paths, X, used.patients)
-    run = run_of_ensemble(
-        ensemble, used.paths, record=record, errors=errors, digests=learnt["digest"], n_resamples=bootstrap
-    )
+    write_options(ctx, out, grids=folder)
+    run = replace(run, record=record)
     # First what took hours; pictures and report can be made again.
     run.write(out)
     shutil.rmtree(folds, ignore_errors=True)

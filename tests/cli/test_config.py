@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+import sknic.report
 from sknic.cli.config import _toml
 from sknic.cli.training import Training
 from sknic.estimators import PAPER_RECIPE, AttentionMIL, estimator_for
@@ -116,6 +117,23 @@ def test_a_second_evaluation_in_a_folder_leaves_nothing_of_the_first(grids, tmp_
     left = {path.name for path in tmp_path.iterdir()}
     assert not {"model", "overlays", "repeats.csv"} & left
     assert {"notes.txt", "report.html", "options.toml"} <= left
+
+
+def test_an_evaluation_interrupted_while_it_measures_keeps_its_folds_and_the_earlier_result(
+    grids, tmp_path, monkeypatch
+):
+    def interrupt(*arguments, **options):
+        raise KeyboardInterrupt
+
+    out = tmp_path / "out"
+    arguments = ("evaluate", grids / "grids.csv", *SCORE, "--n-filters", 4, "--out", out)
+    assert run(*arguments, "--max-steps", 2).exit_code == 0
+    earlier = {path.name: path.read_bytes() for path in out.glob("*.*") if path.is_file()}
+    monkeypatch.setattr(sknic.report, "run_of_ensemble", interrupt)
+    result = run(*arguments, "--max-steps", 3)
+    assert result.exit_code != 0
+    assert "2 finished folds are kept in" in said(result) and "there is no new result in" in said(result)
+    assert {name: (out / name).read_bytes() for name in earlier} == earlier
 
 
 def test_every_parameter_that_decides_a_result_is_an_option_of_the_training():
