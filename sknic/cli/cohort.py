@@ -125,6 +125,8 @@ def read_targets(table, task, columns, *, path, patient=None, no_patient=False, 
     from sknic.exceptions import DatasetError
     from sknic.targets import kind_named
 
+    if patient and no_patient:
+        raise typer.BadParameter(f"--patient {patient} and --no-patient contradict each other; expected one of them")
     kind = kind_named(task)
     used = {role: columns[role] for role in kind.roles}
     for role, column in used.items():

@@ -54,6 +54,12 @@ def test_two_events_of_twelve_are_enough_for_folds(seed, table, tmp_path):
     assert "12 slides of 12 patients; 2 slides with an event, 10 censored" in result.output
 
 
+def test_patients_that_are_named_and_denied_are_refused(table, tmp_path):
+    arguments = ("--task", "classification", "--target", "label", "--patient", "patient", "--no-patient")
+    result = run("fit", table(), *arguments, "--out", tmp_path / "m", *ONE_STEP)
+    assert result.exit_code == 2 and "--patient patient and --no-patient contradict each other" in said(result)
+
+
 def test_two_columns_of_patients_are_not_overlooked(table, tmp_path):
     path = table()
     path.write_text(path.read_text().replace("score", "patient", 1))

@@ -130,9 +130,10 @@ def test_an_evaluation_interrupted_while_it_measures_keeps_its_folds_and_the_ear
     assert run(*arguments, "--max-steps", 2).exit_code == 0
     earlier = {path.name: path.read_bytes() for path in out.glob("*.*") if path.is_file()}
     monkeypatch.setattr(sknic.report, "run_of_ensemble", interrupt)
-    result = run(*arguments, "--max-steps", 3)
-    assert result.exit_code != 0
-    assert "2 finished folds are kept in" in said(result) and "there is no new result in" in said(result)
+    log = tmp_path / "log.txt"
+    assert run(*arguments, "--max-steps", 3, "--log-file", log).exit_code != 0
+    told = log.read_text(encoding="utf-8")
+    assert "2 finished folds are kept in" in told and "there is no new result in" in told
     assert {name: (out / name).read_bytes() for name in earlier} == earlier
 
 
