@@ -69,9 +69,14 @@ def check_encoder(encoder):
         )
 
 
+def _start(encoder):
+    """The fitted encoder that `init` is or names; None for fresh weights."""
+    return load_encoder(encoder.init, device="cpu") if isinstance(encoder.init, str | os.PathLike) else encoder.init
+
+
 def build_module(encoder, patch_size, tasks):
     """A function that builds the module, from fresh weights or those of `init`."""
-    start = load_encoder(encoder.init, device="cpu") if isinstance(encoder.init, str | os.PathLike) else encoder.init
+    start = _start(encoder)
     build = partial(
         MultitaskModule,
         [task.name for task in tasks],
@@ -161,6 +166,7 @@ def _checkpoint(encoder, data):
         return None
     free = ("device", "verbose", "checkpoint", "init", "augmentation")
     key = {name: value for name, value in encoder.get_params(deep=False).items() if name not in free}
-    start = encoder.init.fingerprint() if hasattr(encoder.init, "fingerprint") else encoder.init
-    words = {"data": data.digest(), "init": start, "augmentation": encoder.augmentation, "tasks": encoder.tasks}
+    start = _start(encoder)  # by its weights: another file may have the same path by now
+    known = start.fingerprint() if hasattr(start, "fingerprint") else start
+    words = {"data": data.digest(), "init": known, "augmentation": encoder.augmentation, "tasks": encoder.tasks}
     return Checkpoint(encoder.checkpoint, key | {name: str(value) for name, value in words.items()})

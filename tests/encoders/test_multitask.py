@@ -373,6 +373,18 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(data, tmp_path, mon
         small(**settings, random_state=None).fit(*data)
 
 
+def test_a_training_is_not_resumed_from_another_encoder_of_the_same_path(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint.Checkpoint.__init__, "__defaults__", (0,))  # at each evaluation
+    start = tmp_path / "start.safetensors"
+    small(max_steps=5).fit(*data).save(start)
+    settings = {"init": start, "max_steps": 30, "checkpoint": tmp_path / "training"}
+    with pytest.raises(KeyboardInterrupt):
+        small(augmentation=Interrupting(13), **settings).fit(*data)
+    small(max_steps=5, random_state=1).fit(*data).save(start)
+    with pytest.raises(ModelFileError, match="init differ"):
+        small(augmentation=Interrupting(0), **settings).fit(*data)
+
+
 def test_ctrl_c_keeps_the_best_weights_so_far(data):
     encoder = small(augmentation=Interrupting(13), max_steps=30)
     with pytest.raises(KeyboardInterrupt):
