@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from sknic.exceptions import DegenerateDataError
+from sknic.targets.cells import few
 from sknic.targets.names import check_names
 
 
@@ -123,11 +124,20 @@ def only(task, rows):
 
 
 def score_labels(column, guess, classes):
-    """Number of labelled patches, accuracy and balanced accuracy of predicted labels (n,) for a column of labels."""
+    """Number of labelled patches, accuracy and balanced accuracy of predicted labels (n,) for a column of labels.
+
+    Raises
+    ------
+    ValueError
+        If none of the labels is one of the classes, as where the text "0" stands for the number 0.
+    """
     labelled = is_labelled(column)
     truth, guess = encode(column, classes)[labelled], encode(pd.Series(guess), classes)[labelled]
     if len(truth) == 0:
         return {"n": 0, "accuracy": np.nan, "balanced_accuracy": np.nan}
+    if (truth < 0).all():
+        found = few(list(dict.fromkeys(column[labelled])))
+        raise ValueError(f"y[{column.name!r}] contains {found}: expected labels of fit, {few(classes.tolist())}")
     # A class the encoder never saw has the code -1, which is never guessed: it counts as wrong.
     recalls = [np.mean(guess[truth == code] == code) for code in np.unique(truth)]
     return {"n": len(truth), "accuracy": float(np.mean(truth == guess)), "balanced_accuracy": float(np.mean(recalls))}

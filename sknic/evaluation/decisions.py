@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sknic.evaluation.metrics import get_metric
+from sknic.evaluation.metrics import get_metric, read_labels
 from sknic.exceptions import DegenerateDataError
 from sknic.targets import as_target
 from sknic.targets.rows import check_same_order
@@ -55,7 +55,7 @@ def net_benefit(
     [0.4375, 0.0]
     """
     check_same_order(y_true=y_true, probability=probability)
-    labels, at = np.asarray(y_true), _thresholds(thresholds)
+    labels, at = read_labels("y_true", y_true), _thresholds(thresholds)
     classes = np.unique(labels)
     if len(classes) != 2:
         raise DegenerateDataError(f"y_true contains {len(classes)} classes; expected two to decide between")

@@ -10,6 +10,7 @@ from functools import wraps
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from scipy.stats import rankdata, spearmanr
 from sklearn.metrics import accuracy_score, r2_score, recall_score
 
@@ -99,7 +100,7 @@ def auc(y_true: ArrayLike, y_score: ArrayLike) -> float:
     DegenerateDataError
         If a class is missing.
     """
-    y_true, y_score = np.asarray(y_true), _numbers("y_score", y_score)
+    y_true, y_score = read_labels("y_true", y_true), _numbers("y_score", y_score)
     _same_length(y_true, y_score)
     classes = np.unique(y_true)
     n_columns = 2 if y_score.ndim == 1 else y_score.shape[1]
@@ -163,7 +164,7 @@ def accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
         raise DegenerateDataError("no slides; accuracy needs at least one")
     if y_true.ndim == 2 and y_true.shape[1] > 1:
         return accuracy_of_known(y_true.astype(float), y_pred)
-    return float(accuracy_score(y_true, y_pred))
+    return float(accuracy_score(read_labels("y_true", y_true), read_labels("y_pred", y_pred)))
 
 
 @over_targets
@@ -187,7 +188,7 @@ def balanced_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     DegenerateDataError
         If ``y_true`` contains fewer than two classes.
     """
-    y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
+    y_true, y_pred = read_labels("y_true", y_true), read_labels("y_pred", y_pred)
     _same_length(y_true, y_pred)
     classes = np.unique(y_true)
     if len(classes) < 2:
@@ -254,6 +255,17 @@ def _binary_auc(positive, score):
     n_positive = positive.sum()
     n_pairs = n_positive * (len(positive) - n_positive)
     return float((ranks[positive].sum() - n_positive * (n_positive + 1) / 2) / n_pairs)
+
+
+def read_labels(name: str, values: ArrayLike) -> np.ndarray:
+    """Return labels as an array; ValueError if one is missing (None, NaN), which would be a class of its own."""
+    labels = np.asarray(values)
+    missing = np.flatnonzero(pd.isna(labels))
+    if len(missing):
+        raise ValueError(
+            f"{name}[{missing[0]}] is missing ({len(missing)} of {len(labels)}): expected a label for each slide"
+        )
+    return labels
 
 
 def _numbers(name: str, values: ArrayLike) -> np.ndarray:

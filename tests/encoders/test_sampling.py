@@ -133,3 +133,9 @@ def test_a_class_that_was_never_seen_counts_as_wrong():
     truth = pd.Series(["a", "a", "b", "new", None])
     scores = score_labels(truth, np.array(["a", "b", "b", "a", "a"]), np.array(["a", "b"]))
     assert scores == {"n": 4, "accuracy": 0.5, "balanced_accuracy": 0.5}
+
+
+@pytest.mark.parametrize(("labels", "classes"), [(["0", "1"], [0, 1]), ([0, 1], ["a", "b"]), (["A", "B"], ["a", "b"])])
+def test_labels_of_which_fit_saw_none_are_not_all_wrong(labels, classes):
+    with pytest.raises(ValueError, match=rf"y\['tone'\] contains {labels[0]!r}, .*labels of fit, {classes[0]!r}"):
+        score_labels(pd.Series(labels, name="tone"), np.array(classes), np.array(classes))

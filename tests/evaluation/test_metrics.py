@@ -14,8 +14,11 @@ from sknic.evaluation import (
     auc,
     auc_scorer,
     balanced_accuracy,
+    compare_auc,
     concordance,
     concordance_scorer,
+    estimate,
+    net_benefit,
     r2,
     spearman,
     spearman_scorer,
@@ -118,6 +121,23 @@ def test_concordance_is_scikit_survivals_with_ties_in_time_and_risk(n, pairs_at_
         time[0], risk[0] = 0.5, risk[1] + 5e-9  # tied, within the tolerance
         expected = concordance_index_censored(event, time, risk)[0]
         assert concordance(Surv.from_arrays(event, time), risk) == pytest.approx(expected, rel=1e-14)
+
+
+@pytest.mark.parametrize("missing", [np.nan, None])
+@pytest.mark.parametrize(
+    "measure",
+    [
+        lambda y: auc(y, [0.1, 0.9, 0.2, 0.8]),
+        lambda y: accuracy(y, [0, 1, 0, 1]),
+        lambda y: balanced_accuracy(y, [0, 1, 0, 1]),
+        lambda y: net_benefit(y, [0.1, 0.9, 0.2, 0.8], [0.5]),
+        lambda y: compare_auc(y, [0.1, 0.9, 0.2, 0.8], [0.9, 0.1, 0.8, 0.2]),
+        lambda y: estimate("auc", y, [0.1, 0.9, 0.2, 0.8]),
+    ],
+)
+def test_a_missing_label_is_not_a_class(measure, missing):
+    with pytest.raises(ValueError, match=r"y_true\[1\] is missing \(2 of 4\)"):
+        measure([0, missing, 0, missing])
 
 
 def test_concordance_of_events_that_all_tie_in_time_is_undefined():
