@@ -41,7 +41,8 @@ def test_a_cross_validation_is_found_again_and_has_its_row(options, name, recipe
     cohort, test = at_size.cohort_of(options, name, None)
     row = at_size.row_of(name, "bigan", recipe, found["bigan", recipe], cohort, test)
     assert row["slides"] == row["patients"] == 24 and row["seeds"] == 2 and " to " in row["by seed"]
-    assert ("test" in row) == (name == "table1") and ("log-rank" in row) == (name != "table1")
+    assert ("test" in row) == (name == "table1") and ("log-rank" in row) == (name in ("pattern", "survival"))
+    assert ("with the pattern alone" in row) == (name in ("survival", "hazard"))
 
     (difference,) = at_size.differences_of(name, found, cohort, test)
     assert difference["encoder"] == "bigan"

@@ -37,24 +37,33 @@ def main(argv=None):
     parser.add_argument("--steps", type=int, default=500, help="training batches of each encoder")
     options = parser.parse_args(argv)
     for draw in options.draws:
-        files = [trained(subset, repeat, draw, options.steps) for subset, repeat in runs()]
         sizes = of_the_slides(options, draw)
-        for file in files:
-            at_size.run_missing(sizes, "table1", str(file))
+        for run in runs():
+            file = file_of(*run, draw, options.steps)
+            if not step_of(sizes, file, draw).exists():
+                train_missing(file, *run, draw, options.steps)
+                at_size.run_missing(sizes, "table1", str(file))
     drawn = [table_of(options, draw) for draw in options.draws]
     report("tasks_at_size", pd.concat(drawn).to_dict("records"), "Spearman's correlation of 18 encoders")
     report("tasks_at_size_findings", findings(drawn), "What the number and the choice of tasks do")
 
 
-def trained(subset, repeat, draw, steps):
-    """File of an encoder of some tasks, trained if it is not there."""
-    file = work_dir("tasks_at_size") / f"{'+'.join(subset)}-{repeat}-draw{draw}-{steps}.safetensors"
+def file_of(subset, repeat, draw, steps):
+    """Where the encoder of some tasks is kept."""
+    return work_dir("tasks_at_size") / f"{'+'.join(subset)}-{repeat}-draw{draw}-{steps}.safetensors"
+
+
+def step_of(sizes, file, draw):
+    """Where the predictions from its grids are kept."""
+    return at_size.path_of(sizes, "table1", str(file), "default", draw)
+
+
+def train_missing(file, subset, repeat, draw, steps):
     if not file.exists():
         size = {"batch_size": PATCHES_PER_TASK * len(subset), "max_steps": steps}
         recipe = Recipe(tuple(TASKS[task] for task in subset), {**SETTINGS, **size})
         fitted(recipe, patches(), seed=10 * draw + repeat, n_threads=1).save(file)
         print(f"trained {file.stem}", flush=True)
-    return file
 
 
 def of_the_slides(options, draw):
@@ -72,8 +81,7 @@ def table_of(options, draw):
     rows = []
     for subset, repeat in runs():
         name = "+".join(subset)
-        path = at_size.path_of(sizes, "table1", str(trained(subset, repeat, draw, options.steps)), "default", draw)
-        with np.load(path) as step:
+        with np.load(step_of(sizes, file_of(subset, repeat, draw, options.steps), draw)) as step:
             oof, of_test = spearman(cohort.score, step["oof"]), spearman(test.score, step["test"])
         tasks = {task: task in subset for task in TASKS}
         rows.append({"draw": draw, **tasks, "out of fold": oof, "test": of_test, "paper": PAPER[name][repeat]})
