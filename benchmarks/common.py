@@ -61,11 +61,14 @@ def machine():
 
 
 def report(name, rows, title=None):
-    """Print rows (dicts with the same keys) as a table and write them to `results/NAME.csv` with the machine."""
+    """Print rows (dicts with the same keys) as a table and write them to `results/NAME.csv` with the machine.
+
+    A row that was measured elsewhere brings its own "machine".
+    """
     from rich.console import Console
     from rich.table import Table
 
-    columns = list(rows[0])
+    columns = [column for column in rows[0] if column != "machine"]
     table = Table(*columns, title=title or name)
     for row in rows:
         table.add_row(*(_text(row[column]) for column in columns))
@@ -76,7 +79,7 @@ def report(name, rows, title=None):
     with open(path, "w", newline="") as file:
         writer = csv.DictWriter(file, [*columns, "machine"])
         writer.writeheader()
-        writer.writerows({**row, "machine": machine()} for row in rows)
+        writer.writerows({"machine": machine(), **row} for row in rows)
     print(f"wrote {path.relative_to(HERE.parent)}")
 
 

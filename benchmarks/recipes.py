@@ -157,6 +157,7 @@ def table_of(rows):
             spread = f" ({of.min():.3f} to {of.max():.3f})" if len(of) > 1 else ""
             row[method] = f"{of.mean():.3f}{spread}" if len(of) else ""
         row["longest fit, CPU s"] = float(part["seconds"].max())
+        row["machine"] = "; ".join(dict.fromkeys(part["machine"]))
         found.append(row)
     return found
 

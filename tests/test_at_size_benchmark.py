@@ -38,14 +38,15 @@ def test_a_cross_validation_is_found_again_and_has_its_row(options, name, recipe
     monkeypatch.setattr(at_size, "CrossValEnsemble", lambda *_, **__: pytest.fail("it was done"))
     at_size.run_missing(options, name, "bigan")
     cohort, test = at_size.cohort_of(options, name, None)
-    row = at_size.row_of(name, "bigan", recipe, found["bigan", recipe], cohort, test)
+    row = at_size.row_of(name, "bigan", recipe, list(found["bigan", recipe].values()), cohort, test)
     assert row["slides"] == row["patients"] == 24 and row["seeds"] == 2 and " to " in row["by seed"]
     assert ("test" in row) == (name == "table1") and ("log-rank" in row) == (name in ("pattern", "survival"))
     assert ("with the pattern alone" in row) == (name in ("survival", "hazard"))
 
+    del found["bigan", recipe][1]
     (difference,) = at_size.differences_of(name, found, cohort, test)
-    assert difference["encoder"] == "bigan"
-    same = all(np.array_equal(a["oof"], b["oof"]) for a, b in zip(found["bigan", recipe], found[at_size.RIVAL, recipe]))
+    assert difference["encoder"] == "bigan" and difference["seeds"] == 1  # the one that both have
+    same = np.array_equal(found["bigan", recipe][0]["oof"], found[at_size.RIVAL, recipe][0]["oof"])
     assert difference["out of fold"].startswith("0.000") == same  # both encoders are mean-RGB here
 
 
@@ -55,7 +56,7 @@ def test_an_interrupted_run_goes_on_where_it_was(options):
     options.seeds = [0, 1]
     at_size.run_missing(options, "table1", "bigan")
     (steps,) = at_size.kept_steps(options, "table1").values()
-    assert [len(step["oof"]) for step in steps] == [24, 24]
+    assert {seed: len(step["oof"]) for seed, step in steps.items()} == {0: 24, 1: 24}
     assert not np.array_equal(steps[0]["oof"], steps[1]["oof"])
 
 

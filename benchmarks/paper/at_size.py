@@ -107,7 +107,7 @@ def main(argv=None):
         found = kept_steps(options, name)
         if found:
             cohort, test = cohort_of(options, name, MeanRGBEncoder(device="cpu"))  # for its table alone
-            rows += [row_of(name, *key, steps, cohort, test) for key, steps in found.items()]
+            rows += [row_of(name, *key, list(steps.values()), cohort, test) for key, steps in found.items()]
             differences += differences_of(name, found, cohort, test)
     kind = f"_{options.tissue}_quick" if options.quick else f"_{options.tissue}"
     caption = "out of fold, 4 folds by patient; mean over seeds, intervals by patient"
@@ -142,12 +142,12 @@ def path_of(options, name, encoder, recipe, seed):
 
 
 def kept_steps(options, name):
-    """Encoder and training -> their steps, by seed, of every file that is kept."""
+    """Encoder and training -> seed -> the step, of every file that is kept."""
     found = {}
     for path in sorted(options.out.glob(f"{name}_*.npz")):
-        _, encoder, recipe, _ = path.stem.split("_")
+        _, encoder, recipe, seed = path.stem.split("_")
         with np.load(path) as file:
-            found.setdefault((encoder, recipe), []).append(dict(file))
+            found.setdefault((encoder, recipe), {})[int(seed)] = dict(file)
     return found
 
 
@@ -208,8 +208,12 @@ def row_of(name, encoder, recipe, steps, cohort, test):
     if test is not None:
         row["test"] = measure(test, "test")
     minutes = float(np.mean([step["seconds"] for step in steps])) / 60
-    about = {"paper": PAPER.get((name, encoder), ""), "minutes per seed": minutes}
+    about = {"paper": PAPER.get((name, encoder), ""), "minutes per seed": minutes, "machine": machines_of(steps)}
     return row | survival_columns(name, steps, cohort) | about
+
+
+def machines_of(steps):
+    return "; ".join(dict.fromkeys(str(step["machine"]) for step in steps))
 
 
 def survival_columns(name, steps, cohort):
@@ -238,19 +242,21 @@ def concordance_of(cohort, risk):
 
 
 def differences_of(name, found, cohort, test):
-    """A row for each encoder and training: its paired difference to the rival with the same training."""
+    """A row for each encoder and training: its paired difference from the rival, over the seeds that both have."""
     claim, rows = CLAIMS[name], []
-    for (encoder, recipe), steps in found.items():
-        rival = found.get((RIVAL, recipe), [])
-        if encoder == RIVAL or len(rival) != len(steps):
+    for (encoder, recipe), by_seed in found.items():
+        rivals = found.get((RIVAL, recipe), {})
+        shared = sorted(by_seed.keys() & rivals.keys())
+        if encoder == RIVAL or not shared:
             continue
-        row = {"claim": name, "encoder": encoder, "training": recipe, "seeds": len(steps)}
+        steps, rival = ([of[seed] for seed in shared] for of in (by_seed, rivals))
+        row = {"claim": name, "encoder": encoder, "training": recipe, "seeds": len(shared)}
         for column, slides, part in (("out of fold", cohort, "oof"), ("test", test, "test")):
             if slides is not None:
                 truth, mine, patients = claim.measured(slides, over_steps(steps, part))
                 other = claim.measured(slides, over_steps(rival, part))[1]
                 row[column] = told(compare(over_seeds(claim.metric), truth, mine, other, groups=patients))
-        rows.append(row)
+        rows.append(row | {"machine": machines_of(steps)})
     return rows
 
 
