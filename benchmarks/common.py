@@ -60,6 +60,11 @@ def machine():
     return f"{os.cpu_count()} cores {model} with {cpu_instructions()}, {gpu}, {versions}"
 
 
+def joined(machines):
+    """The machines of several measurements, each once, for a table."""
+    return "; ".join(dict.fromkeys(map(str, machines)))
+
+
 def report(name, rows, title=None):
     """Print rows (dicts with the same keys) as a table and write them to `results/NAME.csv` with the machine.
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.common import RESULTS, machine, report, test_data, work_dir
+from benchmarks.common import RESULTS, joined, machine, report, test_data, work_dir
 from benchmarks.kept_rows import KeptRows
 from sknic.estimators import PAPER_RECIPE, AttentionMIL
 from sknic.evaluation.baseline import linear_baseline
@@ -157,7 +157,7 @@ def table_of(rows):
             spread = f" ({of.min():.3f} to {of.max():.3f})" if len(of) > 1 else ""
             row[method] = f"{of.mean():.3f}{spread}" if len(of) else ""
         row["longest fit, CPU s"] = float(part["seconds"].max())
-        row["machine"] = "; ".join(dict.fromkeys(part["machine"]))
+        row["machine"] = joined(part["machine"])
         found.append(row)
     return found
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.common import RESULTS, machine, report, test_data, work_dir
+from benchmarks.common import RESULTS, joined, machine, report, test_data, work_dir
 from benchmarks.paper.findings import over_seeds, spread, told
 from benchmarks.paper.growth_pattern import is_desmoplastic
 from benchmarks.recipes import POLYP, encoder_named
@@ -213,7 +213,7 @@ def row_of(name, encoder, recipe, steps, cohort, test):
 
 
 def machines_of(steps):
-    return "; ".join(dict.fromkeys(str(step["machine"]) for step in steps))
+    return joined(step["machine"] for step in steps)
 
 
 def survival_columns(name, steps, cohort):
@@ -224,8 +224,9 @@ def survival_columns(name, steps, cohort):
         pattern = 1 - is_desmoplastic(cohort)
         perfect = split_by_risk(cohort.survival, pattern, groups=cohort.patients, threshold=0.5)
         return {"log-rank": log_rank(cohort, steps, -1), "best possible": f"log-rank {format_p(perfect.p_value)}"}
-    known = {"best possible": log_hazard(cohort), "with the pattern alone": 1 - is_desmoplastic(cohort)}
-    columns = {column: f"{concordance_of(cohort, risk):.3f}" for column, risk in known.items()}
+    outcome, pattern, _ = by_patient(cohort, 1.0 - is_desmoplastic(cohort)[:, np.newaxis])
+    columns = {"best possible": f"{cohort.best_concordance:.3f}"}
+    columns["with the pattern alone"] = f"{concordance(outcome, pattern[:, 0]):.3f}"
     return columns if name == "hazard" else {"log-rank": log_rank(cohort, steps, 1)} | columns
 
 
@@ -233,12 +234,6 @@ def log_rank(cohort, steps, sign):
     """P values, by seed, of the log-rank test of the patients above and below the median of their predictions."""
     splits = [split_by_risk(cohort.survival, sign * step["oof"], groups=cohort.patients) for step in steps]
     return "; ".join(format_p(split.p_value) for split in splits)
-
-
-def concordance_of(cohort, risk):
-    """Concordance of a known risk of each slide with the survival of the patients."""
-    outcome, of_patients, _ = by_patient(cohort, risk[:, np.newaxis].astype(float))
-    return concordance(outcome, of_patients[:, 0])
 
 
 def differences_of(name, found, cohort, test):
@@ -256,7 +251,7 @@ def differences_of(name, found, cohort, test):
                 truth, mine, patients = claim.measured(slides, over_steps(steps, part))
                 other = claim.measured(slides, over_steps(rival, part))[1]
                 row[column] = told(compare(over_seeds(claim.metric), truth, mine, other, groups=patients))
-        rows.append(row | {"machine": machines_of(steps)})
+        rows.append(row | {"machine": machines_of([*steps, *rival])})
     return rows
 
 

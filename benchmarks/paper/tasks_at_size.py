@@ -83,8 +83,9 @@ def table_of(options, draw):
         name = "+".join(subset)
         with np.load(step_of(sizes, file_of(subset, repeat, draw, options.steps), draw)) as step:
             oof, of_test = spearman(cohort.score, step["oof"]), spearman(test.score, step["test"])
+            measured = {"out of fold": oof, "test": of_test, "machine": str(step["machine"])}
         tasks = {task: task in subset for task in TASKS}
-        rows.append({"draw": draw, **tasks, "out of fold": oof, "test": of_test, "paper": PAPER[name][repeat]})
+        rows.append({"draw": draw, **tasks, **measured, "paper": PAPER[name][repeat]})
     return pd.DataFrame(rows)
 
 

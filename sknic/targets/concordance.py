@@ -4,7 +4,7 @@ import numpy as np
 
 from sknic.exceptions import DegenerateDataError
 
-TIED_RISK = 1e-8  # scikit-survival's tolerance
+_TIED_RISK = 1e-8  # scikit-survival's tolerance
 _PAIRS_AT_ONCE = 1 << 20
 
 
@@ -40,7 +40,7 @@ def concordance_index(event, time, risk):
         at = time[rows, np.newaxis]
         comparable = (at < time) | ((at == time) & ~event)
         lead = (risk[rows, np.newaxis] - risk)[comparable]
-        tied = np.abs(lead) <= TIED_RISK
+        tied = np.abs(lead) <= _TIED_RISK
         n_pairs += len(lead)
         n_right += np.count_nonzero((lead > 0) & ~tied) + np.count_nonzero(tied) / 2
     if n_pairs == 0:

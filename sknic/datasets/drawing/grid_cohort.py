@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from sksurv.metrics import concordance_index_censored
 
 from sknic.datasets.cohort import Cohort
 from sknic.datasets.drawing.sources import ROLES, plan_cohort
 from sknic.datasets.patch_folder import read_patch
 from sknic.exceptions import DatasetError
 from sknic.grids import Grid, orient
+from sknic.targets.concordance import concordance_index
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -45,8 +45,8 @@ class GridCohort(Cohort):
     def best_concordance(self) -> float:
         """Concordance of these patients' true hazard with their survival, which is what a perfect model reaches."""
         patients = self.table.drop_duplicates("patient")
-        event = patients["event"].to_numpy(bool)
-        return float(concordance_index_censored(event, patients["time"], patients["log_hazard"])[0])
+        event, time, hazard = (patients[name].to_numpy() for name in ("event", "time", "log_hazard"))
+        return concordance_index(event.astype(bool), time, hazard)
 
     def select(self, rows: ArrayLike) -> GridCohort:
         """Return the cohort of some slides.
