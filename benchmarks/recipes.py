@@ -17,6 +17,7 @@ import pandas as pd
 
 from benchmarks.common import RESULTS, joined, machine, report, test_data, work_dir
 from benchmarks.kept_rows import KeptRows
+from benchmarks.recipe_ideas import IDEAS
 from sknic.estimators import PAPER_RECIPE, AttentionMIL
 from sknic.evaluation.baseline import linear_baseline
 from sknic.targets import kind_named
@@ -46,6 +47,7 @@ METHODS = {
     "1000 steps": {"max_steps": 1000},
     "not standardized": {"standardize": False},
     "AttentionMIL": {"module": AttentionMIL},
+    **IDEAS,
 }
 # Where the paper's training failed in a prototype, or a pooled mean is hard to beat.
 ROWS = (

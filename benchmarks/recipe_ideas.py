@@ -1,0 +1,138 @@
+"""What else was tried on the default recipe: noise, missing cells, mixing, averaged weights, smoothed labels, ...
+
+Most ideas act on the batches or on the weights of a training, so each one is a skorch callback; `recipes.py` measures
+them beside the default. None of them needs the estimators to know of it.
+"""
+
+import torch
+from skorch.callbacks import Callback
+from torch import nn
+
+from sknic.estimators import GridCNN
+from sknic.estimators.network import is_tissue, mean_of_tissue
+
+
+class FeatureNoise(Callback):
+    """Adds normal noise to the embeddings of tissue, whose channels have standard deviation 1."""
+
+    def __init__(self, scale=0.2):
+        self.scale = scale
+
+    def on_batch_begin(self, net, batch, training=False, **kwargs):
+        if training:
+            x = batch[0]
+            x.add_(self.scale * torch.randn_like(x) * is_tissue(x)[:, None])
+
+
+class CellDropout(Callback):
+    """Makes some cells of each crop background."""
+
+    def __init__(self, fraction=0.2):
+        self.fraction = fraction
+
+    def on_batch_begin(self, net, batch, training=False, **kwargs):
+        if training:
+            x = batch[0]
+            x.mul_(torch.rand(len(x), 1, *x.shape[2:], device=x.device) >= self.fraction)
+
+
+class Mixing(Callback):
+    """Adds another crop of the batch with a weight below one half; numbers are mixed alike, labels stay."""
+
+    def __init__(self, concentration=0.4):
+        self.concentration = concentration
+
+    def on_batch_begin(self, net, batch, training=False, **kwargs):
+        if training:
+            x, y = batch
+            share = torch.distributions.Beta(self.concentration, self.concentration).sample((len(x),)).to(x.device)
+            share, other = torch.minimum(share, 1 - share), torch.randperm(len(x), device=x.device)
+            mix(x, other, share)
+            if y.is_floating_point():
+                mix(y, other, share)
+
+
+def mix(values, other, share):
+    """Move each row, in place, toward another row by its share."""
+    share = share.reshape(-1, *[1] * (values.ndim - 1)).to(values.dtype)
+    values.copy_(torch.lerp(values, values[other], share))
+
+
+class AveragedWeights(Callback):
+    """Keeps the exponential moving average of the weights instead of the last ones."""
+
+    def __init__(self, decay=0.99):
+        self.decay = decay
+
+    def on_train_begin(self, net, **kwargs):
+        self.average_ = {name: value.detach().clone() for name, value in net.module_.state_dict().items()}
+
+    def on_batch_end(self, net, training=False, **kwargs):
+        if training:
+            for name, value in net.module_.state_dict().items():
+                average = self.average_[name]
+                if value.is_floating_point():
+                    average.lerp_(value, 1 - self.decay)
+                else:
+                    average.copy_(value)
+
+    def on_train_end(self, net, **kwargs):
+        # The schedule, whose turn comes after this, loads the weights that it keeps.
+        dict(net.callbacks_)["schedule"].best_weights_ = self.average_
+
+
+class SmoothedLabels(Callback):
+    """Gives the other classes a share of each label; numbers and survival are learnt as by default."""
+
+    def __init__(self, share=0.1):
+        self.share = share
+
+    def on_train_begin(self, net, **kwargs):
+        sharp = net.criterion_.function
+        smooth = nn.CrossEntropyLoss(label_smoothing=self.share)
+        net.criterion_.function = lambda output, y: (smooth if y.dtype == torch.long else sharp)(output, y)
+
+
+class TissueNorm(nn.Module):
+    """BatchNorm over the positions where there is tissue; the others stay zero."""
+
+    def __init__(self, n_filters):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(n_filters)
+        self.tissue = None
+
+    def forward(self, x):
+        rows = x.permute(0, 2, 3, 1)
+        normalized = torch.zeros_like(rows)
+        normalized[self.tissue] = self.norm(rows[self.tissue])
+        return normalized.permute(0, 3, 1, 2)
+
+
+class TissueNormCNN(GridCNN):
+    """The default's network, whose normalization and pooling ignore the background."""
+
+    def __init__(self, n_channels, n_outputs):
+        super().__init__(n_channels, n_outputs, pooled_branch=True)
+        for block in self.blocks:
+            block.norm = TissueNorm(block.norm.num_features)
+
+    def forward(self, x):
+        features, tissue = x, is_tissue(x)[:, None].to(x.dtype)
+        for block in self.blocks:
+            tissue = nn.functional.max_pool2d(tissue, block.depthwise.stride, ceil_mode=True)
+            block.norm.tissue = tissue[:, 0] > 0
+            features = block(features)
+        share = tissue / tissue.sum(dim=(2, 3), keepdim=True).clamp(min=1)
+        return self.head((features * share).sum(dim=(2, 3))) + self.pooled(mean_of_tissue(x))
+
+
+IDEAS = {
+    "feature noise": {"callbacks": [FeatureNoise()]},
+    "cell dropout": {"callbacks": [CellDropout()]},
+    "mixed grids": {"callbacks": [Mixing()]},
+    "averaged weights": {"callbacks": [AveragedWeights()]},
+    "smoothed labels": {"callbacks": [SmoothedLabels()]},
+    "norm over tissue": {"module": TissueNormCNN},
+    "batches of 64": {"batch_size": 64, "max_steps": 600},
+    "32 filters": {"n_filters": 32},
+}
