@@ -5,7 +5,8 @@ Cohorts are those of `make_grid_cohort`: patients, layouts and sources of the te
 part, and a cohort of 40 slides is the beginning of that of 80. Each fit is written when it ends, to a file next to the
 table (`recipes_fits.csv`), so an interrupted run can be resumed; the table and the picture show all rows in the file.
 `--patches` is a folder in a form that `load_patch_folder` reads; the slides are assembled from its task "polyp" if it
-has one, otherwise from "colorectal".
+has one, otherwise from "colorectal". `--drawn` compresses drawn slides instead (`make_histology_cohort`), and has its
+own files and table.
 """
 
 import argparse
@@ -62,6 +63,14 @@ ROWS = (
     "hotspot:multitask-4:160",
 )
 
+# What 24 drawn slides can teach, and what takes more.
+DRAWN_ROWS = (
+    "pattern:multitask-4:24",
+    "tumour_fraction:multitask-4:24",
+    "hotspot:multitask-4:160",
+    "survival:multitask-4:160",
+)
+
 KEY = ("target", "encoder", "slides", "seed", "method")
 COLUMNS = (*KEY, "measure", "best possible", "seconds", "test slides", "machine")
 
@@ -111,11 +120,30 @@ def encoder_named(name):
 
 def cohort_of(options, encoder, seed):
     """Training slides, as many as the largest row takes, and test slides of other patients and sources."""
+    largest = max(size for _, _, size in options.rows)
+    if options.drawn:
+        # Patients are numbered within a cohort, so training and test are two cohorts.
+        return drawn(options, encoder, largest, seed), drawn(options, encoder, options.test, seed + 1000)
+    return assembled(options, encoder, largest, seed)
+
+
+def drawn(options, encoder, n, seed):
+    """Grids of drawn slides, which are kept with their slides."""
+    from sknic import SlideCompressor
+    from sknic.datasets import GridCohort, make_histology_cohort
+
+    folder = work_dir("recipes_drawn")
+    slides = make_histology_cohort(n, folder / f"{seed}-{n}", shape=options.shape, random_state=seed, verbose=1)
+    compressor = SlideCompressor(encoder_named(encoder), cache_dir=folder / "grids", verbose=1)
+    return GridCohort(slides.paths, slides.table, grids=list(compressor.transform(slides.paths)))
+
+
+def assembled(options, encoder, largest, seed):
+    """Grids of slides that are never drawn; training and test show other sources."""
     from sknic import load_encoder
     from sknic.datasets import make_grid_cohort
     from sknic.datasets.patch_folder import read_patch_table
 
-    largest = max(size for _, _, size in options.rows)
     n = largest + options.test
     is_polyp = "polyp" in set(read_patch_table(options.patches)["task"])
     cohort = make_grid_cohort(
@@ -197,24 +225,29 @@ def read_options(argv=None):
     parser.add_argument("--rows", type=row_of, nargs="+", help="target:encoder:slides ...")
     parser.add_argument("--seeds", type=int, nargs="+")
     parser.add_argument("--methods", choices=(*METHODS, LINEAR), nargs="+")
+    parser.add_argument("--drawn", action="store_true", help="compress drawn slides of 24 x 24 cells")
     parser.add_argument("--quick", action="store_true", help="two rows, one seed, 24 x 24 cells: minutes")
     options = parser.parse_args(argv)
     options.patches = options.patches or test_data("patches")
-    quick_rows = ("pattern:multitask-4:32", "tumour_fraction:multitask-4:32")
-    options.rows = options.rows or [row_of(text) for text in (quick_rows if options.quick else ROWS)]
+    rows = DRAWN_ROWS if options.drawn else ROWS
+    if options.quick:
+        rows = ("pattern:multitask-4:32", "tumour_fraction:multitask-4:32")
+    options.rows = options.rows or [row_of(text) for text in rows]
     options.seeds = options.seeds or ((0,) if options.quick else (0, 1, 2))
     options.methods = options.methods or (LINEAR, *METHODS)
-    options.test, options.shape = (48, (24, 24)) if options.quick else (N_TEST, SHAPE)
+    options.test = 48 if options.quick else 120 if options.drawn else N_TEST
+    options.shape = (24, 24) if options.quick or options.drawn else SHAPE
     return options
 
 
 def main(argv=None):
     options = read_options(argv)
-    name = "recipes_quick" if options.quick else "recipes"
-    path = work_dir("recipes_quick") / "fits.csv" if options.quick else RESULTS / "recipes_fits.csv"
+    name = "recipes" + "_drawn" * options.drawn + "_quick" * options.quick
+    path = work_dir(name) / "fits.csv" if options.quick else RESULTS / f"{name}_fits.csv"
     rows = KeptRows(path, KEY, COLUMNS)
     run(options, rows)
-    report(name, table_of(rows), f"{options.test} test slides of other patients and sources; mean over seeds (range)")
+    of = "other patients" if options.drawn else "other patients and sources"
+    report(name, table_of(rows), f"{options.test} test slides of {of}; mean over seeds (range)")
     draw(rows, RESULTS / f"{name}.png")
 
 

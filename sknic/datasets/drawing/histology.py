@@ -74,8 +74,8 @@ def make_histology_cohort(
     -------
     Cohort
         ``table`` has one row per slide: slide, patient, score, hotspot, tumour_fraction, hot_fraction, stroma_fraction,
-        pattern ("replacement" or "desmoplastic"), time (days), event (bool), center, seed, mpp. Survival follows
-        `sknic.datasets.drawing.targets.draw_cohort`.
+        pattern ("replacement" or "desmoplastic"), time (days), event (bool), log_hazard, center, seed, mpp. Survival
+        follows `sknic.datasets.drawing.targets.draw_cohort`.
 
     Notes
     -----
