@@ -31,7 +31,7 @@ POLYP = {
 }
 ENCODERS = ("multitask-4", "bigan", "mean-rgb", "sknic-he-1")
 TARGETS = ("tumour_fraction", "hotspot", "pattern", "survival")
-N_TEST, SHAPE = 240, (48, 48)
+N_TRAIN, N_TEST, SHAPE = 160, 240, (48, 48)
 LINEAR = "mean + linear"
 # What sknic's README advised for few slides before the default was for them.
 FEW = PAPER_RECIPE | {"dropout": 0.0, "lr": 3e-3, "validation_fraction": None, "max_steps": 600}
@@ -118,13 +118,12 @@ def encoder_named(name):
     return name if name in bundled_names() else test_data("encoders", f"encoder_{name}.h5")
 
 
-def cohort_of(options, encoder, seed):
-    """Training slides, as many as the largest row takes, and test slides of other patients and sources."""
-    largest = max(size for _, _, size in options.rows)
+def cohort_of(options, encoder, n_train, seed):
+    """Training slides, and test slides of other patients and sources."""
     if options.drawn:
         # Patients are numbered within a cohort, so training and test are two cohorts.
-        return drawn(options, encoder, largest, seed), drawn(options, encoder, options.test, seed + 1000)
-    return assembled(options, encoder, largest, seed)
+        return drawn(options, encoder, n_train, seed), drawn(options, encoder, options.test, seed + 1000)
+    return assembled(options, encoder, n_train, seed)
 
 
 def drawn(options, encoder, n, seed):
@@ -138,13 +137,13 @@ def drawn(options, encoder, n, seed):
     return GridCohort(slides.paths, slides.table, grids=list(compressor.transform(slides.paths)))
 
 
-def assembled(options, encoder, largest, seed):
+def assembled(options, encoder, n_train, seed):
     """Grids of slides that are never drawn; training and test show other sources."""
     from sknic import load_encoder
     from sknic.datasets import make_grid_cohort
     from sknic.datasets.patch_folder import read_patch_table
 
-    n = largest + options.test
+    n = n_train + options.test
     is_polyp = "polyp" in set(read_patch_table(options.patches)["task"])
     cohort = make_grid_cohort(
         options.patches,
@@ -152,7 +151,7 @@ def assembled(options, encoder, largest, seed):
         load_encoder(encoder_named(encoder)),
         roles=POLYP if is_polyp else None,
         shape=options.shape,
-        parts={"train": largest / n, "test": options.test / n},
+        parts={"train": n_train / n, "test": options.test / n},
         random_state=seed,
     )
     return tuple(cohort.select(cohort.table["part"] == part) for part in ("train", "test"))
@@ -161,12 +160,14 @@ def assembled(options, encoder, largest, seed):
 def run(options, rows):
     """Fit whatever is not in the rows yet."""
     for seed in options.seeds:
-        for encoder in dict.fromkeys(encoder for _, encoder, _ in options.rows):
-            keys = [(*row, seed, method) for row in options.rows if row[1] == encoder for method in options.methods]
+        for cohort in dict.fromkeys(map(cohort_for, options.rows)):
+            keys = [
+                (*row, seed, method) for row in options.rows if cohort_for(row) == cohort for method in options.methods
+            ]
             due = [key for key in keys if key not in rows]
             if not due:
                 continue
-            whole, test = cohort_of(options, encoder, seed)
+            whole, test = cohort_of(options, *cohort, seed)
             for key in due:
                 target, _, size, _, method = key
                 train = whole.select(np.arange(min(size, len(whole))))
@@ -174,6 +175,15 @@ def run(options, rows):
                 about = (float(measure), float(best), round(seconds, 1), len(test), machine())
                 rows.add(dict(zip(COLUMNS, (*key, *about))))
                 print(f"{', '.join(map(str, key))}: {measure:.3f} in {seconds:.0f} s", flush=True)
+
+
+def cohort_for(row):
+    """Encoder and number of training slides of the cohort whose first slides a row takes.
+
+    They do not depend on the other rows that are asked for: test slides of another cohort would be other ones.
+    """
+    _, encoder, size = row
+    return encoder, max(N_TRAIN, size)
 
 
 def table_of(rows):

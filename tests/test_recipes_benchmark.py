@@ -48,6 +48,23 @@ def test_what_is_written_is_not_fitted_again(tmp_path, monkeypatch):
     recipes.run(options, rows)
 
 
+def test_the_cohort_of_a_row_does_not_depend_on_the_rows_asked_for(tmp_path, monkeypatch):
+    asked = []
+
+    def cohort_of(options, *which):
+        asked.append(which)
+        return tiny_cohort(), tiny_cohort()
+
+    monkeypatch.setattr(recipes, "cohort_of", cohort_of)
+    monkeypatch.setattr(recipes, "fit_and_measure", lambda *_: (0.5, np.nan, 1.0))
+    for name, rows in (("alone", ["24"]), ("beside", ["24", "160", "320"])):
+        asked.clear()
+        options = ["--patches", str(tmp_path), "--seeds", "0", "--methods", "default"]
+        options += ["--rows", *(f"hotspot:bigan:{n}" for n in rows)]
+        recipes.run(recipes.read_options(options), kept(tmp_path / f"{name}.csv"))
+        assert asked == [("bigan", 160, 0)] + [("bigan", 320, 0)] * ("320" in rows)
+
+
 def test_the_table_tells_mean_and_range_over_the_seeds(tmp_path):
     rows = kept(tmp_path / "rows.csv")
     for seed, measure in enumerate((0.2, 0.6)):
