@@ -5,8 +5,8 @@ Cohorts are those of `make_grid_cohort`: patients, layouts and sources of the te
 part, and a cohort of 40 slides is the beginning of that of 80. Each fit is written when it ends, to a file next to the
 table (`recipes_fits.csv`), so an interrupted run can be resumed; the table and the picture show all rows in the file.
 `--patches` is a folder in a form that `load_patch_folder` reads; the slides are assembled from its task "polyp" if it
-has one, otherwise from "colorectal". `--drawn` compresses drawn slides instead (`make_histology_cohort`), and has its
-own files and table.
+has one, otherwise from "colorectal". `--drawn` compresses drawn slides instead (`make_histology_cohort`). Either
+tissue and drawn slides have files and tables of their own.
 """
 
 import argparse
@@ -120,7 +120,7 @@ def encoder_named(name):
 
 def cohort_of(options, encoder, n_train, seed):
     """Training slides, and test slides of other patients and sources."""
-    if options.drawn:
+    if options.slides == "drawn":
         # Patients are numbered within a cohort, so training and test are two cohorts.
         return drawn(options, encoder, n_train, seed), drawn(options, encoder, options.test, seed + 1000)
     return assembled(options, encoder, n_train, seed)
@@ -141,15 +141,13 @@ def assembled(options, encoder, n_train, seed):
     """Grids of slides that are never drawn; training and test show other sources."""
     from sknic import load_encoder
     from sknic.datasets import make_grid_cohort
-    from sknic.datasets.patch_folder import read_patch_table
 
     n = n_train + options.test
-    is_polyp = "polyp" in set(read_patch_table(options.patches)["task"])
     cohort = make_grid_cohort(
         options.patches,
         n + 6,  # parts are of patients whole, so a part may be some slides short
         load_encoder(encoder_named(encoder)),
-        roles=POLYP if is_polyp else None,
+        roles=POLYP if options.slides == "polyp" else None,
         shape=options.shape,
         parts={"train": n_train / n, "test": options.test / n},
         random_state=seed,
@@ -221,6 +219,13 @@ def draw(rows, path):
     plt.close(figure)
 
 
+def tissue_of(patches):
+    """The task of a folder of patches whose labels become the tissue of slides."""
+    from sknic.datasets.patch_folder import read_patch_table
+
+    return "polyp" if "polyp" in set(read_patch_table(patches)["task"]) else "colorectal"
+
+
 def row_of(text):
     """Target, encoder and number of training slides of "target:encoder:slides"."""
     target, encoder, slides = text.split(":")
@@ -239,6 +244,7 @@ def read_options(argv=None):
     parser.add_argument("--quick", action="store_true", help="two rows, one seed, 24 x 24 cells: minutes")
     options = parser.parse_args(argv)
     options.patches = options.patches or test_data("patches")
+    options.slides = "drawn" if options.drawn else tissue_of(options.patches)
     rows = DRAWN_ROWS if options.drawn else ROWS
     if options.quick:
         rows = ("pattern:multitask-4:32", "tumour_fraction:multitask-4:32")
@@ -252,7 +258,8 @@ def read_options(argv=None):
 
 def main(argv=None):
     options = read_options(argv)
-    name = "recipes" + "_drawn" * options.drawn + "_quick" * options.quick
+    kind = "" if options.slides == "colorectal" else f"_{options.slides}"
+    name = f"recipes{kind}" + "_quick" * options.quick
     path = work_dir(name) / "fits.csv" if options.quick else RESULTS / f"{name}_fits.csv"
     rows = KeptRows(path, KEY, COLUMNS)
     run(options, rows)

@@ -20,7 +20,7 @@ def options(tmp_path, monkeypatch):
         return cohort, cohort if name == "table1" else None
 
     monkeypatch.setattr(at_size, "cohort_of", cohort_of)
-    monkeypatch.setattr(at_size, "read_patch_table", lambda path: {"task": ["polyp"]})
+    monkeypatch.setattr(at_size, "tissue_of", lambda patches: "polyp")
     monkeypatch.setattr(at_size, "load_encoder", lambda name: MeanRGBEncoder(device="cpu"))
     monkeypatch.setattr(at_size, "encoder_named", str)
     monkeypatch.setattr(at_size, "work_dir", lambda name: tmp_path)

@@ -20,6 +20,11 @@ def kept(path):
     return KeptRows(path, recipes.KEY, recipes.COLUMNS)
 
 
+@pytest.fixture
+def no_patches(monkeypatch):
+    monkeypatch.setattr(recipes, "tissue_of", lambda patches: "colorectal")
+
+
 def test_a_fit_is_found_again(tmp_path):
     kept(tmp_path / "rows.csv").add(row())
     again = kept(tmp_path / "rows.csv")
@@ -39,6 +44,7 @@ def test_half_a_line_of_a_killed_run_is_dropped(tmp_path):
     assert pd.read_csv(path)["target"].tolist() == ["hotspot", "survival"]
 
 
+@pytest.mark.usefixtures("no_patches")
 def test_what_is_written_is_not_fitted_again(tmp_path, monkeypatch):
     rows = kept(tmp_path / "rows.csv")
     options = ["--patches", str(tmp_path), "--quick", "--rows", "hotspot:bigan:8"]
@@ -48,6 +54,18 @@ def test_what_is_written_is_not_fitted_again(tmp_path, monkeypatch):
     recipes.run(options, rows)
 
 
+@pytest.mark.parametrize(("task", "file"), [("colorectal", "recipes_fits.csv"), ("polyp", "recipes_polyp_fits.csv")])
+def test_fits_of_either_tissue_are_kept_apart(task, file, tmp_path, monkeypatch):
+    (tmp_path / "patches.csv").write_text(f"path,task,label,group\na.png,{task},x,g\n")
+    kept_in = []
+    monkeypatch.setattr(recipes, "KeptRows", lambda path, *_: kept_in.append(path.name))
+    for name in ("run", "table_of", "report", "draw"):
+        monkeypatch.setattr(recipes, name, lambda *_: None)
+    recipes.main(["--patches", str(tmp_path)])
+    assert kept_in == [file]
+
+
+@pytest.mark.usefixtures("no_patches")
 def test_the_cohort_of_a_row_does_not_depend_on_the_rows_asked_for(tmp_path, monkeypatch):
     asked = []
 

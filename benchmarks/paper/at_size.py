@@ -22,10 +22,9 @@ import numpy as np
 from benchmarks.common import RESULTS, joined, machine, report, test_data, work_dir
 from benchmarks.paper.findings import over_seeds, spread, told
 from benchmarks.paper.growth_pattern import is_desmoplastic
-from benchmarks.recipes import POLYP, encoder_named
+from benchmarks.recipes import POLYP, encoder_named, tissue_of
 from sknic import CrossValEnsemble, GridCNNClassifier, GridCNNRegressor, GridCoxSurvival, MeanRGBEncoder, load_encoder
 from sknic.datasets import make_grid_cohort
-from sknic.datasets.patch_folder import read_patch_table
 from sknic.estimators import PAPER_RECIPE
 from sknic.evaluation import aggregate, compare, concordance, estimate, format_p, split_by_risk
 from sknic.files.whole import whole_file
@@ -265,7 +264,7 @@ def read_options(argv=None):
     parser.add_argument("--quick", action="store_true", help="32 slides of 24 x 24 cells, two steps: does it run?")
     options = parser.parse_args(argv)
     options.patches = options.patches or test_data("patches")
-    options.tissue = "polyp" if "polyp" in set(read_patch_table(options.patches)["task"]) else "colorectal"
+    options.tissue = tissue_of(options.patches)
     options.settings = {"max_steps": 2} if options.quick else {}
     options.out = (work_dir("at_size_quick") if options.quick else RESULTS / "at_size") / options.tissue
     options.out.mkdir(parents=True, exist_ok=True)
