@@ -168,6 +168,10 @@ class UnseenWordWarning(SknicWarning):
     """Clinical data contain a word that the model has not seen in training."""
 
 
+class TimeUnitWarning(SknicWarning):
+    """Times of new patients are so far from those of the training that they may have another unit."""
+
+
 class CacheWarning(SknicWarning):
     """A folder of compressed slides works, but with restrictions."""
 

@@ -64,7 +64,8 @@ def tell_external_test(estimator, model, rows, loaded, table, curves, record, pa
     if not len(frame):
         return False
     try:
-        y, note = kind.from_table(frame, columns)
+        # An event is what it was in the training: a 1 in this column may stand for a patient who is alive.
+        y, note = kind.from_table(frame, columns, record.get("event_value"))
     except (ValueError, DegenerateDataError) as error:
         typer.secho(f"not scored against {_names(columns)}: {error}", err=True)
         return False

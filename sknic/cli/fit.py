@@ -59,6 +59,7 @@ def fit(
             settings = {
                 "task": task,
                 "columns": cohort.columns(task),
+                "event_value": cohort.event_value,
                 **(compressed or {}),
                 "encoder": kept,
                 "compression": compressed,

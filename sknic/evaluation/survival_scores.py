@@ -9,11 +9,14 @@ import numpy as np
 from sknic.evaluation.bootstrap import estimate_or_reason
 from sknic.evaluation.censoring import CensoredScores, evaluation_times
 from sknic.evaluation.results import Estimate
-from sknic.exceptions import DegenerateDataError
+from sknic.exceptions import DegenerateDataError, TimeUnitWarning, warn
 from sknic.targets.rows import check_same_order
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
+
+# A year has 12 months, and a week 7 days; follow-up of two cohorts in one unit differs by less.
+_OTHER_UNIT = 6.0
 
 
 def survival_scores(
@@ -104,6 +107,11 @@ def external_survival_scores(
     dict of str to Estimate
         As in :func:`survival_scores`. Times are inside the follow-up of the new slides and of the model, which knows
         no survival beyond the slides that it was trained on.
+
+    Warns
+    -----
+    TimeUnitWarning
+        If the median time is more than six times as long as in the training, or less than a sixth of it.
     """
     return scores_of_curves(curves_of(model, X), y, risk, groups=groups, **options)
 
@@ -128,8 +136,20 @@ def scores_of_curves(
     times = evaluation_times(y, None)
     if curves is None:
         return survival_scores(y, risk, None, None, times, groups=groups, **options)
+    _doubt_unit(y["time"], curves)
     times = times[times <= min(curve.domain[1] for curve in curves)]
     return survival_scores(y, risk, None, _values(curves, times), times, groups=groups, **options)
+
+
+def _doubt_unit(times, curves):
+    """Warn if follow-up is so much longer or shorter than in the training that days may have become months."""
+    here, known = float(np.median(times)), float(np.median(curves[0].x))
+    if not known / _OTHER_UNIT < here < known * _OTHER_UNIT:
+        warn(
+            f"the median time is {here:.4g} here and {known:.4g} in the training of the model: expected times in one "
+            "unit, on which Brier scores and AUC at a time depend",
+            TimeUnitWarning,
+        )
 
 
 def survival_at(model: Any, X: Any, times: np.ndarray) -> np.ndarray | None:

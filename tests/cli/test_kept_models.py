@@ -10,6 +10,7 @@ import pytest
 from sknic import Grid
 from sknic.cli.model_folder import grids_of, load_model
 from sknic.evaluation import estimate, external_survival_scores
+from sknic.exceptions import TimeUnitWarning
 from sknic.targets import survival_array
 from tests.cli.helpers import run, said
 
@@ -183,3 +184,36 @@ def test_the_folder_of_the_result_is_as_good_as_that_of_its_models(kept, grids, 
         result = run("predict", grids / "grids.csv", "--model", folder, "--out", tmp_path / f"{name}.csv")
         assert result.exit_code == 0, result.output
     assert (tmp_path / "inner.csv").read_bytes() == (tmp_path / "result.csv").read_bytes()
+
+
+@pytest.mark.parametrize("command", ["fit", "evaluate"])
+def test_an_event_is_in_the_external_test_what_it_was_in_the_training(command, grids, others, tmp_path):
+    reversed_ = {}
+    for name, path in (("learnt", grids / "grids.csv"), ("new", others)):
+        table = pd.read_csv(path)
+        table["path"] = [str(path.parent / each) for each in table["path"]]
+        reversed_[name] = tmp_path / f"{name}-reversed.csv"
+        table.assign(event=1 - table["event"]).to_csv(reversed_[name], index=False)
+    if command == "fit":
+        model, options = tmp_path / "result", ("--max-steps", 12, "--n-filters", 4, "--device", "cpu")
+    else:
+        model, options = tmp_path / "result" / "model", (*QUICK, "--save-model")
+    arguments = (reversed_["learnt"], *TASKS["survival"], "--event-value", 0, *options, "--out", tmp_path / "result")
+    assert run(command, *arguments).exit_code == 0
+    result = run("predict", reversed_["new"], "--model", model, "--out", tmp_path / "p.csv")
+    assert "event: 0 = event (8), 1 = no event (4)" in result.output
+    found = json.loads((tmp_path / "p.metrics.json").read_text())["concordance"]
+    risk, table = pd.read_csv(tmp_path / "p.csv")["prediction"], pd.read_csv(others)
+    by_hand = estimate("concordance", survival_array(table["event"] == 1, table["time"]), risk, groups=table["patient"])
+    assert found["value"] == pytest.approx(by_hand.value)
+
+
+def test_an_external_test_in_months_of_a_model_of_days_is_doubted(grids, others, tmp_path):
+    table = pd.read_csv(grids / "grids.csv")
+    days = table.assign(path=[str(grids / path) for path in table["path"]], time=30.4 * table["time"])
+    days.to_csv(tmp_path / "days.csv", index=False)
+    options = (*TASKS["survival"], "--max-steps", 12, "--n-filters", 4, "--device", "cpu")
+    assert run("fit", tmp_path / "days.csv", *options, "--out", tmp_path / "model").exit_code == 0
+    with pytest.warns(TimeUnitWarning, match="the median time is 3.5 here and 106.4 in the training of the model"):
+        run("predict", others, "--model", tmp_path / "model", "--out", tmp_path / "p.csv")
+    assert "concordance" in json.loads((tmp_path / "p.metrics.json").read_text())
