@@ -63,9 +63,11 @@ def tell_external_test(estimator, model, rows, loaded, table, curves, record, pa
     frame, predicted = _rows_with_both(rows, columns.values(), table, is_new)
     if not len(frame):
         return False
+    classes = getattr(estimator, "classes_", None)
     try:
         # An event is what it was in the training: a 1 in this column may stand for a patient who is alive.
         y, note = kind.from_table(frame, columns, record.get("event_value"))
+        kind.check_classes(y, classes)
     except (ValueError, DegenerateDataError) as error:
         typer.secho(f"not scored against {_names(columns)}: {error}", err=True)
         return False
@@ -73,7 +75,6 @@ def tell_external_test(estimator, model, rows, loaded, table, curves, record, pa
     if note:
         typer.echo(note)
     patients = _patients(frame, columns, learnt)
-    classes = getattr(estimator, "classes_", None)
     prediction = kind.prediction_of(predicted, classes)
     options = {"groups": patients, "n_resamples": n_resamples}
     metrics = estimate_metrics(kind, y, prediction, classes, **options)

@@ -37,9 +37,16 @@ class KnownScore:
         float
             Accuracy, the share of grids whose class is right, or whose known labels all are; or R2, of several targets
             the mean of each on the grids whose label is known. Without missing labels both are scikit-learn's.
+
+        Raises
+        ------
+        ValueError
+            If no grid has a class that `fit` saw, as where the text "0" stands for the number 0.
         """
         check_same_order(X=X, y=y, sample_weight=sample_weight)
         kind = kind_of(self, None)
         if isinstance(kind, SeveralTargets):
             return kind.score_of_known(kind.read(y), self.predict(X), sample_weight)
+        if hasattr(self, "classes_"):
+            kind.check_classes(kind.read(y), self.classes_, may_be_new=True)
         return super().score(X, y, sample_weight)  # type: ignore[misc]

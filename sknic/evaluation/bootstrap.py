@@ -125,7 +125,13 @@ def estimate_metrics(kind, y_true, prediction, classes, **options):
     -------
     dict of str to Estimate
         By name of the metric; NaN with the reason if one is undefined.
+
+    Raises
+    ------
+    ValueError
+        If the target contains labels that are not classes.
     """
+    kind.check_classes(y_true, classes)
     return {
         name: estimate_or_reason(name, y_true, kind.for_metric(name, prediction, classes), **options)
         for name in kind.metrics

@@ -248,7 +248,9 @@ class CrossValEnsemble(OutOfFold, MeanOfModels, MetaEstimatorMixin, BaseEstimato
         """
         check_is_fitted(self)
         check_same_order(X=X, y=y)
-        return get_metric(self.kind_.score_metric)(self.kind_.read(y), self.predict(X))
+        truth = self.kind_.read(y)
+        self.kind_.check_classes(truth, getattr(self, "classes_", None), may_be_new=True)
+        return get_metric(self.kind_.score_metric)(truth, self.predict(X))
 
     @property
     def kind_(self) -> Target:

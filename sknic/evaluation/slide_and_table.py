@@ -192,7 +192,9 @@ class SlideAndTable(MetaEstimatorMixin, BaseEstimator):
         """
         check_same_order(X=X, y=y)
         kind = self.ensemble_.kind_
-        return get_metric(kind.score_metric)(kind.read(y), self.predict(X))
+        truth = kind.read(y)
+        kind.check_classes(truth, getattr(self, "classes_", None), may_be_new=True)
+        return get_metric(kind.score_metric)(truth, self.predict(X))
 
     def to_table(self, X: pd.DataFrame) -> pd.DataFrame:
         """Return the clinical data with the slide score: the input of the table model.

@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 
 from sknic.exceptions import DegenerateDataError
-from sknic.targets.cells import as_array, names_of, refuse_bools_among_numbers
+from sknic.targets.cells import as_array, few, names_of, refuse_bools_among_numbers
 from sknic.targets.kind import Target
 from sknic.targets.kinds import register
 from sknic.targets.names import refuse_alike
@@ -82,6 +82,17 @@ class Classification(Target):
             raise DegenerateDataError(
                 f"the training part of a fold does not contain class {missing[0]!r}: all its slides are in the test "
                 "part; use fewer folds or more patients of that class"
+            )
+
+    def check_classes(self, y, classes, *, may_be_new=False):
+        """Other labels count as wrong, and an AUC would give them the columns of the model's classes, in order."""
+        known, found = dict.fromkeys(np.asarray(classes).tolist()), np.asarray(y).tolist()
+        new = list(dict.fromkeys(label for label in found if label not in known))
+        if new and not (may_be_new and known.keys() & set(found)):
+            n = sum(label not in known for label in found)
+            raise ValueError(
+                f"the target contains {few(new)} ({n} of {len(found)} slides): expected the classes of the model, "
+                f"{few(list(known))}, spelled alike; leave slides of other classes out"
             )
 
     def strata(self, y):

@@ -112,6 +112,24 @@ class Target(TargetValues):
         """
         return prediction
 
+    def check_classes(self, y: np.ndarray, classes: np.ndarray | None, *, may_be_new: bool = False) -> None:
+        """Check that a model of these classes can be scored on y; targets without classes always can.
+
+        Parameters
+        ----------
+        y : array (n_slides,)
+            Truth, as `read` returns it.
+        classes : array or None
+            Labels of the model; None without classes.
+        may_be_new : bool
+            Whether slides of other classes simply count as wrong, as long as some have a class of the model.
+
+        Raises
+        ------
+        ValueError
+            If y contains other labels, as where the text "0" stands for the number 0, or one class has two spellings.
+        """
+
     @abstractmethod
     def truth(self, y: np.ndarray) -> dict[str, np.ndarray]:
         """Columns of predictions.csv that contain the target.

@@ -130,6 +130,26 @@ def test_a_target_that_cannot_be_read_costs_no_prediction(grids, others, tmp_pat
     assert "not scored against 'score'" in said(result) and "'high'" in said(result) and "row 4" in said(result)
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            {"a": "B", "b": "A"},
+            "the target contains 'B', 'A' (12 of 12 slides): expected the classes of the model, 'a', 'b'",
+        ),
+        ({"a": "a", "b": "c"}, "the target contains 'c' (6 of 12 slides): expected the classes of the model, 'a', 'b'"),
+    ],
+)
+def test_classes_of_another_spelling_are_not_taken_in_their_order(words, message, grids, others, tmp_path):
+    model = tmp_path / "model"
+    run("fit", grids / "grids.csv", *TASKS["classification"], *QUICK[:6], "--out", model)
+    table = pd.read_csv(others)
+    table.assign(label=table["label"].map(words)).to_csv(others, index=False)
+    result = run("predict", others, "--model", model, "--out", tmp_path / "p.csv")
+    assert result.exit_code == 0 and message in said(result) and "not scored against 'label'" in said(result)
+    assert len(pd.read_csv(tmp_path / "p.csv")) == 12 and not (tmp_path / "p.metrics.json").exists()
+
+
 def test_the_models_explain_together(kept, grids, tmp_path):
     _, model = kept
     assert run("explain", grids / "grid1.h5", "--model", model, "--out", tmp_path / "maps").exit_code == 0

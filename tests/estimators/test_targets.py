@@ -33,6 +33,14 @@ def test_labels_that_are_missing_or_of_two_types_are_refused(cohort, labels, mes
         GridCNNClassifier(**QUICK).fit(cohort[0], labels)
 
 
+def test_labels_of_which_fit_saw_none_are_not_all_wrong(cohort):
+    grids, labels = cohort[0], np.arange(24) % 2
+    model = GridCNNClassifier(**QUICK).fit(grids, labels)
+    assert model.score(grids, labels.astype(float)) == model.score(grids, labels)
+    with pytest.raises(ValueError, match=r"the target contains '0', '1' \(24 of 24 slides\): expected .* model, 0, 1"):
+        model.score(grids, labels.astype(str))
+
+
 @pytest.mark.parametrize("y", [pd.to_timedelta(range(24), unit="D"), pd.date_range("2020-01-01", periods=24)])
 def test_durations_and_dates_are_not_numbers(cohort, y):
     with pytest.raises(ValueError, match="y: expected numbers; found dates or durations"):

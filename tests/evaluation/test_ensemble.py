@@ -16,6 +16,7 @@ from sksurv.util import Surv
 
 from sknic.estimators import GridCoxSurvival
 from sknic.evaluation import CrossValEnsemble, concordance, estimate
+from sknic.evaluation.bootstrap import estimate_metrics
 from sknic.evaluation.folds import make_folds
 from sknic.exceptions import DegenerateDataError, PatientLeakageError
 from sknic.targets import Classification
@@ -141,6 +142,17 @@ def test_classifiers_without_probabilities_vote():
     ensemble = CrossValEnsemble(RidgeClassifier(), random_state=0).fit(X, CLASS)
     assert ensemble.score(X, CLASS) > 0.9
     assert set(ensemble.oof_prediction_) == {"dHGP", "other"}
+
+
+def test_labels_of_which_no_model_knows_any_are_not_all_wrong():
+    ensemble = CrossValEnsemble(LogisticRegression(), random_state=0).fit(X, (CLASS == "dHGP").astype(int))
+    with pytest.raises(ValueError, match=r"the target contains '1', '0' \(90 of 90 slides\): expected .* 0, 1, "):
+        ensemble.score(X, np.where(CLASS == "dHGP", "1", "0"))
+    # A class that no model knows is wrong where others are known, and an area under the curve has no place for it.
+    some = np.where(np.arange(90) < 9, 2, ensemble.predict(X))
+    assert ensemble.score(X, some) == pytest.approx(0.9)
+    with pytest.raises(ValueError, match=r"the target contains 2 \(9 of 90 slides\)"):
+        estimate_metrics(ensemble.kind_, some, ensemble.predict_proba(X), ensemble.classes_, n_resamples=100)
 
 
 def test_several_outputs_are_averaged_each():

@@ -55,6 +55,10 @@ def test_classes_come_as_log_odds_and_probabilities_go_out():
     assert abs(np.corrcoef(model.to_table(X)["slide score b"], of_first[:, 1] - of_first[:, 0])[0, 1]) > 0.95
     assert model.predict_proba(X).shape == (N, 3)
     assert list(model.classes_) == ["a", "b", "c"]
+    with pytest.raises(
+        ValueError, match=r"the target contains '[ABC]', .* \(240 of 240 slides\): expected the classes"
+    ):
+        model.score(X, np.char.upper(y))
 
 
 def test_risks_of_different_models_are_brought_to_one_scale():
