@@ -34,6 +34,11 @@ RULES = {
     "a genitive without its noun": re.compile(r"^ +\w[\w, ]* : .*\n +Of (?:the|a|an|each|every|its)\b", re.MULTILINE),
 }
 
+BLOCK = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
+SPLITTER = re.compile(
+    r"^(?!from ).*\b(?:cross_val_score|cross_val_predict|cross_validate|GridSearchCV)\(", re.MULTILINE
+)
+
 
 @pytest.mark.parametrize("rule", RULES)
 def test_words(rule):
@@ -44,3 +49,12 @@ def test_words(rule):
             line = text.count("\n", 0, match.end()) + 1
             found.append(f"{path.relative_to(ROOT)}:{line}: {' '.join(match.group().split())}")
     assert not found, f"{rule}\n" + "\n".join(found)
+
+
+def test_code_that_people_copy_splits_by_patient():
+    """An example that splits slides and not patients teaches the mistake that the package is there to prevent."""
+    pages = [path for path in FILES if path.suffix == ".md"]
+    blocks = [(path, block) for path in pages for block in BLOCK.findall(path.read_text(encoding="utf-8"))]
+    splits = [(path, block) for path, block in blocks if SPLITTER.search(block)]
+    assert len(splits) >= 5
+    assert not [(path.name, block) for path, block in splits if "groups" not in block]
