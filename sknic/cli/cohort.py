@@ -43,6 +43,11 @@ class Cohort:
         return {role: getattr(self, role) for role in kind_named(task).roles}
 
     @property
+    def meaning(self):
+        """What an external test has to read as the training did: the value of an event, and the column of patients."""
+        return {"event_value": self.event_value, "patient": self.patient}
+
+    @property
     def masks(self):
         """The options that define the tissue."""
         return {"tissue": self.tissue, "classes": self.classes, "exclude": self.exclude}

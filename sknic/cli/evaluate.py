@@ -134,7 +134,7 @@ def _settings(task, cohort, compression, model, **measured):
         "task": task,
         "target": cohort.target or f"survival ({cohort.time}, {cohort.event})",
         "columns": cohort.columns(task),
-        "event_value": cohort.event_value,
+        **cohort.meaning,
         **measured,
         **(compressed or {"encoder": None, **cohort.masks}),
         "compression": compressed,

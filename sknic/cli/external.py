@@ -46,7 +46,7 @@ def tell_external_test(estimator, model, rows, loaded, table, curves, record, pa
     """
     from sknic.evaluation.bootstrap import estimate_metrics
     from sknic.evaluation.survival_scores import scores_of_curves
-    from sknic.exceptions import DegenerateDataError
+    from sknic.exceptions import DatasetError
     from sknic.targets import kind_of
 
     kind, columns = kind_of(estimator, ()), record.get("columns") or {}
@@ -64,17 +64,17 @@ def tell_external_test(estimator, model, rows, loaded, table, curves, record, pa
     if not len(frame):
         return False
     classes = getattr(estimator, "classes_", None)
+    paths = [rows.paths[row] for row in frame.index - 2]
     try:
-        # An event is what it was in the training: a 1 in this column may stand for a patient who is alive.
-        y, note = kind.from_table(frame, columns, record.get("event_value"))
-        kind.check_classes(y, classes)
-    except (ValueError, DegenerateDataError) as error:
+        y, note = _truth(kind, frame, columns, record, classes, paths)
+        patients, of_patients = _patients(frame, columns, record, paths)
+    except (ValueError, DatasetError) as error:
         typer.secho(f"not scored against {_names(columns)}: {error}", err=True)
         return False
     typer.echo(f"external test on {_names(columns)}: {len(frame)} slides; {kind.describe(y)}")
-    if note:
-        typer.echo(note)
-    patients = _patients(frame, columns, learnt)
+    for line in filter(None, (note, of_patients)):
+        typer.echo(line)
+    _warn_of_known(patients, learnt)
     prediction = kind.prediction_of(predicted, classes)
     options = {"groups": patients, "n_resamples": n_resamples}
     metrics = estimate_metrics(kind, y, prediction, classes, **options)
@@ -128,23 +128,46 @@ def _rows_with_both(rows, columns, table, is_new):
     return frame[has_all], table[has_all]
 
 
-def _patients(frame, columns, learnt):
-    from sknic.datasets.rows import find_patient_column
+def _truth(kind, frame, columns, record, classes, paths):
+    """The target of each row, as the model learnt it, and a note on how it was understood."""
+    from sknic.datasets.rows import refuse_repeated_slides
 
-    found = find_patient_column(frame, list(columns.values()))
-    if found is None:
-        typer.echo("no column looks like patients: every slide counts as a patient of its own")
-        return None
-    patients = frame[found].to_numpy(object)
-    shared = set(patients) & set(() if learnt is None or "patient" not in learnt else learnt["patient"])
+    # An event is what it was in the training: a 1 in this column may stand for a patient who is alive.
+    y, note = kind.from_table(frame, columns, record.get("event_value"))
+    kind.check_classes(y, classes)
+    refuse_repeated_slides(paths, list(frame.index), [str(value) for value in y], "the table")
+    return y, note
+
+
+def _patients(frame, columns, record, paths):
+    """Patient of each row, from the column of the training or as a training would find them; and a note on that."""
+    import numpy as np
+
+    from sknic.datasets.rows import find_patient_column, tcga_patients
+    from sknic.datasets.table import need_cells
+
+    known = record.get("patient")
+    found = known if known in frame.columns else find_patient_column(frame, list(columns.values()))
+    if found is not None:
+        need_cells(frame, [found], "the table")
+        return frame[found].to_numpy(object), f"intervals resample {found!r}"
+    barcodes = tcga_patients(paths)
+    if barcodes is not None:
+        return np.array(barcodes, object), "intervals resample the TCGA patients in the file names"
+    return None, "no column looks like patients: every slide counts as a patient of its own"
+
+
+def _warn_of_known(patients, learnt):
+    """Warn of patients that have the name of one in the training."""
+    if patients is None or learnt is None or "patient" not in learnt:
+        return
+    shared = set(patients) & set(learnt["patient"])
     if shared:
         typer.secho(
             f"warning: {len(shared)} of {len(set(patients))} patients, such as {min(shared)!r}, have the same name as "
             "patients that the model was trained on; if they are the same persons, this is not an external test",
             err=True,
         )
-    typer.echo(f"intervals resample {found!r}")
-    return patients
 
 
 def _names(columns):

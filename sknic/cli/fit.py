@@ -59,7 +59,7 @@ def fit(
             settings = {
                 "task": task,
                 "columns": cohort.columns(task),
-                "event_value": cohort.event_value,
+                **cohort.meaning,
                 **(compressed or {}),
                 "encoder": kept,
                 "compression": compressed,

@@ -141,7 +141,7 @@ def refuse_repeated_slides(paths, rows, targets, where):
     copies = " (files with the same content)" if len(names) > 1 else ""
     raise DatasetError(
         f"{where}: rows {shown([rows[i] for i in numbers])} are {what}: {shown(names, 3)}{copies}{more}. "
-        "A slide on both sides of a split cannot test a model: keep one row per slide"
+        "Keep one row per slide: one that counts twice distorts a score, and on both sides of a split it tests no model"
     )
 
 

@@ -237,3 +237,50 @@ def test_an_external_test_in_months_of_a_model_of_days_is_doubted(grids, others,
     with pytest.warns(TimeUnitWarning, match="the median time is 3.5 here and 106.4 in the training of the model"):
         run("predict", others, "--model", tmp_path / "model", "--out", tmp_path / "p.csv")
     assert "concordance" in json.loads((tmp_path / "p.metrics.json").read_text())
+
+
+@pytest.fixture
+def regressor(grids, tmp_path):
+    """A model whose patients are in a column that nobody would take for patients."""
+    table = pd.read_csv(grids / "grids.csv")
+    table = table.assign(path=[str(grids / path) for path in table["path"]]).rename(columns={"patient": "drawer"})
+    table.to_csv(tmp_path / "learnt.csv", index=False)
+    model, options = tmp_path / "model", (*TASKS["regression"], *QUICK[:6], "--patient", "drawer")
+    assert run("fit", tmp_path / "learnt.csv", *options, "--out", model).exit_code == 0
+    return model
+
+
+def scored(model, table, path):
+    """What `predict` says of a table, and the interval of its correlation (None if it was not scored)."""
+    table.to_csv(path, index=False)
+    result = run("predict", path, "--model", model, "--out", path.with_name("p.csv"))
+    assert result.exit_code == 0 and len(pd.read_csv(path.with_name("p.csv"))) == len(table)
+    metrics = path.with_name("p.metrics.json")
+    return said(result), json.loads(metrics.read_text())["spearman"] if metrics.exists() else None
+
+
+def test_the_external_test_resamples_the_patients_of_the_training(regressor, others):
+    table = pd.read_csv(others).rename(columns={"patient": "drawer"})
+    message, found = scored(regressor, table, others)
+    assert "intervals resample 'drawer'" in message and found["n"] == 6
+
+
+def test_patients_of_an_external_test_may_be_named_by_the_files(regressor, others):
+    table = pd.read_csv(others).drop(columns="patient")
+    names = [f"TCGA-AA-00{i // 2:02d}-01Z-00-DX{i % 2 + 1}.h5" for i in range(12)]
+    for old, new in zip(table["path"], names):
+        (others.parent / old).rename(others.parent / new)
+    message, found = scored(regressor, table.assign(path=names), others)
+    assert "intervals resample the TCGA patients in the file names" in message and found["n"] == 6
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"patient": ["q1"] * 11 + [""]}, "the table: column 'patient' is empty in row 13"),
+        ({"path": ["new-grid0.h5"] * 2 + [f"new-grid{i}.h5" for i in range(2, 12)]}, "rows 2, 3 are one slide"),
+    ],
+)
+def test_an_external_test_that_cannot_be_right_is_not_made(change, message, regressor, others):
+    said_, found = scored(regressor, pd.read_csv(others).assign(**change), others)
+    assert "not scored against 'score'" in said_ and message in said_ and found is None
