@@ -187,10 +187,11 @@ def cohort_for(row):
 def table_of(rows):
     """One dict per target, encoder and size: mean over seeds and lowest to highest, for each method."""
     frame = pd.DataFrame(rows.rows).astype({"measure": float, "slides": int, "seconds": float})
+    methods = [name for name in (*METHODS, LINEAR) if name in set(frame["method"])]
     found = []
     for (target, encoder, size), part in frame.groupby(["target", "encoder", "slides"], sort=True):
         row = {"target": target, "encoder": encoder, "slides": size, "seeds": part["seed"].nunique()}
-        for method in (*METHODS, LINEAR):
+        for method in methods:
             of = part.loc[part["method"] == method, "measure"]
             spread = f" ({of.min():.3f} to {of.max():.3f})" if len(of) > 1 else ""
             row[method] = f"{of.mean():.3f}{spread}" if len(of) else ""
@@ -201,20 +202,27 @@ def table_of(rows):
 
 
 def draw(rows, path):
-    """Measure against number of slides: a panel for each target and encoder, a line for each method."""
+    """A panel per target, encoder and size: a dot per fit, a line of them per method, and a tick at their mean."""
     import matplotlib.pyplot as plt
 
     frame = pd.DataFrame(rows.rows).astype({"measure": float, "slides": int})
-    targets, encoders = sorted(set(frame["target"])), sorted(set(frame["encoder"]))
-    size = (4 * len(encoders), 3 * len(targets))
-    figure, axes = plt.subplots(len(targets), len(encoders), figsize=size, squeeze=False, layout="constrained")
-    for (target, encoder), part in frame.groupby(["target", "encoder"]):
-        ax = axes[targets.index(target), encoders.index(encoder)]
-        for method, of in part.groupby("method"):
-            means = of.groupby("slides")["measure"].mean()
-            ax.plot(means.index, means, "o-", label=method)
-        ax.set(title=f"{target}, {encoder}", xlabel="Training slides", xscale="log")
-    axes[0, 0].legend(frameon=False, fontsize=7)
+    panels = list(frame.groupby(["target", "encoder", "slides"]))
+    methods = [name for name in (*METHODS, LINEAR) if name in set(frame["method"])]
+    n_columns = min(3, len(panels))
+    n_rows = -(-len(panels) // n_columns)
+    size = (1.5 + 3.2 * n_columns, 0.6 + n_rows * (0.8 + 0.22 * len(methods)))
+    figure, axes = plt.subplots(n_rows, n_columns, figsize=size, squeeze=False, sharey=True, layout="constrained")
+    for ax, ((target, encoder, slides), part) in zip(axes.flat, panels):
+        for place, method in enumerate(methods):
+            found = part.loc[part["method"] == method, "measure"]
+            ax.plot(found, [place] * len(found), "o", color=f"C{place % 10}", alpha=0.7)
+            ax.plot(found.mean(), place, "|", color="black", markersize=12)
+        ax.set_title(f"{target}, {encoder}, {slides} slides", fontsize=9)
+        ax.set_yticks(range(len(methods)), methods)
+        ax.grid(axis="x", alpha=0.3)
+    axes[0, 0].invert_yaxis()
+    for ax in axes.flat[len(panels) :]:
+        ax.set_axis_off()
     figure.savefig(path, dpi=80)
     plt.close(figure)
 
