@@ -69,12 +69,14 @@ def test_findings_on_tasks_follow_from_the_results():
                 **{task: task in subset for task in tasks_at_size.TASKS},
                 "paper": len(subset),
                 "test": len(subset),
+                "machine": "a machine",
             }
             for subset, _ in tasks_at_size.runs()
         ]
         drawn.append(pd.DataFrame(rows).assign(**{"out of fold": lambda table: table["colorectal"] * 1.0}))
-    first, test, *_, paper = tasks_at_size.findings(drawn)
+    first, test, _, _, of_mean, test_of_mean, paper = tasks_at_size.findings(drawn)
     assert first["1 tasks"] == "0.250 (0.500)" and first["4 tasks"] == "1.000 (0.000)"
     assert first["with colorectal"] == pytest.approx(1.0) and first["with lymph"] < 0.3
-    assert test["number of tasks"] == pytest.approx(1.0) and test["correlation of the draws"] == pytest.approx(1.0)
+    assert test["number of tasks"] == test["correlation with the paper"] == pytest.approx(1.0)
+    assert of_mean["1 tasks"] == "0.250 (0.500)" and test_of_mean["correlation of the draws"] == pytest.approx(1.0)
     assert paper["with colorectal"] == 0.824 and paper["correlation of the draws"] == ""

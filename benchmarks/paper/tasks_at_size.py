@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.common import RESULTS, report, work_dir
+from benchmarks.common import RESULTS, joined, report, work_dir
 from benchmarks.encoder_data import read_patches
 from benchmarks.paper import at_size
 from benchmarks.paper.tasks import CODE_SIZE, PAPER, PAPER_INCLUSION, runs
@@ -90,15 +90,17 @@ def table_of(options, draw):
 
 
 def findings(drawn):
-    """A row for each draw and kind of slides: means by number of tasks, a task's inclusion, and their correlation."""
+    """A row per draw and kind of slides, and for their mean: what the number of tasks and each task do."""
     parts = ("out of fold", "test")
     rows = [finding(f"draw {table['draw'][0]}, {part}", table, part) for table in drawn for part in parts]
+    if len(drawn) > 1:
+        mean = drawn[0].assign(**{part: sum(table[part] for table in drawn) / len(drawn) for part in parts})
+        for part in parts:
+            agreement = {"correlation of the draws": spearman(drawn[0][part], drawn[1][part])}
+            rows.append(finding(f"mean of the draws, {part}", mean, part) | agreement)
     paper = {f"with {task}": value for task, value in PAPER_INCLUSION.items()}
     rows.append(finding("paper", drawn[0], "paper") | paper)
-    if len(drawn) > 1:
-        for row, part in zip(rows, parts):
-            row["correlation of the draws"] = spearman(drawn[0][part], drawn[1][part])
-    return at_size.filled(rows)
+    return at_size.filled([row | {"machine": joined(pd.concat(drawn)["machine"])} for row in rows])
 
 
 def finding(name, table, part):
@@ -109,6 +111,7 @@ def finding(name, table, part):
         **{f"{n} tasks": f"{row['mean']:.3f} ({row['std']:.3f})" for n, row in counts.iterrows()},
         "number of tasks": spearman(tasks.sum(axis=1), results),
         **{f"with {task}": float(value) for task, value in inclusion.items()},
+        "correlation with the paper": spearman(table["paper"], results),
     }
 
 
