@@ -54,6 +54,9 @@ class SeveralTargets(Target):
         for k, (known,) in enumerate(known_columns(y)):
             self._check_values(known, f"target {k} of y", "leave it out, or add slides")
 
+    def check_classes(self, y, classes, *, may_be_new=False):
+        """Nothing: every column has the values 0 and 1, which `read` checks."""
+
     def check_training_part(self, y, train):
         """Every target needs two different known values in the training part."""
         for k, (known,) in enumerate(known_columns(y[train])):
