@@ -8,8 +8,7 @@ import torch
 from skorch.callbacks import Callback
 from torch import nn
 
-from sknic.estimators import GridCNN
-from sknic.estimators.network import is_tissue, mean_of_tissue
+from sknic.estimators.network import is_tissue
 
 
 class FeatureNoise(Callback):
@@ -93,46 +92,13 @@ class SmoothedLabels(Callback):
         net.criterion_.function = lambda output, y: (smooth if y.dtype == torch.long else sharp)(output, y)
 
 
-class TissueNorm(nn.Module):
-    """BatchNorm over the positions where there is tissue; the others stay zero."""
-
-    def __init__(self, n_filters):
-        super().__init__()
-        self.norm = nn.BatchNorm1d(n_filters)
-        self.tissue = None
-
-    def forward(self, x):
-        rows = x.permute(0, 2, 3, 1)
-        normalized = torch.zeros_like(rows)
-        normalized[self.tissue] = self.norm(rows[self.tissue])
-        return normalized.permute(0, 3, 1, 2)
-
-
-class TissueNormCNN(GridCNN):
-    """The default's network, whose normalization and pooling ignore the background."""
-
-    def __init__(self, n_channels, n_outputs):
-        super().__init__(n_channels, n_outputs, pooled_branch=True)
-        for block in self.blocks:
-            block.norm = TissueNorm(block.norm.num_features)
-
-    def forward(self, x):
-        features, tissue = x, is_tissue(x)[:, None].to(x.dtype)
-        for block in self.blocks:
-            tissue = nn.functional.max_pool2d(tissue, block.depthwise.stride, ceil_mode=True)
-            block.norm.tissue = tissue[:, 0] > 0
-            features = block(features)
-        share = tissue / tissue.sum(dim=(2, 3), keepdim=True).clamp(min=1)
-        return self.head((features * share).sum(dim=(2, 3))) + self.pooled(mean_of_tissue(x))
-
-
 IDEAS = {
     "feature noise": {"callbacks": [FeatureNoise()]},
     "cell dropout": {"callbacks": [CellDropout()]},
     "mixed grids": {"callbacks": [Mixing()]},
     "averaged weights": {"callbacks": [AveragedWeights()]},
     "smoothed labels": {"callbacks": [SmoothedLabels()]},
-    "norm over tissue": {"module": TissueNormCNN},
+    "norm over tissue": {"mask_background": True},
     "batches of 64": {"batch_size": 64, "max_steps": 600},
     "32 filters": {"n_filters": 32},
 }

@@ -14,10 +14,8 @@ from benchmarks.recipe_ideas import (
     FeatureNoise,
     Mixing,
     SmoothedLabels,
-    TissueNormCNN,
 )
 from sknic import GridCNNRegressor
-from sknic.estimators import GridCNN
 
 
 def crops(n=40, n_channels=3, size=12, tissue=8):
@@ -97,17 +95,3 @@ def test_smoothed_labels_share_the_loss_of_classes_and_leave_numbers_alone():
     surprise = -functional.log_softmax(logits, dim=1)[0]
     assert float(net.criterion_.function(logits, labels)) == pytest.approx(float(surprise @ torch.tensor([0.9, 0.1])))
     assert float(net.criterion_.function(torch.ones(3), torch.zeros(3))) == 1.0
-
-
-@pytest.mark.parametrize(("network", "is_blind"), [(TissueNormCNN, True), (GridCNN, False)])
-def test_normalization_over_tissue_does_not_see_more_background(network, is_blind):
-    net = network(3, 1)
-    small = crops(size=64)
-    large = torch.zeros(len(small), 3, 128, 128)
-    large[:, :, :64, :64] = small
-
-    def outputs(x):
-        torch.manual_seed(0)  # the same features are dropped
-        return net(x).detach()
-
-    assert torch.allclose(outputs(small), outputs(large), atol=1e-5) == is_blind

@@ -111,6 +111,13 @@ class Training:
             "--pooled-branch/--no-pooled-branch", help="Add a linear branch for the mean embedding to the CNN."
         ),
     ] = None
+    mask_background: Annotated[
+        bool | None,
+        typer.Option(
+            "--mask-background/--no-mask-background",
+            help="Leave the background out of the normalization and the final mean of the CNN.",
+        ),
+    ] = None
     module: Annotated[
         str | None,
         typer.Option(

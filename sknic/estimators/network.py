@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 N_STRIDED, N_LAYERS = 6, 8
 
@@ -30,8 +31,25 @@ class SeparableBlock(nn.Module):
         self.activation = nn.LeakyReLU(0.2, inplace=True)
         self.dropout = nn.Dropout2d(dropout)
 
-    def forward(self, x):
-        return self.dropout(self.activation(self.norm(self.pointwise(self.depthwise(x)))))
+    def forward(self, x, tissue=None):
+        features = self.pointwise(self.depthwise(x))
+        features = self.norm(features) if tissue is None else self._norm_of_tissue(features, tissue[:, 0])
+        return self.dropout(self.activation(features))
+
+    def positions(self, tissue):
+        """Which positions of the output stand for tissue, of float (n, 1, rows, columns) of the input."""
+        edge = 1 - self.depthwise.padding[0]  # cells at the edge have no position without padding
+        inner = tissue[:, :, edge : tissue.shape[2] - edge, edge : tissue.shape[3] - edge]
+        return functional.max_pool2d(inner, self.depthwise.stride, ceil_mode=True)
+
+    def _norm_of_tissue(self, x, tissue):
+        """BatchNorm over the positions with tissue; the others are zero."""
+        norm, rows, tissue = self.norm, x.permute(0, 2, 3, 1), tissue > 0
+        normalized = torch.zeros_like(rows)
+        normalized[tissue] = functional.batch_norm(
+            rows[tissue], norm.running_mean, norm.running_var, norm.weight, norm.bias, norm.training, norm.momentum
+        ).to(rows.dtype)
+        return normalized.permute(0, 3, 1, 2)
 
 
 class GridCNN(nn.Module):
@@ -53,6 +71,8 @@ class GridCNN(nn.Module):
     pooled_branch : bool, default=False
         Whether a linear map of the mean embedding of the tissue is added to the outputs. It starts at zero, and learns
         amounts of tissue, for which a CNN needs many slides; the paper's network does not have it.
+    mask_background : bool, default=False
+        Whether normalization and the final mean leave out the positions without tissue.
 
     References
     ----------
@@ -68,8 +88,10 @@ class GridCNN(nn.Module):
         dropout: float = 0.2,
         padding: str = "same",
         pooled_branch: bool = False,
+        mask_background: bool = False,
     ) -> None:
         super().__init__()
+        self.mask_background = mask_background
         self.blocks = nn.Sequential(
             *(
                 SeparableBlock(
@@ -102,8 +124,17 @@ class GridCNN(nn.Module):
         float tensor (n, n_outputs)
             Outputs without a link: logits, standardized numbers or log hazards.
         """
-        outputs = self.head(self.blocks(x).mean(dim=(2, 3)))
+        outputs = self.head(self._mean_of_tissue(x) if self.mask_background else self.blocks(x).mean(dim=(2, 3)))
         return outputs if self.pooled is None else outputs + self.pooled(mean_of_tissue(x))
+
+    def _mean_of_tissue(self, x):
+        """Features of crops (n, n_filters), for which background is not there."""
+        tissue = is_tissue(x)[:, None].float()
+        for block in self.blocks:
+            tissue = block.positions(tissue)
+            x = block(x, tissue)
+        share = tissue / tissue.sum(dim=(2, 3), keepdim=True).clamp(min=1)
+        return (x * share).sum(dim=(2, 3))
 
 
 def mean_of_tissue(x: torch.Tensor) -> torch.Tensor:

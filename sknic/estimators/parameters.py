@@ -26,6 +26,7 @@ RULES: dict[str, Rule] = {
     "crop_size": choice("auto") | integer(1),
     "padding": choice("same", "valid"),
     "pooled_branch": flag,
+    "mask_background": flag,
     "n_filters": integer(1),
     "dropout": real(0, below=1),
     "standardize": flag,
@@ -66,7 +67,7 @@ PAPER_RECIPE: dict[str, Any] = {
 
 
 # Parameters that have no meaning for another network.
-_OF_THE_CNN = ("n_filters", "dropout", "padding", "pooled_branch")
+_OF_THE_CNN = ("n_filters", "dropout", "padding", "pooled_branch", "mask_background")
 
 
 def check_parameters(estimator, rules):

@@ -81,7 +81,8 @@ def integrated_gradients(estimator: Any, grid: Grid, target: Any = None, *, n_st
     """What each cell adds to the output, by integrated gradients (Sundararajan et al., 2017).
 
     Gradient times embedding, averaged along the path from an empty slide to the slide. The map's sum is the output for
-    the slide minus the output for an empty slide, with an accuracy that depends on `n_steps`.
+    the slide minus the output for an empty slide, with an accuracy that depends on `n_steps`. A network with
+    `mask_background` sees no slide without cells: there, the empty slide has the same cells, at the mean embedding.
 
     Parameters
     ----------

@@ -1,5 +1,6 @@
 """The networks: the paper's layers and sizes, canvases of any size, and a bag that is blind to places."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -79,3 +80,45 @@ def test_attention_to_an_empty_crop_is_finite_and_trains():
     network(crops).sum().backward()
     assert all(torch.isfinite(p.grad).all() for p in network.parameters())
     assert torch.isfinite(network(torch.zeros(2, 4, 3, 3))).all()
+
+
+def crops(size, tissue=8, n=40):
+    x = torch.zeros(n, 3, size, size)
+    x[:, :, :tissue, :tissue] = torch.from_numpy(np.random.RandomState(0).normal(size=(n, 3, tissue, tissue)))
+    return x
+
+
+@pytest.mark.parametrize("mask_background", [True, False])
+def test_a_masked_background_is_not_there(mask_background):
+    network = GridCNN(3, 1, pooled_branch=True, mask_background=mask_background)
+    small, large = crops(64), crops(128)
+
+    def outputs(x):
+        torch.manual_seed(0)  # the same features are dropped
+        return network(x).detach()
+
+    assert torch.allclose(outputs(small), outputs(large), atol=1e-5) == mask_background
+
+
+def test_without_background_there_is_nothing_to_mask():
+    torch.manual_seed(0)
+    plain, masked = GridCNN(3, 2), GridCNN(3, 2, mask_background=True)
+    masked.load_state_dict(plain.state_dict())
+    x = torch.randn(6, 3, 40, 40)
+    for network in (plain, masked):
+        network.train()
+        torch.manual_seed(1)
+        network(x)
+    for name, value in plain.state_dict().items():
+        if value.is_floating_point():
+            torch.testing.assert_close(masked.state_dict()[name], value, msg=name)
+    torch.testing.assert_close(masked.eval()(x), plain.eval()(x))
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_a_crop_without_tissue_has_outputs_too(padding):
+    size = 40 if padding == "same" else MIN_VALID_CANVAS + 5
+    network = GridCNN(2, 1, n_filters=4, padding=padding, pooled_branch=True, mask_background=True).eval()
+    x = torch.zeros(2, 2, size, size)
+    x[1, :, 20:30, 11:25] = 1.0
+    assert torch.isfinite(network(x)).all()

@@ -267,3 +267,15 @@ def test_a_map_of_zeros_leaves_the_slide_as_it_is():
 def test_an_estimator_without_a_network_is_refused():
     with pytest.raises(TypeError, match="LinearRegression"):
         grad_cam(LinearRegression().fit([[1.0], [2.0]], [1, 2]), GRIDS[0])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_network_that_masks_the_background_is_explained_too(method):
+    model = GridCNNRegressor(max_steps=32, n_filters=8, mask_background=True, **AS_IT_LIES).fit(GRIDS[:8], HEAT[:8])
+    heat = method(model, GRIDS[1])
+    assert np.isfinite(heat).all() and heat[:, :-N_BACKGROUND].any() and not heat[:, -N_BACKGROUND:].any()
+    if method is integrated_gradients:
+        grid = GRIDS[1].to_dense(np.float32)
+        nearly_empty = np.where(grid == 0, 0, model.channel_mean_[:, None, None] + 1e-3 * grid)
+        difference = np.subtract(*model.predict([grid, nearly_empty]))
+        assert method(model, grid, n_steps=64).sum() == pytest.approx(difference, rel=0.05)
