@@ -38,7 +38,7 @@ class GridCNNClassifier(KnownScore, ClassifierMixin, GridEstimator):
         tissue are learnt from few slides; False is the paper's network.
     mask_background : bool, default=False
         Whether the network's normalization and final mean leave out the background. This brought the seeds of small
-        cohorts closer together, and takes half as long again.
+        cohorts closer together, and takes a fifth longer.
     n_filters : int, default=128
         Number of filters of each of the eight convolutions.
     dropout : float, default=0.2

@@ -33,8 +33,9 @@ class SeparableBlock(nn.Module):
 
     def forward(self, x, tissue=None):
         features = self.pointwise(self.depthwise(x))
-        features = self.norm(features) if tissue is None else self._norm_of_tissue(features, tissue[:, 0])
-        return self.dropout(self.activation(features))
+        if tissue is None:
+            return self.dropout(self.activation(self.norm(features)))
+        return self.dropout(self._of_tissue(features, tissue[:, 0]))
 
     def positions(self, tissue):
         """Which positions of the output stand for tissue, of float (n, 1, rows, columns) of the input."""
@@ -42,14 +43,15 @@ class SeparableBlock(nn.Module):
         inner = tissue[:, :, edge : tissue.shape[2] - edge, edge : tissue.shape[3] - edge]
         return functional.max_pool2d(inner, self.depthwise.stride, ceil_mode=True)
 
-    def _norm_of_tissue(self, x, tissue):
-        """BatchNorm over the positions with tissue; the others are zero."""
-        norm, rows, tissue = self.norm, x.permute(0, 2, 3, 1), tissue > 0
-        normalized = torch.zeros_like(rows)
-        normalized[tissue] = functional.batch_norm(
-            rows[tissue], norm.running_mean, norm.running_var, norm.weight, norm.bias, norm.training, norm.momentum
-        ).to(rows.dtype)
-        return normalized.permute(0, 3, 1, 2)
+    def _of_tissue(self, x, tissue):
+        """BatchNorm and activation of the positions with tissue; the others are zero."""
+        norm, rows = self.norm, x.permute(0, 2, 3, 1)
+        cells, kept = rows.reshape(-1, rows.shape[3]), (tissue > 0).flatten().nonzero()[:, 0]
+        values = functional.batch_norm(
+            cells[kept], norm.running_mean, norm.running_var, norm.weight, norm.bias, norm.training, norm.momentum
+        )
+        found = torch.zeros_like(cells).index_copy(0, kept, self.activation(values).to(cells.dtype))
+        return found.reshape(rows.shape).permute(0, 3, 1, 2)
 
 
 class GridCNN(nn.Module):
