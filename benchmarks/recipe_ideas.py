@@ -98,7 +98,7 @@ IDEAS = {
     "mixed grids": {"callbacks": [Mixing()]},
     "averaged weights": {"callbacks": [AveragedWeights()]},
     "smoothed labels": {"callbacks": [SmoothedLabels()]},
-    "norm over tissue": {"mask_background": True},
+    "background masked": {"mask_background": True},
     "batches of 64": {"batch_size": 64, "max_steps": 600},
     "32 filters": {"n_filters": 32},
 }
