@@ -69,13 +69,14 @@ def predict(
         loaded = load_grids(rows.paths, compressor)
         predicted, curves, errors = predict_rows(estimator, loaded, spread=spread)
     table = predictions_table(rows, predicted, errors, always_error=on_error == "skip")
+    metrics = out.with_name(f"{out.stem}.metrics.json")
+    metrics.unlink(missing_ok=True)  # those of earlier predictions
     with whole_file(out) as temporary:
         table.to_csv(temporary, index=False, errors="surrogateescape")
     settings = {"model": model.resolve(), "slide_mpp": slide_mpp, "bootstrap": bootstrap, "fitted": record}
     n_failed = sum(map(bool, errors))
     write_run_record(out.parent, "predict", settings, f"{out.stem}.run.json", n_slides=len(table), n_failed=n_failed)
     typer.echo(f"wrote {len(table) - n_failed} predictions to {out}")
-    metrics = out.with_name(f"{out.stem}.metrics.json")
     is_measured = tell_external_test(
         estimator, model, rows, loaded, table, curves, record, metrics, n_resamples=bootstrap, to_card=to_card
     )

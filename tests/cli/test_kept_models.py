@@ -274,6 +274,12 @@ def test_patients_of_an_external_test_may_be_named_by_the_files(regressor, other
     assert "intervals resample the TCGA patients in the file names" in message and found["n"] == 6
 
 
+def test_metrics_of_earlier_predictions_do_not_stay_beside_new_ones(regressor, others):
+    table = pd.read_csv(others)
+    assert scored(regressor, table, others)[1] is not None
+    assert scored(regressor, table.drop(columns="score"), others)[1] is None
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
