@@ -187,7 +187,7 @@ def cohort_for(row):
 def table_of(rows):
     """One dict per target, encoder and size: mean over seeds and lowest to highest, for each method."""
     frame = pd.DataFrame(rows.rows).astype({"measure": float, "slides": int, "seconds": float})
-    methods = [name for name in (*METHODS, LINEAR) if name in set(frame["method"])]
+    methods = methods_in(frame)
     found = []
     for (target, encoder, size), part in frame.groupby(["target", "encoder", "slides"], sort=True):
         row = {"target": target, "encoder": encoder, "slides": size, "seeds": part["seed"].nunique()}
@@ -201,13 +201,18 @@ def table_of(rows):
     return found
 
 
+def methods_in(frame):
+    """The methods of which there are fits, in the order of `METHODS`."""
+    return [name for name in (*METHODS, LINEAR) if name in set(frame["method"])]
+
+
 def draw(rows, path):
     """A panel per target, encoder and size: a dot per fit, a line of them per method, and a tick at their mean."""
     import matplotlib.pyplot as plt
 
     frame = pd.DataFrame(rows.rows).astype({"measure": float, "slides": int})
     panels = list(frame.groupby(["target", "encoder", "slides"]))
-    methods = [name for name in (*METHODS, LINEAR) if name in set(frame["method"])]
+    methods = methods_in(frame)
     n_columns = min(3, len(panels))
     n_rows = -(-len(panels) // n_columns)
     size = (1.5 + 3.2 * n_columns, 0.6 + n_rows * (0.8 + 0.22 * len(methods)))

@@ -16,12 +16,7 @@ from benchmarks.recipe_ideas import (
     SmoothedLabels,
 )
 from sknic import GridCNNRegressor
-
-
-def crops(n=40, n_channels=3, size=12, tissue=8):
-    x = torch.zeros(n, n_channels, size, size)
-    x[:, :, :tissue, :tissue] = torch.from_numpy(np.random.RandomState(0).normal(size=(n, n_channels, tissue, tissue)))
-    return x
+from tests.estimators.test_network import crops
 
 
 def changed_by(callback, x, y=None, training=True):
@@ -33,19 +28,19 @@ def changed_by(callback, x, y=None, training=True):
 
 @pytest.mark.parametrize("callback", [FeatureNoise(), CellDropout(), Mixing()])
 def test_batches_that_are_not_for_training_stay(callback):
-    x = crops()
+    x = crops(12)
     assert torch.equal(changed_by(callback, x, training=False)[0], x)
 
 
 def test_noise_of_the_stated_size_lies_on_tissue_alone():
-    x = crops()
+    x = crops(12)
     difference = changed_by(FeatureNoise(0.2), x)[0] - x
     assert not difference[:, :, 8:].any() and not difference[:, :, :, 8:].any()
     assert float(difference[:, :, :8, :8].std()) == pytest.approx(0.2, rel=0.05)
 
 
 def test_a_fraction_of_the_cells_vanishes_whole():
-    dropped = changed_by(CellDropout(0.3), crops())[0][:, :, :8, :8]
+    dropped = changed_by(CellDropout(0.3), crops(12))[0][:, :, :8, :8]
     gone = (dropped == 0).all(dim=1)
     assert torch.equal(gone, (dropped == 0).any(dim=1))
     assert float(gone.float().mean()) == pytest.approx(0.3, abs=0.05)

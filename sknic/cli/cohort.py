@@ -37,15 +37,14 @@ class Cohort:
     exclude: options.Exclude = None
 
     def columns(self, task):
-        """Column of each role that a kind of target has, as stored in the record of a model."""
+        """Column of each role that a kind of target has."""
         from sknic.targets import kind_named
 
         return {role: getattr(self, role) for role in kind_named(task).roles}
 
-    @property
-    def meaning(self):
-        """What an external test has to read as the training did: the value of an event, and the column of patients."""
-        return {"event_value": self.event_value, "patient": self.patient}
+    def meaning(self, task):
+        """What an external test has to read as the training did, as stored in the record of a model."""
+        return {"columns": self.columns(task), "event_value": self.event_value, "patient": self.patient}
 
     @property
     def masks(self):

@@ -133,8 +133,7 @@ def _settings(task, cohort, compression, model, **measured):
     return {
         "task": task,
         "target": cohort.target or f"survival ({cohort.time}, {cohort.event})",
-        "columns": cohort.columns(task),
-        **cohort.meaning,
+        **cohort.meaning(task),
         **measured,
         **(compressed or {"encoder": None, **cohort.masks}),
         "compression": compressed,

@@ -64,7 +64,8 @@ def tell_external_test(estimator, model, rows, loaded, table, curves, record, pa
     if not len(frame):
         return False
     classes = getattr(estimator, "classes_", None)
-    paths = [rows.paths[row] for row in frame.index - 2]
+    places = frame.index - 2  # among the rows of the input
+    paths = [rows.paths[row] for row in places]
     try:
         y, note = _truth(kind, frame, columns, record, classes, paths)
         patients, of_patients = _patients(frame, columns, record, paths)
@@ -79,12 +80,12 @@ def tell_external_test(estimator, model, rows, loaded, table, curves, record, pa
     options = {"groups": patients, "n_resamples": n_resamples}
     metrics = estimate_metrics(kind, y, prediction, classes, **options)
     if kind.is_censored:
-        metrics |= scores_of_curves([curves[row] for row in frame.index - 2], y, prediction, **options)
+        metrics |= scores_of_curves([curves[row] for row in places], y, prediction, **options)
     for name, found in metrics.items():
         typer.echo(score_line(name, found, patients))
     write_json(path, {name: asdict(found) for name, found in metrics.items()})
     if to_card:
-        _add_to_card(model, slides_of(rows.paths, loaded.grids).iloc[frame.index - 2], patients, metrics)
+        _add_to_card(model, slides_of(rows.paths, loaded.grids).iloc[places], patients, metrics)
     return True
 
 

@@ -58,8 +58,7 @@ def fit(
             compressed = compression.record() if compression else None
             settings = {
                 "task": task,
-                "columns": cohort.columns(task),
-                **cohort.meaning,
+                **cohort.meaning(task),
                 **(compressed or {}),
                 "encoder": kept,
                 "compression": compressed,

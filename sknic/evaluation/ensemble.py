@@ -18,7 +18,7 @@ from sknic.evaluation.fitting import fit_fold, need_weights
 from sknic.evaluation.folds import make_folds
 from sknic.evaluation.kept_folds import KeptFolds
 from sknic.evaluation.mean_of_models import MeanOfModels
-from sknic.evaluation.metrics import get_metric
+from sknic.evaluation.metrics import score_of
 from sknic.evaluation.out_of_fold import OutOfFold
 from sknic.evaluation.survival_calibration import Recalibration, recalibrate_folds
 from sknic.progress import followed
@@ -248,9 +248,7 @@ class CrossValEnsemble(OutOfFold, MeanOfModels, MetaEstimatorMixin, BaseEstimato
         """
         check_is_fitted(self)
         check_same_order(X=X, y=y)
-        truth = self.kind_.read(y)
-        self.kind_.check_classes(truth, getattr(self, "classes_", None), may_be_new=True)
-        return get_metric(self.kind_.score_metric)(truth, self.predict(X))
+        return score_of(self.kind_, y, self, X)
 
     @property
     def kind_(self) -> Target:

@@ -244,6 +244,13 @@ def get_metric(metric):
     return METRICS[metric]
 
 
+def score_of(kind, y, model, X):
+    """Score the predictions of a fitted model by the metric of its kind of target, as its `score` does."""
+    truth = kind.read(y)
+    kind.check_classes(truth, getattr(model, "classes_", None), may_be_new=True)
+    return get_metric(kind.score_metric)(truth, model.predict(X))
+
+
 def metric_name(metric):
     """Name of a metric for display; "score" for a callable without a name."""
     return metric if isinstance(metric, str) else getattr(metric, "__name__", "score")

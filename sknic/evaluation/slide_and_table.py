@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from sknic.evaluation.clinical_table import clinical_model, like_in_fit, split_columns, words_of
 from sknic.evaluation.delegation import available_if_inner_has
 from sknic.evaluation.ensemble import CrossValEnsemble
-from sknic.evaluation.metrics import get_metric
+from sknic.evaluation.metrics import score_of
 from sknic.targets import kind_of
 from sknic.targets.rows import check_same_order
 
@@ -191,10 +191,7 @@ class SlideAndTable(MetaEstimatorMixin, BaseEstimator):
             The metric of the kind of target.
         """
         check_same_order(X=X, y=y)
-        kind = self.ensemble_.kind_
-        truth = kind.read(y)
-        kind.check_classes(truth, getattr(self, "classes_", None), may_be_new=True)
-        return get_metric(kind.score_metric)(truth, self.predict(X))
+        return score_of(self.ensemble_.kind_, y, self, X)
 
     def to_table(self, X: pd.DataFrame) -> pd.DataFrame:
         """Return the clinical data with the slide score: the input of the table model.
