@@ -12,6 +12,7 @@ import numpy as np
 from sknic.exceptions import TissueMaskError
 from sknic.files.callables import callable_identity
 from sknic.files.identity import file_identity
+from sknic.files.json_values import json_value
 from sknic.slides import Annotations, mask_path
 from sknic.slides.tissue import BY_THUMBNAIL
 
@@ -54,18 +55,13 @@ class Recipe:
             "orientations": self.orientations,
         }
         # Left out when full, so that grids of earlier versions are still found.
-        settings = {name: _plain(value) for name, value in settings.items()}
+        settings = {name: json_value(value) for name, value in settings.items()}
         return settings if self.precision == "float32" else {**settings, "precision": self.precision}
 
 
 def _stated(mpp):
     """A given um/px; NaN, from an empty cell of a table, counts as not given."""
     return None if isinstance(mpp, (float, np.floating)) and np.isnan(mpp) else mpp
-
-
-def _plain(value):
-    """Convert numpy's scalars to Python's, because JSON has no others."""
-    return value.item() if isinstance(value, np.generic) else value
 
 
 def _tissue_identity(tissue, path):

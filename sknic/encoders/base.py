@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted
 
 from sknic.encoders.store import ENCODERS, write_encoder
+from sknic.files.json_values import json_value
 from sknic.files.weights import digest
 from sknic.learning.device import resolve_device
 
@@ -191,7 +192,7 @@ def stored(tensors, dtype):
 
 def file_params(encoder):
     """Parameters to store in a file: JSON-serializable ones only, without functions, devices or paths."""
-    params = encoder.get_params(deep=False)
+    params = json_value(encoder.get_params(deep=False))
     return {name: value for name, value in params.items() if _is_plain(value) and name not in _OF_THIS_MACHINE}
 
 

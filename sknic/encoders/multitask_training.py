@@ -14,6 +14,7 @@ from sknic.encoders.labels import only
 from sknic.encoders.learning import no_loss
 from sknic.encoders.multitask_net import MultitaskModule, MultitaskNet, Throughput, Validation, WeightHistory
 from sknic.encoders.sampling import EvenTasks, Patches, as_it_is
+from sknic.files.callables import callable_identity
 from sknic.learning.checkpoint import Checkpoint
 from sknic.learning.device import DEVICE, PRECISION
 from sknic.learning.net import train
@@ -88,7 +89,7 @@ def build_module(encoder, patch_size, tasks):
         network_lr=None if start is None else encoder.init_lr,
     )
     if start is None:
-        filters = None if encoder.filters is None else tuple(encoder.filters)
+        filters = None if encoder.filters is None else tuple(map(int, encoder.filters))
         return partial(build, input_size=patch_size, body=encoder.body, filters=filters)
     if encoder.body != "plain" or encoder.filters is not None:
         raise ValueError(
@@ -168,5 +169,16 @@ def _checkpoint(encoder, data):
     key = {name: value for name, value in encoder.get_params(deep=False).items() if name not in free}
     start = _start(encoder)  # by its weights: another file may have the same path by now
     known = start.fingerprint() if hasattr(start, "fingerprint") else start
-    words = {"data": data.digest(), "init": known, "augmentation": encoder.augmentation, "tasks": encoder.tasks}
+    words = {
+        "data": data.digest(),
+        "init": known,
+        "augmentation": _words_of(encoder.augmentation),
+        "tasks": encoder.tasks,
+    }
     return Checkpoint(encoder.checkpoint, key | {name: str(value) for name, value in words.items()})
+
+
+def _words_of(augmentation):
+    """What an augmentation says of itself; if that is an address, as of a function, then what its code does."""
+    words = str(augmentation)
+    return callable_identity(augmentation, "augmentation", "checkpoint") if " at 0x" in words else words

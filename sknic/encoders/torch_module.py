@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable, Sequence
 from typing import Any, Self
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -15,9 +16,23 @@ from sknic.files.weights import part
 from sknic.learning.device import DEVICE
 from sknic.learning.params import Rule, check_params, instance, integer, nothing, real
 
+
+def _three_numbers(above=-np.inf):
+    def accepts(value):
+        try:
+            numbers = np.asarray(value, float)
+        except (TypeError, ValueError):
+            return False
+        return numbers.shape == (3,) and bool((np.isfinite(numbers) & (numbers > above)).all())
+
+    return accepts
+
+
 _RULES: dict[str, Rule] = {
     "input_size": integer(1),
     "mpp": real(above=0),
+    "mean": Rule(_three_numbers(), "three finite numbers"),
+    "std": Rule(_three_numbers(above=0), "three finite numbers above 0"),
     "output": instance(str, name="a str") | nothing,
     "batch_size": integer(1) | nothing,
     "device": DEVICE,
@@ -30,7 +45,7 @@ class Normalized(nn.Module):
     def __init__(self, module, mean, std, output):
         super().__init__()
         self.module, self.output = module, output
-        mean, std = torch.tensor(mean, dtype=torch.float32), torch.tensor(std, dtype=torch.float32)
+        mean, std = (torch.tensor(np.asarray(numbers, np.float32)) for numbers in (mean, std))
         self.register_buffer("scale", (1 / (255 * std))[:, None, None])
         self.register_buffer("shift", (-mean / std)[:, None, None])
 
@@ -145,7 +160,7 @@ class TorchEncoder(BaseEncoder):
     @property
     def code_size(self) -> int:
         """Length C of an embedding; int."""
-        settings = (self.module, self.input_size, self.output)
+        settings = (self.module, self.input_size, self.output, self.mean, self.std)
         known = getattr(self, "_known", None)
         if known is None or any(mine is not other for mine, other in zip(known[0], settings)):
             self._known = known = (settings, self._check())

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from sknic.exceptions import ModelFileError
+from sknic.files.json_values import json_value
 from sknic.files.weights import UNREADABLE, part, read_weights, write_weights
 
 FORMAT = "sknic training 1"
@@ -32,7 +33,7 @@ class Checkpoint:
 
     def __init__(self, path, key, every_minutes=1):
         self.path = Path(path)
-        self.key = json.loads(json.dumps(key))
+        self.key = json.loads(json.dumps(json_value(key)))
         self.every_minutes = every_minutes
         self.written = time.monotonic()
 

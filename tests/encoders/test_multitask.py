@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sknic import MultitaskEncoder, load_encoder
 from sknic.encoders.multitask_data import read_data
 from sknic.exceptions import DegenerateDataError, ModelFileError, PatchSizeError
+from sknic.files.weights import read_weights
 from sknic.learning import checkpoint
 
 SIZE = 31
@@ -383,6 +384,21 @@ def test_a_training_is_not_resumed_from_another_encoder_of_the_same_path(data, t
     small(max_steps=5, random_state=1).fit(*data).save(start)
     with pytest.raises(ModelFileError, match="init differ"):
         small(augmentation=Interrupting(0), **settings).fit(*data)
+
+
+def test_a_training_is_resumed_by_another_process(data, tmp_path, monkeypatch):
+    """There a function has another address, and a setting taken from an array is a number of numpy."""
+    monkeypatch.setattr(checkpoint.Checkpoint.__init__, "__defaults__", (0,))  # at each evaluation
+    settings = {"max_steps": 10, "checkpoint": tmp_path / "training", "random_state": np.int64(0)}
+
+    def same(x):
+        return x
+
+    small(augmentation=same, filters=np.array([4, 4, 4, 4]), **settings).fit(*data)
+    (key,) = [read_weights((tmp_path / "training").read_bytes(), checkpoint.FORMAT)[0]["key"]]
+    assert "0x" not in str(key) and (key["random_state"], key["filters"]) == (0, [4, 4, 4, 4])
+    with pytest.raises(ModelFileError, match="augmentation differ"):
+        small(augmentation=lambda x: x, filters=[4, 4, 4, 4], **settings).fit(*data)
 
 
 def test_ctrl_c_keeps_the_best_weights_so_far(data):

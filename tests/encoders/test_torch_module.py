@@ -131,3 +131,28 @@ def test_another_module_has_another_code_size():
     fitted.set_params(module="resnet50")
     with pytest.raises(TypeError, match="module='resnet50': expected a torch.nn.Module"):
         fitted.transform(np.zeros((1, 16, 16, 3), np.uint8))
+
+
+@pytest.mark.parametrize("of", [np.array, torch.tensor, list])
+def test_a_normalization_given_as_an_array_counts_and_is_kept(X, tmp_path, of):
+    fitted = encoder(mean=of(MEAN), std=of(STD)).fit()
+    assert fitted.fingerprint() != encoder(mean=of(STD), std=of(STD)).fit().fingerprint()
+    if of is not torch.tensor:  # whose numbers are rounded to float32
+        assert fitted.fingerprint() == encoder().fit().fingerprint()
+    fitted.save(tmp_path / "encoder.safetensors")
+    again = load_encoder(tmp_path / "encoder.safetensors", module=backbone(), device="cpu")
+    np.testing.assert_array_equal(again.transform(X), fitted.transform(X))
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"mean": (0.5, 0.5)}, "mean=.*expected three finite numbers"),
+        ({"mean": None}, "mean=None: expected three finite numbers"),
+        ({"std": (0.2, 0.0, 0.2)}, "std=.*expected three finite numbers above 0"),
+        ({"std": "0.5"}, "std='0.5': expected three finite numbers above 0"),
+    ],
+)
+def test_a_normalization_that_cannot_be_is_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        encoder(**settings).fit()
