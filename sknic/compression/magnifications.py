@@ -37,7 +37,10 @@ def combined(outcomes: Sequence[Outcome], mpps: Sequence[float]) -> Outcome:
     status, first = outcomes[worst].status, outcomes[0]
     grids = [outcome.grid for outcome in outcomes if outcome.grid is not None]
     if status in ("done", "cached"):
-        return replace(first, status=status, seconds=seconds, grid=stack_magnifications(grids))
+        try:
+            return replace(first, status=status, seconds=seconds, grid=stack_magnifications(grids))
+        except ValueError as problem:  # the file was replaced in between, for instance
+            return Outcome(first.slide, "failed", seconds=seconds, error=str(problem))
     error = f"at {mpps[worst]:g} um/px: {outcomes[worst].error}"
     if status == "failed":
         return Outcome(first.slide, status, seconds=seconds, error=error)

@@ -237,7 +237,7 @@ class GridCache:
         list of CacheEntry
             What each file is.
         """
-        return [_entry(path) for path in sorted(self.folder.glob("*.h5"))]
+        return [_entry(path) for path in sorted(self.folder.glob("*.h5")) if os.path.lexists(path)]
 
     def remove_leftovers(self) -> int:
         """Delete what killed processes have left: half-written files and unused locks.
@@ -294,7 +294,10 @@ def _is_gone(slide):
 
 def _is_abandoned(part_path):
     # Another process may be writing a fresh one right now; no write of a grid takes an hour.
-    return time.time() - part_path.stat().st_mtime > 3600
+    try:
+        return time.time() - part_path.stat().st_mtime > 3600
+    except FileNotFoundError:  # it has just become a grid
+        return False
 
 
 def _is_idle(lock_path):

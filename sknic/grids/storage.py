@@ -34,13 +34,16 @@ class InMemory:
         self.header = header
         self.embeddings = finite_embeddings("embeddings", embeddings)
         self.cells = np.asarray(cells, dtype=np.int32).reshape(-1, 2)
-        self.oriented = oriented
+        self.oriented = None if oriented is None else finite_embeddings("oriented_embeddings", oriented)
         if self.embeddings.ndim != 2 or len(self.embeddings) != len(self.cells):
             raise ValueError(
                 f"embeddings {self.embeddings.shape} and cells {self.cells.shape}: expected (n, C) and (n, 2)"
             )
         if not ((self.cells >= 0) & (self.cells < np.array(header.shape, np.int64))).all():
             raise ValueError(f"cells must lie inside shape {header.shape}")
+        if oriented is not None and np.shape(oriented) != (7, *self.embeddings.shape):
+            expected = f"expected {(7, *self.embeddings.shape)}, orientations 1 to 7"
+            raise ValueError(f"oriented_embeddings {np.shape(oriented)}: {expected}")
 
     def oriented_embeddings(self, k):
         """Embeddings (n_cells, C) after orientation k, 1 to 7."""

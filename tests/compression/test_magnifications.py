@@ -1,6 +1,8 @@
 """Two magnifications in one grid: each fine cell has the embedding of the coarse patch around it."""
 
 import pickle
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,6 +11,8 @@ from typer.testing import CliRunner
 
 from sknic import GridCNNRegressor, MeanRGBEncoder, SlideCompressor
 from sknic.cli.app import app
+from sknic.compression.job import Outcome
+from sknic.compression.magnifications import combined
 from sknic.estimators import load_estimator
 from sknic.exceptions import CompressionError, ProvenanceError, TissueWarning
 from sknic.grids import Grid, orient, stack_magnifications
@@ -142,6 +146,26 @@ def test_what_cannot_be_stacked_is_refused():
         stack_magnifications([fine, Grid(np.zeros((1, 1)), [[0, 0]], (1, 1), mpp=0.25, slide="a", **known)])
     with pytest.raises(ValueError, match="has no cells"):
         stack_magnifications([fine, Grid(np.zeros((0, 1)), np.zeros((0, 2)), (1, 1), mpp=2.0, slide="a", **known)])
+
+
+def test_one_slide_under_two_paths_is_stacked(slides, encoder, tmp_path):
+    """The finer grid is in the cache, with the path that the slide had then; the coarser one is new."""
+    moved = tmp_path / "moved" / Path(slides[0]).name
+    moved.parent.mkdir()
+    shutil.copy2(slides[0], moved)
+    compressor(encoder, 0.5, cache_dir=tmp_path / "grids").transform(slides[:1])
+    (outcome,) = compressor(encoder, [0.5, 2.0], cache_dir=tmp_path / "grids").compress([moved])
+    assert outcome.error == "" and outcome.slide == str(moved)
+    (fresh,) = compressor(encoder, [0.5, 2.0]).transform([moved])
+    np.testing.assert_array_equal(outcome.grid.embeddings, fresh.embeddings)
+
+
+def test_what_cannot_be_stacked_fails_alone():
+    known = {"patch_size": 16, "slide_mpp": 0.5, "slide": "a"}
+    fine = Grid(np.zeros((1, 1)), [[0, 0]], (4, 4), mpp=0.5, slide_digest="1", **known)
+    coarse = Grid(np.zeros((1, 1)), [[0, 0]], (1, 1), mpp=2.0, slide_digest="2", **known)
+    outcome = combined([Outcome("a", "cached", grid=fine), Outcome("a", "done", grid=coarse)], [0.5, 2.0])
+    assert (outcome.status, outcome.grid) == ("failed", None) and "its slide_digest differs" in outcome.error
 
 
 def test_the_command_line_takes_two(slides, tmp_path):

@@ -95,3 +95,11 @@ def test_small_numbers_keep_their_digits(tmp_path):
     small = np.random.default_rng(0).normal(size=(20, 3)) * 1e-6
     stored = Grid(small, np.argwhere(np.ones((4, 5))), (4, 5)).write(tmp_path / "small.h5")
     np.testing.assert_allclose(stored.embeddings, small, rtol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(8, 1, 2), (7, 2, 2), (7, 1, 3)])
+def test_embeddings_of_turned_pixels_are_those_of_orientations_1_to_7(shape):
+    with pytest.raises(ValueError, match=r"oriented_embeddings .*: expected \(7, 1, 2\), orientations 1 to 7"):
+        Grid(np.ones((1, 2)), [[0, 0]], (1, 1), oriented_embeddings=np.zeros(shape))
+    with pytest.raises(ValueError, match="oriented_embeddings: 14 of 14 numbers are NaN"):
+        Grid(np.ones((1, 2)), [[0, 0]], (1, 1), oriented_embeddings=np.full((7, 1, 2), np.nan))
