@@ -178,9 +178,9 @@ def _patient_column(frame, given, used, table):
 
 def _patients_in(frame, column, table):
     """The patient of each row, from a column without empty cells."""
-    from sknic.datasets.table import need_cells
+    from sknic.datasets.table import need_patients
 
-    need_cells(frame, [column], table)
+    need_patients(frame, column, table)
     _warn_of_similar(frame[column], column)
     return frame[column].to_numpy(object)
 

@@ -50,7 +50,7 @@ def tell_external_test(estimator, model, rows, loaded, table, curves, record, pa
     from sknic.targets import kind_of
 
     kind, columns = kind_of(estimator, ()), record.get("columns") or {}
-    if not columns or not set(columns.values()) <= set(rows.columns):
+    if not columns or not set(columns.values()) <= set(rows.columns) or "prediction" not in table:
         return False
     learnt = read_slides(model)
     if learnt is None:
@@ -122,10 +122,12 @@ def _rows_with_both(rows, columns, table, is_new):
     """The new rows that have a prediction and a target, as text; the index counts the rows of the CSV from 2."""
     import pandas as pd
 
+    from sknic.targets.cells import EMPTY
+
     frame = pd.DataFrame(rows.columns)
     frame.index = frame.index + 2
-    has_target = frame[list(columns)].notna().all(axis=1) & (frame[list(columns)] != "").all(axis=1)
-    has_all = has_target.to_numpy() & table["prediction"].notna().to_numpy() & is_new
+    unknown = frame[list(columns)].apply(lambda cells: cells.isna() | cells.str.lower().isin(EMPTY))
+    has_all = ~unknown.any(axis=1).to_numpy() & table["prediction"].notna().to_numpy() & is_new
     return frame[has_all], table[has_all]
 
 
@@ -145,12 +147,12 @@ def _patients(frame, columns, record, paths):
     import numpy as np
 
     from sknic.datasets.rows import find_patient_column, tcga_patients
-    from sknic.datasets.table import need_cells
+    from sknic.datasets.table import need_patients
 
     known = record.get("patient")
     found = known if known in frame.columns else find_patient_column(frame, list(columns.values()))
     if found is not None:
-        need_cells(frame, [found], "the table")
+        need_patients(frame, found, "the table")
         return frame[found].to_numpy(object), f"intervals resample {found!r}"
     barcodes = tcga_patients(paths)
     if barcodes is not None:

@@ -16,7 +16,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 
 from sknic.datasets.pyramid import read_description
-from sknic.datasets.table import need_cells, read_table, slide_paths, typed
+from sknic.datasets.table import need_cells, need_patients, read_table, slide_paths, typed
 from sknic.exceptions import DatasetError
 from sknic.files.whole import whole_file
 from sknic.progress import followed
@@ -147,7 +147,10 @@ def read_cohort(csv: str | Path) -> Cohort:
     missing = [path for path in paths if not os.path.exists(path)]
     if missing:
         raise DatasetError(f"{csv}: {len(missing)} of {len(paths)} slides are missing: {shown(missing)}")
-    need_cells(table, [name for name in ("slide", "patient") if name in table], csv)
+    if "slide" in table:
+        need_cells(table, ["slide"], csv)
+    if "patient" in table:
+        need_patients(table, "patient", csv)
     table = table.drop(columns="path").reset_index(drop=True)
     table = table.apply(lambda column: column if column.name in ("slide", "patient") else typed(column))
     if "slide" not in table:

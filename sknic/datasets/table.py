@@ -15,6 +15,7 @@ import pandas as pd
 
 from sknic.exceptions import DatasetError
 from sknic.files.nearest import did_you_mean, no_such_file
+from sknic.targets.cells import UNKNOWN
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx")
 # Texts that stand for an empty cell.
@@ -97,15 +98,25 @@ def need_column(table: pd.DataFrame, column: str, path: str | Path) -> None:
 def need_cells(table: pd.DataFrame, columns: Any, path: str | Path) -> None:
     """Raise DatasetError that names column and row unless these columns have a value in every row."""
     for column in columns:
-        empty = table[column].isin(MISSING)
-        if empty.any():
-            row, n = table.index[empty][0], empty.sum()
-            value = table.loc[row, column]
-            stands = f" ({value!r} stands for a missing value)" if value else ""
-            more = f" and {n - 1} more" if n > 1 else ""
-            raise DatasetError(
-                f"{path}: column {column!r} is empty in row {row}{more}{stands}; fill in or remove the row"
-            )
+        _refuse_empty(table[column], table[column].isin(MISSING), path)
+
+
+def need_patients(table: pd.DataFrame, column: str, path: str | Path) -> None:
+    """Raise DatasetError that names column and row unless this column has a patient in every row.
+
+    Whatever stands for an unknown value is refused: all slides with "[Not Available]" would be of one patient.
+    """
+    _refuse_empty(table[column], table[column].str.lower().isin(UNKNOWN), path)
+
+
+def _refuse_empty(column, empty, path):
+    if empty.any():
+        row, n = column.index[empty][0], empty.sum()
+        stands = f" ({column[row]!r} stands for a missing value)" if column[row] else ""
+        more = f" and {n - 1} more" if n > 1 else ""
+        raise DatasetError(
+            f"{path}: column {column.name!r} is empty in row {row}{more}{stands}; fill in or remove the row"
+        )
 
 
 def typed(column: pd.Series) -> pd.Series:

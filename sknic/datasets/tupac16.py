@@ -47,6 +47,9 @@ def load_tupac16(slides_dir: str | Path, truth_csv: str | Path, *, on_missing: s
     unscored = truth[list(_SCORES)].isna().any(axis=1)
     if unscored.any():
         raise DatasetError(f"{truth_csv}: scores are missing for the ids {truth['id'][unscored].tolist()}")
+    text = [name for name in _SCORES if truth[name].dtype.kind not in "if"]
+    if text:
+        raise DatasetError(f"{truth_csv}: column {text[0]!r} is not of numbers")
     paths = _by_id(slide_files(slides_dir), truth["id"])
     there = truth["id"].isin(paths)
     missing = truth["id"][~there].tolist()

@@ -6,8 +6,8 @@ import numpy as np
 
 from sknic.targets.names import check_names
 
-# What tables of clinical data write where nothing is known.
-_MISSING = {
+# What tables of clinical data write where nothing is known, in lower case.
+UNKNOWN = {
     "",
     "'--",
     "--",
@@ -25,11 +25,12 @@ _MISSING = {
     "unknown",
     "missing",
 }
-_MISSING |= {"[not available]", "[not applicable]", "[unknown]", "[discrepancy]", "[completed]", "[not evaluated]"}
-_MISSING |= {"not available", "not applicable", "not reported", "not evaluated", "not known", "not done"}
-_ERRORS = {"", "nan", "na", "n/a", "<na>", "nat", "null", "'--", "#n/a", "#na", "#value!", "#ref!", "#null!", "#div/0!"}
-_ERRORS |= {"#name?", "#num!"}
-_MISSING |= _ERRORS
+UNKNOWN |= {"[not available]", "[not applicable]", "[unknown]", "[discrepancy]", "[completed]", "[not evaluated]"}
+UNKNOWN |= {"not available", "not applicable", "not reported", "not evaluated", "not known", "not done"}
+# What is no name either: an empty cell, NA, and the errors of spreadsheets.
+EMPTY = {"", "nan", "na", "n/a", "<na>", "nat", "null", "'--", "#n/a", "#na", "#value!", "#ref!", "#null!", "#div/0!"}
+EMPTY |= {"#name?", "#num!"}
+UNKNOWN |= EMPTY
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T]\d.*)?$")
 _CODES = (-9, -99, -999, -9999, 999, 9999, 99999)
 # What float32, in which networks compute, can hold.
@@ -45,7 +46,7 @@ def text_of(table, column):
     ------
     ValueError
     """
-    return _filled(table, column, _MISSING)
+    return _filled(table, column, UNKNOWN)
 
 
 def names_of(table, column):
@@ -57,8 +58,8 @@ def names_of(table, column):
     ------
     ValueError
     """
-    values = _filled(table, column, _ERRORS)
-    return values, sorted({value for value in values if value.lower() in _MISSING})
+    values = _filled(table, column, EMPTY)
+    return values, sorted({value for value in values if value.lower() in UNKNOWN})
 
 
 def _filled(table, column, missing):

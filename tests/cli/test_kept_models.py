@@ -1,6 +1,7 @@
 """The models of the folds are kept and predict together; new slides with a target are an external test; repeats."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from sknic import Grid
 from sknic.cli.model_folder import grids_of, load_model
 from sknic.evaluation import estimate, external_survival_scores
-from sknic.exceptions import TimeUnitWarning
+from sknic.exceptions import DatasetError, TimeUnitWarning
 from sknic.targets import survival_array
 from tests.cli.helpers import run, said
 
@@ -115,6 +116,30 @@ def test_slides_without_a_target_are_predicted_and_not_measured(kept, grids, tmp
     assert result.exit_code == 0
     assert "external test" not in result.output
     assert not (tmp_path / "one.metrics.json").exists()
+
+
+@pytest.mark.parametrize("empty", ["", "NA", "#REF!"])
+def test_rows_without_a_target_are_left_out_of_the_external_test(kept, others, tmp_path, empty):
+    task, model = kept
+    column = {"regression": "score", "classification": "label", "survival": "event"}[task]
+    table = pd.read_csv(others).astype({column: object})
+    table.loc[2, column] = empty
+    table.to_csv(others, index=False)
+    result = run("predict", others, "--model", model, "--out", tmp_path / "p.csv")
+    assert "external test on" in result.output and "11 slides" in result.output
+
+
+@pytest.mark.parametrize("unknown", ["[Not Available]", "Unknown", "#REF!", "-"])
+def test_an_unknown_patient_is_not_the_name_of_one(kept, grids, others, tmp_path, unknown):
+    _, model = kept
+    table = pd.read_csv(others)
+    table.loc[4:6, "patient"] = unknown
+    table.to_csv(others, index=False)
+    result = run("predict", others, "--model", model, "--out", tmp_path / "p.csv")
+    assert f"column 'patient' is empty in row 6 and 2 more ({unknown!r} stands for a missing value)" in said(result)
+    shutil.copy(others, grids / "unknown.csv")
+    with pytest.raises(DatasetError, match=re.escape(f"({unknown!r} stands for a missing value)")):
+        run("evaluate", grids / "unknown.csv", *TASKS["regression"], *QUICK, "--out", tmp_path / "result")
 
 
 def test_a_target_that_cannot_be_read_costs_no_prediction(grids, others, tmp_path):

@@ -87,6 +87,13 @@ def test_without_a_single_prediction_the_command_fails(model, tmp_path):
     assert result.exit_code == 1 and rows["error"].notna().all()
 
 
+def test_without_a_single_prediction_a_target_in_the_table_changes_nothing(model, tmp_path):
+    (tmp_path / "text.h5").write_text("not a grid")
+    pd.DataFrame({"path": [tmp_path / "text.h5"], "label": ["a"]}).to_csv(tmp_path / "t.csv", index=False)
+    result, _ = predicted(tmp_path / "t.csv", model, tmp_path, "--on-error", "skip")
+    assert result.exit_code == 1 and "1 of 1 slides have no prediction" in said(result)
+
+
 def test_slides_for_a_model_of_grid_files_are_refused_with_the_remedy(model, slides, tmp_path):
     result = run("predict", slides / "good.csv", "--model", model, "--out", tmp_path / "p.csv")
     assert result.exit_code == 2 and "fitted on grid files" in " ".join(result.output.replace("│", " ").split())

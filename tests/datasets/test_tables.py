@@ -103,6 +103,8 @@ def test_two_slides_of_one_tupac_id_are_an_error(tupac):
         ("id,score\n001,1\n", "mitosis_score"),
         ("id,mitosis_score,molecular_score\n001,1,\n", "scores are missing"),
         ("id,mitosis_score,molecular_score\n001,1,0\n001,1,0\n", "occur twice"),
+        ("id,mitosis_score,molecular_score\n001,1,abc\n", "column 'molecular_score' is not of numbers"),
+        ("id,mitosis_score,molecular_score\n001,high,0\n", "column 'mitosis_score' is not of numbers"),
     ],
 )
 def test_a_bad_tupac_truth_is_named(tupac, text, message):
