@@ -68,7 +68,7 @@ def write_gallery(out, grids, make_map, classes, n, max_per_slide):
 
     shown = [grid for grid in grids if grid.slide and Path(grid.slide).exists()]
     if not shown:
-        typer.echo("no gallery: all slides were moved or deleted")
+        typer.echo("no gallery: " + ("all slides were moved or deleted" if grids else "no slide has a map"))
         return
     for label, name in zip(classes, names_of_labels(classes)):
         maps = [make_map(grid, label) for grid in shown]

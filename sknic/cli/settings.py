@@ -192,11 +192,11 @@ def say(compression, kept, folder):
     """
     if not kept:
         return
-    wanted = {**DEFAULTS, **compression.given}
+    wanted, had = (_filled(settings, compression.encoder) for settings in (compression.given, kept))
     changed = [
-        f"{name}={kept[name]}, not {wanted[name]}"
+        f"{name}={had[name]}, not {wanted[name]}"
         for name in (*NUMBERS, *MASKS)
-        if wanted.get(name) and kept.get(name) and kept[name] != wanted[name]
+        if name in kept and had[name] != wanted[name]
     ]
     if kept.get("fingerprint") and fingerprint_of(compression.encoder) != kept["fingerprint"]:
         changed.append(f"an encoder other than {compression.encoder}")
@@ -206,6 +206,20 @@ def say(compression, kept, folder):
     shown = [f"{name}={kept[name]}" for name in (*NUMBERS, *MASKS) if kept.get(name) is not None]
     unknown = "" if "tissue" in kept else f"; their tissue option is not recorded, tissue={wanted['tissue']} is used"
     typer.echo(f"{folder}: settings of the existing grids: {', '.join(shown)}{unknown}")
+
+
+def _filled(settings, encoder):
+    """Settings of `NUMBERS` and `MASKS` with what SlideCompressor uses in place of those that are not given."""
+    from inspect import signature
+
+    from sknic import SlideCompressor
+    from sknic.compression.inputs import resolve_encoder
+
+    parameters, known = signature(SlideCompressor).parameters, resolve_encoder(encoder)
+    given = {name: value for name, value in settings.items() if value not in (None, [], ())}
+    patch_size = given.get("patch_size", known.patch_size)
+    default = {**dict.fromkeys(MASKS), **{name: parameters[name].default for name in NUMBERS}, **DEFAULTS}
+    return default | {"mpp": known.mpp, "patch_size": patch_size, "stride": patch_size} | given
 
 
 def fingerprint_of(encoder):

@@ -78,9 +78,11 @@ def load_estimator(path: str | Path, *, device: str | torch.device = "auto", mod
     """
     header, weights = read_estimator(path)
     module = _module_of(path, header["module"], module)
+    cls = ESTIMATORS.find(path, header)
     # A file from before a parameter was there was trained without it.
-    params = PAPER_RECIPE | header["params"]
-    estimator = ESTIMATORS.find(path, header)(**params, module=module, device=device)
+    params = PAPER_RECIPE | header["params"] | {"module": module, "device": device}
+    own = cls._get_param_names()  # a subclass may have fewer
+    estimator = cls(**{name: value for name, value in params.items() if name in own})
     for name, value in (_OLDER | header["learnt"]).items():
         setattr(estimator, name, _decode(value))
     try:
@@ -100,7 +102,7 @@ def _params_of(estimator):
     """Parameters that JSON can store; those only for training, such as callbacks and a RandomState, are left out."""
     params = estimator.get_params(deep=False)
     for name in ("module", "device", "callbacks"):
-        del params[name]
+        params.pop(name, None)
     if isinstance(estimator.random_state, np.random.RandomState):
         params["random_state"] = None
     if isinstance(params.get("class_weight"), dict):  # whose keys JSON would make texts

@@ -12,14 +12,13 @@ from sksurv.nonparametric import CensoringDistributionEstimator, SurvivalFunctio
 
 from sknic.exceptions import DegenerateDataError
 from sknic.targets import read_survival
+from sknic.targets.concordance import TIED_RISK, outlived
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 # Times at which curves are measured: the tenths of the events' times, without the first and the last.
 _SHARES = np.linspace(0.1, 0.9, 9)
-# Risks that are this close count as tied, as in scikit-survival.
-_TIED = 1e-8
 _FEW_TIMES = "fewer than two event times are inside the follow-up of both sides of every fold"
 
 
@@ -232,14 +231,15 @@ class CensoredScores:
 
 
 def _weigh(y, risk, is_tested, is_weighing, times, end):
-    event, time = (y[name][is_tested][:, None] for name in ("event", "time"))
+    all_events, all_times = y["event"][is_tested], y["time"][is_tested]
+    event, time = all_events[:, None], all_times[:, None]
     others = y[is_weighing]
     weight = np.zeros(event.shape)
     is_counted = event & (time < end)  # all that comes later lies outside the follow-up of a fold
     weight[is_counted] = 1 / _left(CensoringDistributionEstimator(), others, time[is_counted])
-    is_before = (time < time.T) | ((time == time.T) & ~event.T)
     lead = risk[is_tested][:, None] - risk[is_tested]
-    in_order, pairs = np.where(np.abs(lead) <= _TIED, 0.5, lead > 0), weight**2 * is_before
+    in_order = np.where(np.abs(lead) <= TIED_RISK, 0.5, lead > 0)
+    pairs = weight**2 * outlived(all_times, all_events, all_times)
     return _Fold(
         np.flatnonzero(is_tested),
         in_order,

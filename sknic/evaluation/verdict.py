@@ -122,15 +122,26 @@ def chance_level(metric: str | Callable, y: np.ndarray) -> float | None:
         None for a callable, whose chance level is unknown.
     """
     fixed = {"spearman": 0.0, "r2": 0.0, "auc": 0.5, "concordance": 0.5}
-    if metric == "accuracy" and np.ndim(y) == 2:  # the best constant combination of several labels
-        combinations = np.unique(y[~np.isnan(y).any(axis=1)], axis=0)
-        return max((accuracy(y, np.broadcast_to(row, y.shape)) for row in combinations), default=None)
+    if metric == "accuracy" and np.ndim(y) == 2:
+        return _best_constant_combination(y)
     if metric == "balanced_accuracy" and np.ndim(y) == 2:
         return 0.5
     if metric in ("accuracy", "balanced_accuracy"):
         counts = np.unique(y, return_counts=True)[1]
         return float(counts.max() / counts.sum() if metric == "accuracy" else 1 / len(counts))
     return None if callable(metric) else fixed[metric]
+
+
+def _best_constant_combination(y):
+    """Highest accuracy of one combination of several labels for all slides, found among those of the slides."""
+    most_frequent = np.array([_most_frequent(column[~np.isnan(column)]) for column in y.T])
+    combinations = np.unique(np.vstack([most_frequent, np.where(np.isnan(y), most_frequent, y)]), axis=0)
+    return max(accuracy(y, np.broadcast_to(row, y.shape)) for row in combinations)
+
+
+def _most_frequent(labels):
+    values, counts = np.unique(labels, return_counts=True)
+    return values[counts.argmax()] if len(values) else np.nan
 
 
 def judge(metric, y_true, prediction, baseline, *, groups, level, n_resamples, random_state):

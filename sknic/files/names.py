@@ -1,5 +1,6 @@
 """Unique file names: one per slide, even if many slides are called HE.tiff, and one per class, whatever its name."""
 
+import itertools
 import re
 from pathlib import Path
 
@@ -25,9 +26,7 @@ def unique_names(paths):
             names[path] = "-".join(part.strip("/\\:") for part in parts[path][-depth:]).lstrip("-")
     for path in _shared(names):
         names[path] += Path(path).suffix.replace(".", "-")
-    for number, path in enumerate(_shared(names), 1):
-        names[path] += f"-{number}"
-    return names
+    return _numbered(names)
 
 
 def names_of_labels(labels):
@@ -44,9 +43,16 @@ def names_of_labels(labels):
         Names of letters, digits, ".", "_" and "-", with a number if two labels would have the same name.
     """
     names = {index: re.sub(r"[^\w.-]+", "-", str(label)).strip("-.")[:80] for index, label in enumerate(labels)}
-    for number, index in enumerate(_shared(names), 1):
-        names[index] += f"-{number}"
-    return list(names.values())
+    return list(_numbered(names).values())
+
+
+def _numbered(names):
+    """The names, those that are not unique with a number at the end."""
+    taken = {name.casefold() for name in names.values()}
+    numbers = itertools.count(1)
+    for key in _shared(names):
+        names[key] = next(name for n in numbers if (name := f"{names[key]}-{n}").casefold() not in taken)
+    return names
 
 
 def _shared(names):

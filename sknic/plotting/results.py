@@ -9,6 +9,7 @@ from sklearn.metrics import roc_curve
 
 from sknic.evaluation import auc, estimate
 from sknic.evaluation.bootstrap import bootstrap, independent_units
+from sknic.exceptions import DegenerateDataError
 from sknic.plotting.style import COLORS, FAINT, INK, axes_for, next_color, tidy
 from sknic.targets.rows import check_same_order
 
@@ -148,8 +149,8 @@ class RocDisplay:
     ----------
     fpr, tpr : ndarray of float, shape (n_points,)
         False and true positive rate.
-    low, high : ndarray of float, shape (n_band,)
-        Pointwise interval of the true positive rate at `np.linspace(0, 1, n_band)`.
+    low, high : ndarray of float, shape (n_band,), or None
+        Pointwise interval of the true positive rate at `np.linspace(0, 1, n_band)`; None draws no band.
     area : Estimate
         Area under the curve with its interval.
     name : str, default=None
@@ -165,8 +166,8 @@ class RocDisplay:
         self,
         fpr: np.ndarray,
         tpr: np.ndarray,
-        low: np.ndarray,
-        high: np.ndarray,
+        low: np.ndarray | None,
+        high: np.ndarray | None,
         area: Estimate,
         name: str | None = None,
     ) -> None:
@@ -206,7 +207,7 @@ class RocDisplay:
         title : str, default=None
             Title of the picture; by default it says what is drawn.
         band : bool, default=True
-            Shade the interval of the curve.
+            Shade the interval of the curve, unless a class has too few slides for one.
 
         Returns
         -------
@@ -218,7 +219,7 @@ class RocDisplay:
         area = estimate("auc", y_true, y_score, groups=groups)
         positive = y_true == np.unique(y_true)[-1]
         fpr, tpr, _ = roc_curve(positive, y_score)
-        low, high = _roc_band(positive, y_score, groups)
+        low, high = _roc_band(positive, y_score, groups) if band else (None, None)
         return cls(fpr, tpr, low, high, area, name).plot(ax, title=title, band=band)
 
     @classmethod
@@ -281,7 +282,7 @@ class RocDisplay:
         self.figure_ = self.ax_.figure
         color = next_color(self.ax_)
         label = f"{self.name}: AUC {self.area}" if self.name else f"AUC {self.area}, n = {self.area.n}"
-        if band:
+        if band and self.low is not None:
             grid = np.linspace(0, 1, len(self.low))
             self.ax_.fill_between(grid, self.low, self.high, color=color, alpha=0.15, linewidth=0)
         (self.line_,) = self.ax_.plot(self.fpr, self.tpr, color=color, linewidth=1.8, label=label)
@@ -293,7 +294,7 @@ class RocDisplay:
 
 
 def _roc_band(positive, score, groups, n_points=101):
-    """Pointwise 95 % interval of the true positive rate, low and high (n_points,)."""
+    """Pointwise 95 % interval of the true positive rate, low and high (n_points,); None if a class is too rare."""
     false_rates = np.linspace(0, 1, n_points)
 
     def curve(rows):
@@ -301,5 +302,8 @@ def _roc_band(positive, score, groups, n_points=101):
         fpr, tpr, _ = roc_curve(positive[rows], score[rows])
         return np.interp(false_rates, fpr, tpr)
 
-    interval = bootstrap(curve, independent_units(positive, groups), 0.95, 300, 0).confidence_interval
+    try:
+        interval = bootstrap(curve, independent_units(positive, groups), 0.95, 300, 0).confidence_interval
+    except DegenerateDataError:
+        return None, None
     return interval.low, interval.high

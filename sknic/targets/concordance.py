@@ -4,7 +4,7 @@ import numpy as np
 
 from sknic.exceptions import DegenerateDataError
 
-_TIED_RISK = 1e-8  # scikit-survival's tolerance
+TIED_RISK = 1e-8  # risks this close count as equal, as in scikit-survival
 _PAIRS_AT_ONCE = 1 << 20
 
 
@@ -37,10 +37,8 @@ def concordance_index(event, time, risk):
     events = np.flatnonzero(event)
     n_pairs = n_right = 0
     for rows in np.array_split(events, 1 + len(events) * len(event) // _PAIRS_AT_ONCE):
-        at = time[rows, np.newaxis]
-        comparable = (at < time) | ((at == time) & ~event)
-        lead = (risk[rows, np.newaxis] - risk)[comparable]
-        tied = np.abs(lead) <= _TIED_RISK
+        lead = (risk[rows, np.newaxis] - risk)[outlived(time[rows], event, time)]
+        tied = np.abs(lead) <= TIED_RISK
         n_pairs += len(lead)
         n_right += np.count_nonzero((lead > 0) & ~tied) + np.count_nonzero(tied) / 2
     if n_pairs == 0:
@@ -48,3 +46,22 @@ def concordance_index(event, time, risk):
             "no event happens before the end of another's follow-up, so there is nothing to compare"
         )
     return float(n_right / n_pairs)
+
+
+def outlived(event_time, event, time):
+    """Whether a slide is known to have outlived an event: its time is later, or the same and censored.
+
+    Parameters
+    ----------
+    event_time : float array (m,)
+        Times of events.
+    event : bool array (n,)
+    time : float array (n,)
+
+    Returns
+    -------
+    bool array (m, n)
+        For each event, the slides that it can be compared with.
+    """
+    at = event_time[:, np.newaxis]
+    return (at < time) | ((at == time) & ~event)

@@ -8,6 +8,7 @@ import numpy as np
 
 from sknic.exceptions import DegenerateDataError
 from sknic.targets.cells import as_array, as_numbers, few, note_of_codes, numbers_of, text_of
+from sknic.targets.concordance import TIED_RISK, outlived
 from sknic.targets.events import event_and_time, read_events
 from sknic.targets.kind import Target
 from sknic.targets.kinds import register
@@ -158,8 +159,9 @@ class Survival(Target):
     def quality_of(self, table):
         """Share of the comparable slides against which the risk is ranked correctly; NaN if there are none."""
         event, time, risk = (table[name].to_numpy() for name in ("event", "time", "prediction"))
-        earlier = event.astype(bool)[:, None] & (time[:, None] < time[None, :])
-        right = np.where(risk[:, None] == risk[None, :], 0.5, risk[:, None] > risk[None, :]) * earlier
+        is_event, lead = event.astype(bool), risk[:, None] - risk
+        earlier = is_event[:, None] & outlived(time, is_event, time)
+        right = np.where(np.abs(lead) <= TIED_RISK, 0.5, lead > 0) * earlier
         comparable = earlier.sum(axis=1) + earlier.sum(axis=0)
         share = (right.sum(axis=1) + right.sum(axis=0)) / np.maximum(comparable, 1)
         return np.where(comparable > 0, share, np.nan)

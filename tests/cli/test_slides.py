@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from sknic import Grid
+from sknic.cli.settings import Compression, say
 from sknic.exceptions import CompressionError
 
 from .helpers import names, run, said
@@ -65,6 +66,32 @@ def test_other_settings_than_those_of_the_grids_are_said(slides, compressed, tmp
     result = run("fit", slides / "good.csv", *LEARN, *options)
     assert "its grids have tissue=otsu, not density: the slides are compressed again" in result.output
     assert {Grid.read(path).stride for path in compressed.glob("*.h5")} == {64}
+
+
+@pytest.mark.parametrize(
+    "kept, wanted, changed",
+    [
+        ({"stride": 64}, {}, "stride=64, not 128"),
+        ({}, {"stride": 64}, "stride=128, not 64"),
+        ({"stride": 128}, {}, None),
+        ({"min_tissue": 0}, {}, "min_tissue=0, not 0.6"),
+        ({"orientations": 8}, {"orientations": 1}, "orientations=8, not 1"),
+        (
+            {"tissue": "{stem}.geojson"},
+            {"tissue": "{stem}.geojson", "classes": ["Tumor"]},
+            "classes=None, not ['Tumor']",
+        ),
+        ({"tissue": "density"}, {"classes": []}, None),
+    ],
+)
+def test_a_setting_left_to_its_default_is_compared_too(capsys, kept, wanted, changed):
+    recorded = Compression("sknic-he-1", kept).record()
+    say(Compression("sknic-he-1", wanted), recorded, "folder")
+    printed = capsys.readouterr().out
+    if changed is None:
+        assert printed.startswith("folder: settings of the existing grids")
+    else:
+        assert printed == f"folder: its grids have {changed}: the slides are compressed again\n"
 
 
 def test_settings_are_read_from_headers_where_there_is_no_record(slides, compressed, tmp_path):

@@ -206,5 +206,8 @@ def test_a_score_that_cannot_be_computed_is_an_error_with_its_reason():
     assert 0 <= model.score(grids, y) <= 1
     with pytest.raises(DegenerateDataError, match="no event happens before the end of another's follow-up"):
         model.score(grids, Surv.from_arrays([True] * 6, [3.0] * 6))
+    X, frame = pd.Series(grids), pd.DataFrame(y)
+    with pytest.raises(ValueError, match="X and y have the same index in another order"):
+        model.score(X, frame[::-1])
     with pytest.raises(DegenerateDataError, match="without any event"):
         model.score(grids, Surv.from_arrays([False] * 6, [1.0, 2, 3, 4, 5, 6]))

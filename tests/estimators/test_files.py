@@ -151,3 +151,18 @@ def test_an_interrupted_save_leaves_the_old_file(models, tmp_path, monkeypatch):
         models["regressor"].save(path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+class Plain(GridCNNRegressor):
+    """A subclass with fewer parameters."""
+
+    def __init__(self, max_steps=2, random_state=0):
+        super().__init__(n_filters=8, max_steps=max_steps, eval_every=2, random_state=random_state, device="cpu")
+
+
+def test_a_subclass_with_fewer_parameters_comes_back(cohort, tmp_path):
+    grids, scores, *_ = cohort
+    model = Plain(max_steps=1).fit(grids, scores)
+    back = by_file(model, tmp_path)
+    assert type(back) is Plain and back.get_params() == {"max_steps": 1, "random_state": 0}
+    np.testing.assert_array_equal(back.predict(grids), model.predict(grids))

@@ -164,6 +164,13 @@ def test_scatter_and_roc_state_the_estimate_and_its_interval():
     assert np.mean((roc.low - 1e-9 <= at) & (at <= roc.high + 1e-9)) > 0.9
 
 
+def test_a_class_too_rare_for_a_band_still_has_a_curve():
+    rare = np.arange(len(X)) < 2
+    roc = RocDisplay.from_predictions(rare, X[:, 0])
+    assert roc.low is None and not roc.ax_.collections
+    assert roc.area.value == pytest.approx(roc_auc_score(rare, X[:, 0]))
+
+
 def test_models_on_the_same_roc_axes_get_their_own_colors():
     first = RocDisplay.from_predictions(LABEL, X[:, 0], name="a")
     second = RocDisplay.from_predictions(LABEL, X[:, 1], name="b", ax=first.ax_)

@@ -132,6 +132,10 @@ def test_chance_of_all_labels_right_is_that_of_the_best_constant_combination():
     assert chance_level("balanced_accuracy", y) == 0.5 == chance_level("auc", y)
 
 
+def test_the_best_constant_combination_need_not_be_known_of_any_slide():
+    assert chance_level("accuracy", np.array([[1, NAN], [1, NAN], [NAN, 0], [0, 1]])) == 3 / 4  # 1 0
+
+
 def test_slides_of_a_patient_may_miss_the_same_label():
     y = np.array([[1, NAN], [1, NAN], [0, 2]])
     names, found = aggregate(y, ["anna", "anna", "ben"], how="same")

@@ -347,3 +347,13 @@ def test_a_class_for_each_slide_is_refused_and_regression_named():
 def test_of_many_classes_a_few_are_described():
     text = Classification().describe(np.arange(30).astype(str))
     assert text.endswith("and 18 more") and text.count("(1)") == 12
+
+
+def test_the_quality_of_a_risk_compares_the_pairs_of_the_concordance():
+    """A slide that was censored when another had its event has outlived it, and risks that are as good as equal tie."""
+    table = pd.DataFrame({"event": [1, 0], "time": [5.0, 5.0], "prediction": [2.0, 1.0]})
+    assert Survival().quality_of(table).tolist() == [1, 1]
+    table["prediction"] = [1 + 1e-12, 1]
+    assert Survival().quality_of(table).tolist() == [0.5, 0.5]
+    table["time"] = [5.0, 4.0]
+    assert np.isnan(Survival().quality_of(table)).all()
