@@ -38,7 +38,7 @@ def _line_and_code(error):
     if isinstance(error, ProvenanceError):
         return f"sknic: {with_names(str(error))}", 1
     if isinstance(error, MissingMppError):
-        return f"sknic: {error}; on the command line with --mpp or --slide-mpp", 1
+        return f"sknic: {error}; on the command line with --slide-mpp", 1
     if isinstance(error, SknicError | ValueError | TypeError | OSError):
         return f"sknic: {_words(error)}", 1
     # What nobody foresaw is one line too.

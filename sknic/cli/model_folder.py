@@ -228,13 +228,14 @@ def _recorded_grids(run):
 
 
 def compression_of(folder, settings):
-    """How the slides of the model were compressed; None if it was fitted on grid files."""
+    """How the training slides were compressed, with their um/px if stated; None if they were grid files."""
     from sknic.cli.settings import MASKS, Compression
     from sknic.encoders.foreign import Foreign
 
     if not settings.get("encoder"):
         return None
     given = settings.get("compression") or {name: settings.get(name) for name in MASKS}
-    given = {name: value for name, value in given.items() if name != "encoder" and value is not None}
+    slide_mpp = given.get("slide_mpp")
+    given = {name: value for name, value in given.items() if name not in ("encoder", "slide_mpp") and value is not None}
     foreign = Foreign.parse(settings["encoder"])
-    return Compression(str(foreign.inside(folder) if foreign else Path(folder) / settings["encoder"]), given)
+    return Compression(str(foreign.inside(folder) if foreign else Path(folder) / settings["encoder"]), given, slide_mpp)

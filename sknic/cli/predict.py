@@ -10,9 +10,9 @@ from sknic.cli.common import need_writable, write_run_record
 from sknic.cli.external import tell_external_test
 from sknic.cli.grids import are_grid_files, load_grids, reason_of
 from sknic.cli.inputs import find_rows, tables_of
-from sknic.cli.model_folder import compression_of, grids_of, load_model
+from sknic.cli.model_folder import compression_of, grids_of, load_model, read_slides
 from sknic.cli.running import grids_in, saying_what_is_kept
-from sknic.cli.settings import choose, kept_settings, say, slide_mpp_option
+from sknic.cli.settings import choose, kept_settings, recorded_mpp, say, slide_mpp_option
 from sknic.files.whole import whole_file
 
 _FILE = "slide"
@@ -108,9 +108,18 @@ def compressor_of(paths, model, record, folder, slide_mpp, device, n_jobs):
                 "with the same encoder and settings, and pass the grids, or their folder as --grids"
             )
     else:
-        compression = replace(compression, slide_mpp=slide_mpp)
+        stated = _mpp_of_learnt(compression.slide_mpp, paths, model) if slide_mpp is None else slide_mpp
+        compression = replace(compression, slide_mpp=stated)
         say(compression, kept_settings(folder), folder)
     return compression.compressor(folder, device, n_jobs)
+
+
+def _mpp_of_learnt(slide_mpp, paths, model):
+    """The um/px that were stated for the slides of the training; a new slide may come from another scanner."""
+    if isinstance(slide_mpp, int | float):
+        learnt = read_slides(model)
+        slide_mpp = dict.fromkeys([] if learnt is None else learnt["slide"], slide_mpp)
+    return recorded_mpp(slide_mpp, paths, model)
 
 
 def predict_rows(estimator, loaded, *, spread=False):

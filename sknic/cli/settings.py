@@ -87,9 +87,12 @@ def slide_mpp_option(value, tables, path_column):
     mpp_of = {}
     for table in tables:
         frame = table_of(table, [path_column, value])
+        # Whole paths, because a record of them is read in other folders.
+        paths = map(os.path.abspath, slide_paths(frame, path_column, table))
         # An empty cell leaves the um/px to the slide's own metadata.
-        stated = frame[~frame[value].isin(MISSING)]
-        mpp_of |= dict(zip(slide_paths(stated, path_column, table), numbers_of(stated, value)))
+        is_stated = ~frame[value].isin(MISSING)
+        numbers = iter(numbers_of(frame[is_stated], value))
+        mpp_of |= {path: next(numbers) if stated else None for path, stated in zip(paths, is_stated)}
     return mpp_of
 
 
@@ -142,7 +145,8 @@ def choose(paths, encoder, options, folder, slide_mpp=None, default=DEFAULT_ENCO
     settings = {name: value for name, value in kept.items() if not (given and name in MASKS)} | given
     known = settings.pop("encoder", None)
     fingerprint = settings.pop("fingerprint", None)
-    slide_mpp = _of_paths(settings.pop("slide_mpp", None), paths) if slide_mpp is None else slide_mpp
+    recorded = settings.pop("slide_mpp", None)
+    slide_mpp = recorded_mpp(recorded, paths, folder) if slide_mpp is None else slide_mpp
     encoder = str(encoder) if encoder else _encoder_of_grids(known, folder)
     if encoder is None and default is not None:
         encoder = _default_encoder(default, fingerprint, folder)
@@ -276,12 +280,32 @@ def _record(folder):
     return {name: settings.get(name) for name in (*NUMBERS, *MASKS, "encoder", "slide_mpp")}
 
 
-def _of_paths(slide_mpp, paths):
-    """The um/px in a record, for paths that may be written differently."""
+def recorded_mpp(slide_mpp, paths, folder):
+    """The um/px that a record states, for paths that may be written differently; slides it does not name are told of.
+
+    Parameters
+    ----------
+    slide_mpp : float, dict of str to float, or None
+        --slide-mpp as `Compression.record` has it.
+    paths : list of str
+        Slides.
+    folder : Path
+        Folder of the record, for the message.
+
+    Returns
+    -------
+    float, dict of str to float or None, or None
+    """
     if not isinstance(slide_mpp, dict):
         return slide_mpp
     stated = {os.path.realpath(path): mpp for path, mpp in slide_mpp.items()}
-    return {path: stated[os.path.realpath(path)] for path in paths if os.path.realpath(path) in stated} or None
+    new = [path for path in paths if os.path.realpath(path) not in stated]
+    if new:
+        typer.echo(
+            f"{folder}: --slide-mpp stated the um/px of its slides, but not of {len(new)} here, such as {new[0]}: "
+            "theirs are read from the files; give --slide-mpp if those are wrong"
+        )
+    return {path: stated.get(os.path.realpath(path)) for path in paths}
 
 
 def _headers(folder):

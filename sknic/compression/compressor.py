@@ -19,6 +19,7 @@ from sknic.compression.outcomes import speak_up
 from sknic.compression.recipe import Recipe
 from sknic.compression.restartable import plans, run
 from sknic.compression.shards import Shard
+from sknic.compression.slide_mpp import by_slide, warn_of_unnamed
 from sknic.grids import Grid, GridCache
 from sknic.learning.device import resolve_device, resolve_precision
 from sknic.learning.params import check, check_params
@@ -51,7 +52,8 @@ class SlideCompressor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
         Share of tissue that a patch must exceed to be encoded.
     slide_mpp : float or mapping, default=None
         um per px of the slides' level 0, for slides whose metadata are missing or wrong: one number, or a mapping or
-        Series from path, file name or stem to a number.
+        Series from path, file name or stem to a number. NaN uses the metadata of the slide; so does a slide that is
+        not in the mapping, with a warning.
     orientations : {1, 8}, default=1
         Number of orientations of the pixels to encode; 8 are used for training and test-time augmentation.
     precision : {"float32", "fast", "bfloat16", "float16"}, default="float32"
@@ -209,6 +211,7 @@ class SlideCompressor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
         if shard is not None:
             part = Shard.parse(shard)
             paths, name = part.slides(paths), part.manifest
+        warn_of_unnamed(job.recipe.slide_mpp, paths)
         manifest = Manifest(job.cache.folder, name) if job.cache is not None else None
         outcomes, done = {}, Counter[str]()
         of_coarser = [self._at_other_mpp(other, paths) for other in coarser]
@@ -242,6 +245,7 @@ class SlideCompressor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
             One row per slide: status ("cached", "to do", "no tissue" or "cannot"), mpp, estimated n_cells, reason.
         """
         paths, jobs = check_paths(X), self._jobs()
+        warn_of_unnamed(jobs[0].recipe.slide_mpp, paths)
         plan_of = []
         for job in jobs:
             every = followed(plans(job, paths, n_jobs=self.n_jobs), "slides", len(set(paths)), shown=self.verbose)
@@ -298,7 +302,7 @@ class SlideCompressor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
             stride=int(stride),
             tissue=self.tissue,
             min_tissue=self.min_tissue,
-            slide_mpp=self.slide_mpp.to_dict() if isinstance(self.slide_mpp, pd.Series) else self.slide_mpp,
+            slide_mpp=by_slide(self.slide_mpp),
             orientations=self.orientations,
             precision=self._precision(),
         )

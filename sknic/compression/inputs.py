@@ -14,9 +14,10 @@ from sknic.learning.device import DEVICE
 from sknic.learning.params import Rule, choice, function, instance, integer, level, nothing, real
 from sknic.slides import Annotations
 from sknic.slides.mask_files import is_pattern
+from sknic.slides.metadata import MPP_RANGE
 from sknic.slides.tissue import BY_THUMBNAIL
 
-MPP = real(0.05, 10)
+MPP = real(*MPP_RANGE)
 
 
 def _are_ascending(value):

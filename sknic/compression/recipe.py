@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from sknic.compression.slide_mpp import stated_mpp
 from sknic.exceptions import TissueMaskError
 from sknic.files.callables import callable_identity
 from sknic.files.identity import file_identity
@@ -31,17 +30,8 @@ class Recipe:
     precision: str = "float32"
 
     def mpp_of(self, path):
-        """um/px given by the caller for one slide, or None to use its metadata.
-
-        A mapping is looked up by the path as given, the file name, then the name without extension.
-        """
-        if not isinstance(self.slide_mpp, Mapping):
-            return _stated(self.slide_mpp)
-        path = Path(path)
-        for name in (str(path), path.name, path.stem):
-            if name in self.slide_mpp:
-                return _stated(self.slide_mpp[name])
-        return None
+        """um/px given by the caller for one slide, or None to use its metadata."""
+        return stated_mpp(self.slide_mpp, path)
 
     def settings(self, path):
         """What the cache key of one slide depends on, as values that JSON can store."""
@@ -57,11 +47,6 @@ class Recipe:
         # Left out when full, so that grids of earlier versions are still found.
         settings = {name: json_value(value) for name, value in settings.items()}
         return settings if self.precision == "float32" else {**settings, "precision": self.precision}
-
-
-def _stated(mpp):
-    """A given um/px; NaN, from an empty cell of a table, counts as not given."""
-    return None if isinstance(mpp, (float, np.floating)) and np.isnan(mpp) else mpp
 
 
 def _tissue_identity(tissue, path):

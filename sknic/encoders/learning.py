@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -16,7 +15,7 @@ from sknic.encoders.inference import check_patches, to_pixels
 from sknic.encoders.labels import check_rows
 from sknic.encoders.network_encoder import NetworkEncoder
 from sknic.encoders.sampling import as_it_is
-from sknic.exceptions import CollapseWarning
+from sknic.exceptions import CollapseWarning, warn
 from sknic.learning.device import DEVICE, PRECISION
 from sknic.learning.net import Net, train
 from sknic.learning.params import Rule, check_params, choice, function, integer, level, nothing, real, seed
@@ -186,7 +185,7 @@ class UnsupervisedEncoder(NetworkEncoder):
         if self.effective_dimension_ < MIN_DIMENSION:
             doubts = [f"the embeddings use {self.effective_dimension_:.1f} dimensions of {self.code_size}", *doubts]
         if doubts:
-            warnings.warn(f"{type(self).__name__} collapsed: {'; '.join(doubts)}", CollapseWarning, stacklevel=3)
+            warn(f"{type(self).__name__} collapsed: {'; '.join(doubts)}", CollapseWarning)
 
     def _to_file(self):
         header, tensors = super()._to_file()

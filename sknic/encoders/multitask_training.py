@@ -7,18 +7,17 @@ from functools import partial
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from sknic.encoders.augmentation import PRESETS, resolve_augmentation
+from sknic.encoders.augmentation import resolve_augmentation
 from sknic.encoders.files import load_encoder
 from sknic.encoders.inference import check_patches
 from sknic.encoders.labels import only
-from sknic.encoders.learning import no_loss
+from sknic.encoders.learning import TRAINED_RULES, no_loss
 from sknic.encoders.multitask_net import MultitaskModule, MultitaskNet, Throughput, Validation, WeightHistory
 from sknic.encoders.sampling import EvenTasks, Patches, as_it_is
 from sknic.files.callables import callable_identity
 from sknic.learning.checkpoint import Checkpoint
-from sknic.learning.device import DEVICE, PRECISION
 from sknic.learning.net import train
-from sknic.learning.params import Rule, check_params, choice, function, instance, integer, level, nothing, real, seed
+from sknic.learning.params import Rule, check_params, choice, instance, nothing, real
 from sknic.learning.schedule import Cosine, Plateau
 
 
@@ -29,32 +28,19 @@ def _are_counts(value):
 
 _PATH = instance(str, os.PathLike, name="a path")
 RULES: dict[str, Rule] = {
-    "code_size": integer(1),
+    **TRAINED_RULES,
     "body": choice("plain", "residual"),
     "filters": Rule(_are_counts, "one positive whole number for each convolution") | nothing,
     "tasks": instance(str, list, tuple, np.ndarray, name="the name of a task, a list of them") | nothing,
     "init": _PATH | Rule(lambda value: hasattr(value, "transform"), "a fitted encoder") | nothing,
-    "mpp": real(above=0),
-    "augmentation": choice(*PRESETS) | function | nothing,
-    "max_steps": integer(1),
-    "eval_every": integer(1),
-    "batch_size": integer(2),
     "schedule": choice("plateau", "cosine"),
-    "lr": real(above=0),
-    "min_lr": real(above=0),
     "init_lr": real(0) | nothing,
-    "patience": integer(1) | nothing,
     "weight_decay": real(0),
     "validation_fraction": real(above=0, below=1) | nothing,
     "monitor": choice("loss", "accuracy"),
     "task_weights": choice("uncertainty", "gradnorm") | instance(Mapping, name="a mapping of task to weight") | nothing,
     "unlabelled_weight": real(0),
-    "precision": PRECISION,
     "checkpoint": _PATH | nothing,
-    "device": DEVICE,
-    "n_threads": integer(1) | nothing,
-    "random_state": seed,
-    "verbose": level,
 }
 
 

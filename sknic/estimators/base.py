@@ -245,7 +245,7 @@ class GridEstimator(GridTraining, GridPrediction, BaseEstimator):
         return np.mean([view.map(canvas, of_crop) for view in views], axis=0)
 
     def _explained(self, outputs, column):
-        """The number of a prediction that is explained, from outputs (n_outputs,): its log hazard here."""
+        """The number of a prediction that is explained, from outputs (n_outputs,)."""
         if not 0 <= column < len(outputs):
             raise ValueError(f"target={column}: expected the number of an output, 0 to {len(outputs) - 1}")
         return outputs[column]

@@ -1,11 +1,10 @@
 """Whether a training learnt anything: its loss compared with that of a constant prediction, and when it was best."""
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
-from sknic.exceptions import NothingLearntWarning
+from sknic.exceptions import NothingLearntWarning, warn
 
 # A training of fewer steps is a trial, of which nothing is expected.
 _TRIAL = 100
@@ -110,4 +109,4 @@ def _beats(loss, constant):
 
 
 def _warn(message):
-    warnings.warn(message, NothingLearntWarning, stacklevel=7)
+    warn(message, NothingLearntWarning)

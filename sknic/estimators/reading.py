@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import warnings
 from pathlib import Path
 
 import numpy as np
 from sklearn.utils.validation import validate_data
 
 from sknic.estimators.crops import ArrayGrid
-from sknic.exceptions import EmptyGridError, ProvenanceError, ProvenanceWarning
+from sknic.exceptions import EmptyGridError, ProvenanceError, ProvenanceWarning, warn
 
 # Nominal and true um/px of scanners differ by less; the um/px that people choose, by more.
 MPP_TOLERANCE = 0.05
@@ -124,11 +123,10 @@ def common_provenance(grids, known=None, whose=None):
                     "one model needs grids of one encoder, um/px, patch size and stride"
                 )
     if unnamed and common.get("encoder"):
-        warnings.warn(
+        warn(
             f"{unnamed}: the file does not name its encoder, while that of {sources['encoder']} is "
             f"{_short(common['encoder'])}; embeddings of two encoders must not be mixed",
             ProvenanceWarning,
-            stacklevel=2,
         )
     return common or None
 

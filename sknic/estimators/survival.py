@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
@@ -16,7 +15,7 @@ from sknic.estimators.cohort_loss import CohortLoss
 from sknic.estimators.cox import check_events, risk_loss
 from sknic.estimators.hazard import HazardCurves
 from sknic.estimators.weights import SlideWeights
-from sknic.exceptions import FewEventsWarning, TrainingInterrupted
+from sknic.exceptions import FewEventsWarning, TrainingInterrupted, warn
 from sknic.learning.followed import followed
 from sknic.learning.params import choice
 from sknic.targets import Survival, read_survival
@@ -283,11 +282,10 @@ class GridCoxSurvival(HazardCurves, GridEstimator):
         check_events(strata, "samples")
         if strata[train_rows].any() and (strata[valid_rows].any() or not len(valid_rows)):
             return train_rows, valid_rows
-        warnings.warn(
+        warn(
             f"{strata.sum()} of {n} samples have an event, too few for a validation part with an event: all samples "
             "are used for training, and the training loss determines plateaus and weights",
             FewEventsWarning,
-            stacklevel=4,
         )
         return np.arange(n), np.arange(0)
 

@@ -1,13 +1,12 @@
 """Locks between processes, if the file system supports them."""
 
 import errno
-import warnings
 from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock
 
-from sknic.exceptions import CacheWarning
+from sknic.exceptions import CacheWarning, warn
 
 # How file systems say that they have no locks.
 _NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL}
@@ -33,11 +32,10 @@ def file_lock(path):
     except (OSError, NotImplementedError) as error:
         if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
             raise
-        warnings.warn(
+        warn(
             f"the file system of {Path(path).parent} does not support locks: two runs on it may compress the same "
             "slide twice",
             CacheWarning,
-            stacklevel=2,
         )
         yield
         return

@@ -1,10 +1,8 @@
 """Reads the feature files of TRIDENT and CLAM as grids."""
 
-import warnings
-
 import numpy as np
 
-from sknic.exceptions import GridFileError, SknicWarning
+from sknic.exceptions import GridFileError, SknicWarning, warn
 from sknic.grids.embeddings import finite_embeddings
 from sknic.grids.header import GridHeader
 
@@ -46,11 +44,10 @@ def read_foreign(path, file, mpp=None):
         stride_level0 = _true_stride(coords, stride_level0)
         cells, kept, origin = _snap(coords, stride_level0)
     if len(kept) < len(coords):
-        warnings.warn(
+        warn(
             f"{path}: {len(coords) - len(kept)} of {len(coords)} patches fall on a cell that already has one "
             "(several contours with lattices of their own); the nearest patch of each cell was kept",
             SknicWarning,
-            stacklevel=3,
         )
     mpp = mpp or _mpp(attributes)
     header = GridHeader(

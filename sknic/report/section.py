@@ -121,25 +121,6 @@ class Section:
         """
         return self._add("figure", is_wide=False, uri=figure_uri(figure), alt=alt, caption=caption)
 
-    def add_image(self, image: np.ndarray, *, alt: str, caption: str | None = None) -> Self:
-        """Add a picture.
-
-        Parameters
-        ----------
-        image : uint8 array (height, width, 3)
-            Picture, RGB.
-        alt : str
-            Description for readers who cannot see the picture.
-        caption : str, default=None
-            Text below the picture.
-
-        Returns
-        -------
-        Section
-            The section itself, so that calls can be chained.
-        """
-        return self._add("image", is_wide=False, uri=image_uri(image), alt=alt, caption=caption)
-
     def add_cards(self, cards: Sequence[Card], *, title: str) -> Self:
         """Add pictures with facts, side by side.
 

@@ -2,12 +2,11 @@
 
 import os
 import unicodedata
-import warnings
 from pathlib import Path
 
 import openslide
 
-from sknic.exceptions import SknicWarning, SlideMismatchError
+from sknic.exceptions import SknicWarning, SlideMismatchError, warn
 
 
 def grids_of_slides(paths, grids):
@@ -52,11 +51,10 @@ def _owner(grid, paths, digests):
         )
     if len(paths) == 1 and header.slide_digest is None:
         if header.slide:
-            warnings.warn(
+            warn(
                 f"{_said(grid)} is drawn on {paths[0]}, which has another name; the grid has no other information "
                 "to tell slides apart",
                 SknicWarning,
-                stacklevel=4,
             )
         return 0
     raise SlideMismatchError(f"{_said(grid)} belongs to none of the slides {', '.join(paths)}")

@@ -1,6 +1,7 @@
 """From slides to a model and to predictions: settings go along, and one bad slide costs one slide."""
 
 import json
+import shutil
 
 import pandas as pd
 import pytest
@@ -129,6 +130,28 @@ def test_a_column_of_um_per_px_is_used_and_kept_with_the_grids(slides, tmp_path)
     assert mpps == {0.25, 0.5}
     assert run("fit", tmp_path / "t.csv", *LEARN, "--grids", tmp_path / "grids", "--out", tmp_path / "m").exit_code == 0
     assert n_grids(tmp_path / "grids") == 4
+
+
+def test_um_per_px_stated_for_the_training_are_those_of_its_slides_later(slides, tmp_path, monkeypatch):
+    """From any folder, and for the slides of the training only: a new one may come from another scanner."""
+    table = pd.read_csv(slides / "good.csv").assign(scale=0.25)
+    shutil.copytree(slides, tmp_path / "study")
+    table.to_csv(tmp_path / "study" / "t.csv", index=False)
+    monkeypatch.chdir(tmp_path / "study")
+    options = ("--encoder", slides / "encoder.safetensors", "--slide-mpp", "scale")
+    assert run("compress", "t.csv", *options, "--out", "grids").exit_code == 0
+    assert {Grid.read(path).slide_mpp for path in (tmp_path / "study" / "grids").glob("*.h5")} == {0.25}
+    monkeypatch.chdir(tmp_path)
+    assert run("fit", "study/t.csv", *LEARN, "--grids", "study/grids", "--out", "m").exit_code == 0
+    assert n_grids(tmp_path / "study" / "grids") == 4
+    table.assign(path=[f"study/{path}" for path in table["path"]]).to_csv("u.csv", index=False)
+    for stated in ("scale", 0.25):
+        assert run("fit", "u.csv", *LEARN, *options[:3], stated, "--grids", f"g{stated}", "--out", "n").exit_code == 0
+        assert run("predict", "u.csv", "--model", "n", "--out", "p.csv").exit_code == 0
+        assert n_grids(tmp_path / f"g{stated}") == 4
+    shutil.copy(tmp_path / "study" / table["path"][0], tmp_path / "new.tiff")
+    result = run("predict", "new.tiff", "--model", "n", "--out", "p.csv")
+    assert "--slide-mpp stated the um/px of its slides, but not of 1 here, such as new.tiff" in said(result)
 
 
 def test_bad_slides_are_all_named_and_nothing_is_trained(slides, tmp_path):

@@ -1,3 +1,4 @@
+import os
 import pickle
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from sknic import Slide, SlideCompressor
 from sknic.compression.inputs import RULES
-from sknic.exceptions import CompressionError, SlideFailureWarning, TissueWarning
+from sknic.exceptions import CompressionError, MppWarning, SlideFailureWarning, TissueWarning
 from sknic.grids import orient
 
 from .conftest import MeanEncoder, tissue, write_slide
@@ -236,6 +237,26 @@ def test_a_slide_without_um_per_px_fails_clearly_and_slide_mpp_mends_it(tmp_path
         SlideCompressor(encoder).transform([path])
     for slide_mpp in (0.5, {path: 0.5}, {"plain.tiff": 0.5}, {"plain": 0.5}, pd.Series({"plain": 0.5})):
         assert SlideCompressor(encoder, slide_mpp=slide_mpp).transform([path])[0].n_cells > 100
+
+
+@pytest.mark.parametrize("form", [str, Path, lambda path: f"./{path}", os.path.abspath, lambda path: Path(path).name])
+@pytest.mark.parametrize("asked", [str, Path, lambda path: f"./{path}", os.path.abspath])
+def test_stated_um_per_px_are_found_however_a_path_is_written(tmp_path, encoder, monkeypatch, form, asked):
+    (tmp_path / "folder").mkdir()
+    write_slide(tmp_path / "folder" / "a.tiff", tissue(0), mpp=0.5)
+    monkeypatch.chdir(tmp_path)
+    stated = {form("folder/a.tiff"): 0.25}
+    (grid,) = SlideCompressor(encoder, slide_mpp=stated).transform([asked("folder/a.tiff")])
+    assert grid.slide_mpp == 0.25
+
+
+def test_a_slide_whose_um_per_px_are_not_stated_is_told_of(slides, encoder):
+    stated = pd.Series({slides[0]: 0.25, slides[1] + "x": 0.25, slides[2]: np.nan})
+    with pytest.warns(MppWarning, match=rf"does not name 1 of 3 slides, such as {slides[1]}"):
+        grids = SlideCompressor(encoder, slide_mpp=stated).transform(slides[:3])
+    assert [grid.slide_mpp for grid in grids] == [0.25, 0.5, 0.5]
+    with pytest.raises(ValueError, match="slide_mpp: 0 is not the path of a slide"):
+        SlideCompressor(encoder, slide_mpp=pd.Series([0.25] * 3)).transform(slides[:3])
 
 
 def test_a_bad_slide_costs_one_slide(slides, tmp_path, encoder):
