@@ -124,7 +124,7 @@ def read_targets(table, task, columns, *, path, patient=None, no_patient=False, 
     -------
     Targets
     """
-    from sknic.datasets.rows import refuse_repeated_slides
+    from sknic.datasets.rows import refuse_other_barcodes, refuse_repeated_slides
     from sknic.datasets.table import slide_paths
     from sknic.exceptions import DatasetError
     from sknic.targets import kind_named
@@ -144,6 +144,7 @@ def read_targets(table, task, columns, *, path, patient=None, no_patient=False, 
         patient = _patient_column(frame, patient, others, table)
     if patient:
         patients = _patients_in(frame, patient, table)
+        refuse_other_barcodes(paths, patients, frame.index, table)
     else:
         patients = None if no_patient else _patients_by_name(paths)
     try:

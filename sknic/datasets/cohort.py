@@ -16,10 +16,11 @@ import pandas as pd
 from joblib import Parallel, delayed
 
 from sknic.datasets.pyramid import read_description
-from sknic.datasets.table import need_cells, need_patients, read_table, slide_paths, typed
+from sknic.datasets.table import need_cells, need_column, need_patients, read_table, slide_paths, typed
 from sknic.exceptions import DatasetError
 from sknic.files.whole import whole_file
 from sknic.progress import followed
+from sknic.targets import Survival
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -77,10 +78,17 @@ class Cohort:
 
     @property
     def survival(self) -> np.ndarray:
-        """Outcome of each slide's patient as scikit-survival expects it: structured array of event and time."""
-        outcome = np.empty(len(self), dtype=[("event", bool), ("time", float)])
-        outcome["event"], outcome["time"] = self.column("event"), self.column("time")
-        return outcome
+        """Outcome of each slide's patient as scikit-survival expects it: structured array of event and time.
+
+        Known words for events are understood; DatasetError names the row of an empty cell, an unknown word, or a time
+        that cannot be one.
+        """
+        table = pd.DataFrame({name: self.column(name) for name in ("event", "time")})
+        table.index = pd.RangeIndex(2, len(table) + 2)  # rows as in a file with a header
+        try:
+            return Survival().from_table(table, {"event": "event", "time": "time"})[0]
+        except ValueError as error:
+            raise DatasetError(str(error)) from error
 
     def column(self, name: str) -> pd.Series:
         """Return a column of the table.
@@ -130,8 +138,9 @@ def read_cohort(csv: str | Path) -> Cohort:
     ----------
     csv : str or Path
         Table with a column ``path`` (relative paths start at the table's folder) and any targets; ``slide`` defaults
-        to the file's stem and ``patient`` to the slide. Both are read as text; a target column becomes numbers or bools
-        if every cell is one, and text otherwise.
+        to the file's stem. ``patient`` defaults to a column that looks like patients, such as "Patient ID" or "case";
+        then to TCGA barcodes in the names of the files; then to the slide. Both are read as text; a target column
+        becomes numbers or bools if every cell is one, and text otherwise.
 
     Returns
     -------
@@ -149,15 +158,27 @@ def read_cohort(csv: str | Path) -> Cohort:
         raise DatasetError(f"{csv}: {len(missing)} of {len(paths)} slides are missing: {shown(missing)}")
     if "slide" in table:
         need_cells(table, ["slide"], csv)
-    if "patient" in table:
-        need_patients(table, "patient", csv)
+    patients = _patients(table, paths, csv)
     table = table.drop(columns="path").reset_index(drop=True)
     table = table.apply(lambda column: column if column.name in ("slide", "patient") else typed(column))
     if "slide" not in table:
         table.insert(0, "slide", [Path(path).stem for path in paths])
     if "patient" not in table:
-        table.insert(1, "patient", table["slide"])
+        table.insert(1, "patient", table["slide"] if patients is None else patients)
     return Cohort(paths, table)
+
+
+def _patients(table, paths, csv):
+    """Patient of each slide, from the column that names it or the files' TCGA barcodes; None if neither does."""
+    from sknic.datasets.rows import find_patient_column, refuse_other_barcodes, tcga_patients
+
+    column = "patient" if "patient" in table else find_patient_column(table, ("path", "slide"))
+    if column is None:
+        return tcga_patients(paths)
+    need_column(table, column, csv)
+    need_patients(table, column, csv)
+    refuse_other_barcodes(paths, table[column], table.index, csv)
+    return table[column].tolist()
 
 
 def write_slides(write, recipes, out_dir, suffix, n_jobs, verbose, title):

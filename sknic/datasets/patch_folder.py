@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import lru_cache
 from pathlib import Path
 
@@ -31,8 +32,9 @@ def load_patch_folder(
         others) with images; a ``patches.csv`` with a ``patches.npy`` (uint8, n x height x width x 3) that has one
         patch per row of the table; or folders task/class/image.
     out : str or Path, default=None
-        File (``.npy``) for a memory map of the images, written once and reused while it matches; without it the array
-        is in memory. A ``patches.npy`` is opened as a memory map directly, and nothing is written.
+        File (``.npy``) for a memory map of the images, written once and reused while the images and their order stay
+        the same; ``.npy.source`` beside it says which they were. Without it the array is in memory. A ``patches.npy``
+        is opened as a memory map directly, and nothing is written.
     verbose : int, default=1
         1 shows a progress bar while images are read.
 
@@ -65,8 +67,11 @@ def load_patch_folder(
         _fill(patches, root, table["path"], verbose)
         return patches, table
     out = Path(out)
-    if not _is_current(out, shape, root / TABLE):
+    source = _digest_of_images(root, table["path"])
+    if not _is_current(out, shape, source):
         _write_map(out, shape, root, table["path"], verbose)
+        with whole_file(_source_file(out)) as temporary:
+            temporary.write_text(source)
     return np.load(out, mmap_mode="r"), table
 
 
@@ -175,13 +180,27 @@ def _write_map(out, shape, root, names, verbose):
         patches.flush()
 
 
+def _source_file(out):
+    """The file beside a map that says which images it was made from."""
+    return out.with_name(f"{out.name}.source")
+
+
+def _digest_of_images(root, names):
+    """Digest of names, sizes and times of the images, in their order; an image that is missing is found later."""
+    digest = hashlib.sha256()
+    for name in names:
+        path = root / name
+        status = path.stat() if path.is_file() else None
+        digest.update(f"{name}:{status and (status.st_size, status.st_mtime_ns)}\n".encode(errors="surrogateescape"))
+    return digest.hexdigest()
+
+
 def _is_current(out, shape, source):
-    """Whether the map is there, has the right shape, and is not older than the table it was made from."""
-    if not out.is_file():
+    """Whether the map is there, has the right shape, and was made from these images in this order."""
+    if not out.is_file() or not _source_file(out).is_file() or _source_file(out).read_text() != source:
         return False
     try:
         found = np.load(out, mmap_mode="r")
     except (OSError, ValueError):
         return False
-    newer = not source.is_file() or out.stat().st_mtime >= source.stat().st_mtime
-    return found.shape == shape and found.dtype == np.uint8 and newer
+    return found.shape == shape and found.dtype == np.uint8

@@ -99,6 +99,24 @@ def tcga_patients(paths):
     return patients if len(set(patients)) < len(patients) == len(paths) else None
 
 
+def refuse_other_barcodes(paths, patients, rows, table):
+    """Raise DatasetError where a TCGA patient is not the one in the name of the file: a column was sorted alone.
+
+    Parameters
+    ----------
+    paths, patients : sequence of str
+        File and patient of each slide.
+    rows : sequence of int
+        Their rows in the table.
+    table : str or Path
+        Name of the table.
+    """
+    for path, patient, row in zip(paths, patients, rows):
+        in_name, given = _TCGA.match(os.path.basename(path)), _TCGA.match(patient)
+        if in_name and given and in_name[0].upper() != given[0].upper():
+            raise DatasetError(f"{table}: row {row}: {os.path.basename(path)} is not of the patient {patient}")
+
+
 def similar_ids(ids):
     """Groups of ids that differ only in case, spaces, signs, leading zeros or ".0", or in the sample of a TCGA patient.
 

@@ -71,7 +71,7 @@ def read_table(path: str | Path, columns: Any = ()) -> pd.DataFrame:
     while header and not header[-1] and not any(any(row[len(header) - 1 :]) for row in body):
         header.pop()  # separators at the ends of lines
     for number, row in enumerate(body, 2):
-        if any(row[len(header) :]):
+        if any(row[len(header) :]) or 0 < len(row) < len(header):
             raise DatasetError(f"{path}: row {number} has {len(row)} cells, but the header has {len(header)} columns")
     cells = [(row + [""] * len(header))[: len(header)] for row in body]
     table = pd.DataFrame(cells, columns=header, index=pd.RangeIndex(2, len(cells) + 2), dtype=object)
@@ -104,8 +104,16 @@ def need_cells(table: pd.DataFrame, columns: Any, path: str | Path) -> None:
 def need_patients(table: pd.DataFrame, column: str, path: str | Path) -> None:
     """Raise DatasetError that names column and row unless this column has a patient in every row.
 
-    Whatever stands for an unknown value is refused: all slides with "[Not Available]" would be of one patient.
+    Whatever stands for an unknown value is refused: all slides with "[Not Available]" would be of one patient. So is
+    2.02E+11, to which Excel has shortened ids.
     """
+    rounded = table[column].str.fullmatch(r"\d([.,]\d+)?E\+\d\d", case=False)
+    if rounded.any():
+        row = table.index[rounded][0]
+        raise DatasetError(
+            f"{path}: column {column!r}, row {row}: a spreadsheet has rounded the id to {table.loc[row, column]!r}; "
+            "format the column as text there, and save again"
+        )
     _refuse_empty(table[column], table[column].str.lower().isin(UNKNOWN), path)
 
 
@@ -213,9 +221,14 @@ def _rows(path):
     text = _decode(data, path)
     separator, text = _separator(text)
     try:
-        return list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
+        # Strict: otherwise a stray quotation mark hides all rows up to the next one.
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+        return list(reader)
     except csv.Error as error:
-        raise DatasetError(f"{path}: a quotation mark is not closed, or a cell is too long ({error})") from error
+        raise DatasetError(
+            f"{path}: line {reader.line_num}: a quotation mark is not closed, a cell that starts with one does not end "
+            f"with it, or a cell is too long ({error})"
+        ) from error
 
 
 def _excel_rows(path):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sknic.datasets.cohort import Cohort
+from sknic.datasets.rows import refuse_other_barcodes
 from sknic.datasets.slide_files import report_missing, slide_files
 from sknic.datasets.table import read_table, typed
 from sknic.exceptions import DatasetError
@@ -71,6 +72,7 @@ def load_tcga_survival(
     slides = slides[slides["PATIENT"].isin(outcomes.index)].drop_duplicates("FILENAME")
     if diagnostic_only:
         slides = slides[slides["FILENAME"].str.contains("-DX", regex=False)]
+    refuse_other_barcodes(slides["FILENAME"], slides["PATIENT"], slides.index, slide_csv)
     if not len(slides):
         raise DatasetError(f"{slide_csv}: no slides of patients with a known {endpoint} in {cancer}")
     paths = _by_name(slide_files(slides_dir), set(slides["FILENAME"]))
@@ -113,6 +115,10 @@ def _outcomes(cdr_csv, cancer, endpoint):
         & table[endpoint].isin([0, 1])
         & (table[f"{endpoint}.time"] > 0)
     )
-    table = table[usable].drop_duplicates("bcr_patient_barcode").set_index("bcr_patient_barcode")
-    table = table[["type", f"{endpoint}.time", endpoint]].set_axis(["cancer", "time", "event"], axis=1)
+    table = table[usable][["bcr_patient_barcode", "type", f"{endpoint}.time", endpoint]].drop_duplicates()
+    twice = table["bcr_patient_barcode"].duplicated()
+    if twice.any():
+        patient = table["bcr_patient_barcode"][twice].iloc[0]
+        raise DatasetError(f"{cdr_csv}: row {table.index[twice][0]}: {patient} has another {endpoint} than above")
+    table = table.set_index("bcr_patient_barcode").set_axis(["cancer", "time", "event"], axis=1)
     return table.astype({"time": float, "event": bool})

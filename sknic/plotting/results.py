@@ -281,7 +281,9 @@ class RocDisplay:
         self.ax_ = axes_for(ax, (4.2, 4))
         self.figure_ = self.ax_.figure
         color = next_color(self.ax_)
-        label = f"{self.name}: AUC {self.area}" if self.name else f"AUC {self.area}, n = {self.area.n}"
+        # The reason for a missing interval is too long for a legend.
+        area = f"{self.area.value:.3f} [n/a]" if np.isnan(self.area.low) else str(self.area)
+        label = f"{self.name}: AUC {area}" if self.name else f"AUC {area}, n = {self.area.n}"
         if band and self.low is not None:
             grid = np.linspace(0, 1, len(self.low))
             self.ax_.fill_between(grid, self.low, self.high, color=color, alpha=0.15, linewidth=0)

@@ -144,6 +144,53 @@ def test_slide_and_patient_default_to_the_file(tmp_path):
     assert table[["slide", "patient", "grade"]].values.tolist() == [["a", "a", 2]]
 
 
+@pytest.mark.parametrize("column", ["Patient ID", "patient_id", "case", "Patient"])
+def test_a_column_that_looks_like_patients_names_them(tmp_path, column):
+    for name in "abc":
+        (tmp_path / f"{name}.tiff").touch()
+    table = pd.DataFrame({"path": ["a.tiff", "b.tiff", "c.tiff"], column: ["007", "007", "8"], "grade": [1, 2, 3]})
+    table.to_csv(tmp_path / "slides.csv", index=False)
+    cohort = read_cohort(tmp_path / "slides.csv")
+    assert cohort.patients.tolist() == ["007", "007", "8"] and column in cohort.table
+    table[column] = ["7", "[Not Available]", "8"]
+    table.to_csv(tmp_path / "slides.csv", index=False)
+    with pytest.raises(DatasetError, match=r"row 3 .*Not Available"):
+        read_cohort(tmp_path / "slides.csv")
+
+
+def test_tcga_barcodes_name_the_patients_if_no_column_does(tmp_path):
+    names = [f"TCGA-AA-000{patient}-01Z-00-DX{n}.svs" for patient, n in ((1, 1), (1, 2), (2, 1))]
+    for name in names:
+        (tmp_path / name).touch()
+    pd.DataFrame({"path": names}).to_csv(tmp_path / "slides.csv", index=False)
+    assert read_cohort(tmp_path / "slides.csv").patients.tolist() == ["TCGA-AA-0001"] * 2 + ["TCGA-AA-0002"]
+
+
+@pytest.mark.parametrize(
+    "events, times, wanted",
+    [
+        (["Dead", "Alive", "Alive"], [1, 2, 3], [True, False, False]),
+        (["yes", "no", "no"], [1, 2, 3], [True, False, False]),
+        ([1, 0, 0], [1, 2, 3], [True, False, False]),
+        ([1, 2, 1], [1, 2, 3], "'2' is not a known word"),
+        ([0, "", 1], [1, 2, 3], "row 3"),
+        ([0, 1, 1], [1, -5, 3], "row 3: -5 is negative"),
+        ([0, 1, 1], [1, "", 3], "row 3"),
+    ],
+)
+def test_events_and_times_are_read_as_strictly_as_on_the_command_line(tmp_path, events, times, wanted):
+    for name in "abc":
+        (tmp_path / f"{name}.tiff").touch()
+    table = pd.DataFrame({"path": ["a.tiff", "b.tiff", "c.tiff"], "event": events, "time": times})
+    table.to_csv(tmp_path / "slides.csv", index=False)
+    cohort = read_cohort(tmp_path / "slides.csv")
+    if isinstance(wanted, str):
+        with pytest.raises(DatasetError, match=wanted):
+            cohort.survival  # noqa: B018  computed when asked for
+    else:
+        assert cohort.survival["event"].tolist() == wanted and cohort.survival["time"].tolist() == times
+
+
 @pytest.mark.parametrize(
     "text, message",
     [("slide\na\n", "column 'path'"), ("path\nabsent.tiff\n", "absent.tiff"), ("", "the file is empty")],

@@ -105,6 +105,20 @@ def test_a_memory_map_of_other_patches_is_made_again(patch_dir, tmp_path):
     assert patches.shape[0] == 24
 
 
+def test_a_memory_map_of_the_same_number_of_other_patches_is_made_again(patch_dir, tmp_path):
+    """Folders task/class/image, in which two labels are corrected: the rows change their order."""
+    (patch_dir / "patches.csv").unlink(missing_ok=True)
+    out = tmp_path / "patches.npy"
+    load_patch_folder(patch_dir, out, verbose=0)
+    classes = patch_dir / "colorectal"
+    (classes / "stroma" / "1_0.png").rename(classes / "tumour" / "9_9.png")
+    (classes / "tumour" / "2_1.png").rename(classes / "lympho" / "9_9.png")
+    patches, table = load_patch_folder(patch_dir, out, verbose=0)
+    wanted, _ = load_patch_folder(patch_dir, verbose=0)
+    np.testing.assert_array_equal(patches, wanted)
+    assert len(table) == 24
+
+
 def test_damaged_and_missing_images_are_all_named(patch_dir, tmp_path):
     (patch_dir / "colorectal/stroma/1_0.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
     (patch_dir / "colorectal/tumour/2_1.png").unlink()

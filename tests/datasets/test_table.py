@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from sknic.datasets.slide_files import walk
-from sknic.datasets.table import read_table, resolve_path, slide_paths, typed
+from sknic.datasets.table import need_patients, read_table, resolve_path, slide_paths, typed
 from sknic.exceptions import DatasetError, SlideFailureWarning
 
 ROWS = [["path", "patient", "score"], ["a.tiff", "007", "0,5"], ["Müller.tiff", "7", "1"]]
@@ -135,3 +135,28 @@ def test_a_folder_with_one_table_names_it(tmp_path):
     (tmp_path / "cohort.csv").write_text("path\n")
     with pytest.raises(DatasetError, match=r"found a folder; did you mean .*cohort\.csv\?"):
         read_table(tmp_path, ["path"])
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ('path,note,score\na,"hot spot,1\nb,,2\nc,"unclear,3\n', "line 4: a quotation mark is not closed"),
+        ('path,note,score\na,"hot spot,1\nb,,2\n', "line 3: a quotation mark is not closed"),
+        ("path,score,age,note\na,1,54,x\nb,54,\n", "row 3 has 3 cells, but the header has 4 columns"),
+    ],
+)
+def test_rows_are_neither_hidden_nor_shifted(tmp_path, text, message):
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(DatasetError, match=message):
+        read_table(tmp_path / "t.csv")
+
+
+def test_a_quoted_cell_may_have_several_lines(tmp_path):
+    (tmp_path / "t.csv").write_text('path,note\na,"two\nlines, ""quoted"""\n\nb,\n')
+    assert read_table(tmp_path / "t.csv").values.tolist() == [["a", 'two\nlines, "quoted"'], ["b", ""]]
+
+
+@pytest.mark.parametrize("text", ["2.02E+11", "2,02e+11", "2E+11"])
+def test_an_id_that_excel_has_rounded_is_not_a_patient(text):
+    with pytest.raises(DatasetError, match="row 3: a spreadsheet has rounded the id"):
+        need_patients(pd.DataFrame({"patient": ["a", text]}, index=[2, 3]), "patient", "t.csv")

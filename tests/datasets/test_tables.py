@@ -41,6 +41,17 @@ def test_tcga_endpoints_differ(tcga):
     np.testing.assert_array_equal(load_tcga_survival(*tcga, ["BRCA"], "OS").survival["time"], [1355, 1355, 1685])
 
 
+def test_a_slide_of_another_patient_and_two_outcomes_of_one_are_refused(tcga):
+    tcga[2].write_text(SLIDES.replace("DX2,TCGA-A1-0001", "DX2,TCGA-A1-0002"), encoding="utf-8")
+    with pytest.raises(DatasetError, match="row 3: TCGA-A1-0001-01Z-00-DX2 is not of the patient TCGA-A1-0002"):
+        load_tcga_survival(*tcga, "BRCA")
+    tcga[2].write_text(SLIDES, encoding="utf-8")
+    tcga[1].write_text(CDR + "TCGA-A1-0001,BRCA,1.0,1355.0,0.0,900.0,\n")
+    assert len(load_tcga_survival(*tcga, "BRCA", "OS")) == 3  # the same in both rows
+    with pytest.raises(DatasetError, match="row 8: TCGA-A1-0001 has another PFI than above"):
+        load_tcga_survival(*tcga, "BRCA", "PFI")
+
+
 def test_missing_tcga_slides_are_named_or_skipped(tcga):
     next(tcga[0].glob("*0002*")).unlink()
     with pytest.raises(DatasetError, match="1 of 3 slides .*TCGA-A1-0002-01Z-00-DX1.*on_missing='skip'"):
