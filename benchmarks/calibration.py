@@ -37,7 +37,7 @@ def measures_of_classes(X, y, patients, seed):
     from sknic.evaluation.calibration import calibrate_folds, temperature_of
 
     model = GridCNNClassifier(random_state=seed, n_threads=1)
-    ensemble = CrossValEnsemble(model, random_state=seed, baseline=False).fit(X, y, patients)
+    ensemble = CrossValEnsemble(model, random_state=seed, baseline=False).fit(X, y, groups=patients)
     before = ensemble.oof_prediction_
     after, without = calibrate_folds(before, y, ensemble.fold_), np.full(len(y), y.mean())
     correction = f"temperature {temperature_of(before, y):.2f}"
@@ -53,7 +53,7 @@ def measures_of_survival(X, y, patients, seed):
     from sknic.evaluation.survival_calibration import Recalibration, recalibrate_folds
 
     model = GridCoxSurvival(random_state=seed, n_threads=1)
-    ensemble = CrossValEnsemble(model, random_state=seed, baseline=False).fit(X, y, patients)
+    ensemble = CrossValEnsemble(model, random_state=seed, baseline=False).fit(X, y, groups=patients)
     times, every = ensemble.survival_times_, np.arange(len(y))
     survival, column = ensemble.oof_survival_, len(times) // 2
     corrected = recalibrate_folds(ensemble.y_, survival, times, ensemble.fold_, times[column])

@@ -14,8 +14,8 @@ from sknic.cli.running import files_in, grids_in, saying_what_is_kept
 # Patients with the growth pattern "replacement" die twelve times as fast: forty slides can show such an effect, but not
 # that of a real marker.
 LOG_HAZARD = (2.5, 0.0)
-# A quarter of the default: the demo has to end within minutes, and grids this small are learnt in that.
-MAX_STEPS = 400
+# A fifth of the default: the demo has to end within minutes, and grids this small are learnt in that.
+MAX_STEPS = 300
 
 
 def demo(

@@ -122,7 +122,7 @@ def _rows_with_both(rows, columns, table, is_new):
     """The new rows that have a prediction and a target, as text; the index counts the rows of the CSV from 2."""
     import pandas as pd
 
-    from sknic.targets.cells import EMPTY
+    from sknic.targets.names import EMPTY
 
     frame = pd.DataFrame(rows.columns)
     frame.index = frame.index + 2

@@ -15,7 +15,7 @@ import pandas as pd
 
 from sknic.exceptions import DatasetError
 from sknic.files.nearest import did_you_mean, no_such_file
-from sknic.targets.cells import UNKNOWN
+from sknic.targets.names import UNKNOWN
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx")
 # Texts that stand for an empty cell.

@@ -25,7 +25,7 @@ from sknic.estimators.views import views_of
 from sknic.learning.net import restore
 from sknic.learning.params import Rule
 from sknic.learning.split import check_groups
-from sknic.targets.rows import check_same_order
+from sknic.targets.rows import check_same_order, names_of_columns
 
 
 class GridEstimator(GridTraining, GridPrediction, BaseEstimator):
@@ -193,6 +193,7 @@ class GridEstimator(GridTraining, GridPrediction, BaseEstimator):
         check_same_order(X=X, y=y, groups=groups, sample_weight=sample_weight)
         grids = read_grids(self, X, reset=True)
         check_groups(groups, len(grids))
+        self.target_names_ = names_of_columns(y)
         if len(grids) < 2:
             raise ValueError("n_samples=1: 1 sample cannot train a network; give 2 grids or more")
         return grids

@@ -208,7 +208,7 @@ class GridCNNClassifier(KnownScore, ClassifierMixin, GridEstimator):
 
     @followed
     def fit(
-        self, X: Any, y: ArrayLike, groups: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+        self, X: Any, y: ArrayLike, *, groups: ArrayLike | None = None, sample_weight: ArrayLike | None = None
     ) -> Self:
         """Train the network.
 

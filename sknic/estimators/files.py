@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 FORMAT = "sknic estimator 1"
 ESTIMATORS = Registry("estimator", ModelFileError)
-_OLDER = {"channel_mean_": None, "channel_scale_": None, "n_restarts_": 0}
+_OLDER = {"channel_mean_": None, "channel_scale_": None, "n_restarts_": 0, "target_names_": None}
 _OWN_MODULES = {None: None, "GridCNN": GridCNN, "AttentionMIL": AttentionMIL}
 
 

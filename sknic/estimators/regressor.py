@@ -142,7 +142,7 @@ class GridCNNRegressor(KnownScore, RegressorMixin, GridEstimator):
 
     @followed
     def fit(
-        self, X: Any, y: ArrayLike, groups: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+        self, X: Any, y: ArrayLike, *, groups: ArrayLike | None = None, sample_weight: ArrayLike | None = None
     ) -> Self:
         """Train the network.
 

@@ -215,7 +215,7 @@ class GridCoxSurvival(HazardCurves, GridEstimator):
 
     @followed
     def fit(
-        self, X: Any, y: np.ndarray, groups: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+        self, X: Any, y: np.ndarray, *, groups: ArrayLike | None = None, sample_weight: ArrayLike | None = None
     ) -> Self:
         """Train the network, then estimate the baseline hazard.
 

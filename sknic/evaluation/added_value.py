@@ -166,7 +166,8 @@ def added_value(
 def _fold(estimator, kind, X, y, groups, train, test):
     """Predictions of the three models for the test part."""
     X_train, X_test = X.iloc[train], X.iloc[test]
-    both = clone(estimator).fit(X_train, y[train], None if groups is None else rows_of(np.asarray(groups), train))
+    patients = None if groups is None else rows_of(np.asarray(groups), train)
+    both = clone(estimator).fit(X_train, y[train], groups=patients)
     _, clinical = split_columns(X_train, estimator.column)
     slides_test, clinical_test = split_columns(X_test, estimator.column)
     table = clinical_model(kind) if estimator.table is None else clone(estimator.table)

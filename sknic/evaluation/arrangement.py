@@ -160,7 +160,7 @@ def arrangement_test(
     model, seed = clone(estimator), make_random(random_state).randint(np.iinfo(np.int32).max)
     if model.random_state is None:
         model.set_params(random_state=seed)
-    intact = CrossValEnsemble(model, cv=cv, n_jobs=n_jobs, random_state=seed, verbose=verbose).fit(X, y, groups)
+    intact = CrossValEnsemble(model, cv=cv, n_jobs=n_jobs, random_state=seed, verbose=verbose).fit(X, y, groups=groups)
     options = {"metric": metric, "level": level, "n_resamples": n_resamples, "random_state": seed}
     return arrangement_of_ensemble(intact, X, attention=attention, **options)
 
@@ -222,7 +222,7 @@ def _on_the_same_folds(ensemble, model, grids):
     other = clone(ensemble).set_params(estimator=model, cv=folds, baseline=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NothingLearntWarning)  # the very thing that is asked
-        return other.fit(grids, ensemble.y_, ensemble.groups_)
+        return other.fit(grids, ensemble.y_, groups=ensemble.groups_)
 
 
 def shuffle_cells(grids: Any, random_state: int | np.random.RandomState | None = None) -> np.ndarray:

@@ -15,7 +15,7 @@ from sknic.evaluation.patients import rows_by_patient
 from sknic.evaluation.results import Comparison, Estimate
 from sknic.exceptions import DegenerateDataError
 from sknic.targets import as_target
-from sknic.targets.rows import check_same_order
+from sknic.targets.rows import check_order_of_classes, check_same_order
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -73,6 +73,7 @@ def estimate(
     Estimate(0.750 [0.250, 1.000], level=0.95, n=4)
     """
     check_same_order(y_true=y_true, y_pred=y_pred, groups=groups)
+    check_order_of_classes(y_true, y_pred=y_pred)
     measure, true, predicted = get_metric(metric), as_target(y_true), np.asarray(y_pred)
     _check_length("y_pred", predicted, true)
     value = measure(true, predicted)
@@ -172,6 +173,7 @@ def compare(
         As in :func:`estimate`.
     """
     check_same_order(y_true=y_true, pred_a=pred_a, pred_b=pred_b, groups=groups)
+    check_order_of_classes(y_true, pred_a=pred_a, pred_b=pred_b)
     measure, true = get_metric(metric), as_target(y_true)
     first, second = np.asarray(pred_a), np.asarray(pred_b)
     _check_length("pred_a", first, true)

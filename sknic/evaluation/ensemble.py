@@ -23,7 +23,7 @@ from sknic.evaluation.out_of_fold import OutOfFold
 from sknic.evaluation.survival_calibration import Recalibration, recalibrate_folds
 from sknic.progress import followed
 from sknic.targets import kind_named, kind_of
-from sknic.targets.rows import check_same_order
+from sknic.targets.rows import check_columns, check_same_order, names_of_columns
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -138,7 +138,7 @@ class CrossValEnsemble(OutOfFold, MeanOfModels, MetaEstimatorMixin, BaseEstimato
         Parameters
         ----------
         models : list of fitted estimators
-            Models of one kind of target.
+            Models of one target: its kind and its classes are the same.
 
         Returns
         -------
@@ -147,11 +147,16 @@ class CrossValEnsemble(OutOfFold, MeanOfModels, MetaEstimatorMixin, BaseEstimato
         """
         ensemble = cls(models[0], cv=max(2, len(models)))
         ensemble.estimators_, ensemble.temperature_, ensemble.recalibration_ = list(models), 1.0, None
-        ensemble.target_kind_ = kind_of(models[0], ()).name
+        kinds = {kind_of(model, ()).name for model in models}
+        classes = {str(list(map(str, getattr(model, "classes_", ())))) for model in models}
+        for found in (kinds, classes):
+            if len(found) > 1:
+                raise ValueError(f"models: expected models of one target; found {' and '.join(sorted(found))}")
+        ensemble.target_kind_, ensemble.target_names_ = kinds.pop(), getattr(models[0], "target_names_", None)
         return ensemble
 
     def fit(
-        self, X: Any, y: ArrayLike, groups: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+        self, X: Any, y: ArrayLike, *, groups: ArrayLike | None = None, sample_weight: ArrayLike | None = None
     ) -> Self:
         """Fit one clone per fold and predict each slide by the clone that has not seen it.
 
@@ -185,6 +190,7 @@ class CrossValEnsemble(OutOfFold, MeanOfModels, MetaEstimatorMixin, BaseEstimato
         check_same_order(X=X, y=y, groups=groups, sample_weight=sample_weight)
         kind = kind_of(self.estimator, y)
         target = kind.read(y)
+        self.target_names_ = names_of_columns(y)
         X, y, groups = indexable(X, target, groups)
         folds = make_folds(self.cv, kind, y, groups, self.random_state, X)
         order = np.argsort(np.concatenate([test for _, test in folds]))
@@ -248,6 +254,7 @@ class CrossValEnsemble(OutOfFold, MeanOfModels, MetaEstimatorMixin, BaseEstimato
         """
         check_is_fitted(self)
         check_same_order(X=X, y=y)
+        check_columns(y, self.target_names_)
         return score_of(self.kind_, y, self, X)
 
     @property

@@ -9,7 +9,7 @@ from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, Str
 from sknic.evaluation.patients import check_no_shared_patient
 from sknic.evaluation.same_slide import check_no_shared_slide, slide_names
 from sknic.exceptions import DegenerateDataError
-from sknic.targets.names import check_names
+from sknic.targets.names import check_patients
 
 
 def make_folds(cv, kind, y, groups=None, random_state=None, X=None):
@@ -45,7 +45,7 @@ def make_folds(cv, kind, y, groups=None, random_state=None, X=None):
     """
     kind.check(y)
     if groups is not None:
-        check_names("groups", groups)
+        check_patients("groups", groups)
     strata = kind.strata(y)
     if isinstance(cv, numbers.Integral):
         _check_number(cv, len(y) if groups is None else len(set(groups)), groups is not None, strata)

@@ -18,7 +18,8 @@ from sknic.exceptions import DegenerateDataError
 from sknic.targets import read_survival
 from sknic.targets.concordance import concordance_index
 from sknic.targets.known import accuracy_of_known, known_columns
-from sknic.targets.rows import check_same_order
+from sknic.targets.names import EMPTY, refuse_words
+from sknic.targets.rows import check_order_of_classes, check_same_order
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -30,6 +31,7 @@ def over_targets(metric):
     @wraps(metric)
     def of_targets(y_true, y_pred):
         check_same_order(y_true=y_true, prediction=y_pred)
+        check_order_of_classes(y_true, prediction=y_pred)
         if np.ndim(y_true) != 2 or np.shape(y_true)[1] == 1:
             return metric(y_true, y_pred)
         y_true, y_pred = np.asarray(y_true, np.float64), _numbers("the prediction", y_pred)
@@ -272,6 +274,7 @@ def read_labels(name: str, values: ArrayLike) -> np.ndarray:
         raise ValueError(
             f"{name}[{missing[0]}] is missing ({len(missing)} of {len(labels)}): expected a label for each slide"
         )
+    refuse_words(name, labels.ravel(), EMPTY)
     return labels
 
 

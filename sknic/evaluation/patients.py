@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sknic.exceptions import DegenerateDataError, PatientLeakageError
-from sknic.targets.names import check_names
+from sknic.targets.names import check_patients
 from sknic.targets.rows import check_same_order
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def rows_by_patient(patients: ArrayLike) -> tuple[np.ndarray, list[np.ndarray]]:
         If a name is missing, because the slides of unknown patients are not those of one, or if text is mixed with
         numbers.
     """
-    check_names("patients", patients)  # as given, because numpy makes text of 1 and "1", and one patient of all NaN
+    check_patients("patients", patients)  # as given, because numpy makes text of 1 and "1", and one patient of all NaN
     names, index = np.unique(np.asarray(patients), return_inverse=True)
     order = np.argsort(index, kind="stable")
     return names, np.split(order, np.cumsum(np.bincount(index))[:-1])

@@ -98,7 +98,7 @@ class SlideAndTable(MetaEstimatorMixin, BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: pd.DataFrame, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
+    def fit(self, X: pd.DataFrame, y: ArrayLike, *, groups: ArrayLike | None = None) -> Self:
         """Cross-validate the slide model, and fit the model of the table with its out-of-fold scores.
 
         Parameters
@@ -135,7 +135,7 @@ class SlideAndTable(MetaEstimatorMixin, BaseEstimator):
             verbose=self.verbose,
             baseline=False,
         )
-        self.ensemble_ = ensemble.fit(slides, y, groups)
+        self.ensemble_ = ensemble.fit(slides, y, groups=groups)
         self.target_kind_ = kind.name
         scores = kind.scores(ensemble.oof_prediction_)
         self._scales = [_scale(kind, scores[ensemble.fold_ == fold]) for fold in range(len(ensemble.estimators_))]

@@ -4,7 +4,7 @@ import numpy as np
 
 from sknic.exceptions import DegenerateDataError
 from sknic.learning.randomness import make_random
-from sknic.targets.names import check_names
+from sknic.targets.names import check_patients
 
 
 def quantile_bins(values, n_bins=4):
@@ -38,7 +38,7 @@ def check_groups(groups, n_samples):
         return None
     if np.ndim(groups) != 1 or len(groups) != n_samples:
         raise ValueError(f"groups: expected one per sample, shape ({n_samples},); found shape {np.shape(groups)}")
-    return np.unique(check_names("groups", groups), return_inverse=True)[1]
+    return np.unique(check_patients("groups", groups), return_inverse=True)[1]
 
 
 def split(n_samples, fraction, *, groups=None, stratify=None, random_state=None):

@@ -4,33 +4,8 @@ import re
 
 import numpy as np
 
-from sknic.targets.names import check_names
+from sknic.targets.names import EMPTY, UNKNOWN, check_names
 
-# What tables of clinical data write where nothing is known, in lower case.
-UNKNOWN = {
-    "",
-    "'--",
-    "--",
-    "-",
-    ".",
-    "?",
-    "n/a",
-    "na",
-    "n.a.",
-    "nan",
-    "null",
-    "none",
-    "<na>",
-    "nat",
-    "unknown",
-    "missing",
-}
-UNKNOWN |= {"[not available]", "[not applicable]", "[unknown]", "[discrepancy]", "[completed]", "[not evaluated]"}
-UNKNOWN |= {"not available", "not applicable", "not reported", "not evaluated", "not known", "not done"}
-# What is no name either: an empty cell, NA, and the errors of spreadsheets.
-EMPTY = {"", "nan", "na", "n/a", "<na>", "nat", "null", "'--", "#n/a", "#na", "#value!", "#ref!", "#null!", "#div/0!"}
-EMPTY |= {"#name?", "#num!"}
-UNKNOWN |= EMPTY
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T]\d.*)?$")
 _CODES = (-9, -99, -999, -9999, 999, 9999, 99999)
 # What float32, in which networks compute, can hold.

@@ -9,7 +9,7 @@ from sknic.exceptions import DegenerateDataError
 from sknic.targets.cells import as_array, few, names_of, refuse_bools_among_numbers
 from sknic.targets.kind import Target
 from sknic.targets.kinds import register
-from sknic.targets.names import refuse_alike
+from sknic.targets.names import EMPTY, refuse_alike, refuse_words
 
 # These metrics take labels; the others take probabilities.
 _OF_LABELS = ("accuracy", "balanced_accuracy")
@@ -55,6 +55,7 @@ class Classification(Target):
             check_classification_targets(array)
         if array.dtype.kind in "OU":
             refuse_alike("y", array.ravel(), case=True)
+            refuse_words("y", array.ravel(), EMPTY)
         return array
 
     def from_table(self, table, columns, event_value=None):

@@ -4,6 +4,32 @@ import unicodedata
 
 import numpy as np
 
+# What tables of clinical data write where nothing is known, in lower case.
+UNKNOWN = {
+    "",
+    "'--",
+    "--",
+    "-",
+    ".",
+    "?",
+    "n/a",
+    "na",
+    "n.a.",
+    "nan",
+    "null",
+    "none",
+    "<na>",
+    "nat",
+    "unknown",
+    "missing",
+}
+UNKNOWN |= {"[not available]", "[not applicable]", "[unknown]", "[discrepancy]", "[completed]", "[not evaluated]"}
+UNKNOWN |= {"not available", "not applicable", "not reported", "not evaluated", "not known", "not done"}
+# What is no name either: an empty cell, NA, and the errors of spreadsheets.
+EMPTY = {"", "nan", "na", "n/a", "<na>", "nat", "null", "'--", "#n/a", "#na", "#value!", "#ref!", "#null!", "#div/0!"}
+EMPTY |= {"#name?", "#num!"}
+UNKNOWN |= EMPTY
+
 
 def check_names(name, values):
     """Return names as an object array (n,).
@@ -43,6 +69,25 @@ def check_names(name, values):
         raise ValueError(f"{name}: expected all text or all numbers; found {types}")
     refuse_alike(name, column)
     return column
+
+
+def check_patients(name, values):
+    """Return patients as an object array (n,); ValueError as in `check_names`, or for a word that names nobody.
+
+    All slides with "unknown", or with the "nan" that `astype(str)` makes of an empty cell, would be of one patient.
+    """
+    column = check_names(name, values)
+    refuse_words(name, column, UNKNOWN)
+    return column
+
+
+def refuse_words(name, values, words):
+    """Raise ValueError if a name is, apart from case, one of some words for a missing value."""
+    for row, value in enumerate(values):
+        if isinstance(value, str) and value.strip().lower() in words:
+            raise ValueError(
+                f"{name}[{row}]={str(value)!r} stands for a missing value; expected a value for each sample"
+            )
 
 
 def refuse_alike(name, values, *, case=False):

@@ -12,7 +12,7 @@ class UncensoredCoxSurvival(GridCoxSurvival):
     """Reads the battery's numeric y as times of events."""
 
     def fit(self, X, y, groups=None, sample_weight=None):
-        return super().fit(X, as_times(y), groups, sample_weight)
+        return super().fit(X, as_times(y), groups=groups, sample_weight=sample_weight)
 
     def score(self, X, y):
         return super().score(X, as_times(y))

@@ -73,11 +73,11 @@ def test_a_target_that_lies_in_amounts_is_not():
 def test_a_cross_validation_that_is_there_is_tested_on_its_own_folds():
     folds = [(np.r_[: 20 * k, 20 * k + 20 : 40], np.r_[20 * k : 20 * k + 20]) for k in (1, 0)]
     model = GridCNNClassifier(**(MODEL | {"max_steps": 20}))
-    ensemble = CrossValEnsemble(model, cv=folds, random_state=0).fit(GRIDS, TOGETHER, PATIENTS)
+    ensemble = CrossValEnsemble(model, cv=folds, random_state=0).fit(GRIDS, TOGETHER, groups=PATIENTS)
     test = arrangement_of_ensemble(ensemble, GRIDS, attention=False, random_state=3)
     moved = shuffle_cells(GRIDS, 3)
     again = CrossValEnsemble(model, cv=folds, random_state=0, baseline=False)
-    again.fit(moved, TOGETHER, PATIENTS)
+    again.fit(moved, TOGETHER, groups=PATIENTS)
     assert test.attention is None
     assert test.shuffled.a.value == auc(TOGETHER, ensemble.oof_prediction_[:, 1])
     assert test.shuffled.b.value == auc(TOGETHER, again.oof_prediction_[:, 1])

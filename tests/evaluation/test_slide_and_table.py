@@ -35,10 +35,10 @@ def half_and_half(seed=0, noise=0.3):
 def test_the_score_of_the_slide_is_out_of_fold_in_fit_and_the_mean_of_the_models_after_it():
     X, y, groups = half_and_half()
     model = SlideAndTable(of_vectors(Ridge()), LinearRegression(), cv=3, random_state=0).fit(
-        X.drop(columns="sex"), y, groups
+        X.drop(columns="sex"), y, groups=groups
     )
     slides = np.stack(X["grid"])
-    ensemble = CrossValEnsemble(Ridge(), 3, random_state=0, baseline=False).fit(slides, y, groups)
+    ensemble = CrossValEnsemble(Ridge(), 3, random_state=0, baseline=False).fit(slides, y, groups=groups)
     by_hand = LinearRegression().fit(np.column_stack([X["age"], ensemble.oof_prediction_]), y)
     wanted = by_hand.predict(np.column_stack([X["age"], ensemble.predict(slides)]))
     np.testing.assert_allclose(model.predict(X), wanted, rtol=1e-6)
@@ -66,8 +66,8 @@ def test_risks_of_different_models_are_brought_to_one_scale():
     X, log_hazard, groups = half_and_half(noise=0)
     random = np.random.RandomState(1)
     y = survival_array(np.ones(N), random.exponential(np.exp(-log_hazard)))
-    plain = SlideAndTable(of_vectors(CoxPHSurvivalAnalysis(alpha=0.1)), random_state=0).fit(X, y, groups)
-    louder = SlideAndTable(of_vectors(Louder(alpha=0.1)), random_state=0).fit(X, y, groups)
+    plain = SlideAndTable(of_vectors(CoxPHSurvivalAnalysis(alpha=0.1)), random_state=0).fit(X, y, groups=groups)
+    louder = SlideAndTable(of_vectors(Louder(alpha=0.1)), random_state=0).fit(X, y, groups=groups)
     np.testing.assert_allclose(louder.predict(X), plain.predict(X), rtol=1e-6)
     assert plain.score(X, y) > 0.75
     assert plain.predict_survival_function(X.iloc[:2]).shape == (2,)
@@ -123,7 +123,7 @@ def test_gaps_and_new_words_are_no_obstacle():
     X, y, groups = half_and_half()
     X.loc[::7, "age"] = np.nan
     X.loc[::5, "sex"] = None
-    model = SlideAndTable(of_vectors(Ridge()), random_state=0).fit(X, y, groups)
+    model = SlideAndTable(of_vectors(Ridge()), random_state=0).fit(X, y, groups=groups)
     new = X.iloc[:4].assign(sex=["other", "male", None, "female"])
     with pytest.warns(UnseenWordWarning, match="column 'sex' of X contains 'other', .* in fit .'female', 'male'.:"):
         assert np.isfinite(model.predict(new)).all()

@@ -1,16 +1,21 @@
 """Labels that were sorted alone are not paired with the slides of others."""
 
+import os
+import re
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.linear_model import Ridge
 
-from sknic import CrossValEnsemble, GridCNNRegressor, MultitaskEncoder
+from sknic import CrossValEnsemble, Grid, GridCNNClassifier, GridCNNRegressor, MultitaskEncoder
 from sknic.evaluation import (
     SlideAndTable,
     accuracy,
     added_value,
     aggregate,
+    auc,
     by_patient,
     by_task_count,
     compare,
@@ -27,6 +32,7 @@ from sknic.evaluation import (
     task_inclusion,
 )
 from sknic.plotting import RocDisplay, ScatterDisplay
+from sknic.targets import Classification
 from sknic.targets.rows import check_same_order
 
 N = 12
@@ -83,3 +89,97 @@ def test_several_slides_of_one_name_are_compared_too():
     check_same_order(y=patients, groups=patients + 1)
     with pytest.raises(ValueError, match="y and groups have the same index in another order: row 0 is a in y and b in"):
         check_same_order(y=patients, groups=patients[::-1])
+
+
+@pytest.mark.parametrize("form", [str, Path, os.path.basename, lambda path: Path(path).stem])
+@pytest.mark.parametrize("kind", ["paths", "grids"])
+def test_an_index_that_names_the_slides_has_to_be_in_their_order(form, kind):
+    paths = [f"/slides/{name}.svs" for name in "abc"]
+    slides = paths if kind == "paths" else [Grid(np.ones((1, 2)), [[0, 0]], (1, 1), slide=path) for path in paths]
+    y = pd.Series([1.0, 2.0, 3.0], index=[form(path) for path in paths])
+    check_same_order(X=slides, y=y)
+    check_same_order(X=slides, y=y.iloc[::-1].to_numpy())
+    check_same_order(X=slides, y=y.iloc[[2, 0, 1]].reset_index(drop=True))
+    with pytest.raises(ValueError, match="X and y have the same slides in another order: row 0 is .*a.* in X and .*c"):
+        check_same_order(X=slides, y=y.iloc[::-1])
+
+
+def test_labels_of_slides_in_another_order_are_not_learnt():
+    grids = [Grid(np.full((4, 2), i), np.argwhere(np.ones((2, 2))), (2, 2), slide=f"/slides/{i}.svs") for i in range(4)]
+    y = pd.Series(np.arange(4.0), index=[f"{i}.svs" for i in range(4)])
+    for model in (GridCNNRegressor(max_steps=1, device="cpu"), CrossValEnsemble(Ridge())):
+        with pytest.raises(ValueError, match="same slides in another order"):
+            model.fit(grids, y[::-1])
+
+
+def test_columns_have_to_be_in_one_order():
+    table = pd.DataFrame(np.arange(12.0).reshape(6, 2), columns=["a", "b"])
+    with pytest.raises(ValueError, match="y_true and prediction have the same columns in another order: column 0 is a"):
+        spearman(table, table[["b", "a"]])
+    assert spearman(table, table) == spearman(table, table[["b", "a"]].set_axis(["c", "d"], axis=1)) == 1
+
+
+@pytest.mark.parametrize("classes", [["normal", "tumor"], ["a", "b", "c"]])
+def test_probabilities_are_in_the_order_of_the_classes(classes):
+    truth = pd.Series(classes * 6)
+    scores = pd.DataFrame({name: 1.0 * (truth == name) for name in classes})
+    assert auc(truth, scores) == 1
+    assert auc(truth, scores[classes[::-1]].to_numpy()) < 1
+    for measure in (auc, lambda *y: estimate("auc", *y), lambda y, p: compare("auc", y, scores, p)):
+        with pytest.raises(ValueError, match="expected the classes in sorted order|have the same columns in another order"):
+            measure(truth, scores[classes[::-1]])
+
+
+def test_targets_are_scored_in_the_order_of_the_training():
+    grids = [np.full((2, 3, 3), i, np.float32) for i in range(6)]
+    y = pd.DataFrame({"a": np.arange(6.0), "b": -np.arange(6.0)})
+    single = GridCNNRegressor(max_steps=2, n_filters=4, device="cpu", random_state=0)
+    ensemble = CrossValEnsemble(single, cv=2, baseline=False)
+    for model in (single, ensemble):
+        model.fit(grids, y)
+        assert np.isfinite(model.score(grids, y))
+        with pytest.raises(ValueError, match=r"y has the columns \['b', 'a'\]; the model was fitted on \['a', 'b'\]"):
+            model.score(grids, y[["b", "a"]])
+
+
+def test_weights_are_not_taken_for_patients():
+    with pytest.raises(TypeError, match="positional argument"):
+        GridCNNRegressor().fit(list(np.zeros((4, 2, 3, 3))), np.arange(4.0), np.ones(4))
+
+
+@pytest.mark.parametrize("word", ["nan", "NaN", "unknown", "None", "[Not Available]"])
+def test_a_word_for_a_missing_patient_is_not_the_name_of_one(word):
+    """As `astype(str)` makes of an empty cell."""
+    patients = ["p1", word, "p2", word]
+    truth, score = [0, 1, 0, 1], [0.1, 0.9, 0.2, 0.8]
+    for use in (
+        lambda: estimate("auc", truth, score, groups=patients),
+        lambda: aggregate(score, patients),
+        lambda: CrossValEnsemble(Ridge(), cv=2).fit(np.eye(4), score, groups=patients),
+        lambda: GridCNNRegressor(max_steps=1).fit(list(np.zeros((4, 2, 3, 3))), score, groups=patients),
+    ):
+        with pytest.raises(ValueError, match=re.escape(f"[1]={word!r} stands for a missing value")):
+            use()
+
+
+@pytest.mark.parametrize("word", ["nan", "NA", "<NA>"])
+def test_a_word_for_a_missing_label_is_not_a_class(word):
+    labels = np.array(["a", "b", word, "a"])
+    for use in (
+        lambda: Classification().read(labels),
+        lambda: accuracy(labels, labels),
+        lambda: auc(labels, np.eye(3)[[0, 1, 2, 0]]),
+    ):
+        with pytest.raises(ValueError, match=re.escape(f"[2]={word!r} stands for a missing value")):
+            use()
+    assert accuracy(["None", "some"], ["None", "some"]) == 1  # a finding like any other
+
+
+def test_models_of_different_targets_are_no_ensemble():
+    grids = list(np.random.default_rng(0).normal(size=(6, 2, 3, 3)))
+    quick = {"max_steps": 1, "n_filters": 2, "device": "cpu", "random_state": 0}
+    of_two, of_others = (GridCNNClassifier(**quick).fit(grids, names * 3) for names in (["a", "b"], ["b", "c"]))
+    with pytest.raises(ValueError, match=r"expected models of one target; found \['a', 'b'\] and \['b', 'c'\]"):
+        CrossValEnsemble.from_models([of_two, of_others])
+    with pytest.raises(ValueError, match="found classification and regression"):
+        CrossValEnsemble.from_models([of_two, GridCNNRegressor(**quick).fit(grids, np.arange(6.0))])
