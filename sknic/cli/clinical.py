@@ -28,6 +28,7 @@ def clinical_columns(table, names, others):
     import pandas as pd
 
     from sknic.datasets.table import MISSING
+    from sknic.targets.cells import note_of_codes
 
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     wrong = [name for name in wanted if name in others]
@@ -40,9 +41,24 @@ def clinical_columns(table, names, others):
     for name, values in columns.items():
         kind = "numbers" if values.dtype.kind == "f" else f"{values.nunique()} words"
         typer.echo(f"clinical data: {name!r}, {kind}, {values.isna().sum()} missing")
+        if values.dtype.kind == "f":
+            if note := note_of_codes(name, values.dropna().to_numpy()):
+                typer.secho(f"warning: {note}", err=True)
+        else:
+            _refuse_spellings(name, values)
         if values.dtype.kind != "f" and values.nunique() > len(values) / 2:
             typer.secho(f"warning: {name!r} has a different word in most rows; is it an id?", err=True)
     return pd.DataFrame(columns)
+
+
+def _refuse_spellings(name, values):
+    """Refuse words such as F and f, which a model would take for two."""
+    from sknic.targets.names import refuse_alike
+
+    try:
+        refuse_alike(name, values, case=True)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--clinical") from None
 
 
 def _numbers(values):

@@ -52,6 +52,10 @@ def tell_external_test(estimator, model, rows, loaded, table, curves, record, pa
     kind, columns = kind_of(estimator, ()), record.get("columns") or {}
     if not columns or not set(columns.values()) <= set(rows.columns) or "prediction" not in table:
         return False
+    twice = [name for name in columns.values() if f"{name} (2)" in rows.columns]
+    if twice:
+        typer.secho(f"not scored against {_names(columns)}: there are several columns {twice[0]!r}", err=True)
+        return False
     learnt = read_slides(model)
     if learnt is None:
         typer.secho(

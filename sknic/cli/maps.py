@@ -32,6 +32,8 @@ def write_map(stem, grid, heat, method, title, *, top, ome_tiff):
     from sknic.plotting import write_overlay
     from sknic.slides import Slide
 
+    for kind in (".ome.tiff", ".top.geojson", ".geojson"):  # those of an earlier model, which may not be written now
+        Path(f"{stem}{kind}").unlink(missing_ok=True)
     here = grid.slide and Path(grid.slide).exists()
     with Slide(grid.slide, mpp=grid.slide_mpp) if here else nullcontext() as slide:
         _draw(f"{stem}.png", grid, heat, slide, method, title)

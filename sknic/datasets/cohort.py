@@ -106,10 +106,12 @@ class Cohort:
         Raises
         ------
         DatasetError
-            If there is no such column; the message lists the columns.
+            If there is no such column, or more than one; the message lists the columns.
         """
         if name not in self.table:
             raise DatasetError(f"this cohort has no column {name!r}; it has {list(self.table)}")
+        if list(self.table).count(name) > 1:
+            raise DatasetError(f"this cohort has several columns {name!r}; rename all but one")
         return self.table[name]
 
     def select(self, rows: ArrayLike) -> Cohort:

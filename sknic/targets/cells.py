@@ -210,7 +210,8 @@ def note_of_codes(column, y):
 
 
 def _stands_apart(code, others):
-    return len(others) > 0 and np.abs(others - code).min() > 3 * np.ptp(others)
+    """Whether a code is far from all other numbers, or the only negative one."""
+    return len(others) > 0 and (np.abs(others - code).min() > 3 * np.ptp(others) or code < 0 <= others.min())
 
 
 def few(values, limit=5):

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import typer
 
 from sknic.cli.clinical import clinical_columns
 from tests.cli.helpers import run, said
@@ -79,3 +80,14 @@ def test_an_id_among_clinical_data_is_doubted(table, capsys):
     columns = clinical_columns(table, "sample,age", ["score"])
     assert "'sample' has a different word in most rows" in capsys.readouterr().err
     assert columns["age"].dtype == float
+
+
+def test_codes_among_clinical_numbers_are_pointed_out_and_spellings_refused(table, capsys):
+    frame = pd.read_csv(table)
+    frame["age"] = [-9, *range(50, 49 + len(frame))]
+    frame["sex"] = ["F", "f", *["M"] * (len(frame) - 2)]
+    frame.to_csv(table, index=False)
+    clinical_columns(table, "age", ["path"])
+    assert "warning: age: -9 (1) counts as a number" in capsys.readouterr().err
+    with pytest.raises(typer.BadParameter, match="'F' and 'f' differ only in case"):
+        clinical_columns(table, "sex", ["path"])

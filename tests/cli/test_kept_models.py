@@ -129,6 +129,16 @@ def test_rows_without_a_target_are_left_out_of_the_external_test(kept, others, t
     assert "external test on" in result.output and "11 slides" in result.output
 
 
+def test_one_of_two_columns_of_the_target_is_not_chosen(kept, others, tmp_path):
+    task, model = kept
+    column = {"regression": "score", "classification": "label", "survival": "event"}[task]
+    table = pd.read_csv(others)
+    table.insert(len(table.columns), column, table[column], allow_duplicates=True)
+    table.to_csv(others, index=False)
+    result = run("predict", others, "--model", model, "--out", tmp_path / "p.csv")
+    assert f"there are several columns {column!r}" in said(result) and not (tmp_path / "p.metrics.json").exists()
+
+
 @pytest.mark.parametrize("unknown", ["[Not Available]", "Unknown", "#REF!", "-"])
 def test_an_unknown_patient_is_not_the_name_of_one(kept, grids, others, tmp_path, unknown):
     _, model = kept

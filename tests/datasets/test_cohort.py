@@ -210,3 +210,10 @@ def test_select_keeps_rows_in_order():
     assert cohort.select([2, 0]).patients.tolist() == ["z", "x"]
     with pytest.raises(DatasetError, match="no column 'event'"):
         cohort.survival  # noqa: B018
+
+
+def test_one_of_two_columns_of_a_name_is_not_chosen(tmp_path):
+    (tmp_path / "a.tiff").touch()
+    (tmp_path / "slides.csv").write_text("path,score,score\na.tiff,1,2\n")
+    with pytest.raises(DatasetError, match="several columns 'score'"):
+        read_cohort(tmp_path / "slides.csv").score  # noqa: B018  read when asked for
