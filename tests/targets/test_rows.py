@@ -177,7 +177,7 @@ def test_a_word_for_a_missing_label_is_not_a_class(word):
     assert accuracy(["None", "some"], ["None", "some"]) == 1  # a finding like any other
 
 
-def test_models_of_different_targets_are_no_ensemble():
+def test_models_of_different_targets_are_not_averaged():
     grids = list(np.random.default_rng(0).normal(size=(6, 2, 3, 3)))
     quick = {"max_steps": 1, "n_filters": 2, "device": "cpu", "random_state": 0}
     of_two, of_others = (GridCNNClassifier(**quick).fit(grids, names * 3) for names in (["a", "b"], ["b", "c"]))
