@@ -25,7 +25,7 @@ UNKNOWN = {
 }
 UNKNOWN |= {"[not available]", "[not applicable]", "[unknown]", "[discrepancy]", "[completed]", "[not evaluated]"}
 UNKNOWN |= {"not available", "not applicable", "not reported", "not evaluated", "not known", "not done"}
-# What is no name either: an empty cell, NA, and the errors of spreadsheets.
+# What cannot be a name either: an empty cell, NA, and the errors of spreadsheets.
 EMPTY = {"", "nan", "na", "n/a", "<na>", "nat", "null", "'--", "#n/a", "#na", "#value!", "#ref!", "#null!", "#div/0!"}
 EMPTY |= {"#name?", "#num!"}
 UNKNOWN |= EMPTY
