@@ -11,9 +11,11 @@ import pandas as pd
 from PIL import Image, UnidentifiedImageError
 
 from sknic.datasets.cohort import shown
+from sknic.datasets.rows import find_patient_column
 from sknic.exceptions import DatasetError
 from sknic.files.whole import whole_file
 from sknic.progress import followed
+from sknic.targets.names import EMPTY
 
 TABLE = "patches.csv"
 PACKED = "patches.npy"
@@ -42,9 +44,9 @@ def load_patch_folder(
     -------
     patches : uint8 array or memory map (n, height, width, 3), RGB
     table : DataFrame
-        One row per patch, in the same order: path, task, label, group (the source; the path itself where unknown), mpp
-        (NaN if unknown) and the other columns of ``patches.csv``. ``table.pivot(columns="task", values="label")`` is
-        the y of `MultitaskEncoder`.
+        One row per patch, in the same order: path, task, label, group (the source; without that column the patient, or
+        else the path), mpp (NaN if unknown) and the other columns of ``patches.csv``.
+        ``table.pivot(columns="task", values="label")`` is the y of `MultitaskEncoder`.
 
     Raises
     ------
@@ -92,7 +94,8 @@ def read_patch_table(root):
             f"{root / TABLE}: expected a column path with image files, or a {PACKED} next to it with one patch per row"
         )
     if "group" not in table:
-        table["group"] = table["path"]
+        patient = find_patient_column(table.astype(str), ("path", "task", "label", "mpp", "center"))
+        table["group"] = table["path" if patient is None else patient]
     if "mpp" not in table:
         table["mpp"] = np.nan
     return table
@@ -146,6 +149,13 @@ def _read_csv(path):
     lacking = [name for name in ("task", "label") if name not in table]
     if lacking:
         raise DatasetError(f"{path}: expected the columns task and label; {lacking} missing")
+    for name in ("task", "label"):
+        empty = np.flatnonzero(table[name].str.strip().str.lower().isin(EMPTY))
+        if len(empty):
+            row, value = empty[0] + 2, table[name].iloc[empty[0]]
+            raise DatasetError(
+                f"{path}: row {row}: {name} {value!r} stands for a missing value; remove the rows without a {name}"
+            )
     return table
 
 

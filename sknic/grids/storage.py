@@ -81,8 +81,15 @@ class InFile:
             self._stored = hdf5.read_header(self.path)
         return self._stored
 
+    def _now(self):
+        """Layout of the file as it is now: if its slide is moved, another run writes it again, with other offsets."""
+        stored = hdf5.read_header(self.path)  # which a process reads once, as long as the file stays the same
+        if stored != self._stored:
+            self._stored, self._cells = stored, None
+        return stored.layout
+
     def _read(self, name):
-        return hdf5.read_dataset(self.path, self._layout.place(name))
+        return hdf5.read_dataset(self.path, self._now().place(name))
 
     @property
     def header(self) -> GridHeader:
@@ -91,9 +98,10 @@ class InFile:
 
     @property
     def cells(self):
-        """int32 array (n_cells, 2), kept once it has been read."""
+        """int32 array (n_cells, 2), kept once it has been read, as long as the file stays the same."""
+        layout = self._now()
         if self._cells is None:
-            self._cells = np.array(self._read("cells"))
+            self._cells = np.array(hdf5.read_dataset(self.path, layout.place("cells")))
         return self._cells
 
     @property
@@ -103,7 +111,7 @@ class InFile:
 
     def oriented_embeddings(self, k):
         """Embeddings (n_cells, C) after orientation k, 1 to 7; the others are not read."""
-        return hdf5.read_dataset(self.path, self._layout.oriented_place(k))
+        return hdf5.read_dataset(self.path, self._now().oriented_place(k))
 
     @property
     def extent(self):

@@ -119,6 +119,21 @@ def test_a_memory_map_of_the_same_number_of_other_patches_is_made_again(patch_di
     assert len(table) == 24
 
 
+@pytest.mark.parametrize("label", ["", "NA", "nan", " "])
+def test_a_patch_without_a_label_is_not_of_a_class_of_its_own(patch_dir, label):
+    table = pd.DataFrame({"path": ["a.png", "b.png"], "task": "tumour", "label": ["yes", label]})
+    table.to_csv(patch_dir / "patches.csv", index=False)
+    with pytest.raises(DatasetError, match=f"row 3: label {label!r} stands for a missing value"):
+        load_patch_folder(patch_dir, verbose=0)
+
+
+def test_patches_of_one_patient_are_of_one_group(patch_dir):
+    paths = sorted(str(path.relative_to(patch_dir)) for path in patch_dir.glob("*/*/*.png"))[:4]
+    table = pd.DataFrame({"path": paths, "task": "t", "label": list("abab"), "patient_id": ["p", "p", "q", "q"]})
+    table.to_csv(patch_dir / "patches.csv", index=False)
+    assert load_patch_folder(patch_dir, verbose=0)[1]["group"].tolist() == ["p", "p", "q", "q"]
+
+
 def test_damaged_and_missing_images_are_all_named(patch_dir, tmp_path):
     (patch_dir / "colorectal/stroma/1_0.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
     (patch_dir / "colorectal/tumour/2_1.png").unlink()

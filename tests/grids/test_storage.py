@@ -103,3 +103,19 @@ def test_embeddings_of_turned_pixels_are_those_of_orientations_1_to_7(shape):
         Grid(np.ones((1, 2)), [[0, 0]], (1, 1), oriented_embeddings=np.zeros(shape))
     with pytest.raises(ValueError, match="oriented_embeddings: 14 of 14 numbers are NaN"):
         Grid(np.ones((1, 2)), [[0, 0]], (1, 1), oriented_embeddings=np.full((7, 1, 2), np.nan))
+
+
+def test_a_grid_whose_file_is_written_again_is_read_where_its_numbers_are_now(tmp_path):
+    """As another run does that finds the slide under a longer path: the header grows, and everything moves."""
+    rng = np.random.default_rng(0)
+    cells = np.argwhere(np.ones((6, 6)))
+    first, second = (
+        Grid(rng.normal(size=(36, 4)), cells, (6, 6), slide=f"/slides{'/deep' * n}/a.svs") for n in (0, 400)
+    )
+    opened, unread = (first.write(tmp_path / "a.h5") for _ in range(2))
+    np.testing.assert_array_equal(opened.embeddings, first.embeddings)
+    np.testing.assert_array_equal(opened.cells, cells)
+    second.write(tmp_path / "a.h5")
+    for grid in (opened, unread):
+        np.testing.assert_array_equal(grid.embeddings, second.embeddings)
+        np.testing.assert_array_equal(grid.cells, cells)

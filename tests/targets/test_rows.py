@@ -126,9 +126,7 @@ def test_probabilities_are_in_the_order_of_the_classes(classes):
     assert auc(truth, scores) == 1
     assert auc(truth, scores[classes[::-1]].to_numpy()) < 1
     for measure in (auc, lambda *y: estimate("auc", *y), lambda y, p: compare("auc", y, scores, p)):
-        with pytest.raises(
-            ValueError, match="sorted order|the same columns in another order"
-        ):
+        with pytest.raises(ValueError, match="sorted order|the same columns in another order"):
             measure(truth, scores[classes[::-1]])
 
 
