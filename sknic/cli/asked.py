@@ -36,6 +36,25 @@ class Asked:
     random_state: int
     n_resamples: int
 
+    def answer(self, run, *, clinical=None, arrangement=False, repeats=1):
+        """Answer what was asked for; each answer is in the folder before the next one is computed.
+
+        Parameters
+        ----------
+        run : RunFolder
+        clinical : DataFrame, optional
+            One row per slide.
+        arrangement : bool
+        repeats : int
+            Number of cross-validations, the first included.
+        """
+        if clinical is not None:
+            run = self.added_value(run, clinical)
+        if arrangement:
+            run = self.arrangement(run)
+        if repeats > 1:
+            self.repeats(repeats)
+
     def added_value(self, run, clinical):
         """Measure what the slide adds to clinical data; predictions are written to `added_value.csv`.
 

@@ -117,13 +117,9 @@ def evaluate(
         _tell(run)
         if save_model:
             _save_models(out, ensemble, run, learnt, compression, settings)
+        known = None if clinic is None else clinic.set_axis(targets.paths).loc[used.paths]
         asked = Asked(out, ensemble, X, used, random_state, bootstrap)
-        if clinic is not None:
-            run = asked.added_value(run, clinic.set_axis(targets.paths).loc[used.paths])
-        if arrangement:
-            run = asked.arrangement(run)
-        if repeats > 1:
-            asked.repeats(repeats)
+        asked.answer(run, clinical=known, arrangement=arrangement, repeats=repeats)
     typer.echo(f"wrote {out / 'report.html'}")
 
 
