@@ -299,13 +299,14 @@ def recorded_mpp(slide_mpp, paths, folder):
     if not isinstance(slide_mpp, dict):
         return slide_mpp
     stated = {os.path.realpath(path): mpp for path, mpp in slide_mpp.items()}
-    new = [path for path in paths if os.path.realpath(path) not in stated]
+    real = {path: os.path.realpath(path) for path in paths}
+    new = [path for path in paths if real[path] not in stated]
     if new:
         typer.echo(
             f"{folder}: --slide-mpp stated the um/px of its slides, but not of {len(new)} here, such as {new[0]}: "
             "theirs are read from the files; give --slide-mpp if those are wrong"
         )
-    return {path: stated.get(os.path.realpath(path)) for path in paths}
+    return {path: stated.get(real[path]) for path in paths}
 
 
 def _headers(folder):

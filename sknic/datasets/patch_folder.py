@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from functools import lru_cache
 from pathlib import Path
 
@@ -199,8 +200,10 @@ def _digest_of_images(root, names):
     """Digest of names, sizes and times of the images, in their order; an image that is missing is found later."""
     digest = hashlib.sha256()
     for name in names:
-        path = root / name
-        status = path.stat() if path.is_file() else None
+        try:
+            status = os.stat(root / name)
+        except OSError:
+            status = None
         digest.update(f"{name}:{status and (status.st_size, status.st_mtime_ns)}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()
 

@@ -274,7 +274,8 @@ def read_labels(name: str, values: ArrayLike) -> np.ndarray:
         raise ValueError(
             f"{name}[{missing[0]}] is missing ({len(missing)} of {len(labels)}): expected a label for each slide"
         )
-    refuse_words(name, labels.ravel(), EMPTY)
+    if labels.dtype.kind in "OU":
+        refuse_words(name, labels.ravel(), EMPTY)
     return labels
 
 

@@ -83,8 +83,9 @@ def check_patients(name, values):
 
 def refuse_words(name, values, words):
     """Raise ValueError if a name is, apart from case, one of some words for a missing value."""
-    for row, value in enumerate(values):
+    for value in dict.fromkeys(values):  # each name once: metrics are computed a thousand times for an interval
         if isinstance(value, str) and value.strip().lower() in words:
+            row = list(values).index(value)
             raise ValueError(
                 f"{name}[{row}]={str(value)!r} stands for a missing value; expected a value for each sample"
             )

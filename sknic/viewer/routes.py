@@ -33,32 +33,38 @@ def drop_the_token(endpoint, values):
 @routes.errorhandler(SknicError)
 @routes.errorhandler(ValueError)
 def explain(error):
+    """An error in words that the page shows."""
     return jsonify(error=str(error)), 422
 
 
 @routes.get("/")
 def page():
+    """The page itself."""
     return Response(_asset("page.html"), mimetype="text/html")
 
 
 @routes.get("/<name>")
 def asset(name):
+    """A script or the style sheet of the page."""
     return Response(_asset(name), mimetype=_ASSETS[name]) if name in _ASSETS else abort(404)
 
 
 @routes.get("/slides")
 def slides():
+    """What is known of each slide and its grids."""
     return jsonify([view.describe() for view in _views()])
 
 
 @routes.get("/slides/<int:number>/tiles/<int:level>/<int:column>/<int:row>")
 def tile(number, level, column, row):
+    """One tile of a slide's pyramid."""
     data = _view(number).tiles.jpeg(level, column, row)
     return _jpeg(data) if data else abort(404)
 
 
 @routes.get("/slides/<int:number>/layers/<name>")
 def layer(number, name):
+    """The picture of one layer with its place and its legend."""
     chosen = _view(number).layers.get(name) or abort(404)
     choice = _label() if chosen.has_classes else request.args.get("feature", 0, int)
     if chosen.n_features and not 0 <= choice < chosen.n_features:
@@ -71,12 +77,14 @@ def layer(number, name):
 
 @routes.get("/model")
 def model():
+    """What the model predicts; null without a model."""
     with _computing:
         return jsonify(_model() and _model().describe())
 
 
 @routes.get("/slides/<int:number>/grids/<int:grid>/prediction")
 def prediction(number, grid):
+    """What the model predicts for one grid."""
     frame = _item(_view(number).frames, grid)
     asked = _view(number).model or abort(404)
     with _computing:
@@ -85,6 +93,7 @@ def prediction(number, grid):
 
 @routes.get("/slides/<int:number>/grids/<int:grid>/cells/<int:row>/<int:column>")
 def cell(number, grid, row, column):
+    """What is known of one cell."""
     view = _view(number)
     _item(view.frames, grid)
     feature = max(0, request.args.get("feature", 0, int))
@@ -95,6 +104,7 @@ def cell(number, grid, row, column):
 
 @routes.get("/slides/<int:number>/grids/<int:grid>/cells/<int:row>/<int:column>/patch")
 def patch(number, grid, row, column):
+    """The pixels of one cell."""
     frame = _item(_view(number).frames, grid)
     if not (row < frame.grid.shape[0] and column < frame.grid.shape[1]):
         abort(404)
@@ -103,6 +113,7 @@ def patch(number, grid, row, column):
 
 @routes.get("/slides/<int:number>/grids/<int:grid>/cells/<int:row>/<int:column>/neighbors")
 def neighbors(number, grid, row, column):
+    """The cells whose embeddings are nearest to that of one cell."""
     _item(_view(number).frames, grid)
     n = min(max(1, request.args.get("n", 8, int)), _MAX_NEIGHBORS)
     with _computing:
