@@ -29,7 +29,7 @@ from sknic.estimators import PAPER_RECIPE
 from sknic.evaluation import aggregate, compare, concordance, estimate, format_p, split_by_risk
 from sknic.files.whole import whole_file
 
-RECIPES = {"default": {}, "paper": PAPER_RECIPE}
+RECIPES = {"default": {}, "paper": PAPER_RECIPE, "cnn-alone": {"pooled_branch": False}}
 RIVAL = "multitask-4"
 PAPER = {
     ("table1", "multitask-4"): "0.620; test 0.632 [0.597, 0.664]",

@@ -19,7 +19,7 @@ from sknic.compression.outcomes import speak_up
 from sknic.compression.recipe import Recipe
 from sknic.compression.restartable import plans, run
 from sknic.compression.shards import Shard
-from sknic.compression.slide_mpp import by_slide, warn_of_unnamed
+from sknic.compression.slide_mpp import by_slide
 from sknic.grids import Grid, GridCache
 from sknic.learning.device import resolve_device, resolve_precision
 from sknic.learning.params import check, check_params
@@ -208,10 +208,10 @@ class SlideCompressor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
             more. With `shard`, one per slide of the shard.
         """
         paths, (job, *coarser), name = check_paths(X), self._jobs(), MANIFEST
+        job.recipe.check_slides(paths)
         if shard is not None:
             part = Shard.parse(shard)
             paths, name = part.slides(paths), part.manifest
-        warn_of_unnamed(job.recipe.slide_mpp, paths)
         manifest = Manifest(job.cache.folder, name) if job.cache is not None else None
         outcomes, done = {}, Counter[str]()
         of_coarser = [self._at_other_mpp(other, paths) for other in coarser]
@@ -245,7 +245,7 @@ class SlideCompressor(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
             One row per slide: status ("cached", "to do", "no tissue" or "cannot"), mpp, estimated n_cells, reason.
         """
         paths, jobs = check_paths(X), self._jobs()
-        warn_of_unnamed(jobs[0].recipe.slide_mpp, paths)
+        jobs[0].recipe.check_slides(paths)
         plan_of = []
         for job in jobs:
             every = followed(plans(job, paths, n_jobs=self.n_jobs), "slides", len(set(paths)), shown=self.verbose)

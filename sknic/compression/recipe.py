@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sknic.compression.slide_mpp import stated_mpp
+from sknic.compression.slide_mpp import check_stated, stated_mpp
 from sknic.exceptions import TissueMaskError
 from sknic.files.callables import callable_identity
 from sknic.files.identity import file_identity
 from sknic.files.json_values import json_value
+from sknic.files.shared import first_shared
 from sknic.slides import Annotations, mask_path
 from sknic.slides.tissue import BY_THUMBNAIL
 
@@ -32,6 +33,20 @@ class Recipe:
     def mpp_of(self, path):
         """um/px given by the caller for one slide, or None to use its metadata."""
         return stated_mpp(self.slide_mpp, path)
+
+    def check_slides(self, paths):
+        """Refuse one mask, or um/px of one name, for several slides; it is found by the name of a slide alone."""
+        check_stated(self.slide_mpp, paths)
+        pattern = self.tissue.pattern if isinstance(self.tissue, Annotations) else self.tissue
+        if not isinstance(pattern, str | Path) or pattern in BY_THUMBNAIL:
+            return
+        masks = {path: os.fspath(mask_path(pattern, path)) for path in paths}
+        shared = first_shared(masks)
+        if shared is not None:
+            raise TissueMaskError(
+                f"tissue={str(pattern)!r}: {masks[shared[0]]} would be the mask of both {' and '.join(shared)}; put the "
+                "masks of slides of one name into folders beside the slides, or rename the slides"
+            )
 
     def settings(self, path):
         """What the cache key of one slide depends on, as values that JSON can store."""

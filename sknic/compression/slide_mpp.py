@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from sknic.exceptions import MppWarning, warn
+from sknic.files.shared import first_shared
 
 
 def by_slide(slide_mpp: Any) -> Any:
@@ -62,14 +63,32 @@ def stated_mpp(slide_mpp: Any, path: str) -> float | None:
     return None if is_empty else slide_mpp
 
 
-def warn_of_unnamed(slide_mpp: Any, paths: list[str]) -> None:
-    """Warn if a mapping does not have some of the slides, whose um/px are those of their metadata."""
+def check_stated(slide_mpp: Any, paths: list[str]) -> None:
+    """Warn of slides that a mapping does not name, whose um/px are those of their metadata.
+
+    Parameters
+    ----------
+    slide_mpp : float, dict of str to float, or None
+        What `by_slide` returned.
+    paths : list of str
+        Slides.
+
+    Raises
+    ------
+    ValueError
+        If a name without its folder belongs to several of the slides.
+    """
     if not isinstance(slide_mpp, Mapping):
         return
-    unnamed = [path for path in dict.fromkeys(paths) if _named(slide_mpp, path) is None]
+    name_of = {path: _named(slide_mpp, path) for path in paths}
+    shared = first_shared({path: name for path, name in name_of.items() if name is not None})
+    if shared is not None:
+        one, other = shared
+        raise ValueError(f"slide_mpp: {name_of[one]!r} is the name of both {one} and {other}; name them by their paths")
+    unnamed = [path for path, name in name_of.items() if name is None]
     if unnamed:
         warn(
-            f"slide_mpp does not name {len(unnamed)} of {len(set(paths))} slides, such as {unnamed[0]}: their metadata "
+            f"slide_mpp does not name {len(unnamed)} of {len(name_of)} slides, such as {unnamed[0]}: their metadata "
             "say their um/px. Name every slide, with NaN to use its metadata",
             MppWarning,
         )

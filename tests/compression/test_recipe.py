@@ -12,7 +12,7 @@ import pytest
 
 from sknic import SlideCompressor
 from sknic.compression.recipe import Recipe
-from sknic.exceptions import CacheWarning
+from sknic.exceptions import CacheWarning, TissueMaskError
 from sknic.files.callables import callable_identity
 from sknic.slides import Annotations
 
@@ -50,6 +50,27 @@ def recipe(**settings):
 @pytest.mark.parametrize("slide_mpp", [float("nan"), np.float32("nan"), {"a": float("nan")}, {"b": 0.5}, {}])
 def test_a_um_per_px_that_states_nothing_leaves_the_metadata(slide_mpp):
     assert recipe(slide_mpp=slide_mpp).mpp_of("a.tiff") is None
+
+
+def test_slides_of_one_name_do_not_share_a_mask(tmp_path):
+    slides = [str(tmp_path / patient / "HE.tiff") for patient in ("P1", "P2")]
+    for pattern in (f"{tmp_path}/{{stem}}.png", Annotations(f"{tmp_path}/{{stem}}.geojson")):
+        with pytest.raises(TissueMaskError, match="would be the mask of both .*P1/HE.tiff and .*P2/HE.tiff; put"):
+            recipe(tissue=pattern).check_slides(slides)
+    recipe(tissue="masks/{stem}.png").check_slides(slides)  # P1/masks and P2/masks
+    for tissue in (None, "density", "otsu", max):
+        recipe(tissue=tissue).check_slides(slides)
+    for folder in ("P1", "P2"):
+        (tmp_path / folder).symlink_to(tmp_path, target_is_directory=True)
+    recipe(tissue=f"{tmp_path}/{{stem}}.png").check_slides(slides)  # one slide under two paths
+
+
+def test_slides_of_one_name_do_not_share_their_um_per_px(tmp_path):
+    slides = [f"{tmp_path}/P1/HE.tiff", f"{tmp_path}/P2/HE.tiff"]
+    for name in ("HE", "HE.tiff"):
+        with pytest.raises(ValueError, match=f"slide_mpp: '{name}' is the name of both .*P1/HE.tiff and .*P2/HE.tiff"):
+            recipe(slide_mpp={name: 0.25}).check_slides(slides)
+    recipe(slide_mpp={path: 0.25 for path in slides}).check_slides(slides)
 
 
 def test_numpy_scalars_give_the_key_of_pythons(tmp_path):
