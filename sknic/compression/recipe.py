@@ -44,8 +44,8 @@ class Recipe:
         shared = first_shared(masks)
         if shared is not None:
             raise TissueMaskError(
-                f"tissue={str(pattern)!r}: {masks[shared[0]]} would be the mask of both {' and '.join(shared)}; put the "
-                "masks of slides of one name into folders beside the slides, or rename the slides"
+                f"tissue={str(pattern)!r}: {masks[shared[0]]} would be the mask of both {' and '.join(shared)}; put "
+                "the masks of slides of one name into folders beside the slides, or rename the slides"
             )
 
     def settings(self, path):

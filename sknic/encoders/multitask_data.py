@@ -10,7 +10,7 @@ from sknic.encoders.labels import check_rows, only, read_tasks, to_frame
 from sknic.encoders.sampling import strata
 from sknic.exceptions import DegenerateDataError
 from sknic.learning.split import split
-from sknic.targets.rows import check_same_order
+from sknic.targets.rows import check_paired
 
 # Patches that tell a data set from another, in its digest.
 DIGEST_ROWS = 256
@@ -85,7 +85,7 @@ class TaskData:
 
 def read_data(X, y, tasks, groups, centers):
     """Check the input of `MultitaskEncoder.fit`; returns a `TaskData`."""
-    check_same_order(y=y, groups=groups, centers=centers)
+    check_paired(y=y, groups=groups, centers=centers)
     X = check_patches(X)
     labels = to_frame(y, len(X))
     return TaskData(

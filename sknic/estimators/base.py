@@ -25,7 +25,7 @@ from sknic.estimators.views import views_of
 from sknic.learning.net import restore
 from sknic.learning.params import Rule
 from sknic.learning.split import check_groups
-from sknic.targets.rows import check_same_order, names_of_columns
+from sknic.targets.rows import check_paired, names_of_columns
 
 
 class GridEstimator(GridTraining, GridPrediction, BaseEstimator):
@@ -190,7 +190,7 @@ class GridEstimator(GridTraining, GridPrediction, BaseEstimator):
         check_parameters(self, self._rules)
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
-        check_same_order(X=X, y=y, groups=groups, sample_weight=sample_weight)
+        check_paired(X=X, y=y, groups=groups, sample_weight=sample_weight)
         grids = read_grids(self, X, reset=True)
         check_groups(groups, len(grids))
         self.target_names_ = names_of_columns(y)

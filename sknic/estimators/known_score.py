@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sknic.targets import kind_of
-from sknic.targets.rows import check_columns, check_same_order
+from sknic.targets.rows import check_columns, check_paired
 from sknic.targets.several import SeveralTargets
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class KnownScore:
         ValueError
             If no grid has a class that `fit` saw, as where the text "0" stands for the number 0.
         """
-        check_same_order(X=X, y=y, sample_weight=sample_weight)
+        check_paired(X=X, y=y, sample_weight=sample_weight)
         check_columns(y, getattr(self, "target_names_", None))
         kind = kind_of(self, None)
         if isinstance(kind, SeveralTargets):

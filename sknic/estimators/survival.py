@@ -20,7 +20,7 @@ from sknic.learning.followed import followed
 from sknic.learning.params import choice
 from sknic.targets import Survival, read_survival
 from sknic.targets.concordance import concordance_index
-from sknic.targets.rows import check_same_order
+from sknic.targets.rows import check_paired
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -328,6 +328,6 @@ class GridCoxSurvival(HazardCurves, GridEstimator):
             If no pair can be compared: no event, or none before the end of another's follow-up.
         """
         check_is_fitted(self, "net_")
-        check_same_order(X=X, y=y)
+        check_paired(X=X, y=y)
         event, time = _event_and_time(y)
         return concordance_index(event, time, self.predict(X))

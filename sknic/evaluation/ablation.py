@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from sknic.evaluation.metrics import spearman
-from sknic.targets.rows import check_same_order
+from sknic.targets.rows import check_paired
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -60,7 +60,7 @@ def by_task_count(included: pd.DataFrame | Mapping, result: ArrayLike) -> pd.Dat
 def _bools(included, result):
     """Whether each run used each task, a DataFrame of bool; a cast makes True of NaN and of "0"."""
     table = pd.DataFrame(included)
-    check_same_order(included=table if isinstance(included, pd.DataFrame) else None, result=result)
+    check_paired(included=table if isinstance(included, pd.DataFrame) else None, result=result)
     wrong = [task for task in table if not table[task].isin([0, 1]).all()]
     if wrong:
         raise ValueError(f"included: column {wrong[0]!r} contains values other than True and False (1 and 0)")

@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn.base import clone
 from sklearn.utils import check_consistent_length
 
-from sknic.evaluation.bootstrap import compare
+from sknic.evaluation.bootstrap import check_interval, compare
 from sknic.evaluation.clinical_table import as_frame, clinical_model, split_columns
 from sknic.evaluation.fitting import ask, rows_of
 from sknic.evaluation.folds import make_folds
@@ -21,7 +21,7 @@ from sknic.evaluation.slide_and_table import SlideAndTable
 from sknic.evaluation.verdict import chance_level
 from sknic.progress import followed
 from sknic.targets import kind_of
-from sknic.targets.rows import check_same_order
+from sknic.targets.rows import check_paired
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -138,7 +138,8 @@ def added_value(
     """
     if not isinstance(estimator, SlideAndTable):
         raise TypeError(f"estimator={type(estimator).__name__}: expected a SlideAndTable")
-    check_same_order(X=X, y=y, groups=groups)
+    check_interval(level, n_resamples, metric)
+    check_paired(X=X, y=y, groups=groups)
     X = as_frame(X)
     slides, _ = split_columns(X, estimator.column)
     kind = kind_of(estimator.slide, y)

@@ -14,7 +14,7 @@ from sknic.estimators.base import GridEstimator
 from sknic.estimators.network import AttentionMIL
 from sknic.estimators.parameters import with_module
 from sknic.estimators.reading import read_grids
-from sknic.evaluation.bootstrap import compare
+from sknic.evaluation.bootstrap import check_interval, compare
 from sknic.evaluation.ensemble import CrossValEnsemble
 from sknic.evaluation.results import Comparison, Estimate, format_p
 from sknic.exceptions import NothingLearntWarning
@@ -157,6 +157,7 @@ def arrangement_test(
     """
     if not isinstance(estimator, GridEstimator):
         raise TypeError(f"estimator={type(estimator).__name__}: expected one that learns from grids, such as GridCNN*")
+    check_interval(level, n_resamples, metric)
     model, seed = clone(estimator), make_random(random_state).randint(np.iinfo(np.int32).max)
     if model.random_state is None:
         model.set_params(random_state=seed)
@@ -198,6 +199,7 @@ def arrangement_of_ensemble(
     DegenerateDataError
         If the target cannot be scored.
     """
+    check_interval(level, n_resamples, metric)
     grids = read_grids(clone(ensemble.estimator), X, reset=True)
     metric = ensemble.kind_.metrics[0] if metric is None else metric
     measured: dict[str, Any] = {"level": level, "n_resamples": n_resamples, "random_state": random_state}

@@ -12,10 +12,11 @@ from sklearn.utils import check_random_state
 
 from sknic.evaluation.metrics import get_metric
 from sknic.evaluation.patients import rows_by_patient
-from sknic.evaluation.results import Comparison, Estimate
+from sknic.evaluation.results import Comparison, Estimate, check_level
 from sknic.exceptions import DegenerateDataError
+from sknic.learning.params import check, integer
 from sknic.targets import as_target
-from sknic.targets.rows import check_order_of_classes, check_same_order
+from sknic.targets.rows import check_order_of_classes, check_paired
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -72,7 +73,7 @@ def estimate(
     >>> estimate("accuracy", [0, 1, 1, 0], [0, 1, 1, 1], groups=["a", "b", "c", "d"])
     Estimate(0.750 [0.250, 1.000], level=0.95, n=4)
     """
-    check_same_order(y_true=y_true, y_pred=y_pred, groups=groups)
+    check_paired(y_true=y_true, y_pred=y_pred, groups=groups)
     check_order_of_classes(y_true, y_pred=y_pred)
     measure, true, predicted = get_metric(metric), as_target(y_true), np.asarray(y_pred)
     _check_length("y_pred", predicted, true)
@@ -172,7 +173,7 @@ def compare(
     DegenerateDataError
         As in :func:`estimate`.
     """
-    check_same_order(y_true=y_true, pred_a=pred_a, pred_b=pred_b, groups=groups)
+    check_paired(y_true=y_true, pred_a=pred_a, pred_b=pred_b, groups=groups)
     check_order_of_classes(y_true, pred_a=pred_a, pred_b=pred_b)
     measure, true = get_metric(metric), as_target(y_true)
     first, second = np.asarray(pred_a), np.asarray(pred_b)
@@ -211,6 +212,7 @@ def _check_length(name, values, y_true):
 
 def bootstrap(statistic, units, level, n_resamples, random_state):
     """Bootstrap ``statistic(rows) -> tuple of k floats``; scipy's result, with k rows."""
+    check_interval(level, n_resamples)
     rng = np.random.default_rng(check_random_state(random_state).randint(2**31))
     n_rejected = 0
 
@@ -237,6 +239,14 @@ def bootstrap(statistic, units, level, n_resamples, random_state):
         confidence_level=level,
         rng=rng,
     )
+
+
+def check_interval(level, n_resamples, metric=None):
+    """Refuse options of an interval by name and value: at once, because what it is about may take hours."""
+    check_level(level)
+    check("n_resamples", n_resamples, integer(low=1))
+    if metric is not None:
+        get_metric(metric)
 
 
 def _estimates(values, result, level, n):

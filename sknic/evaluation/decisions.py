@@ -11,7 +11,7 @@ import numpy as np
 from sknic.evaluation.metrics import get_metric, read_labels
 from sknic.exceptions import DegenerateDataError
 from sknic.targets import as_target
-from sknic.targets.rows import check_same_order
+from sknic.targets.rows import check_paired
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -54,7 +54,7 @@ def net_benefit(
     >>> net_benefit([0, 0, 1, 1], [0.1, 0.6, 0.4, 0.9], [0.2, 0.5]).tolist()
     [0.4375, 0.0]
     """
-    check_same_order(y_true=y_true, probability=probability)
+    check_paired(y_true=y_true, probability=probability)
     labels, at = read_labels("y_true", y_true), _thresholds(thresholds)
     classes = np.unique(labels)
     if len(classes) != 2:
@@ -97,7 +97,7 @@ def rejection_curve(
     >>> rejection_curve("accuracy", [0, 1, 1, 0], [0, 1, 0, 0], [0.1, 0.2, 0.9, 0.3], [0.5, 1]).tolist()
     [1.0, 0.75]
     """
-    check_same_order(y_true=y_true, y_pred=y_pred, doubt=doubt)
+    check_paired(y_true=y_true, y_pred=y_pred, doubt=doubt)
     measure, true, predicted = get_metric(metric), as_target(y_true), np.asarray(y_pred)
     doubts, fractions = np.asarray(doubt, dtype=float), np.asarray(np.linspace(0.1, 1, 10) if kept is None else kept)
     if doubts.shape != (len(true),) or not np.isfinite(doubts).all():

@@ -8,9 +8,9 @@ import numpy as np
 from scipy.stats import norm, rankdata
 
 from sknic.evaluation.metrics import read_labels
-from sknic.evaluation.results import Comparison, Estimate
+from sknic.evaluation.results import Comparison, Estimate, check_level
 from sknic.exceptions import DegenerateDataError
-from sknic.targets.rows import check_same_order
+from sknic.targets.rows import check_paired
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -40,7 +40,8 @@ def compare_auc(y_true: ArrayLike, score_a: ArrayLike, score_b: ArrayLike, *, le
     DegenerateDataError
         If a class has fewer than two members, or if both models order all pairs in the same way.
     """
-    check_same_order(y_true=y_true, score_a=score_a, score_b=score_b)
+    check_level(level)
+    check_paired(y_true=y_true, score_a=score_a, score_b=score_b)
     y_true = read_labels("y_true", y_true)
     scores = np.array([score_a, score_b], dtype=np.float64)
     if scores.ndim != 2 or scores.shape[1] != len(y_true) or not np.isfinite(scores).all():

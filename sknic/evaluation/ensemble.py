@@ -23,7 +23,7 @@ from sknic.evaluation.out_of_fold import OutOfFold
 from sknic.evaluation.survival_calibration import Recalibration, recalibrate_folds
 from sknic.progress import followed
 from sknic.targets import kind_named, kind_of
-from sknic.targets.rows import check_columns, check_same_order, names_of_columns
+from sknic.targets.rows import check_columns, check_paired, names_of_columns
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -187,7 +187,7 @@ class CrossValEnsemble(OutOfFold, MeanOfModels, MetaEstimatorMixin, BaseEstimato
         """
         if y is None:
             raise ValueError("CrossValEnsemble requires y to be passed, but the target y is None")
-        check_same_order(X=X, y=y, groups=groups, sample_weight=sample_weight)
+        check_paired(X=X, y=y, groups=groups, sample_weight=sample_weight)
         kind = kind_of(self.estimator, y)
         target = kind.read(y)
         self.target_names_ = names_of_columns(y)
@@ -253,7 +253,7 @@ class CrossValEnsemble(OutOfFold, MeanOfModels, MetaEstimatorMixin, BaseEstimato
         float
         """
         check_is_fitted(self)
-        check_same_order(X=X, y=y)
+        check_paired(X=X, y=y)
         check_columns(y, self.target_names_)
         return score_of(self.kind_, y, self, X)
 

@@ -18,8 +18,8 @@ from sknic.exceptions import DegenerateDataError
 from sknic.targets import read_survival
 from sknic.targets.concordance import concordance_index
 from sknic.targets.known import accuracy_of_known, known_columns
-from sknic.targets.names import EMPTY, refuse_words
-from sknic.targets.rows import check_order_of_classes, check_same_order
+from sknic.targets.names import EMPTY, refuse_alike, refuse_words
+from sknic.targets.rows import check_order_of_classes, check_paired
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -30,7 +30,7 @@ def over_targets(metric):
 
     @wraps(metric)
     def of_targets(y_true, y_pred):
-        check_same_order(y_true=y_true, prediction=y_pred)
+        check_paired(y_true=y_true, prediction=y_pred)
         check_order_of_classes(y_true, prediction=y_pred)
         if np.ndim(y_true) != 2 or np.shape(y_true)[1] == 1:
             return metric(y_true, y_pred)
@@ -138,7 +138,7 @@ def concordance(y_true: np.ndarray, risk: ArrayLike) -> float:
     DegenerateDataError
         If no pair can be compared: no event, or none before the end of another's follow-up.
     """
-    check_same_order(y_true=y_true, risk=risk)
+    check_paired(y_true=y_true, risk=risk)
     y_true, risk = read_survival(y_true), _numbers("risk", risk)
     _same_length(y_true, risk)
     return concordance_index(y_true["event"], y_true["time"], risk)
@@ -159,14 +159,14 @@ def accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     float
         Score in [0, 1]; higher is better.
     """
-    check_same_order(y_true=y_true, prediction=y_pred)
+    check_paired(y_true=y_true, prediction=y_pred)
     y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
     _same_length(y_true, y_pred)
     if len(y_true) == 0:
         raise DegenerateDataError("no slides; accuracy needs at least one")
     if y_true.ndim == 2 and y_true.shape[1] > 1:
         return accuracy_of_known(y_true.astype(float), y_pred)
-    return float(accuracy_score(read_labels("y_true", y_true), read_labels("y_pred", y_pred)))
+    return float(accuracy_score(*_read_both(y_true, y_pred)))
 
 
 @over_targets
@@ -190,7 +190,7 @@ def balanced_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     DegenerateDataError
         If ``y_true`` contains fewer than two classes.
     """
-    y_true, y_pred = read_labels("y_true", y_true), read_labels("y_pred", y_pred)
+    y_true, y_pred = _read_both(y_true, y_pred)
     _same_length(y_true, y_pred)
     classes = np.unique(y_true)
     if len(classes) < 2:
@@ -277,6 +277,14 @@ def read_labels(name: str, values: ArrayLike) -> np.ndarray:
     if labels.dtype.kind in "OU":
         refuse_words(name, labels.ravel(), EMPTY)
     return labels
+
+
+def _read_both(y_true, y_pred):
+    """Labels and predicted labels; ValueError if one is written in two ways, such as "Low" and "low"."""
+    y_true, y_pred = read_labels("y_true", y_true), read_labels("y_pred", y_pred)
+    if y_true.dtype.kind in "OU" and y_pred.dtype.kind in "OU":
+        refuse_alike("y_true and y_pred", [*set(y_true.tolist()), *set(y_pred.tolist())], case=True)
+    return y_true, y_pred
 
 
 def _numbers(name: str, values: ArrayLike) -> np.ndarray:

@@ -14,7 +14,7 @@ from sknic.grids import Grid
 from sknic.grids.header import GridHeader
 from sknic.grids.storage import InMemory
 from sknic.targets import as_target
-from sknic.targets.rows import check_same_order
+from sknic.targets.rows import check_paired
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -46,7 +46,7 @@ def by_patient(grids: Sequence[Any], patients: ArrayLike, y: Any) -> tuple[np.nd
     DegenerateDataError
         When two slides of a patient have different targets.
     """
-    check_same_order(grids=grids, y=y, patients=patients)
+    check_paired(grids=grids, y=y, patients=patients)
     names, rows = rows_by_patient(patients)
     _, of_patient = aggregate(as_target(y), np.asarray(patients), how="same")
     X = np.empty(len(names), dtype=object)

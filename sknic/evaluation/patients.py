@@ -8,7 +8,7 @@ import numpy as np
 
 from sknic.exceptions import DegenerateDataError, PatientLeakageError
 from sknic.targets.names import check_patients
-from sknic.targets.rows import check_same_order
+from sknic.targets.rows import check_paired
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -49,7 +49,7 @@ def aggregate(values: ArrayLike, patients: ArrayLike, how: str = "mean") -> tupl
     >>> patients.tolist(), risk.tolist()
     (['anna', 'ben'], [0.2, 0.9])
     """
-    check_same_order(values=values, patients=patients)
+    check_paired(values=values, patients=patients)
     values, n = np.asarray(values), len(np.asarray(patients))
     if len(values) != n:
         raise ValueError(f"values has {len(values)} rows, patients {n}; they must be the same slides")

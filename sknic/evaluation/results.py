@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Self
 
+from sknic.learning.params import check, real
+
 
 def format_p(p_value: float) -> str:
     """Write a p-value as papers do: ``"p < 0.001"`` or ``"p = 0.032"``.
@@ -23,6 +25,11 @@ def format_p(p_value: float) -> str:
     if p_value < 0.001:
         return "p < 0.001"
     return f"p = {p_value:.2g}" if p_value < 0.1 else f"p = {p_value:.2f}"
+
+
+def check_level(level: float) -> None:
+    """Raise ValueError unless a confidence level is between 0 and 1; 95 would be one of 9,500 %."""
+    check("level", level, real(above=0, below=1))
 
 
 @dataclass(frozen=True, repr=False)

@@ -15,7 +15,7 @@ from sknic.evaluation.delegation import available_if_inner_has
 from sknic.evaluation.ensemble import CrossValEnsemble
 from sknic.evaluation.metrics import score_of
 from sknic.targets import kind_of
-from sknic.targets.rows import check_same_order
+from sknic.targets.rows import check_paired
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -122,7 +122,7 @@ class SlideAndTable(MetaEstimatorMixin, BaseEstimator):
         ValueError
             If a column is missing, or contains values other than numbers and words.
         """
-        check_same_order(X=X, y=y, groups=groups)
+        check_paired(X=X, y=y, groups=groups)
         slides, clinical = split_columns(X, self.column)
         kind = kind_of(self.slide, y)
         kind.need_one("SlideAndTable")
@@ -190,7 +190,7 @@ class SlideAndTable(MetaEstimatorMixin, BaseEstimator):
         float
             The metric of the kind of target.
         """
-        check_same_order(X=X, y=y)
+        check_paired(X=X, y=y)
         return score_of(self.ensemble_.kind_, y, self, X)
 
     def to_table(self, X: pd.DataFrame) -> pd.DataFrame:

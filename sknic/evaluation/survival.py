@@ -14,12 +14,12 @@ from statsmodels.duration.hazard_regression import PHReg
 from statsmodels.tools.sm_exceptions import ConvergenceWarning
 
 from sknic.evaluation.patients import aggregate
-from sknic.evaluation.results import Estimate, format_p
+from sknic.evaluation.results import Estimate, check_level, format_p
 from sknic.exceptions import DegenerateDataError
 from sknic.targets import read_survival
 from sknic.targets.cells import few
 from sknic.targets.names import check_names
-from sknic.targets.rows import check_same_order
+from sknic.targets.rows import check_paired
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -138,6 +138,7 @@ def kaplan_meier(y: np.ndarray, *, level: float = 0.95) -> KaplanMeier:
     DegenerateDataError
         If there are no patients.
     """
+    check_level(level)
     y = read_survival(y)
     if len(y) == 0:
         raise DegenerateDataError("no patients; a survival curve needs at least one")
@@ -165,7 +166,7 @@ def log_rank(y: np.ndarray, group: ArrayLike) -> float:
     DegenerateDataError
         If there is only one group, no event, or no event while two groups are still under observation.
     """
-    check_same_order(y=y, group=group)
+    check_paired(y=y, group=group)
     y, of_patient = read_survival(y), check_names("group", group)
     if len(y) != len(of_patient):
         raise ValueError(f"y has {len(y)} rows, group {len(of_patient)}; they must be the same patients")
@@ -204,7 +205,8 @@ def hazard_ratio(y: np.ndarray, high: ArrayLike, *, level: float = 0.95) -> Esti
     DegenerateDataError
         If a group is empty or has no event, or if the groups' events do not overlap in time.
     """
-    check_same_order(y=y, high=high)
+    check_level(level)
+    check_paired(y=y, high=high)
     y, is_high = read_survival(y), _bools(high)
     for name, members in (("low", ~is_high), ("high", is_high)):
         if not y["event"][members].any():
@@ -305,7 +307,7 @@ def split_by_risk(
     DegenerateDataError
         If a group is empty, or no event can be compared.
     """
-    check_same_order(y=y, risk=risk, groups=groups)
+    check_paired(y=y, risk=risk, groups=groups)
     y, risk = read_survival(y), np.asarray(risk, dtype=np.float64)
     patients = np.arange(len(y)) if groups is None else groups
     y = aggregate(y, patients, how="same")[1]

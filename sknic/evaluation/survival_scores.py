@@ -10,7 +10,7 @@ from sknic.evaluation.bootstrap import estimate_or_reason
 from sknic.evaluation.censoring import CensoredScores, evaluation_times
 from sknic.evaluation.results import Estimate
 from sknic.exceptions import DegenerateDataError, TimeUnitWarning, warn
-from sknic.targets.rows import check_same_order
+from sknic.targets.rows import check_paired
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -59,7 +59,7 @@ def survival_scores(
         "kaplan_meier_brier", the score of a Kaplan-Meier curve that ignores the slides; NaN with the reason if one
         cannot be computed.
     """
-    check_same_order(y=y, risk=risk, fold=fold, survival=survival, groups=groups)
+    check_paired(y=y, risk=risk, fold=fold, survival=survival, groups=groups)
     names = ("concordance_ipcw", "mean_auc", "integrated_brier", "kaplan_meier_brier")
     try:
         scores = CensoredScores(y, risk, fold, survival, times)

@@ -11,7 +11,7 @@ from sknic.evaluation import auc, estimate
 from sknic.evaluation.bootstrap import bootstrap, independent_units
 from sknic.exceptions import DegenerateDataError
 from sknic.plotting.style import COLORS, FAINT, INK, axes_for, next_color, tidy
-from sknic.targets.rows import check_same_order
+from sknic.targets.rows import check_paired
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -72,7 +72,7 @@ class ScatterDisplay:
         ScatterDisplay
             The display, drawn.
         """
-        check_same_order(y_true=y_true, y_pred=y_pred, groups=groups)
+        check_paired(y_true=y_true, y_pred=y_pred, groups=groups)
         y_true, y_pred = np.asarray(y_true, dtype=float), np.asarray(y_pred, dtype=float)
         return cls(y_true, y_pred, estimate("spearman", y_true, y_pred, groups=groups)).plot(ax, title=title, unit=unit)
 
@@ -214,7 +214,7 @@ class RocDisplay:
         RocDisplay
             The display, drawn.
         """
-        check_same_order(y_true=y_true, y_score=y_score, groups=groups)
+        check_paired(y_true=y_true, y_score=y_score, groups=groups)
         y_true, y_score = np.asarray(y_true), np.asarray(y_score, dtype=float)
         area = estimate("auc", y_true, y_score, groups=groups)
         positive = y_true == np.unique(y_true)[-1]

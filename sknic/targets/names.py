@@ -49,11 +49,13 @@ def check_names(name, values):
     Raises
     ------
     ValueError
-        If one is missing (None, NaN, NaT, pandas.NA) or blank, if text is mixed with something else, or if two names
-        differ only invisibly.
+        If they are not one column, if one is missing (None, NaN, NaT, pandas.NA) or blank, if text is mixed with
+        something else, or if two names differ only invisibly.
     """
     import pandas as pd
 
+    if np.ndim(values) != 1:
+        raise ValueError(f"{name} has shape {np.shape(values)}: expected one name for each sample, (n,)")
     column = np.empty(len(values), dtype=object)
     column[:] = list(values)
     is_blank = [isinstance(value, str) and not value.strip() for value in column]

@@ -1,4 +1,4 @@
-"""Rows are paired by position: values of pandas whose indices have the same rows in another order are refused."""
+"""Rows are paired by position: values of pandas with the same rows in another order are refused, and masked ones."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 
-def check_same_order(**columns: Any) -> None:
-    """Refuse values of pandas that name the same rows in different orders, such as labels that were sorted alone.
+
+def check_paired(**columns: Any) -> None:
+    """Refuse columns whose rows cannot be paired: masked values, and labels of pandas that were sorted alone.
 
     As everywhere in scikit-learn, row 0 of one belongs to row 0 of the other, whatever the indices are. If they have
     the same labels in another order, that is not what was meant. The same holds for columns, and for an index that
-    names the slides of X.
+    names the slides of X. Of a masked array, numpy would use the values under the mask.
 
     Parameters
     ----------
@@ -23,8 +25,9 @@ def check_same_order(**columns: Any) -> None:
     Raises
     ------
     ValueError
-        If two indices, or the columns of two tables, have the same labels in another order.
+        If two indices, or the columns of two tables, have the same labels in another order, or if a value is masked.
     """
+    _refuse_masked(columns)
     indices = {name: list(values.index) for name, values in columns.items() if hasattr(values, "iloc")}
     _refuse_other_order(indices, "index", "row", "sort one by the index of the other")
     of_columns = {name: list(values.columns) for name, values in columns.items() if _is_frame(values)}
@@ -68,6 +71,15 @@ def check_columns(y: Any, names: list[str] | None) -> None:
     found = names_of_columns(y)
     if names and found and found != names and sorted(found) == sorted(names):
         raise ValueError(f"y has the columns {found}; the model was fitted on {names}. Select them in that order")
+
+
+def _refuse_masked(columns):
+    for name, values in columns.items():
+        n_masked = np.ma.count_masked(values) if isinstance(values, np.ma.MaskedArray) else 0
+        if n_masked:
+            raise ValueError(
+                f"{name}: {n_masked} of {values.size} values are masked; leave these slides out, or use NaN"
+            )
 
 
 def _is_frame(values):

@@ -70,7 +70,7 @@ def test_slides_of_one_name_do_not_share_their_um_per_px(tmp_path):
     for name in ("HE", "HE.tiff"):
         with pytest.raises(ValueError, match=f"slide_mpp: '{name}' is the name of both .*P1/HE.tiff and .*P2/HE.tiff"):
             recipe(slide_mpp={name: 0.25}).check_slides(slides)
-    recipe(slide_mpp={path: 0.25 for path in slides}).check_slides(slides)
+    recipe(slide_mpp=dict.fromkeys(slides, 0.25)).check_slides(slides)
 
 
 def test_numpy_scalars_give_the_key_of_pythons(tmp_path):

@@ -1,10 +1,25 @@
 """Intervals resample patients, comparisons are paired, and both say when the data cannot carry them."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import spearmanr
+from sksurv.util import Surv
 
-from sknic.evaluation import Estimate, compare, compare_auc, estimate, format_p
+from sknic import GridCNNRegressor
+from sknic.evaluation import (
+    Estimate,
+    SlideAndTable,
+    added_value,
+    arrangement_test,
+    compare,
+    compare_auc,
+    estimate,
+    format_p,
+    hazard_ratio,
+    kaplan_meier,
+    split_by_risk,
+)
 from sknic.exceptions import DegenerateDataError
 
 
@@ -184,3 +199,39 @@ def test_predictions_of_other_slides_are_refused_also_by_a_metric_that_takes_the
     ):
         with pytest.raises(ValueError, match="pred(_b)? has 4 rows, y_true 3; they must be the same slides"):
             measure()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"level": 95}, "level=95: expected a finite number above 0 and below 1"),
+        ({"n_resamples": 0}, "n_resamples=0: expected"),
+        ({"metric": "acuracy"}, "metric='acuracy' is unknown"),
+    ],
+)
+def test_a_wrong_option_of_an_interval_ends_no_work_of_hours(wrong, message):
+    never = GridCNNRegressor(max_steps=10**9)
+    grids, y = list(np.random.default_rng(0).random((8, 2, 3, 3))), np.arange(8.0)
+    table = pd.DataFrame({"slide": grids, "age": y})
+    for start in (
+        lambda: arrangement_test(never, grids, y, **wrong),
+        lambda: added_value(SlideAndTable(never), table, y, **wrong),
+    ):
+        with pytest.raises(ValueError, match=message):
+            start()
+
+
+@pytest.mark.parametrize("level", [95, 0, 1, -0.5])
+def test_a_level_is_between_0_and_1(level):
+    y = Surv.from_arrays([True] * 8, np.arange(1, 9))
+    labels, score = [0, 1] * 4, np.arange(8.0)
+    for use in (
+        lambda: estimate("auc", labels, score, level=level),
+        lambda: compare("auc", labels, score, -score, level=level),
+        lambda: compare_auc(labels, score, score**2 % 7, level=level),
+        lambda: kaplan_meier(y, level=level),
+        lambda: hazard_ratio(y, np.array(labels, bool), level=level),
+        lambda: split_by_risk(y, score, level=level),
+    ):
+        with pytest.raises(ValueError, match=f"level={level}: expected"):
+            use()

@@ -16,6 +16,7 @@ from sknic.evaluation import (
     added_value,
     aggregate,
     auc,
+    balanced_accuracy,
     by_patient,
     by_task_count,
     compare,
@@ -33,7 +34,7 @@ from sknic.evaluation import (
 )
 from sknic.plotting import RocDisplay, ScatterDisplay
 from sknic.targets import Classification
-from sknic.targets.rows import check_same_order
+from sknic.targets.rows import check_paired
 
 N = 12
 TRUTH = pd.Series(np.arange(N) % 2, index=[f"slide {i}" for i in range(N)])
@@ -86,9 +87,9 @@ def test_rows_are_paired_by_position_where_their_indices_say_nothing():
 
 def test_several_slides_of_one_name_are_compared_too():
     patients = pd.Series([1, 2, 3], index=["a", "a", "b"])
-    check_same_order(y=patients, groups=patients + 1)
+    check_paired(y=patients, groups=patients + 1)
     with pytest.raises(ValueError, match="y and groups have the same index in another order: row 0 is a in y and b in"):
-        check_same_order(y=patients, groups=patients[::-1])
+        check_paired(y=patients, groups=patients[::-1])
 
 
 @pytest.mark.parametrize("form", [str, Path, os.path.basename, lambda path: Path(path).stem])
@@ -97,11 +98,11 @@ def test_an_index_that_names_the_slides_has_to_be_in_their_order(form, kind):
     paths = [f"/slides/{name}.svs" for name in "abc"]
     slides = paths if kind == "paths" else [Grid(np.ones((1, 2)), [[0, 0]], (1, 1), slide=path) for path in paths]
     y = pd.Series([1.0, 2.0, 3.0], index=[form(path) for path in paths])
-    check_same_order(X=slides, y=y)
-    check_same_order(X=slides, y=y.iloc[::-1].to_numpy())
-    check_same_order(X=slides, y=y.iloc[[2, 0, 1]].reset_index(drop=True))
+    check_paired(X=slides, y=y)
+    check_paired(X=slides, y=y.iloc[::-1].to_numpy())
+    check_paired(X=slides, y=y.iloc[[2, 0, 1]].reset_index(drop=True))
     with pytest.raises(ValueError, match="X and y have the same slides in another order: row 0 is .*a.* in X and .*c"):
-        check_same_order(X=slides, y=y.iloc[::-1])
+        check_paired(X=slides, y=y.iloc[::-1])
 
 
 def test_labels_of_slides_in_another_order_are_not_learnt():
@@ -183,3 +184,37 @@ def test_models_of_different_targets_are_not_averaged():
         CrossValEnsemble.from_models([of_two, of_others])
     with pytest.raises(ValueError, match="found classification and regression"):
         CrossValEnsemble.from_models([of_two, GridCNNRegressor(**quick).fit(grids, np.arange(6.0))])
+
+
+def test_the_values_under_a_mask_are_not_used():
+    truth = np.ma.array([0.1, -999.0, 0.3, 0.4], mask=[False, True, False, False])
+    score, patients = np.arange(4.0), ["P1", "P2", "P3", "P4"]
+    hidden = np.ma.array(np.arange(4), mask=truth.mask)
+    for use in (
+        lambda: spearman(truth, score),
+        lambda: estimate("spearman", score, truth),
+        lambda: estimate("spearman", score, score, groups=hidden),
+        lambda: CrossValEnsemble(Ridge(), cv=2).fit(np.eye(4), truth),
+        lambda: GridCNNRegressor(max_steps=1).fit(list(np.zeros((4, 2, 3, 3))), truth, groups=patients),
+    ):
+        with pytest.raises(ValueError, match="1 of 4 values are masked; leave these slides out"):
+            use()
+    assert spearman(np.ma.array(score), score) == 1  # nothing is masked
+
+
+def test_a_label_in_two_cases_is_not_two_labels():
+    for use in (accuracy, balanced_accuracy):
+        with pytest.raises(ValueError, match="y_true and y_pred: 'Low' and 'low' differ only in case"):
+            use(["Low", "High", "Low"], ["low", "High", "low"])
+    assert accuracy(["Low", "High", "Low"], ["Low", "High", "High"]) == 2 / 3
+
+
+def test_patients_are_one_column():
+    score, two = np.arange(4.0), pd.DataFrame({"patient": list("aabb"), "center": list("cdcd")})
+    for use in (
+        lambda: estimate("spearman", score, score, groups=two),
+        lambda: estimate("spearman", score, score, groups=two["patient"].to_numpy()[:, np.newaxis]),
+        lambda: CrossValEnsemble(Ridge(), cv=2).fit(np.eye(4), score, groups=two),
+    ):
+        with pytest.raises(ValueError, match=r"has shape \(4, .\): expected one name for each sample"):
+            use()
