@@ -45,7 +45,7 @@ def read_table(path: str | Path, columns: Any = ()) -> pd.DataFrame:
     """Read a table as text.
 
     UTF-8 with or without a byte order mark, UTF-16 and Windows-1252 are recognized, and so are comma, semicolon and
-    tab. Excel files (.xlsx) are read if openpyxl is installed. Nothing is converted: "007" stays "007".
+    tab. Excel files (.xlsx) of one sheet are read if openpyxl is installed. Nothing is converted: "007" stays "007".
 
     Parameters
     ----------
@@ -238,9 +238,19 @@ def _excel_rows(path):
         raise DatasetError(f"{path}: is an Excel file; {_SAVE_AS_CSV}, or pip install openpyxl") from None
     try:
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-        return [["" if cell is None else str(cell) for cell in row] for row in book.active.values]
+        sheets = {sheet.title: [list(row) for row in sheet.values] for sheet in book.worksheets}
     except Exception as error:  # openpyxl raises whatever its parts raise
         raise DatasetError(f"{path}: is a zip archive or a damaged Excel file; {_SAVE_AS_CSV}") from error
+    filled = [name for name, rows in sheets.items() if any(cell is not None for row in rows for cell in row)]
+    if len(filled) != 1:
+        # Excel opens the sheet that was looked at last, which may be another one tomorrow.
+        raise DatasetError(
+            f"{path}: {len(filled)} sheets have cells ({', '.join(filled) or 'none'}); expected one. Open the sheet of "
+            f"the slides and {_SAVE_AS_CSV}"
+        )
+    rows = sheets[filled[0]]
+    width = max(map(len, rows))  # cells without a value may be missing at the end of a row
+    return [["" if cell is None else str(cell) for cell in row] + [""] * (width - len(row)) for row in rows]
 
 
 def _decode(data, path):

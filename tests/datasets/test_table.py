@@ -1,6 +1,7 @@
 import os
 import unicodedata
 
+import openpyxl
 import pandas as pd
 import pytest
 
@@ -56,6 +57,34 @@ def test_what_is_not_a_table_is_named(data, message, tmp_path):
     (tmp_path / "t.csv").write_bytes(data)
     with pytest.raises(DatasetError, match=message):
         read_table(tmp_path / "t.csv")
+
+
+def excel(path, **sheets):
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for name, rows in sheets.items():
+        sheet = book.create_sheet(name)
+        for row in rows:
+            sheet.append(row)
+    book.active = len(sheets) - 1
+    book.save(path)
+    return path
+
+
+def test_an_excel_file_of_one_sheet_is_read_as_text(tmp_path):
+    rows = [["path", "patient", "score", "note"], ["a.svs", "007", 0.25, None], ["b.svs", "8", 3, None], [None] * 4]
+    for sheets in ({"slides": rows}, {"slides": rows, "Sheet2": []}):
+        table = read_table(excel(tmp_path / "t.xlsx", **sheets))
+        assert table.values.tolist() == [["a.svs", "007", "0.25", ""], ["b.svs", "8", "3", ""]]
+        assert table.index.tolist() == [2, 3]
+
+
+def test_of_two_sheets_the_one_looked_at_last_is_not_chosen(tmp_path):
+    new, old = [["path", "label"], ["a.svs", "1"]], [["path", "label"], ["a.svs", "0"]]
+    with pytest.raises(DatasetError, match=r"2 sheets have cells \(new, old\); expected one"):
+        read_table(excel(tmp_path / "t.xlsx", new=new, old=old))
+    with pytest.raises(DatasetError, match=r"0 sheets have cells \(none\)"):
+        read_table(excel(tmp_path / "empty.xlsx", new=[]))
 
 
 def test_a_missing_column_is_answered_by_the_nearest_and_all(tmp_path):
