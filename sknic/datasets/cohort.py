@@ -18,6 +18,7 @@ from joblib import Parallel, delayed
 from sknic.datasets.pyramid import read_description
 from sknic.datasets.table import need_cells, need_column, need_patients, read_table, slide_paths, typed
 from sknic.exceptions import DatasetError
+from sknic.files.names import unique_names
 from sknic.files.whole import whole_file
 from sknic.progress import followed
 from sknic.targets import Survival
@@ -108,10 +109,7 @@ class Cohort:
         DatasetError
             If there is no such column, or more than one; the message lists the columns.
         """
-        if name not in self.table:
-            raise DatasetError(f"this cohort has no column {name!r}; it has {list(self.table)}")
-        if list(self.table).count(name) > 1:
-            raise DatasetError(f"this cohort has several columns {name!r}; rename all but one")
+        need_column(self.table, name, "this cohort")
         return self.table[name]
 
     def select(self, rows: ArrayLike) -> Cohort:
@@ -140,7 +138,7 @@ def read_cohort(csv: str | Path) -> Cohort:
     ----------
     csv : str or Path
         Table with a column ``path`` (relative paths start at the table's folder) and any targets; ``slide`` defaults
-        to the file's stem. ``patient`` defaults to a column that looks like patients, such as "Patient ID" or "case";
+        to the file's stem, and to "P1-HE" and "P2-HE" for files of one name. ``patient`` defaults to a column that looks like patients, such as "Patient ID" or "case";
         then to TCGA barcodes in the names of the files; then to the slide. Both are read as text; a target column
         becomes numbers or bools if every cell is one, and text otherwise.
 
@@ -164,7 +162,8 @@ def read_cohort(csv: str | Path) -> Cohort:
     table = table.drop(columns="path").reset_index(drop=True)
     table = table.apply(lambda column: column if column.name in ("slide", "patient") else typed(column))
     if "slide" not in table:
-        table.insert(0, "slide", [Path(path).stem for path in paths])
+        names = unique_names(paths)
+        table.insert(0, "slide", [names[path] for path in paths])
     if "patient" not in table:
         table.insert(1, "patient", table["slide"] if patients is None else patients)
     return Cohort(paths, table)

@@ -144,6 +144,16 @@ def test_slide_and_patient_default_to_the_file(tmp_path):
     assert table[["slide", "patient", "grade"]].values.tolist() == [["a", "a", 2]]
 
 
+def test_slides_of_one_name_are_two_slides_of_two_patients(tmp_path):
+    paths = ["P1/HE.tiff", "P2/HE.tiff"]
+    for path in paths:
+        (tmp_path / path).parent.mkdir()
+        (tmp_path / path).touch()
+    pd.DataFrame({"path": paths}).to_csv(tmp_path / "slides.csv", index=False)
+    table = read_cohort(tmp_path / "slides.csv").table
+    assert table[["slide", "patient"]].values.tolist() == [["P1-HE", "P1-HE"], ["P2-HE", "P2-HE"]]
+
+
 @pytest.mark.parametrize("column", ["Patient ID", "patient_id", "case", "Patient"])
 def test_a_column_that_looks_like_patients_names_them(tmp_path, column):
     for name in "abc":
