@@ -225,5 +225,5 @@ def test_select_keeps_rows_in_order():
 def test_one_of_two_columns_of_a_name_is_not_chosen(tmp_path):
     (tmp_path / "a.tiff").touch()
     (tmp_path / "slides.csv").write_text("path,score,score\na.tiff,1,2\n")
-    with pytest.raises(DatasetError, match="several columns 'score'"):
+    with pytest.raises(DatasetError, match="2 columns named 'score'"):
         read_cohort(tmp_path / "slides.csv").score  # noqa: B018  read when asked for
