@@ -138,9 +138,10 @@ def read_cohort(csv: str | Path) -> Cohort:
     ----------
     csv : str or Path
         Table with a column ``path`` (relative paths start at the table's folder) and any targets; ``slide`` defaults
-        to the file's stem, and to "P1-HE" and "P2-HE" for files of one name. ``patient`` defaults to a column that looks like patients, such as "Patient ID" or "case";
-        then to TCGA barcodes in the names of the files; then to the slide. Both are read as text; a target column
-        becomes numbers or bools if every cell is one, and text otherwise.
+        to the file's stem, and to "P1-HE" and "P2-HE" for files of one name. ``patient`` defaults to a column that
+        looks like patients, such as "Patient ID" or "case"; then to TCGA barcodes in the names of the files; then to
+        the slide. Both are read as text; a target column becomes numbers or bools if every cell is one, and text
+        otherwise.
 
     Returns
     -------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 from sknic.plotting.style import COLORS, FAINT, INK, axes_for, tidy
+from sknic.targets.kinds import fitted_learner
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +35,7 @@ class LearningCurveDisplay:
         Parameters
         ----------
         estimator : fitted estimator
-            With ``history_``, or a Pipeline or CrossValEnsemble of such.
+            With ``history_``, or a Pipeline, search or CrossValEnsemble of such.
         ax : matplotlib Axes, default=None
             Axes to draw on; new ones by default.
         title : str, default=None
@@ -45,7 +46,8 @@ class LearningCurveDisplay:
         LearningCurveDisplay
             The display, drawn.
         """
-        return cls([_history(model) for model in getattr(estimator, "estimators_", [estimator])]).plot(ax, title=title)
+        learner = fitted_learner(estimator)
+        return cls([_history(model) for model in getattr(learner, "estimators_", [learner])]).plot(ax, title=title)
 
     def plot(self, ax: Axes | None = None, *, title: str | None = None) -> Self:
         """Draw the display.
@@ -101,7 +103,7 @@ def _at(row):
 
 
 def _history(model):
-    last = model.steps[-1][1] if hasattr(model, "steps") else model
+    last = fitted_learner(model)
     if not hasattr(last, "history_"):
         raise ValueError(f"{type(last).__name__} has no history_; learning curves need a fitted estimator that has one")
     return last.history_

@@ -14,6 +14,7 @@ from torch import nn
 from sknic.estimators import GridCNN
 from sknic.estimators.base import GridEstimator
 from sknic.estimators.network import is_tissue
+from sknic.targets.kinds import fitted_learner
 
 if TYPE_CHECKING:
     from sknic.grids import Grid
@@ -29,7 +30,8 @@ def grad_cam(estimator: Any, grid: Any, target: Any = None) -> np.ndarray:
     Parameters
     ----------
     estimator : fitted GridCNNClassifier, GridCNNRegressor or GridCoxSurvival
-        Or a Pipeline that ends in one, or a CrossValEnsemble of them, whose models' maps are averaged.
+        Or a Pipeline that ends in one, a search that has fitted one, or a CrossValEnsemble, whose models' maps are
+        averaged.
     grid : Grid or ndarray (C, rows, columns)
         One compressed slide. If it stores the 8 orientations of its pixels, their maps are averaged.
     target : label or int, optional
@@ -113,12 +115,11 @@ def _explain(estimator, grid, target, of_crop):
 
 
 def _grid_models(estimator):
-    """The fitted grid estimators inside an ensemble or a pipeline, or the estimator itself."""
+    """The fitted grid estimators inside an ensemble, a pipeline or a search, or the estimator itself."""
+    estimator = fitted_learner(estimator)
     if hasattr(estimator, "estimators_"):
         for model in estimator.estimators_:
             yield from _grid_models(model)
-    elif hasattr(estimator, "steps"):
-        yield from _grid_models(estimator.steps[-1][1])
     elif isinstance(estimator, GridEstimator):
         check_is_fitted(estimator)
         yield estimator

@@ -102,10 +102,26 @@ def predicted_columns(estimator: Any, X: Any) -> dict[str, np.ndarray]:
 
 def _learnt_kind(estimator):
     """Name of the kind that a fitted estimator, or the one at the end of a pipeline or in a search, has learnt."""
-    if getattr(estimator, "steps", None):
-        return _learnt_kind(estimator.steps[-1][1])
-    best = getattr(estimator, "best_estimator_", None)
-    return getattr(estimator, "target_kind_", None) if best is None else _learnt_kind(best)
+    return getattr(fitted_learner(estimator), "target_kind_", None)
+
+
+def fitted_learner(model: Any) -> Any:
+    """Return the estimator that learnt the target: the end of a pipeline, or the best of a search.
+
+    Parameters
+    ----------
+    model : fitted estimator, pipeline or search
+        A pipeline in a search, or a search in a pipeline, too.
+
+    Returns
+    -------
+    estimator
+        The model itself if it is none of these.
+    """
+    if getattr(model, "steps", None):
+        return fitted_learner(model.steps[-1][1])
+    best = getattr(model, "best_estimator_", None)
+    return model if best is None else fitted_learner(best)
 
 
 def _inner(estimator):

@@ -6,6 +6,7 @@ import torch
 from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sksurv.util import Surv
@@ -14,9 +15,11 @@ from torch import nn
 from sknic.estimators import AttentionMIL, GridCNNClassifier, GridCNNRegressor, GridCoxSurvival
 from sknic.evaluation import CrossValEnsemble
 from sknic.grids import Grid, orient, orient_back
+from sknic.plotting import LearningCurveDisplay
 from sknic.plotting.overlay import extent_um, overlay
 from sknic.saliency import grad_cam, input_gradients, integrated_gradients
 from sknic.saliency.maps import to_cells
+from sknic.targets.kinds import fitted_learner
 
 SHAPE, N_BACKGROUND = (14, 20), 3
 METHODS = [grad_cam, input_gradients, integrated_gradients]
@@ -189,6 +192,17 @@ def test_an_ensemble_of_pipelines_gets_the_mean_of_its_models_maps():
     ensemble = CrossValEnsemble(pipeline, cv=2, random_state=0).fit(GRIDS[:8], TIMES[:8])
     parts = [input_gradients(model[-1], GRIDS[1]) for model in ensemble.estimators_]
     np.testing.assert_allclose(input_gradients(ensemble, GRIDS[1]), np.mean(parts, axis=0), rtol=1e-5)
+
+
+def test_a_search_is_explained_by_the_model_that_it_chose():
+    model = GridCNNRegressor(max_steps=16, n_filters=8, random_state=0)
+    for searched in (model, make_pipeline(FunctionTransformer(), model)):
+        name = "max_steps" if searched is model else "gridcnnregressor__max_steps"
+        search = GridSearchCV(searched, {name: [16, 32]}, cv=2, scoring="r2").fit(GRIDS[:8], TIMES[:8])
+        chosen = fitted_learner(search)
+        assert chosen.max_steps == search.best_params_[name]
+        np.testing.assert_array_equal(grad_cam(search, GRIDS[1]), grad_cam(chosen, GRIDS[1]))
+        assert LearningCurveDisplay.from_estimator(search).histories == [chosen.history_]
 
 
 def test_a_map_explains_the_mean_over_turned_grids_where_that_is_what_is_predicted():
