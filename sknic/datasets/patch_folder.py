@@ -20,6 +20,8 @@ from sknic.targets.names import EMPTY
 
 TABLE = "patches.csv"
 PACKED = "patches.npy"
+# For `MultitaskEncoder.fit`, too, -1 is a label that is not known.
+_NO_LABEL = EMPTY | {"-1", "-1.0"}
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 
 
@@ -133,9 +135,10 @@ def _is_packed(table):
 
 
 def read_image(path):
-    """Pixels of one image, uint8 (height, width, 3), RGB; DatasetError where it is missing or damaged."""
+    """RGB pixels of one image, uint8 (height, width, 3); DatasetError if it is missing, damaged or not of 8 bits."""
     try:
         with Image.open(path) as image:
+            _refuse_other_pixels(path, image)
             return np.asarray(image.convert("RGB"))
     except (OSError, UnidentifiedImageError, SyntaxError) as error:
         raise DatasetError(f"{path}: missing or damaged image ({error})") from error
@@ -151,13 +154,21 @@ def _read_csv(path):
     if lacking:
         raise DatasetError(f"{path}: expected the columns task and label; {lacking} missing")
     for name in ("task", "label"):
-        empty = np.flatnonzero(table[name].str.strip().str.lower().isin(EMPTY))
+        empty = np.flatnonzero(table[name].str.strip().str.lower().isin(_NO_LABEL))
         if len(empty):
             row, value = empty[0] + 2, table[name].iloc[empty[0]]
             raise DatasetError(
                 f"{path}: row {row}: {name} {value!r} stands for a missing value; remove the rows without a {name}"
             )
     return table
+
+
+def _refuse_other_pixels(path, image):
+    """Refuse images of which a conversion to 8-bit RGB would make white or black."""
+    if image.mode.startswith(("I", "F")):
+        raise DatasetError(f"{path}: its pixels are gray levels of more than 8 bits; expected an RGB image of 8 bits")
+    if "A" in image.getbands() and image.getchannel("A").getextrema()[0] < 255:
+        raise DatasetError(f"{path}: some pixels are transparent; save it without transparency, on a white ground")
 
 
 def _walk(root):

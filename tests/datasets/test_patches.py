@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -8,6 +9,7 @@ from sklearn.preprocessing import StandardScaler
 from sknic.datasets import load_patch_folder, make_patch_tasks
 from sknic.datasets.drawing.patch_tasks import TASKS
 from sknic.datasets.drawing.stains import Film, scanner
+from sknic.datasets.patch_folder import read_image
 from sknic.exceptions import DatasetError
 
 
@@ -119,7 +121,7 @@ def test_a_memory_map_of_the_same_number_of_other_patches_is_made_again(patch_di
     assert len(table) == 24
 
 
-@pytest.mark.parametrize("label", ["", "NA", "nan", " "])
+@pytest.mark.parametrize("label", ["", "NA", "nan", " ", "-1"])
 def test_a_patch_without_a_label_is_not_of_a_class_of_its_own(patch_dir, label):
     table = pd.DataFrame({"path": ["a.png", "b.png"], "task": "tumour", "label": ["yes", label]})
     table.to_csv(patch_dir / "patches.csv", index=False)
@@ -140,6 +142,23 @@ def test_damaged_and_missing_images_are_all_named(patch_dir, tmp_path):
     with pytest.raises(DatasetError, match=r"2 of 24 .*stroma/1_0\.png.*tumour/2_1\.png"):
         load_patch_folder(patch_dir, tmp_path / "patches.npy", verbose=0)
     assert not (tmp_path / "patches.npy").exists()
+
+
+def test_pixels_that_would_turn_white_or_black_are_refused(patch_dir):
+    path = patch_dir / "colorectal/tumour/2_1.png"
+    clear = np.full((8, 8, 4), 200, np.uint8)
+    deep, clear[0, 0, 3] = np.linspace(0, 65535, 64).reshape(8, 8), 0
+    for pixels, suffix, message in (
+        (deep.astype(np.uint16), ".png", "gray levels of more than 8 bits"),
+        (deep.astype(np.float32), ".tif", "gray levels of more than 8 bits"),
+        (clear, ".png", "some pixels are transparent"),
+    ):
+        Image.fromarray(pixels).save(path.with_suffix(suffix))
+        with pytest.raises(DatasetError, match=message):
+            read_image(path.with_suffix(suffix))
+    clear[..., 3] = 255
+    Image.fromarray(clear).save(path)
+    assert (read_image(path) == 200).all()
 
 
 def test_images_of_another_size_are_named(patch_dir):
