@@ -136,8 +136,8 @@ class BaseEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """
         check_is_fitted(self)
         settings, state = self._identity()
-        # torch counts in-place changes, so the digest is computed again only when a weight was touched.
-        key = (repr(settings), *((tensor.data_ptr(), tensor._version) for tensor in state.values()))
+        # The digest is computed again only when a weight was touched. torch counts in-place changes, except of `.data`.
+        key = (repr(settings), *((tensor.data_ptr(), tensor._version, _some(tensor)) for tensor in state.values()))
         if getattr(self, "_digest", (None,))[0] != key:
             # The tensors are held too: memory that is freed could come back under the same address.
             self._digest = (key, digest(settings, state), list(state.values()))
@@ -205,3 +205,9 @@ def _is_plain(value):
     if isinstance(value, list | tuple):
         return all(map(_is_plain, value))
     return value is None or isinstance(value, str | bool | int | float)
+
+
+def _some(tensor):
+    """Some values of a tensor, spread over it."""
+    values = tensor.detach().reshape(-1)
+    return tuple(values[:: max(1, len(values) // 16)][:17].tolist())

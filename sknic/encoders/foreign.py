@@ -128,6 +128,11 @@ class Foreign:
         settings = read_json(self.settings_file)
         if not isinstance(settings, dict) or not set(settings) <= set(_SETTINGS):
             raise EncoderFileError(f"{self.settings_file}: expected a JSON object with some of {', '.join(_SETTINGS)}")
+        lacking = [] if known else [name for name in _SETTINGS[:4] if name not in settings]
+        if lacking:
+            raise EncoderFileError(
+                f"{self.settings_file} does not state {', '.join(lacking)}, and a TorchScript file does not either"
+            )
         return settings
 
 

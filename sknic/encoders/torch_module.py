@@ -12,27 +12,28 @@ from torch import nn
 
 from sknic.encoders.base import BaseEncoder, file_params
 from sknic.encoders.inference import Embedder
+from sknic.encoders.module_identity import module_identity
 from sknic.files.weights import part
 from sknic.learning.device import DEVICE
 from sknic.learning.params import Rule, check_params, instance, integer, nothing, real
 
 
-def _three_numbers(above=-np.inf):
+def _of_channels(least, expected):
     def accepts(value):
         try:
             numbers = np.asarray(value, float)
         except (TypeError, ValueError):
             return False
-        return numbers.shape == (3,) and bool((np.isfinite(numbers) & (numbers > above)).all())
+        return numbers.shape == (3,) and bool(((numbers >= least) & (numbers <= 1)).all())
 
-    return accepts
+    return Rule(accepts, f"three numbers {expected}, for pixels divided by 255")
 
 
 _RULES: dict[str, Rule] = {
     "input_size": integer(1),
     "mpp": real(above=0),
-    "mean": Rule(_three_numbers(), "three finite numbers"),
-    "std": Rule(_three_numbers(above=0), "three finite numbers above 0"),
+    "mean": _of_channels(0, "from 0 to 1"),
+    "std": _of_channels(np.finfo(np.float32).tiny, "above 0 and up to 1"),
     "output": instance(str, name="a str") | nothing,
     "batch_size": integer(1) | nothing,
     "device": DEVICE,
@@ -68,7 +69,8 @@ class TorchEncoder(BaseEncoder):
     mpp : float, default=0.5
         um per px at which it was trained, and which `SlideCompressor` uses by default.
     mean, std : sequence of 3 float, default=(0.5, 0.5, 0.5)
-        Normalization: the module is given (pixels / 255 - mean) / std. By default pixels from -1 to 1.
+        Normalization: the module is given (pixels / 255 - mean) / std. By default pixels from -1 to 1. All numbers are
+        at most 1; some tools write them for pixels that are not divided by 255.
     output : str, default=None
         Name of the embedding if the module returns several outputs, e.g. "pooler_output" of Hugging Face models.
     batch_size : int, default=None
@@ -78,8 +80,8 @@ class TorchEncoder(BaseEncoder):
 
     Notes
     -----
-    The fingerprint covers the module's weights, its structure as printed, and these parameters; it does not detect a
-    changed `forward` method.
+    The fingerprint covers the module's weights, its structure as printed, these parameters, the code and constants of
+    TorchScript, and the code, plain attributes and buffers of classes that are not part of an installed package.
 
     Examples
     --------
@@ -115,7 +117,7 @@ class TorchEncoder(BaseEncoder):
         self.device = device
 
     def fit(self, X: Any = None, y: Any = None) -> Self:
-        """Check the parameters, and the module with one black patch; nothing is learnt.
+        """Check the parameters, and the module with two black patches; nothing is learnt.
 
         Parameters
         ----------
@@ -138,15 +140,15 @@ class TorchEncoder(BaseEncoder):
         return self
 
     def _check(self):
-        """Length of an embedding, found with one black patch."""
+        """Length of an embedding, found with two black patches."""
         if not isinstance(self.module, nn.Module):
             raise TypeError(f"module={self.module!r}: expected a torch.nn.Module")
         check_params(self, _RULES)
         with torch.inference_mode():
-            result = self._network()(torch.zeros(1, 3, self.input_size, self.input_size))
-        if not isinstance(result, torch.Tensor) or result.ndim != 2:
+            result = self._network()(torch.zeros(2, 3, self.input_size, self.input_size))
+        if not isinstance(result, torch.Tensor) or result.ndim != 2 or len(result) != 2:
             found = tuple(result.shape) if isinstance(result, torch.Tensor) else type(result).__name__
-            raise TypeError(f"module: expected a tensor (1, C) for one patch, see output=; found {found}")
+            raise TypeError(f"module: expected a tensor (2, C) for two patches, see output=; found {found}")
         return result.shape[1]
 
     def _network(self):
@@ -184,7 +186,18 @@ class TorchEncoder(BaseEncoder):
         self.code_size  # noqa: B018  checks the module, whether or not it was fitted
         settings = file_params(self) | {"module": repr(self.module), "type": type(self.module).__qualname__}
         del settings["mpp"], settings["batch_size"]
-        return settings, self.module.state_dict()
+        code = self._code()
+        return (settings if code is None else {**settings, "code": code}), self.module.state_dict()
+
+    def _code(self):
+        """Digest of what the module does beside its weights, which takes time, so once for each module."""
+        is_script = isinstance(self.module, torch.jit.ScriptModule)
+        if not is_script:
+            return module_identity(self.module)
+        known = getattr(self, "_of_code", None)
+        if known is None or known[0] is not self.module:
+            self._of_code = known = (self.module, module_identity(self.module))
+        return known[1]
 
     def _to_file(self):
         header = {"params": file_params(self), "type": type(self.module).__qualname__, "code_size": self.code_size}
@@ -201,7 +214,7 @@ class TorchEncoder(BaseEncoder):
         return cls(module, **header["params"]).set_params(device=device).fit()
 
     def __getstate__(self):
-        return {name: value for name, value in super().__getstate__().items() if name != "_known"}
+        return {name: value for name, value in super().__getstate__().items() if name not in ("_known", "_of_code")}
 
     def __sklearn_is_fitted__(self):
         return True

@@ -7,6 +7,9 @@ from torch import nn
 from torch.nn import functional
 
 N_STRIDED, N_LAYERS = 6, 8
+# Share of the channels that the pooled branch does without at each training step: a slide has one mean embedding, which
+# turning and placing the slide do not change, so that nothing else keeps the branch from learning it by heart.
+BRANCH_DROPOUT = 0.5
 
 
 def _min_valid_canvas():
@@ -71,8 +74,9 @@ class GridCNN(nn.Module):
         Padding of the convolutions. "valid" turns the 400 x 400 canvas into one position: the dense layer sees
         `n_filters` values. "same" takes a canvas of any size and averages over the remaining positions.
     pooled_branch : bool, default=False
-        Whether a linear map of the mean embedding of the tissue is added to the outputs. It starts at zero, and learns
-        amounts of tissue, for which a CNN needs many slides; the paper's network does not have it.
+        Whether a linear map of the mean embedding of the tissue is added to the outputs. It starts at zero, learns
+        without half of the channels at each step, and finds amounts of tissue, for which a CNN needs many slides; the
+        paper's network does not have it.
     mask_background : bool, default=False
         Whether normalization and the final mean leave out the positions without tissue.
 
@@ -127,7 +131,9 @@ class GridCNN(nn.Module):
             Outputs without a link: logits, standardized numbers or log hazards.
         """
         outputs = self.head(self._mean_of_tissue(x) if self.mask_background else self.blocks(x).mean(dim=(2, 3)))
-        return outputs if self.pooled is None else outputs + self.pooled(mean_of_tissue(x))
+        if self.pooled is None:
+            return outputs
+        return outputs + self.pooled(functional.dropout(mean_of_tissue(x), BRANCH_DROPOUT, self.training))
 
     def _mean_of_tissue(self, x):
         """Features of crops (n, n_filters), for which background is not there."""

@@ -51,6 +51,27 @@ def callable_identity(function, parameter, cache):
     return hashlib.blake2b(repr(identity).encode(), digest_size=16).hexdigest()
 
 
+def class_identity(cls):
+    """Digest of the code of a class of the user.
+
+    Parameters
+    ----------
+    cls : type
+
+    Returns
+    -------
+    str or None
+        Hexadecimal digest; None for classes of Python, of installed packages and of sknic.
+    """
+    if not _is_users(cls.__module__):
+        return None
+    try:
+        identity = _class(cls, set())
+    except _NoHash:
+        identity = [cls.__module__, cls.__qualname__]  # some constant of it cannot be hashed
+    return hashlib.blake2b(repr(identity).encode(), digest_size=16).hexdigest()
+
+
 def _identity(value, seen, names=()):
     """Identity of a value; `names` are the names that the surrounding code uses of a module."""
     if isinstance(value, functools.partial):

@@ -74,6 +74,9 @@ def test_torchscript_without_its_scaling_is_refused_not_guessed(script):
     script.with_suffix(".json").write_text('{"um": 3}')
     with pytest.raises(EncoderFileError, match="some of input_size, mpp"):
         load_encoder(f"torchscript:{script}")
+    script.with_suffix(".json").write_text('{"input_size": 32, "mean": [0, 0, 0]}')
+    with pytest.raises(EncoderFileError, match=r"net\.json does not state mpp, std, and a TorchScript file"):
+        load_encoder(f"torchscript:{script}")
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])

@@ -92,6 +92,72 @@ def test_the_fingerprint_covers_weights_structure_and_normalization():
     assert encoder(mpp=1.0, batch_size=2).fit().fingerprint() == prints[0]
 
 
+class Scaled(nn.Module):
+    """What neither `repr` nor `state_dict` shows: an attribute, a buffer that is not persistent, and the code."""
+
+    def __init__(self, factor, shift=0.0):
+        super().__init__()
+        self.factor = factor
+        self.register_buffer("shift", torch.tensor([shift]), persistent=False)
+
+    def forward(self, x):
+        return (x * self.factor + self.shift).mean((2, 3))
+
+
+class ScaledMost(Scaled):
+    __qualname__ = "Scaled"
+
+    def forward(self, x):
+        return (x * self.factor + self.shift).amax((2, 3))
+
+
+class Mean(nn.Module):
+    def __init__(self, squared):
+        super().__init__()
+        self.squared = squared
+
+    def forward(self, x):
+        if self.squared:
+            x = x * x
+        return x.mean((2, 3))
+
+
+def test_the_fingerprint_covers_what_a_module_does_beside_its_weights():
+    prints = [encoder(module).fingerprint() for module in (Scaled(1.0), Scaled(2.0), Scaled(1.0, 3.0), ScaledMost(1.0))]
+    assert len(set(prints)) == 4
+    nested = [encoder(nn.Sequential(Scaled(factor))).fingerprint() for factor in (1.0, 2.0)]
+    assert nested[0] != nested[1]
+    assert encoder(Scaled(1.0).train()).fingerprint() == prints[0]
+    assert pickle.loads(pickle.dumps(encoder(Scaled(1.0)))).fingerprint() == prints[0]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_the_fingerprint_covers_code_and_constants_of_torchscript(tmp_path):
+    scripts = [torch.jit.script(module) for module in (Mean(False), Mean(True), Scaled(1.0), Scaled(2.0))]
+    prints = [encoder(script).fingerprint() for script in scripts]
+    assert len(set(prints)) == 4
+    torch.jit.save(scripts[0], tmp_path / "net.pt")
+    assert encoder(torch.jit.load(tmp_path / "net.pt")).fingerprint() == prints[0]
+
+
+def test_a_weight_that_is_changed_through_data_changes_the_fingerprint(X):
+    module = backbone()
+    changing = encoder(module)
+    before, embeddings = changing.fingerprint(), changing.transform(X)
+    module[0].weight.data.mul_(3)
+    assert changing.fingerprint() != before
+    assert not np.allclose(changing.transform(X), embeddings)
+
+
+def test_one_embedding_for_a_whole_batch_is_refused():
+    class OfTheFirst(nn.Module):
+        def forward(self, x):
+            return x.mean((2, 3))[:1]
+
+    with pytest.raises(TypeError, match=r"expected a tensor \(2, C\) for two patches, see output=; found \(1, 3\)"):
+        encoder(OfTheFirst()).fit()
+
+
 def test_a_weight_in_bfloat16_has_a_fingerprint_too(X):
     fitted = encoder(backbone().bfloat16()).fit()
     assert len(fitted.fingerprint()) == 64
@@ -147,10 +213,12 @@ def test_a_normalization_given_as_an_array_counts_and_is_kept(X, tmp_path, of):
 @pytest.mark.parametrize(
     "settings, message",
     [
-        ({"mean": (0.5, 0.5)}, "mean=.*expected three finite numbers"),
-        ({"mean": None}, "mean=None: expected three finite numbers"),
-        ({"std": (0.2, 0.0, 0.2)}, "std=.*expected three finite numbers above 0"),
-        ({"std": "0.5"}, "std='0.5': expected three finite numbers above 0"),
+        ({"mean": (0.5, 0.5)}, "mean=.*expected three numbers from 0 to 1"),
+        ({"mean": None}, "mean=None: expected three numbers from 0 to 1"),
+        ({"std": (0.2, 0.0, 0.2)}, "std=.*expected three numbers above 0 and up to 1"),
+        ({"std": "0.5"}, "std='0.5': expected three numbers above 0"),
+        ({"mean": (123.7, 116.3, 103.5)}, "mean=.*expected three numbers from 0 to 1, for pixels divided by 255"),
+        ({"std": (58.4, 57.1, 57.4)}, "std=.*expected three numbers above 0 and up to 1, for pixels divided by 255"),
     ],
 )
 def test_a_normalization_that_cannot_be_is_refused(settings, message):

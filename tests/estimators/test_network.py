@@ -58,6 +58,19 @@ def test_the_pooled_branch_begins_at_zero_and_adds_the_mean_of_the_tissue():
     assert GridCNN(4, 2).pooled is None
 
 
+def test_the_pooled_branch_learns_without_half_of_the_channels_and_predicts_with_all():
+    network = GridCNN(400, 1, n_filters=4, dropout=0.0, pooled_branch=True)
+    torch.nn.init.ones_(network.pooled.weight)
+    crops = torch.ones(64, 400, 2, 2)
+    with torch.no_grad():
+        alone = network.head(network.blocks(crops).mean(dim=(2, 3)))
+        kept = (network(crops) - alone) / 2  # of 400 channels of 1, each counted twice
+        assert float(kept.mean()) == pytest.approx(200, rel=0.03) and float(kept.std()) == pytest.approx(10, rel=0.3)
+        network.eval()
+        alone = network.head(network.blocks(crops).mean(dim=(2, 3)))
+        torch.testing.assert_close(network(crops) - alone, torch.full((64, 1), 400.0))
+
+
 def test_a_cell_is_background_only_where_every_channel_is_zero():
     crops = torch.zeros(1, 3, 2, 3)
     crops[0, 1, 0] = torch.tensor([1e-30, -1e-30, torch.nan])
