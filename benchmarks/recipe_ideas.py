@@ -7,7 +7,6 @@ them beside the default. None of them needs the estimators to know of it.
 import torch
 from skorch.callbacks import Callback
 from torch import nn
-from torch.nn import functional
 
 from sknic.estimators.network import is_tissue
 
@@ -93,50 +92,14 @@ class SmoothedLabels(Callback):
         net.criterion_.function = lambda output, y: (smooth if y.dtype == torch.long else sharp)(output, y)
 
 
-class ThinnedBranch(Callback):
-    """Drops channels of the mean embedding before the pooled branch, so that its weights are spread over many."""
+class BranchDropout(Callback):
+    """Drops another share of the channels before the pooled branch than by default; 0 is the whole mean embedding."""
 
-    def __init__(self, fraction=0.5):
-        self.fraction = fraction
-
-    def on_train_begin(self, net, **kwargs):
-        def thin(layer, inputs):
-            return (functional.dropout(inputs[0], self.fraction, layer.training),)
-
-        self.hook_ = net.module_.pooled.register_forward_pre_hook(thin)
-
-    def on_train_end(self, net, **kwargs):
-        self.hook_.remove()
-
-
-class SkippedBranch(Callback):
-    """Leaves the pooled branch out for half of the crops, so that the CNN has to learn without it as well."""
-
-    def __init__(self, fraction=0.5):
-        self.fraction = fraction
+    def __init__(self, share):
+        self.share = share
 
     def on_train_begin(self, net, **kwargs):
-        def skip(layer, inputs, output):
-            kept = torch.ones(len(output), 1, device=output.device)
-            return output * functional.dropout(kept, self.fraction, layer.training)
-
-        self.hook_ = net.module_.pooled.register_forward_hook(skip)
-
-    def on_train_end(self, net, **kwargs):
-        self.hook_.remove()
-
-
-class DecayedBranch(Callback):
-    """Shrinks the weights of the pooled branch with every step, in proportion to the learning rate."""
-
-    def __init__(self, decay=1.0):
-        self.decay = decay
-
-    def on_batch_end(self, net, training=False, **kwargs):
-        if training:
-            rate = net.optimizer_.param_groups[0]["lr"]
-            with torch.no_grad():
-                net.module_.pooled.weight.mul_(1 - rate * self.decay)
+        net.module_.branch_dropout = self.share
 
 
 IDEAS = {
@@ -148,7 +111,7 @@ IDEAS = {
     "background masked": {"mask_background": True},
     "batches of 64": {"batch_size": 64, "max_steps": 600},
     "32 filters": {"n_filters": 32},
-    "branch thinned": {"callbacks": [ThinnedBranch()]},
-    "branch skipped": {"callbacks": [SkippedBranch()]},
-    "branch decayed": {"callbacks": [DecayedBranch()]},
+    "branch dropout 0.5": {"callbacks": [BranchDropout(0.5)]},
+    "branch dropout 0.8": {"callbacks": [BranchDropout(0.8)]},
+    "branch dropout 0.9": {"callbacks": [BranchDropout(0.9)]},
 }

@@ -22,6 +22,7 @@ import numpy as np
 from benchmarks.common import RESULTS, joined, machine, report, test_data, work_dir
 from benchmarks.paper.findings import over_seeds, spread, told
 from benchmarks.paper.growth_pattern import is_desmoplastic
+from benchmarks.recipe_ideas import BranchDropout
 from benchmarks.recipes import POLYP, encoder_named, tissue_of
 from sknic import CrossValEnsemble, GridCNNClassifier, GridCNNRegressor, GridCoxSurvival, MeanRGBEncoder, load_encoder
 from sknic.datasets import make_grid_cohort
@@ -29,7 +30,12 @@ from sknic.estimators import PAPER_RECIPE
 from sknic.evaluation import aggregate, compare, concordance, estimate, format_p, split_by_risk
 from sknic.files.whole import whole_file
 
-RECIPES = {"default": {}, "paper": PAPER_RECIPE, "cnn-alone": {"pooled_branch": False}}
+RECIPES = {
+    "default": {},
+    "paper": PAPER_RECIPE,
+    "cnn-alone": {"pooled_branch": False},
+    "whole-branch": {"callbacks": [BranchDropout(0.0)]},  # the default before the branch learnt from some channels
+}
 RIVAL = "multitask-4"
 PAPER = {
     ("table1", "multitask-4"): "0.620; test 0.632 [0.597, 0.664]",

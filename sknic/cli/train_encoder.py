@@ -12,8 +12,11 @@ from sknic.cli.config import Config, write_options
 from sknic.cli.options import Device, Seed
 from sknic.cli.running import saying_what_is_kept
 from sknic.cli.settings import absolute
+from sknic.exceptions import DatasetError
 
 CHECKPOINT = "training.checkpoint"
+# By how much um/px may differ and be the same.
+SAME_MPP = 0.05
 
 
 class Schedule(StrEnum):
@@ -50,7 +53,13 @@ def train_encoder(
     body: Annotated[
         Body, typer.Option(help="Convolutions as in the paper, or residual blocks, which learn more at the same cost.")
     ] = Body.plain,
-    mpp: Annotated[float, typer.Option(help="um/px of the patches.")] = 0.5,
+    mpp: Annotated[
+        float | None,
+        typer.Option(
+            help="um/px at which slides will be encoded; by default that of the patches in the column mpp, of --init, "
+            "or else 0.5."
+        ),
+    ] = None,
     augmentation: Annotated[str, typer.Option(help="heavy, strong, light, mild or none.")] = "heavy",
     max_steps: Annotated[int, typer.Option(help="Maximum number of training batches.")] = 10_000,
     eval_every: Annotated[int, typer.Option(help="Number of training batches between two evaluations.")] = 100,
@@ -87,7 +96,7 @@ def train_encoder(
         tasks=tasks or None,
         body=body.value,
         init=init,
-        mpp=mpp,
+        mpp=_mpp(table if not tasks else table[table["task"].isin(tasks)], mpp, init),
         augmentation=None if augmentation == "none" else augmentation,
         max_steps=max_steps,
         eval_every=eval_every,
@@ -106,6 +115,30 @@ def train_encoder(
     _write(encoder, out, len(X))
     checkpoint.unlink(missing_ok=True)
     typer.echo(f"wrote {out / 'encoder.safetensors'}")
+
+
+def _mpp(table, stated, init):
+    """um/px of the encoder: what is stated, that of the patches, that of the encoder to start from, or 0.5."""
+    from sknic import load_encoder
+    from sknic.datasets.patch_folder import common_mpp
+
+    if stated is not None:
+        others = table[(table["mpp"] / stated - 1).abs() > SAME_MPP]
+        if len(others):
+            found = ", ".join(f"{mpp:g}" for mpp in sorted(set(others["mpp"])))
+            typer.secho(
+                f"warning: {len(others)} of {len(table)} patches are of {found} um/px, not {stated:g}", err=True
+            )
+        return stated
+    try:
+        of_patches = common_mpp(table)
+    except DatasetError as error:
+        raise typer.BadParameter(
+            f"{error}. State at which um/px slides will be encoded, or train on some --tasks", param_hint="--mpp"
+        ) from error
+    if of_patches is not None:
+        return of_patches
+    return 0.5 if init is None else load_encoder(init).mpp
 
 
 def _keep_best(encoder, out, n_patches):

@@ -13,6 +13,8 @@ from PIL import Image, UnidentifiedImageError
 
 from sknic.datasets.cohort import shown
 from sknic.datasets.rows import find_patient_column
+from sknic.datasets.slide_files import walk
+from sknic.datasets.table import MISSING, need_column, need_patients, read_table, typed
 from sknic.exceptions import DatasetError
 from sknic.files.whole import whole_file
 from sknic.progress import followed
@@ -22,6 +24,10 @@ TABLE = "patches.csv"
 PACKED = "patches.npy"
 # For `MultitaskEncoder.fit`, too, -1 is a label that is not known.
 _NO_LABEL = EMPTY | {"-1", "-1.0"}
+# Columns whose text is left as it is: patient 007 is not 7.
+_OURS = ("path", "task", "label", "group", "mpp", "center")
+_ROUND_MPPS = np.array([0.25, 0.5, 1.0])
+_BITS_PER_SAMPLE = 258
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 
 
@@ -54,8 +60,9 @@ def load_patch_folder(
     Raises
     ------
     DatasetError
-        If there are no patches; if images are missing, damaged or not of the same size (all are listed); or if
-        ``patches.npy`` is damaged or does not have as many rows as the table.
+        If there are no patches; if images are missing, damaged, of more than 8 bits or not of the same size (all are
+        listed); if ``patches.npy`` is damaged or does not have as many rows as the table; or if a label, a patient or
+        um/px cannot be one, with its row.
 
     Examples
     --------
@@ -97,11 +104,39 @@ def read_patch_table(root):
             f"{root / TABLE}: expected a column path with image files, or a {PACKED} next to it with one patch per row"
         )
     if "group" not in table:
-        patient = find_patient_column(table.astype(str), ("path", "task", "label", "mpp", "center"))
-        table["group"] = table["path" if patient is None else patient]
+        table["group"] = table["path"]
     if "mpp" not in table:
         table["mpp"] = np.nan
     return table
+
+
+def common_mpp(table):
+    """um/px of patches, as a round number if it is within 2 % of one.
+
+    Parameters
+    ----------
+    table : DataFrame
+        With columns task, label and mpp, as `load_patch_folder` gives.
+
+    Returns
+    -------
+    float or None
+        None if it is not known of any patch.
+
+    Raises
+    ------
+    DatasetError
+        If they differ by more than 5 %.
+    """
+    known = table[table["mpp"].notna()]
+    if known.empty:
+        return None
+    low, high, middle = known["mpp"].min(), known["mpp"].max(), known["mpp"].median()
+    if high / low > 1.05:
+        found = known.groupby(["task", "label"])["mpp"].median().to_dict()
+        raise DatasetError(f"um/px of the patches must agree within 5 %; they are {found}")
+    nearest = _ROUND_MPPS[np.argmin(np.abs(_ROUND_MPPS - middle))]
+    return float(nearest if abs(nearest / middle - 1) <= 0.02 else middle)
 
 
 def read_patch(root, name):
@@ -145,37 +180,72 @@ def read_image(path):
 
 
 def _read_csv(path):
-    text = {"path": str, "task": str, "label": str, "group": str}
-    try:
-        table = pd.read_csv(path, encoding="utf-8-sig", dtype=text, keep_default_na=False, na_values={"mpp": [""]})
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, ValueError) as error:
-        raise DatasetError(f"{path}: cannot be read as a table of patches ({error})") from error
-    lacking = [name for name in ("task", "label") if name not in table]
-    if lacking:
-        raise DatasetError(f"{path}: expected the columns task and label; {lacking} missing")
+    """The table as text, but for numbers in other columns; ``group`` is the patient's column if there is none."""
+    table = read_table(path, ["task", "label"])
+    for name in table.columns.intersection(["path", "group", "mpp", "center"]):
+        need_column(table, name, path)
     for name in ("task", "label"):
-        empty = np.flatnonzero(table[name].str.strip().str.lower().isin(_NO_LABEL))
-        if len(empty):
-            row, value = empty[0] + 2, table[name].iloc[empty[0]]
-            raise DatasetError(
-                f"{path}: row {row}: {name} {value!r} stands for a missing value; remove the rows without a {name}"
-            )
-    return table
+        _refuse_no_label(path, table[name])
+    group = "group" if "group" in table else find_patient_column(table, ("path", "task", "label", "mpp", "center"))
+    if group is not None:
+        need_patients(table, group, path)
+        table["group"] = table[group]
+    if "mpp" in table:
+        table["mpp"] = _numbers(path, table["mpp"])
+    return table.apply(lambda column: column if column.name in _OURS else typed(column)).reset_index(drop=True)
+
+
+def _refuse_no_label(path, names):
+    """Raise DatasetError if a task or label stands for a missing value."""
+    empty = names.str.lower().isin(_NO_LABEL)
+    if empty.any():
+        row, what = names.index[empty][0], names.name
+        raise DatasetError(
+            f"{path}: row {row}: {what} {names[row]!r} stands for a missing value; remove the rows without a {what}"
+        )
+
+
+def _numbers(path, cells):
+    """um/px of a column of text; NaN if unknown."""
+    numbers = pd.to_numeric(cells.mask(cells.isin(MISSING)), errors="coerce")
+    wrong = ~cells.isin(MISSING) & ~(np.isfinite(numbers) & (numbers > 0))
+    if wrong.any():
+        row = cells.index[wrong][0]
+        raise DatasetError(f"{path}: column 'mpp', row {row}: {cells[row]!r} is not a number of um/px above 0")
+    return numbers
 
 
 def _refuse_other_pixels(path, image):
-    """Refuse images of which a conversion to 8-bit RGB would make white or black."""
-    if image.mode.startswith(("I", "F")):
-        raise DatasetError(f"{path}: its pixels are gray levels of more than 8 bits; expected an RGB image of 8 bits")
-    if "A" in image.getbands() and image.getchannel("A").getextrema()[0] < 255:
+    """Refuse images of which a conversion to 8-bit RGB would make something else."""
+    if image.mode.startswith(("I", "F")) or _n_bits(image) > 8:
+        raise DatasetError(f"{path}: its pixels have more than 8 bits; expected an RGB image of 8 bits per color")
+    if getattr(image, "n_frames", 1) > 1:
+        raise DatasetError(f"{path}: has {image.n_frames} pages or frames; expected one patch per file")
+    may_be_clear = "A" in image.getbands() or "transparency" in image.info
+    if may_be_clear and image.convert("RGBA").getchannel("A").getextrema()[0] < 255:
         raise DatasetError(f"{path}: some pixels are transparent; save it without transparency, on a white ground")
 
 
+def _n_bits(image):
+    """Bits per color in the file, of which Pillow keeps eight."""
+    if image.format == "TIFF":
+        return max(image.tag_v2.get(_BITS_PER_SAMPLE, (8,)))
+    if image.format == "PNG":
+        with open(image.filename, "rb") as file:
+            return file.read(25)[-1]  # of the header chunk
+    return 8
+
+
 def _walk(root):
-    files = sorted(path for path in root.glob("*/*/*") if path.suffix.lower() in IMAGE_SUFFIXES)
-    parts = [path.relative_to(root) for path in files]
-    rows = [{"path": part.as_posix(), "task": part.parts[0], "label": part.parts[1]} for part in parts]
-    return pd.DataFrame(rows, columns=["path", "task", "label"])
+    files = [Path(path).relative_to(root) for path in walk(root, IMAGE_SUFFIXES)]
+    deep = [str(file) for file in files if len(file.parts) != 3]
+    if deep and len(deep) < len(files):
+        raise DatasetError(f"{root}: {len(deep)} images are not in folders task/class/image, such as {shown(deep)}")
+    rows = [{"path": file.as_posix(), "task": file.parts[0], "label": file.parts[1]} for file in files if not deep]
+    table = pd.DataFrame(rows, columns=["path", "task", "label"], dtype=object)
+    for name in ("task", "label"):
+        _refuse_no_label(root, table[name])
+    return table
 
 
 def _fill(patches, root, names, verbose):

@@ -223,12 +223,27 @@ def _rows(path):
     try:
         # Strict: otherwise a stray quotation mark hides all rows up to the next one.
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-        return list(reader)
+        rows = []
+        for row in reader:
+            rows.append(row)
+            _refuse_rows_in_a_cell(path, reader.line_num, row, separator, len(rows[0]))
+        return rows
     except csv.Error as error:
         raise DatasetError(
             f"{path}: line {reader.line_num}: a quotation mark is not closed, a cell that starts with one does not end "
             f"with it, or a cell is too long ({error})"
         ) from error
+
+
+def _refuse_rows_in_a_cell(path, line, row, separator, n_columns):
+    """Two stray quotation marks make one cell of all rows between them."""
+    for cell in row:
+        lines = cell.splitlines()[1:] if n_columns > 2 else ()
+        if any(text.count(separator) >= n_columns - 1 for text in lines):
+            raise DatasetError(
+                f"{path}: a cell that ends in line {line} has {len(lines) + 1} lines that look like rows; is a "
+                "quotation mark before it not meant as one?"
+            )
 
 
 def _excel_rows(path):

@@ -14,6 +14,7 @@ from sknic.encoders.labels import only
 from sknic.encoders.learning import TRAINED_RULES, no_loss
 from sknic.encoders.multitask_net import MultitaskModule, MultitaskNet, Throughput, Validation, WeightHistory
 from sknic.encoders.sampling import EvenTasks, Patches, as_it_is
+from sknic.exceptions import MppWarning, warn
 from sknic.files.callables import callable_identity
 from sknic.learning.checkpoint import Checkpoint
 from sknic.learning.net import train
@@ -88,6 +89,12 @@ def build_module(encoder, patch_size, tasks):
     if start.network_.out_features != encoder.code_size:
         raise ValueError(
             f"code_size={encoder.code_size}: expected {start.network_.out_features}, that of the encoder given as init"
+        )
+    if abs(start.mpp / encoder.mpp - 1) > 0.05:
+        warn(
+            f"mpp={encoder.mpp:g}: the encoder given as init was trained at {start.mpp:g} um/px; slides will be "
+            f"read at {encoder.mpp:g}",
+            MppWarning,
         )
     check_patches(np.empty((0, patch_size, patch_size, 3), np.uint8), (start.input_size, 2 * start.input_size))
     known = start.heads_.known(tasks) if hasattr(start, "heads_") else {}

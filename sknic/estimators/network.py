@@ -7,9 +7,9 @@ from torch import nn
 from torch.nn import functional
 
 N_STRIDED, N_LAYERS = 6, 8
-# Share of the channels that the pooled branch does without at each training step: a slide has one mean embedding, which
-# turning and placing the slide do not change, so that nothing else keeps the branch from learning it by heart.
-BRANCH_DROPOUT = 0.5
+# Number of channels that the pooled branch learns from at each step; it does without the others. A slide has one mean
+# embedding, which turning and placing the slide do not change, so nothing else keeps it from being learnt by heart.
+BRANCH_CHANNELS = 16
 
 
 def _min_valid_canvas():
@@ -75,7 +75,7 @@ class GridCNN(nn.Module):
         `n_filters` values. "same" takes a canvas of any size and averages over the remaining positions.
     pooled_branch : bool, default=False
         Whether a linear map of the mean embedding of the tissue is added to the outputs. It starts at zero, learns
-        without half of the channels at each step, and finds amounts of tissue, for which a CNN needs many slides; the
+        from about 16 of the channels at a time, and finds amounts of tissue, for which a CNN needs many slides; the
         paper's network does not have it.
     mask_background : bool, default=False
         Whether normalization and the final mean leave out the positions without tissue.
@@ -113,6 +113,7 @@ class GridCNN(nn.Module):
         self.head = nn.Sequential(
             nn.Linear(n_filters, 128, bias=False), nn.BatchNorm1d(128), nn.LeakyReLU(0.2), nn.Linear(128, n_outputs)
         )
+        self.branch_dropout = max(0.0, 1 - BRANCH_CHANNELS / n_channels)
         self.pooled = nn.Linear(n_channels, n_outputs, bias=False) if pooled_branch else None
         if self.pooled is not None:
             nn.init.zeros_(self.pooled.weight)
@@ -133,7 +134,7 @@ class GridCNN(nn.Module):
         outputs = self.head(self._mean_of_tissue(x) if self.mask_background else self.blocks(x).mean(dim=(2, 3)))
         if self.pooled is None:
             return outputs
-        return outputs + self.pooled(functional.dropout(mean_of_tissue(x), BRANCH_DROPOUT, self.training))
+        return outputs + self.pooled(functional.dropout(mean_of_tissue(x), self.branch_dropout, self.training))
 
     def _mean_of_tissue(self, x):
         """Features of crops (n, n_filters), for which background is not there."""

@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -125,7 +126,57 @@ def test_a_memory_map_of_the_same_number_of_other_patches_is_made_again(patch_di
 def test_a_patch_without_a_label_is_not_of_a_class_of_its_own(patch_dir, label):
     table = pd.DataFrame({"path": ["a.png", "b.png"], "task": "tumour", "label": ["yes", label]})
     table.to_csv(patch_dir / "patches.csv", index=False)
-    with pytest.raises(DatasetError, match=f"row 3: label {label!r} stands for a missing value"):
+    with pytest.raises(DatasetError, match=f"row 3: label {label.strip()!r} stands for a missing value"):
+        load_patch_folder(patch_dir, verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('path,task,label,note\na.png,t,x,"5 um\nb.png,t,y,\nc.png,t,y,2"\n', "line 4 has 3 lines that look like rows"),
+        ("task,label,label\ncrc,tumor,stroma\n", "2 columns named 'label'"),
+        ("task,label,mpp\ncrc,tumor,0.5\ncrc,stroma,half\n", "column 'mpp', row 3: 'half' is not a number"),
+        ("task,label,mpp\ncrc,tumor,0\n", "column 'mpp', row 2: '0' is not a number"),
+        ("task,label,patient\ncrc,tumor,unknown\n", "column 'patient' is empty in row 2"),
+        ("task,label,patient\ncrc,tumor,2.02E+11\n", "a spreadsheet has rounded the id"),
+    ],
+)
+def test_a_damaged_table_of_patches_is_refused_with_the_row(patch_dir, text, message):
+    (patch_dir / "patches.csv").write_text(text)
+    with pytest.raises(DatasetError, match=message):
+        load_patch_folder(patch_dir, verbose=0)
+
+
+def test_the_sources_of_patches_are_text(patch_dir):
+    paths = sorted(str(path.relative_to(patch_dir)) for path in patch_dir.glob("*/*/*.png"))[:4]
+    rows = "".join(f"{path},t,a,P{row},\n" for row, path in enumerate(paths))
+    (patch_dir / "patches.csv").write_text(f"path,task,label,group\n{rows}")  # a separator at the end of each row
+    found = load_patch_folder(patch_dir, verbose=0)[1]
+    assert found.loc[0, ["task", "label", "group"]].tolist() == ["t", "a", "P0"]
+    table = pd.DataFrame({"path": paths, "task": "t", "label": list("abab"), "patient": ["007", "7", "1.10", "1.1"]})
+    table.assign(mpp=["0.5", "", "NA", "0.5"]).to_csv(patch_dir / "patches.csv", index=False)
+    found = load_patch_folder(patch_dir, verbose=0)[1]
+    assert found["group"].tolist() == ["007", "7", "1.10", "1.1"]
+    assert found["mpp"].isna().tolist() == [False, True, True, False]
+
+
+def test_folders_of_a_system_are_not_classes_and_images_at_other_depths_are_named(patch_dir):
+    (patch_dir / "patches.csv").unlink()
+    expected = load_patch_folder(patch_dir, verbose=0)[1]
+    image = (patch_dir / expected["path"].iloc[0]).read_bytes()
+
+    def place(path):
+        (patch_dir / path).parent.mkdir(parents=True)
+        (patch_dir / path).write_bytes(image)
+
+    place(".Trash-1000/files/old.png")
+    place("colorectal/.thumbs/x.png")
+    pd.testing.assert_frame_equal(load_patch_folder(patch_dir, verbose=0)[1], expected)
+    place("colorectal/NA/x.png")
+    with pytest.raises(DatasetError, match="label 'NA' stands for a missing value"):
+        load_patch_folder(patch_dir, verbose=0)
+    place("colorectal/tumour/P2/x.png")
+    with pytest.raises(DatasetError, match="1 images are not in folders task/class/image, such as .*P2/x.png"):
         load_patch_folder(patch_dir, verbose=0)
 
 
@@ -144,18 +195,27 @@ def test_damaged_and_missing_images_are_all_named(patch_dir, tmp_path):
     assert not (tmp_path / "patches.npy").exists()
 
 
-def test_pixels_that_would_turn_white_or_black_are_refused(patch_dir):
+def test_pixels_that_a_conversion_would_change_are_refused(patch_dir):
     path = patch_dir / "colorectal/tumour/2_1.png"
     clear = np.full((8, 8, 4), 200, np.uint8)
     deep, clear[0, 0, 3] = np.linspace(0, 65535, 64).reshape(8, 8), 0
     for pixels, suffix, message in (
-        (deep.astype(np.uint16), ".png", "gray levels of more than 8 bits"),
-        (deep.astype(np.float32), ".tif", "gray levels of more than 8 bits"),
+        (deep.astype(np.uint16), ".png", "more than 8 bits"),
+        (deep.astype(np.float32), ".tif", "more than 8 bits"),
         (clear, ".png", "some pixels are transparent"),
     ):
         Image.fromarray(pixels).save(path.with_suffix(suffix))
         with pytest.raises(DatasetError, match=message):
             read_image(path.with_suffix(suffix))
+    tifffile.imwrite(path.with_suffix(".tif"), np.full((8, 8, 3), 2000, np.uint16), photometric="rgb")
+    with pytest.raises(DatasetError, match="more than 8 bits"):
+        read_image(path.with_suffix(".tif"))
+    tifffile.imwrite(path.with_suffix(".tif"), np.full((3, 8, 8), 200, np.uint8), photometric="minisblack")
+    with pytest.raises(DatasetError, match="3 pages or frames"):
+        read_image(path.with_suffix(".tif"))
+    Image.fromarray(clear[..., :3]).save(path, transparency=(200, 200, 200))
+    with pytest.raises(DatasetError, match="some pixels are transparent"):
+        read_image(path)
     clear[..., 3] = 255
     Image.fromarray(clear).save(path)
     assert (read_image(path) == 200).all()
@@ -170,7 +230,7 @@ def test_images_of_another_size_are_named(patch_dir):
 
 
 @pytest.mark.parametrize(
-    "text, message", [("path,label\na,b\n", "task"), ("", "cannot be read"), ("path,task,label\n", "no patches")]
+    "text, message", [("path,label\na,b\n", "task"), ("", "is empty"), ("path,task,label\n", "no rows")]
 )
 def test_a_bad_table_of_patches_is_named(tmp_path, text, message):
     (tmp_path / "patches.csv").write_text(text)

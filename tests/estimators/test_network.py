@@ -58,17 +58,21 @@ def test_the_pooled_branch_begins_at_zero_and_adds_the_mean_of_the_tissue():
     assert GridCNN(4, 2).pooled is None
 
 
-def test_the_pooled_branch_learns_without_half_of_the_channels_and_predicts_with_all():
-    network = GridCNN(400, 1, n_filters=4, dropout=0.0, pooled_branch=True)
+@pytest.mark.parametrize(("n_channels", "share"), [(400, 1 / 25), (64, 1 / 4), (16, 1), (3, 1)])
+def test_the_pooled_branch_learns_from_16_channels_at_a_time_and_predicts_with_all(n_channels, share):
+    torch.manual_seed(0)
+    network = GridCNN(n_channels, 1, n_filters=4, dropout=0.0, pooled_branch=True)
     torch.nn.init.ones_(network.pooled.weight)
-    crops = torch.ones(64, 400, 2, 2)
+    crops = torch.ones(256, n_channels, 2, 2)
     with torch.no_grad():
         alone = network.head(network.blocks(crops).mean(dim=(2, 3)))
-        kept = (network(crops) - alone) / 2  # of 400 channels of 1, each counted twice
-        assert float(kept.mean()) == pytest.approx(200, rel=0.03) and float(kept.std()) == pytest.approx(10, rel=0.3)
+        kept = (network(crops) - alone) * share  # channels of 1, each counted 1 / share times
+        n_kept = min(16, n_channels)
+        assert float(kept.mean()) == pytest.approx(n_kept, rel=0.05)
+        assert float(kept.std()) == pytest.approx((n_kept * (1 - share)) ** 0.5, rel=0.15, abs=1e-4)
         network.eval()
         alone = network.head(network.blocks(crops).mean(dim=(2, 3)))
-        torch.testing.assert_close(network(crops) - alone, torch.full((64, 1), 400.0))
+        torch.testing.assert_close(network(crops) - alone, torch.full((256, 1), float(n_channels)))
 
 
 def test_a_cell_is_background_only_where_every_channel_is_zero():

@@ -11,13 +11,12 @@ from sklearn.utils import check_random_state
 
 from sknic.datasets.drawing.layout import HOT, NORMAL, STROMA, TUMOUR
 from sknic.datasets.drawing.targets import draw_cohort
-from sknic.datasets.patch_folder import read_patch_table
+from sknic.datasets.patch_folder import common_mpp, read_patch_table
 from sknic.exceptions import DatasetError
 
 ROLES = {"tumour": TUMOUR, "stroma": STROMA, "normal": NORMAL, "hot": HOT}
 COLORECTAL_ROLES = {"tumour": "tumour", "stroma": "stroma", "normal": "mucosa", "hot": "lympho"}
 ENCODER = "encoder"
-_ROUND_MPPS = np.array([0.25, 0.5, 1.0])
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,9 @@ def plan_cohort(patch_dir, n_slides, task, roles, shape, reserve, parts, score, 
     rng = check_random_state(random_state)
     patches = read_patch_table(patch_dir)
     tissue = _tissue_patches(patches, task, roles)
-    mpp = _common_mpp(tissue)
+    mpp = common_mpp(tissue)
+    if mpp is None:
+        raise DatasetError(f"{patch_dir}: the table does not state mpp, the um/px of the patches")
     shares = {name: (1 - reserve) * share for name, share in parts.items()}
     tissue["part"] = split_groups(tissue, {ENCODER: reserve, **shares} if reserve else shares, rng)
     layouts, table = draw_cohort(n_slides, tuple(shape), score, 1, max_slides_per_patient, rng)
@@ -123,16 +124,6 @@ def _tissue_patches(patches, task, roles):
                 )
             found.append(rows.assign(role=role))
     return pd.concat(found, ignore_index=True)
-
-
-def _common_mpp(tissue):
-    """The um/px of the slides: that of the patches, as a round number where it is within 2 % of one."""
-    low, high, middle = tissue["mpp"].min(), tissue["mpp"].max(), tissue["mpp"].median()
-    if not low > 0 or high / low > 1.05:
-        counts = tissue.groupby(["task", "label"])["mpp"].median().to_dict()
-        raise DatasetError(f"um/px of the patches on one slide must agree within 5 %; they are {counts}")
-    nearest = _ROUND_MPPS[np.argmin(np.abs(_ROUND_MPPS - middle))]
-    return float(nearest if abs(nearest / middle - 1) <= 0.02 else middle)
 
 
 def _parts_of_patients(table, parts, rng):
