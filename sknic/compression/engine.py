@@ -216,6 +216,7 @@ def _grid(path, slide, lattice, parts, recipe, encoder):
         precision=recipe.precision,
         damage=slide.damage,
         origin=slide.origin,
+        bounds=slide.origin,
         fingerprint=encoder.fingerprint(),
         tissue_fraction=len(cells) / n_lattice if n_lattice else 0.0,
         oriented_embeddings=embeddings[1:] if recipe.orientations > 1 else None,

@@ -18,12 +18,10 @@ from sknic.datasets.table import MISSING, need_column, need_patients, read_table
 from sknic.exceptions import DatasetError
 from sknic.files.whole import whole_file
 from sknic.progress import followed
-from sknic.targets.names import EMPTY
+from sknic.targets.names import NO_LABEL
 
 TABLE = "patches.csv"
 PACKED = "patches.npy"
-# For `MultitaskEncoder.fit`, too, -1 is a label that is not known.
-_NO_LABEL = EMPTY | {"-1", "-1.0"}
 # Columns whose text is left as it is: patient 007 is not 7.
 _OURS = ("path", "task", "label", "group", "mpp", "center")
 _ROUND_MPPS = np.array([0.25, 0.5, 1.0])
@@ -197,7 +195,7 @@ def _read_csv(path):
 
 def _refuse_no_label(path, names):
     """Raise DatasetError if a task or label stands for a missing value."""
-    empty = names.str.lower().isin(_NO_LABEL)
+    empty = names.str.lower().isin(NO_LABEL)
     if empty.any():
         row, what = names.index[empty][0], names.name
         raise DatasetError(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
+
 from sknic.datasets.cohort import Cohort
 from sknic.datasets.slide_files import report_missing, slide_files
 from sknic.datasets.table import need_cells, read_table, typed
@@ -50,6 +52,9 @@ def load_tupac16(slides_dir: str | Path, truth_csv: str | Path, *, on_missing: s
     text = [name for name in _SCORES if truth[name].dtype.kind not in "if"]
     if text:
         raise DatasetError(f"{truth_csv}: column {text[0]!r} is not of numbers")
+    impossible = ~np.isfinite(truth["molecular_score"]) | ~truth["mitosis_score"].isin([1, 2, 3])
+    if impossible.any():
+        raise DatasetError(f"{truth_csv}: scores are impossible for the ids {truth['id'][impossible].tolist()}")
     paths = _by_id(slide_files(slides_dir), truth["id"])
     there = truth["id"].isin(paths)
     missing = truth["id"][~there].tolist()
@@ -68,7 +73,8 @@ def _by_id(files, ids):
     for path in files:
         stem = Path(path).stem
         match = re.search(r"(\d+)$", stem)
-        if match is None or match[1] not in ids:
+        is_test = re.search(r"(?<![A-Za-z])TE(?![A-Za-z])", stem)  # these are numbered from 1, too
+        if match is None or match[1] not in ids or is_test:
             continue
         if match[1] in found:
             raise DatasetError(f"two slides for id {match[1]}: {found[match[1]][1]} and {path}")

@@ -45,7 +45,10 @@ def read_weights(root):
             n_values += dataset.size
             if n_values > MAX_VALUES:
                 raise ValueError(f"it contains more than {MAX_VALUES} weights")
-            weights["/".join(name.partition(":")[0].split("/")[-2:])] = dataset[...].astype(np.float32)
+            key = "/".join(name.partition(":")[0].split("/")[-2:])
+            if key in weights:
+                raise ValueError(f"it has two weights called {key!r}, in models within the model; rename the layers")
+            weights[key] = dataset[...].astype(np.float32)
     return weights
 
 

@@ -6,8 +6,11 @@ import numpy as np
 import pandas as pd
 
 from sknic.exceptions import DegenerateDataError
-from sknic.targets.cells import few
-from sknic.targets.names import check_names
+from sknic.targets.cells import few, refuse_masked
+from sknic.targets.names import NO_LABEL, check_patients, refuse_alike, refuse_words
+
+# Labels such as 0.5 and 1.5 may be grades; of more of them each would be a class.
+MAX_GRADES = 20
 
 
 @dataclass(frozen=True)
@@ -40,10 +43,11 @@ def to_frame(y, n_samples):
     Raises
     ------
     ValueError
-        If y is missing or has another number of rows, or two columns of one name.
+        If y is missing or masked or has another number of rows, or two columns of one name.
     """
     if y is None:
         raise ValueError("requires y to be passed, but the target y is None")
+    refuse_masked(y, "y")
     if isinstance(y, pd.Series):
         y = y.to_frame("task" if y.name is None else y.name)
     elif not isinstance(y, pd.DataFrame):
@@ -66,7 +70,7 @@ def read_tasks(y, tasks=None):
     Raises
     ------
     ValueError
-        If a name is unknown.
+        If a name is unknown, or a label is doubtful.
     DegenerateDataError
         If a task has fewer than two classes.
     """
@@ -80,6 +84,7 @@ def read_tasks(y, tasks=None):
 def _read_task(name, column):
     labelled = is_labelled(column)
     values = column[labelled]
+    _refuse_doubtful(f"y[{name!r}]", column, values)
     if pd.api.types.is_float_dtype(values) and (values == values.round()).all():
         values = values.astype(np.int64)  # Whole numbers became floats only because some were missing.
     classes, codes = np.unique(_plain(values), return_inverse=True)
@@ -88,6 +93,17 @@ def _read_task(name, column):
     filled = np.full(len(column), -1, np.int64)
     filled[labelled] = codes
     return Task(name, classes, filled)
+
+
+def _refuse_doubtful(name, column, values):
+    """Raise ValueError for labels that would be classes of their own although they are not, or are the same."""
+    refuse_words(name, column, NO_LABEL, "None for a patch without a label")
+    refuse_alike(name, column, case=True)
+    if {bool, int} <= {type(value) for value in values}:
+        raise ValueError(f"{name} contains bools and numbers: expected labels of one type")
+    if pd.api.types.is_float_dtype(values) and (values != values.round()).any() and values.nunique() > MAX_GRADES:
+        amount = values[values != values.round()].iloc[0]
+        raise ValueError(f"{name} contains {amount} and {values.nunique() - 1} other values: expected classes")
 
 
 def _plain(values):
@@ -149,5 +165,5 @@ def check_rows(name, values, n_samples):
         return None
     if np.shape(values) != (n_samples,):
         raise ValueError(f"{name} of shape {np.shape(values)}: expected ({n_samples},), one per patch")
-    check_names(name, values)  # as text, all that are missing would be one source
+    check_patients(name, values)  # as text, all that are missing would be one source
     return np.asarray(values).astype(str)

@@ -94,6 +94,12 @@ def _read_datasets(path, file):
         )
     if not features.shape[1]:
         raise GridFileError(f"{path}: features without numbers, {features.shape}: expected (n, C)")
+    empty = np.flatnonzero(~features.any(axis=1))
+    if len(empty):  # what HDF5 returns for rows that were never written
+        raise GridFileError(
+            f"{path}: {len(empty)} of {len(features)} features are all zero, such as row {empty[0]}: expected the "
+            "embedding of a patch in each row; was the extraction interrupted?"
+        )
     wrong = np.flatnonzero(~(np.abs(coords.astype(float)) < _FARTHEST).all(axis=1))
     if len(wrong):
         raise GridFileError(f"{path}: coords of row {wrong[0]} are {coords[wrong[0]].tolist()}: expected level-0 px")

@@ -41,6 +41,8 @@ class Grid(GridExports):
         um per px of the slide's level 0.
     origin : (x, y), default=(0, 0)
         Level-0 px, from the corner of the file, at which cell (0, 0) starts.
+    bounds : (x, y), default=(0, 0)
+        Corner of the slide's bounds, `Slide.origin`, in level-0 px: the origin of QuPath's coordinates.
     fingerprint : str, default=None
         Fingerprint of the encoder that made it.
     tissue_fraction : float, default=None
@@ -76,6 +78,7 @@ class Grid(GridExports):
         slide: str | Path | None = None,
         slide_mpp: float | None = None,
         origin: tuple[int, int] = (0, 0),
+        bounds: tuple[int, int] = (0, 0),
         fingerprint: str | None = None,
         tissue_fraction: float | None = None,
         slide_size: tuple[int, int] | None = None,
@@ -87,7 +90,7 @@ class Grid(GridExports):
         name = None if slide is None else str(slide)
         origins = (fingerprint, tissue_fraction, slide_size, slide_digest)
         place = (shape, mpp, patch_size, stride, name, slide_mpp, origin)
-        header = GridHeader(*place, *origins, precision=precision, damage=damage)
+        header = GridHeader(*place, *origins, bounds=bounds, precision=precision, damage=damage)
         self._storage: InMemory | InFile | Oriented = InMemory(header, embeddings, cells, oriented_embeddings)
 
     @classmethod

@@ -33,7 +33,7 @@ class InMemory:
     def __init__(self, header, embeddings, cells, oriented=None):
         self.header = header
         self.embeddings = finite_embeddings("embeddings", embeddings)
-        self.cells = np.asarray(cells, dtype=np.int32).reshape(-1, 2)
+        self.cells = _whole(cells).reshape(-1, 2)
         self.oriented = None if oriented is None else finite_embeddings("oriented_embeddings", oriented)
         if self.embeddings.ndim != 2 or len(self.embeddings) != len(self.cells):
             raise ValueError(
@@ -41,6 +41,7 @@ class InMemory:
             )
         if not ((self.cells >= 0) & (self.cells < np.array(header.shape, np.int64))).all():
             raise ValueError(f"cells must lie inside shape {header.shape}")
+        _refuse_repeated(self.cells, header.shape)
         if oriented is not None and np.shape(oriented) != (7, *self.embeddings.shape):
             expected = f"expected {(7, *self.embeddings.shape)}, orientations 1 to 7"
             raise ValueError(f"oriented_embeddings {np.shape(oriented)}: {expected}")
@@ -53,6 +54,23 @@ class InMemory:
     n_cells = property(lambda self: len(self.cells))
     code_size = property(lambda self: self.embeddings.shape[1])
     dtype = property(lambda self: self.embeddings.dtype)
+
+
+def _whole(cells):
+    """Cells as int32; ValueError for fractions, such as level-0 px divided by a stride."""
+    given = np.asarray(cells)
+    whole = given.astype(np.int32)
+    if given.dtype.kind == "f" and (given != whole).any():
+        raise ValueError(f"cells contain {given[given != whole].ravel()[0]}: expected whole rows and columns")
+    return whole
+
+
+def _refuse_repeated(cells, shape):
+    places = cells[:, 0].astype(np.int64) * int(shape[1]) + cells[:, 1]
+    values, counts = np.unique(places, return_counts=True)
+    if len(values) < len(places):
+        row, column = divmod(int(values[counts.argmax()]), int(shape[1]))
+        raise ValueError(f"cell ({row}, {column}) has {counts.max()} embeddings: expected one for each cell")
 
 
 class InFile:

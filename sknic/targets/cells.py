@@ -157,7 +157,7 @@ def as_array(y, name="y"):
     """
     if hasattr(y, "toarray"):
         raise ValueError(f"{name} is a sparse {type(y).__name__}: expected a dense array; pass {name}.toarray()")
-    _refuse_masked(y, name)
+    refuse_masked(y, name)
     try:
         array = np.asarray(y)
     except ValueError:
@@ -180,7 +180,7 @@ def _is_moment(value):
     return is_numpys or any(hasattr(value, method) for method in ("total_seconds", "isoformat", "to_timestamp"))
 
 
-def _refuse_masked(y, name):
+def refuse_masked(y, name):
     """Raise ValueError for a masked value, whose hidden number numpy would return."""
     if isinstance(y, list | tuple):
         masked = [value is np.ma.masked for value in y]

@@ -29,6 +29,8 @@ UNKNOWN |= {"not available", "not applicable", "not reported", "not evaluated", 
 EMPTY = {"", "nan", "na", "n/a", "<na>", "nat", "null", "'--", "#n/a", "#na", "#value!", "#ref!", "#null!", "#div/0!"}
 EMPTY |= {"#name?", "#num!"}
 UNKNOWN |= EMPTY
+# What is not the label of a patch either, although a class of slides may be called so.
+NO_LABEL = EMPTY | {"-1", "-1.0"}
 
 
 def check_names(name, values):
@@ -83,14 +85,12 @@ def check_patients(name, values):
     return column
 
 
-def refuse_words(name, values, words):
+def refuse_words(name, values, words, expected="a value for each sample"):
     """Raise ValueError if a name is, apart from case, one of some words for a missing value."""
     for value in dict.fromkeys(values):  # each name once: metrics are computed a thousand times for an interval
         if isinstance(value, str) and value.strip().lower() in words:
             row = list(values).index(value)
-            raise ValueError(
-                f"{name}[{row}]={str(value)!r} stands for a missing value; expected a value for each sample"
-            )
+            raise ValueError(f"{name}[{row}]={str(value)!r} stands for a missing value; expected {expected}")
 
 
 def refuse_alike(name, values, *, case=False):

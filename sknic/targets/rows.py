@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from sknic.targets.cells import refuse_masked
 
 
 def check_paired(**columns: Any) -> None:
@@ -27,7 +27,8 @@ def check_paired(**columns: Any) -> None:
     ValueError
         If two indices, or the columns of two tables, have the same labels in another order, or if a value is masked.
     """
-    _refuse_masked(columns)
+    for name, values in columns.items():
+        refuse_masked(values, name)
     indices = {name: list(values.index) for name, values in columns.items() if hasattr(values, "iloc")}
     _refuse_other_order(indices, "index", "row", "sort one by the index of the other")
     of_columns = {name: list(values.columns) for name, values in columns.items() if _is_frame(values)}
@@ -71,15 +72,6 @@ def check_columns(y: Any, names: list[str] | None) -> None:
     found = names_of_columns(y)
     if names and found and found != names and sorted(found) == sorted(names):
         raise ValueError(f"y has the columns {found}; the model was fitted on {names}. Select them in that order")
-
-
-def _refuse_masked(columns):
-    for name, values in columns.items():
-        n_masked = np.ma.count_masked(values) if isinstance(values, np.ma.MaskedArray) else 0
-        if n_masked:
-            raise ValueError(
-                f"{name}: {n_masked} of {values.size} values are masked; leave these slides out, or use NaN"
-            )
 
 
 def _is_frame(values):

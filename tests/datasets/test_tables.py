@@ -102,6 +102,16 @@ def test_missing_tupac_slides_are_named_or_skipped(tupac):
         assert load_tupac16(*tupac, on_missing="skip").missing == ["002"]
 
 
+def test_test_slides_do_not_get_the_scores_of_training_slides(tupac):
+    for number in (1, 2):
+        (tupac[0] / f"TUPAC-TE-00{number}.svs").touch()
+    paths = load_tupac16(*tupac).paths
+    assert [path.rsplit("/")[-1] for path in paths] == ["TUPAC-TR-001.svs", "TUPAC-TR-002.svs"]
+    (tupac[0] / "TUPAC-TR-002.svs").unlink()
+    with pytest.raises(DatasetError, match="1 of 2 slides .*002"):
+        load_tupac16(*tupac)
+
+
 def test_two_slides_of_one_tupac_id_are_an_error(tupac):
     (tupac[0] / "copy-001.svs").touch()
     with pytest.raises(DatasetError, match="two slides for id 001"):
@@ -116,6 +126,8 @@ def test_two_slides_of_one_tupac_id_are_an_error(tupac):
         ("id,mitosis_score,molecular_score\n001,1,0\n001,1,0\n", "occur twice"),
         ("id,mitosis_score,molecular_score\n001,1,abc\n", "column 'molecular_score' is not of numbers"),
         ("id,mitosis_score,molecular_score\n001,high,0\n", "column 'mitosis_score' is not of numbers"),
+        ("id,mitosis_score,molecular_score\n001,9,0\n", r"scores are impossible for the ids \['001'\]"),
+        ("id,mitosis_score,molecular_score\n001,1,inf\n", r"scores are impossible for the ids \['001'\]"),
     ],
 )
 def test_a_bad_tupac_truth_is_named(tupac, text, message):

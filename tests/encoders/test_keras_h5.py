@@ -170,6 +170,13 @@ def set_config(find, new):
     return change
 
 
+def same_name_twice(file):
+    group = file["model_weights/code"]
+    group["inner/code/bias:0"] = np.ones(5, "f4")
+    names = [str(name).encode() for name in group.attrs["weight_names"]]
+    group.attrs["weight_names"] = [*names, b"inner/code/bias:0"]
+
+
 def deep_config(file):
     del file.attrs["model_config"]
     file.attrs["model_config"] = "[" * 60_000
@@ -183,6 +190,7 @@ HOSTILE = {
     "a compressed weight": replace_bias(data=np.zeros(5, "f4"), compression="gzip", chunks=(5,)),
     "a weight kept in another file": replace_bias(shape=(5,), dtype="f4", external=[("/etc/passwd", 0, 20)]),
     "a weight of text": replace_bias(data=[b"12345"] * 5),
+    "two weights of one name": same_name_twice,
     "weights that are not finite": replace_bias(data=np.full(5, np.nan, "f4")),
     "absurd units": set_config('"units": 5', '"units": 1000000000000'),
     "many units": set_config('"units": 5', '"units": 1000000'),

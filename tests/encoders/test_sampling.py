@@ -101,6 +101,26 @@ def test_a_view_of_a_copy_on_write_map_keeps_its_changes(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        (
+            np.array(["b", "a", np.nan, "b"]),
+            r"\[2\]='nan' stands for a missing value; expected None for a patch without",
+        ),
+        (["b", "", "a", "b"], r"\[1\]='' stands for a missing value"),
+        (["b", "a", "b", "-1"], r"\[3\]='-1' stands for a missing value"),
+        (["Tumor", "tumor", "stroma", None], "'Tumor' and 'tumor' differ only in case"),
+        ([True, False, 1, 0], "contains bools and numbers"),
+        (np.linspace(0, 1, 48), r"contains 0\.0\d+ and 47 other values: expected classes"),
+        (np.ma.array([0, 1, 0, 1], mask=[0, 0, 1, 0]), r"y\[2\] is masked"),
+    ],
+)
+def test_labels_that_would_be_classes_of_their_own_are_refused(column, message):
+    with pytest.raises(ValueError, match=message):
+        read_tasks(to_frame(column, len(column)))
+
+
+@pytest.mark.parametrize(
     "column, classes, codes",
     [
         ([1, 0, -1, 1], [0, 1], [1, 0, -1, 1]),

@@ -19,6 +19,7 @@ def grid():
         slide="here/slide one.svs",
         slide_mpp=0.25,
         origin=(100, 200),
+        bounds=(100, 200),
         fingerprint="abc",
         tissue_fraction=len(cells) / 35,
     )

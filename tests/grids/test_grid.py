@@ -104,6 +104,8 @@ def test_a_list_of_grids_is_an_object_array(grid):
         (np.zeros((2, 3)), [[0, 0]], "expected"),
         (np.zeros((1, 3)), [[5, 0]], "inside"),
         (np.zeros(3), [[0, 0]], "expected"),
+        (np.ones((2, 3)), [[0, 0], [0, 0.9]], r"cells contain 0\.9: expected whole rows and columns"),
+        (np.ones((3, 3)), [[1, 0], [0, 0], [1, 0]], r"cell \(1, 0\) has 2 embeddings: expected one"),
     ],
 )
 def test_embeddings_and_cells_that_do_not_fit_are_refused(embeddings, cells, message):
@@ -126,6 +128,12 @@ def test_geojson_counts_level0_pixels_from_the_bounds_as_qupath_does(grid, tmp_p
     assert first["geometry"]["coordinates"][0][2] == [256 + 256 * column, 256 + 256 * row]
     assert first["properties"]["measurements"] == {"risk": 1.0}
     assert (tmp_path / "cells.geojson").stat().st_size > 100
+
+
+def test_geojson_of_a_grid_from_features_of_ones_own_lies_at_its_origin():
+    grid = Grid(np.ones((1, 4)), [[0, 1]], (2, 2), mpp=0.5, patch_size=128, slide_mpp=0.25, origin=(1000, 2000))
+    (cell,) = grid.to_geojson({"v": [1]})["features"]
+    assert cell["geometry"]["coordinates"][0][0] == [1256, 2000]
 
 
 def test_geojson_annotates_the_cells_that_are_asked_for_in_that_order(grid):

@@ -191,6 +191,16 @@ def test_a_foreign_file_with_a_number_that_is_not_finite_is_refused_by_name(bad,
         Grid.read(path)
 
 
+def test_rows_that_an_interrupted_extraction_never_wrote_are_refused(tmp_path):
+    path = tmp_path / "half.h5"
+    with h5py.File(path, "w") as file:
+        features = file.create_dataset("features", (4, 8), "f4", chunks=(1, 8))
+        features[:2] = np.random.default_rng(0).normal(size=(2, 8))
+        file["coords"] = [[0, 0], [256, 0], [0, 256], [256, 256]]
+    with pytest.raises(GridFileError, match=r"half\.h5: 2 of 4 features are all zero, such as row 2"):
+        Grid.read(path)
+
+
 def test_what_overflows_float16_is_kept_in_float32(tmp_path):
     grid = Grid([[70000.0, 1.0]], [[0, 0]], (1, 1)).write(tmp_path / "large.h5")
     assert grid.embeddings.dtype == np.float32

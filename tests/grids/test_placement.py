@@ -188,7 +188,7 @@ def test_bounds_of_a_foreign_grid_are_those_of_the_slide(tmp_path):
 def test_overlap_that_clam_does_not_record_is_seen_in_the_coords(tmp_path):
     corners = np.argwhere(np.ones((5, 6)))[:, ::-1] * 128 + [64, 0]
     with h5py.File(tmp_path / "s.h5", "w") as file:
-        file["features"] = np.arange(30, dtype=np.float32)[:, None]
+        file["features"] = np.arange(1, 31, dtype=np.float32)[:, None]
         file["coords"] = corners
         file["coords"].attrs.update({"patch_size": 256, "patch_level": 0, "downsample": (1.0, 1.0)})
     grid = Grid.read(tmp_path / "s.h5")

@@ -1,5 +1,6 @@
 """Saliency finds the cells that a signal was planted in, for every estimator, and lies where they lie."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -203,6 +204,7 @@ def test_a_search_is_explained_by_the_model_that_it_chose():
         assert chosen.max_steps == search.best_params_[name]
         np.testing.assert_array_equal(grad_cam(search, GRIDS[1]), grad_cam(chosen, GRIDS[1]))
         assert LearningCurveDisplay.from_estimator(search).histories == [chosen.history_]
+    plt.close("all")
 
 
 def test_a_map_explains_the_mean_over_turned_grids_where_that_is_what_is_predicted():
