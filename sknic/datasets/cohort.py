@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 TABLE = "cohort.csv"
+_HEADER = b"path,slide,patient,"
 _SLIDE_SUFFIXES = (".tiff", ".svs")
 
 
@@ -208,6 +209,7 @@ def write_slides(write, recipes, out_dir, suffix, n_jobs, verbose, title):
     paths = {name: os.path.join(out_dir, name + suffix) for name in recipes}
     digests = {name: recipe_digest(recipe) for name, recipe in recipes.items()}
     due = [name for name, path in paths.items() if read_description(path) != digests[name]]
+    _refuse_files_of_others([paths[name] for name in due], Path(out_dir) / TABLE)
     results = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(
         delayed(write)(recipes[name], paths[name], digests[name]) for name in due
     )
@@ -217,11 +219,24 @@ def write_slides(write, recipes, out_dir, suffix, n_jobs, verbose, title):
     return list(paths.values())
 
 
+def _refuse_files_of_others(slides, table):
+    """Raise DatasetError if a file that would be replaced is not of an earlier cohort."""
+    others = [path for path in slides if os.path.exists(path) and not _is_ours(path)]
+    if table.exists() and not table.read_bytes().startswith(_HEADER):
+        others.append(str(table))
+    if others:
+        raise DatasetError(f"not written by sknic, and not replaced: {shown(others)}; choose another folder")
+
+
+def _is_ours(path):
+    """Whether sknic has written a slide: its description is the digest of a recipe."""
+    return re.fullmatch("[0-9a-f]{24}", read_description(path) or "") is not None
+
+
 def _remove_stale(out_dir, paths):
     """Remove the slides of an earlier, larger cohort: written by sknic, named like ours, and in no table."""
     for file in out_dir.glob("slide_[0-9]*.*"):
-        is_ours = file.suffix in _SLIDE_SUFFIXES and str(file) not in paths
-        if is_ours and re.fullmatch("[0-9a-f]{24}", read_description(file) or ""):
+        if file.suffix in _SLIDE_SUFFIXES and str(file) not in paths and _is_ours(file):
             file.unlink()
 
 

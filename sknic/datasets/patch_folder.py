@@ -78,6 +78,8 @@ def load_patch_folder(
         return patches, table
     out = Path(out)
     source = _digest_of_images(root, table["path"])
+    if out.exists() and not _source_file(out).exists():
+        raise DatasetError(f"{out}: not written by sknic, and not replaced; choose another file, or remove it")
     if not _is_current(out, shape, source):
         _write_map(out, shape, root, table["path"], verbose)
         with whole_file(_source_file(out)) as temporary:
@@ -277,13 +279,17 @@ def _source_file(out):
 
 def _digest_of_images(root, names):
     """Digest of names, sizes and times of the images, in their order; an image that is missing is found later."""
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(os.fsencode(root.resolve()))
     for name in names:
         try:
             status = os.stat(root / name)
         except OSError:
             status = None
-        digest.update(f"{name}:{status and (status.st_size, status.st_mtime_ns)}\n".encode(errors="surrogateescape"))
+        digest.update(
+            f"{name}:{status and (status.st_size, status.st_mtime_ns, status.st_ctime_ns)}\n".encode(
+                errors="surrogateescape"
+            )
+        )
     return digest.hexdigest()
 
 

@@ -57,6 +57,36 @@ def test_an_encoder_is_trained_and_the_run_is_written_down(patches, tmp_path):
     assert not (tmp_path / "training.checkpoint").exists()
 
 
+def packed(folder, mpps):
+    """Twenty-four patches with a column mpp."""
+    folder.mkdir()
+    colors = np.random.default_rng(0).integers(0, 256, (24, 31, 31, 3), dtype=np.uint8)
+    np.save(folder / "patches.npy", colors)
+    table = pd.DataFrame({"task": ["a", "b"] * 12, "label": list("xxyy") * 6, "mpp": np.resize(mpps, 24)})
+    table.to_csv(folder / "patches.csv", index=False)
+    return folder
+
+
+def test_the_um_per_px_of_an_encoder_are_those_of_its_patches(tmp_path):
+    def mpp_after(folder, out, *options):
+        result = train(folder, out, "--max-steps", 1, *options)
+        assert result.exit_code == 0, result.output
+        return load_encoder(out / "encoder.safetensors", device="cpu").mpp, result.output
+
+    coarse, mixed = packed(tmp_path / "coarse", [1.0]), packed(tmp_path / "mixed", [0.97, 0.25])
+    assert mpp_after(coarse, tmp_path / "1")[0] == 1.0
+    found, output = mpp_after(coarse, tmp_path / "2", "--mpp", 0.5)
+    assert found == 0.5 and "warning: 24 of 24 patches are of 1 um/px, not 0.5" in output
+    result = train(mixed, tmp_path / "3", "--max-steps", 1)
+    assert result.exit_code == 2 and "must agree within 5 %" in " ".join(result.output.split())
+    assert mpp_after(mixed, tmp_path / "4", "--tasks", "b")[0] == 0.25
+    assert mpp_after(mixed, tmp_path / "5", "--mpp", 0.25)[0] == 0.25
+    start = tmp_path / "1" / "encoder.safetensors"
+    unknown = packed(tmp_path / "unknown", [np.nan])
+    assert mpp_after(unknown, tmp_path / "6", "--init", start)[0] == 1.0
+    assert mpp_after(unknown, tmp_path / "7")[0] == 0.5
+
+
 def test_a_task_may_be_chosen(patches, tmp_path):
     assert train(patches, tmp_path, "--max-steps", 2, "--tasks", "tone").exit_code == 0
     assert load_encoder(tmp_path / "encoder.safetensors", device="cpu").task_names_ == ["tone"]

@@ -55,6 +55,30 @@ def test_the_same_seed_gives_the_same_bytes(patch_dir, tmp_path):
     assert all(filecmp.cmp(a, b, shallow=False) for a, b in zip(first.paths, second.paths))
 
 
+def test_other_pixels_under_the_same_names_are_other_slides(patch_dir, tmp_path):
+    def brightness():
+        cohort = make_mosaic_cohort(patch_dir, 2, tmp_path / "out", shape=(20, 20), cell_size=16)
+        with openslide.OpenSlide(cohort.paths[0]) as slide:
+            return np.asarray(slide.read_region((0, 0), 0, slide.dimensions).convert("RGB")).mean()
+
+    before = brightness()
+    for path in patch_dir.rglob("*.png"):
+        Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(path)
+    assert brightness() < before - 20
+
+
+def test_files_of_the_user_are_not_replaced(patch_dir, tmp_path):
+    (tmp_path / "cohort.csv").write_text("case,grade\na,2\n")
+    (tmp_path / "slide_0000.tiff").write_bytes(b"a slide of the user")
+    for place in (tmp_path, tmp_path / "only the table"):
+        place.mkdir(exist_ok=True)
+        (place / "cohort.csv").write_text("case,grade\na,2\n")
+        with pytest.raises(DatasetError, match=r"not written by sknic, and not replaced: .*cohort\.csv"):
+            make_mosaic_cohort(patch_dir, 2, place, shape=(20, 20), cell_size=16)
+        assert (place / "cohort.csv").read_text() == "case,grade\na,2\n"
+    assert (tmp_path / "slide_0000.tiff").read_bytes() == b"a slide of the user"
+
+
 def test_labels_of_other_tasks_can_take_a_role(patch_dir, tmp_path):
     roles = {"tumour": "tumour", "stroma": ["stroma", "mucosa"], "normal": "colorectal/mucosa", "hot": "lympho"}
     assert len(mosaic(patch_dir, tmp_path, roles=roles, n_slides=1)) == 1

@@ -1,3 +1,6 @@
+import os
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -104,8 +107,26 @@ def test_a_memory_map_is_made_once(patch_dir, tmp_path):
 def test_a_memory_map_of_other_patches_is_made_again(patch_dir, tmp_path):
     out = tmp_path / "patches.npy"
     np.save(out, np.zeros((3, 16, 16, 3), np.uint8))
+    with pytest.raises(DatasetError, match="patches.npy: not written by sknic, and not replaced"):
+        load_patch_folder(patch_dir, out, verbose=0)
+    assert np.load(out).shape[0] == 3
+    (tmp_path / "patches.npy.source").write_text("other images")
     patches, _ = load_patch_folder(patch_dir, out, verbose=0)
     assert patches.shape[0] == 24
+
+
+def test_a_memory_map_of_another_folder_with_the_same_names_sizes_and_times_is_made_again(patch_dir, tmp_path):
+    out, twin = tmp_path / "patches.npy", tmp_path / "twin"
+    shutil.copytree(patch_dir, twin)
+    for path in twin.rglob("*.png"):
+        Image.fromarray(np.full((16, 16, 3), 7, np.uint8)).save(path)
+        original = patch_dir / path.relative_to(twin)
+        size = max(path.stat().st_size, original.stat().st_size)
+        for each in (path, original):  # what follows the image does not count
+            each.write_bytes(each.read_bytes().ljust(size, b"\0"))
+            os.utime(each, (1, 1))
+    assert load_patch_folder(patch_dir, out, verbose=0)[0].max() > 7
+    assert load_patch_folder(twin, out, verbose=0)[0].max() == 7
 
 
 def test_a_memory_map_of_the_same_number_of_other_patches_is_made_again(patch_dir, tmp_path):

@@ -10,7 +10,7 @@ from sklearn.base import clone
 
 from sknic import MultitaskEncoder, load_encoder
 from sknic.encoders.multitask_data import read_data
-from sknic.exceptions import DegenerateDataError, ModelFileError, PatchSizeError
+from sknic.exceptions import DegenerateDataError, ModelFileError, MppWarning, PatchSizeError
 from sknic.files.weights import read_weights
 from sknic.learning import checkpoint
 
@@ -438,3 +438,9 @@ def test_patches_of_unknown_sources_are_not_those_of_one(column):
     patches = np.zeros((4, 64, 64, 3), np.uint8)
     with pytest.raises(ValueError, match=rf"{column}\[2\]=.*: expected a value for each sample; 2 of 4 missing"):
         small().fit(patches, [0, 1, 0, 1], **{column: [1.0, 2.0, np.nan, np.nan]})
+
+
+def test_a_start_at_another_um_per_px_is_told_of(data, fitted):
+    start = small(mpp=1.0, max_steps=5).fit(*data)
+    with pytest.warns(MppWarning, match=r"mpp=0\.5: the encoder given as init was trained at 1 um/px"):
+        small(init=start, max_steps=5).fit(*data)

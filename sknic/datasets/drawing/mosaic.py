@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sknic.datasets.cohort import Cohort, write_slides, write_table
+from sknic.datasets.cohort import Cohort, recipe_digest, write_slides, write_table
 from sknic.datasets.drawing.histology import SUFFIXES
 from sknic.datasets.drawing.sources import ROLES, plan_cohort
 from sknic.datasets.patch_folder import PACKED, TABLE, read_patch
@@ -104,11 +104,10 @@ def make_mosaic_cohort(
         patch_dir, n_slides, task, roles, shape, reserve, parts, score, max_slides_per_patient, random_state
     )
     recipes = {}
-    packed = _packed(patch_dir)
+    patches = _digest_of_patches(patch_dir, plan.tissue["path"])
     for row, layout in zip(plan.table.itertuples(), plan.layouts):
         sources = _sources(plan.tissue[plan.tissue["part"] == row.part], np.random.RandomState(row.seed))
-        recipes[row.slide] = _recipe(layout, row.seed, sources, cell_size, row.mpp, file_format)
-        recipes[row.slide] |= packed
+        recipes[row.slide] = _recipe(layout, row.seed, sources, cell_size, row.mpp, file_format, patches)
     write = partial(_write_slide, str(patch_dir))
     paths = write_slides(write, recipes, Path(out_dir), SUFFIXES[file_format], n_jobs, verbose, "slides laid out")
     cohort = Cohort(paths, plan.table, plan.groups, tissue=[layout.cells for layout in plan.layouts])
@@ -126,13 +125,15 @@ def _sources(tissue, rng):
     return sources
 
 
-def _packed(patch_dir):
-    """Names the patches of a patches.npy in a recipe: a row's number says nothing of what stands there."""
-    packed = Path(patch_dir) / PACKED
-    return {"patches": digest_of(packed.parent / TABLE)} if packed.is_file() else {}
+def _digest_of_patches(patch_dir, names):
+    """Digest of the content of patches: other pixels under the same names are other slides."""
+    names = sorted(set(names))
+    is_packed = names[0].startswith(f"{PACKED}[")
+    files = [PACKED, TABLE] if is_packed else names
+    return recipe_digest([digest_of(Path(patch_dir) / name) for name in files])
 
 
-def _recipe(layout, seed, sources, cell_size, mpp, file_format):
+def _recipe(layout, seed, sources, cell_size, mpp, file_format, patches):
     return {
         "version": _MOSAIC_VERSION,
         "cells": ["".join(map(str, row)) for row in layout.cells.tolist()],
@@ -141,6 +142,7 @@ def _recipe(layout, seed, sources, cell_size, mpp, file_format):
         "cell_size": int(cell_size),
         "mpp": mpp,
         "file_format": file_format,
+        "patches": patches,
     }
 
 
@@ -148,7 +150,7 @@ def _write_slide(patch_dir, recipe, path, digest):
     rng = np.random.RandomState(recipe["seed"])
     cells = np.array([list(map(int, row)) for row in recipe["cells"]], np.uint8)
     names = sorted({path for groups in recipe["sources"].values() for group in groups for path in group})
-    patches = np.stack([_patch(patch_dir, name) for name in names])
+    patches = np.stack([_patch(patch_dir, name, recipe["patches"]) for name in names])
     side = patches.shape[1]
     if recipe["cell_size"] % side:
         raise DatasetError(f"cell_size={recipe['cell_size']}: expected a multiple of the patches' {side} px")
@@ -184,5 +186,5 @@ def _choose(cells, sources, names, per_cell, rng):
 
 
 @lru_cache(maxsize=20_000)
-def _patch(patch_dir, name):
+def _patch(patch_dir, name, _digest):
     return read_patch(patch_dir, name)
