@@ -125,8 +125,8 @@ def test_a_kind_that_is_nearly_right_is_named(table, tmp_path):
     "environment",
     [
         {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
-        {"PYTHONIOENCODING": "ascii"},
-        {"LC_ALL": "xx_YY.UTF-8"},
+        pytest.param({"PYTHONIOENCODING": "ascii"}, marks=pytest.mark.slow),
+        pytest.param({"LC_ALL": "xx_YY.UTF-8"}, marks=pytest.mark.slow),
     ],
 )
 def test_letters_that_the_locale_lacks_do_no_harm(environment, grids, tmp_path):
