@@ -76,18 +76,20 @@ def need_own_folder(folder, names, table):
         raise typer.BadParameter(
             f"--out {folder} would overwrite {table}, the input of this command; choose another folder"
         )
-    if there and not _is_of_sknic(folder):
+    if there and command_of(folder) is None:
         raise typer.BadParameter(
             f"--out {folder} contains {there[0]!r}, which sknic did not write and would overwrite; "
             "choose another folder"
         )
 
 
-def _is_of_sknic(folder):
+def command_of(folder):
+    """The command that wrote the run record of a folder; None if there is none."""
     try:
-        return "command" in read_json(folder / "run.json")
+        record = read_json(folder / "run.json")
     except (OSError, ValueError):
-        return False
+        return None
+    return record.get("command") if isinstance(record, dict) else None
 
 
 def write_run_record(folder, command, settings, name="run.json", **results):

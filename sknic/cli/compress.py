@@ -9,7 +9,7 @@ from sknic.cli import options
 from sknic.cli.common import need_writable, write_run_record
 from sknic.cli.inputs import find_slides, tables_of
 from sknic.cli.running import grids_in, saying_what_is_kept
-from sknic.cli.settings import absolute, slide_mpp_option, tissue_option
+from sknic.cli.settings import absolute, mpp_by_slide, slide_mpp_option, tissue_option
 
 
 def compress(
@@ -100,7 +100,8 @@ def compress(
     compressor.fit(paths)
     # As `fit` and `evaluate` read them again.
     masks = {"tissue": tissue, "classes": classes, "exclude": exclude}
-    settings = {**compressor.get_params(deep=False), **masks, "encoder": absolute(encoder)}
+    stated = mpp_by_slide(compressor.slide_mpp, paths, out)
+    settings = {**compressor.get_params(deep=False), **masks, "encoder": absolute(encoder), "slide_mpp": stated}
     write_run_record(out, "compress", settings, n_slides=len(paths))
     with saying_what_is_kept(grids_in(out)):
         outcomes = compressor.compress(paths, shard=shard)

@@ -11,7 +11,7 @@ from sknic.cli import options
 from sknic.cli.common import need_writable, write_run_record
 from sknic.cli.grids import load_grids, reason_of
 from sknic.cli.inputs import find_slides, tables_of
-from sknic.cli.maps import write_gallery, write_map
+from sknic.cli.maps import clear_maps, write_gallery, write_map
 from sknic.cli.model_folder import grids_of, load_model
 from sknic.cli.predict import compressor_of
 from sknic.cli.running import files_in, grids_in, saying_what_is_kept
@@ -84,6 +84,7 @@ def explain(
     with saying_what_is_kept(grids_in(folder), files_in(out, "*.png", "map")):
         loaded = load_grids(paths, compressor)
         out.mkdir(parents=True, exist_ok=True)
+        clear_maps(out, names.values())
         errors = list(loaded.errors)
         for row in followed(loaded.good, "maps"):
             grid, slide = loaded.grids[row], paths[row]

@@ -6,6 +6,8 @@ from textwrap import wrap
 
 import typer
 
+from sknic.cli.common import command_of
+
 # Letters that the picture's width holds.
 _LINE = 85
 
@@ -32,8 +34,6 @@ def write_map(stem, grid, heat, method, title, *, top, ome_tiff):
     from sknic.plotting import write_overlay
     from sknic.slides import Slide
 
-    for kind in (".ome.tiff", ".top.geojson", ".geojson"):  # those of an earlier model, which may not be written now
-        Path(f"{stem}{kind}").unlink(missing_ok=True)
     here = grid.slide and Path(grid.slide).exists()
     with Slide(grid.slide, mpp=grid.slide_mpp) if here else nullcontext() as slide:
         _draw(f"{stem}.png", grid, heat, slide, method, title)
@@ -45,6 +45,24 @@ def write_map(stem, grid, heat, method, title, *, top, ome_tiff):
             typer.echo(f"no OME-TIFF for {title.split(': ')[0]}: its slide was moved or deleted")
         elif ome_tiff:
             write_overlay(f"{stem}.ome.tiff", slide, heat, grid)
+
+
+def clear_maps(out, stems):
+    """Remove what an earlier `explain` has written to a folder: the model may be another, and not all is written now.
+
+    Parameters
+    ----------
+    out : Path
+        Folder.
+    stems : iterable of str
+        Names of the slides' files without suffix.
+    """
+    if command_of(out) != "explain":
+        return
+    kinds = (".png", ".ome.tiff", ".top.geojson", ".geojson")
+    galleries = (out / "gallery.png", *out.glob("gallery-*.png"))
+    for path in (*(out / f"{stem}{kind}" for stem in stems for kind in kinds), *galleries):
+        path.unlink(missing_ok=True)
 
 
 def write_gallery(out, grids, make_map, classes, n, max_per_slide):

@@ -73,6 +73,7 @@ def tissue_option(tissue, classes=None, exclude=None):
 
 def slide_mpp_option(value, tables, path_column):
     """--slide-mpp as SlideCompressor takes it: None, a number, or the column of that name of the tables."""
+    from sknic.compression.slide_mpp import state
     from sknic.datasets.table import MISSING, slide_paths
     from sknic.targets.cells import numbers_of
 
@@ -92,7 +93,11 @@ def slide_mpp_option(value, tables, path_column):
         # An empty cell leaves the um/px to the slide's own metadata.
         is_stated = ~frame[value].isin(MISSING)
         numbers = iter(numbers_of(frame[is_stated], value))
-        mpp_of |= {path: next(numbers) if stated else None for path, stated in zip(paths, is_stated)}
+        try:
+            for path, stated in zip(paths, is_stated):
+                state(mpp_of, path, next(numbers) if stated else None)
+        except ValueError as error:
+            raise typer.BadParameter(f"{table}, column {value!r}: {error}") from error
     return mpp_of
 
 
@@ -146,7 +151,7 @@ def choose(paths, encoder, options, folder, slide_mpp=None, default=DEFAULT_ENCO
     known = settings.pop("encoder", None)
     fingerprint = settings.pop("fingerprint", None)
     recorded = settings.pop("slide_mpp", None)
-    slide_mpp = recorded_mpp(recorded, paths, folder) if slide_mpp is None else slide_mpp
+    slide_mpp = recorded_mpp(recorded, paths, folder) if slide_mpp is None else mpp_by_slide(slide_mpp, paths)
     encoder = str(encoder) if encoder else _encoder_of_grids(known, folder)
     if encoder is None and default is not None:
         encoder = _default_encoder(default, fingerprint, folder)
@@ -280,6 +285,30 @@ def _record(folder):
     return {name: settings.get(name) for name in (*NUMBERS, *MASKS, "encoder", "slide_mpp")}
 
 
+def mpp_by_slide(slide_mpp, paths, folder=None):
+    """What --slide-mpp states of each slide, for a record: it does not hold for slides of other runs.
+
+    Parameters
+    ----------
+    slide_mpp : float, dict of str to float, or None
+        --slide-mpp as `slide_mpp_option` returns it.
+    paths : list of str
+        Slides of this run.
+    folder : Path, optional
+        Folder of grids whose record states the um/px of further slides.
+
+    Returns
+    -------
+    dict of str to float or None, or None
+        By absolute path; None for a slide leaves it to its metadata. None if nothing is stated.
+    """
+    earlier = (_record(folder) or {}).get("slide_mpp") if folder is not None else None
+    stated = dict(earlier) if isinstance(earlier, dict) else {}
+    now = slide_mpp if isinstance(slide_mpp, dict) else dict.fromkeys(paths, slide_mpp)
+    stated |= {os.path.abspath(path): mpp for path, mpp in now.items()}
+    return stated if any(mpp is not None for mpp in stated.values()) else None
+
+
 def recorded_mpp(slide_mpp, paths, folder):
     """The um/px that a record states, for paths that may be written differently; slides it does not name are told of.
 
@@ -296,8 +325,11 @@ def recorded_mpp(slide_mpp, paths, folder):
     -------
     float, dict of str to float or None, or None
     """
-    if not isinstance(slide_mpp, dict):
+    if slide_mpp is not None and not isinstance(slide_mpp, dict):  # of a record that does not name its slides
+        typer.echo(f"{folder}: {slide_mpp:g} um/px, stated with --slide-mpp, is taken for all slides; give it if not")
         return slide_mpp
+    if slide_mpp is None:
+        return None
     stated = {os.path.realpath(path): mpp for path, mpp in slide_mpp.items()}
     real = {path: os.path.realpath(path) for path in paths}
     new = [path for path in paths if real[path] not in stated]

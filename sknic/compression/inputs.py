@@ -99,7 +99,12 @@ def resolve_encoder(encoder):
 
 
 def _last_change(*paths):
-    return tuple(os.stat(path).st_mtime_ns for path in paths if os.path.exists(path))
+    return tuple(_state(os.stat(path)) for path in paths if os.path.exists(path))
+
+
+def _state(status):
+    """What changes with a file, even if it is replaced by one of the same time."""
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
 
 
 @lru_cache(maxsize=4)

@@ -39,7 +39,32 @@ def by_slide(slide_mpp: Any) -> Any:
             f"slide_mpp: {wrong[0]!r} is not the path of a slide; pass a mapping from path to um/px, or a Series with "
             "the paths as index"
         )
-    return {_whole(os.fspath(name)): mpp for name, mpp in slide_mpp.items()}
+    found: dict[str, Any] = {}
+    for name, mpp in slide_mpp.items():
+        state(found, _whole(os.fspath(name)), mpp)
+    return found
+
+
+def state(stated: dict[str, Any], path: str, mpp: Any) -> None:
+    """Add what is stated of a slide.
+
+    Parameters
+    ----------
+    stated : dict of str to float
+        What is stated so far; changed in place.
+    path : str
+        Slide.
+    mpp : float or None
+        Its um/px.
+
+    Raises
+    ------
+    ValueError
+        If something else was stated of it before.
+    """
+    before = stated.setdefault(path, mpp)
+    if before is not mpp and before != mpp and not (pd.isna(before) and pd.isna(mpp)):
+        raise ValueError(f"slide_mpp: {path} has {before} and {mpp} um/px: expected one number")
 
 
 def stated_mpp(slide_mpp: Any, path: str) -> float | None:

@@ -260,6 +260,11 @@ class GridEstimator(GridTraining, GridPrediction, BaseEstimator):
         ----------
         path : str or Path
             File to write; an existing file is replaced once the new one is complete.
+
+        Raises
+        ------
+        ValueError
+            If the network cannot be built again from its weights, as after a change of a parameter that it depends on.
         """
         check_is_fitted(self, "net_")
         write_estimator(path, self)

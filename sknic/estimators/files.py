@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
 
 from sknic.estimators.members import join_weights
 from sknic.estimators.network import AttentionMIL, GridCNN
@@ -14,14 +16,13 @@ from sknic.estimators.parameters import PAPER_RECIPE
 from sknic.exceptions import ModelFileError
 from sknic.files.registry import Registry, name_of
 from sknic.files.weights import UNREADABLE, read_weights, write_weights
-
-if TYPE_CHECKING:
-    import torch
-
+from sknic.learning.net import restore
 
 FORMAT = "sknic estimator 1"
 ESTIMATORS = Registry("estimator", ModelFileError)
 _OLDER = {"channel_mean_": None, "channel_scale_": None, "n_restarts_": 0, "target_names_": None}
+# Side of the crop on which networks are compared, in cells.
+SMALL_CROP = 24
 _OWN_MODULES = {None: None, "GridCNN": GridCNN, "AttentionMIL": AttentionMIL}
 
 
@@ -34,7 +35,33 @@ def write_estimator(path, estimator):
         "learnt": _learnt_of(estimator),
         "module": _module_name(estimator.module),
     }
+    _refuse_other_networks(estimator)
     write_weights(path, header, join_weights([net.module_.state_dict() for net in estimator.nets_]))
+
+
+def _refuse_other_networks(estimator):
+    """Raise ValueError if `load_estimator` would build networks that compute something else from these weights."""
+    crop = _crop_of_noise(estimator)
+    for net in estimator.nets_:
+        again = restore(estimator._module(estimator.n_outputs_), net.module_.state_dict(), "cpu")
+        with torch.inference_mode():
+            module = copy.deepcopy(net.module_).cpu().eval()
+            expected, found = module(crop), again.module_(crop)
+        if not torch.allclose(found, expected, rtol=1e-3, atol=1e-4, equal_nan=True):
+            raise ValueError(
+                "the network cannot be built again from its weights: a parameter was changed after fit, or the module "
+                "has numbers that are neither parameters nor persistent buffers; fit again, or make them buffers"
+            )
+
+
+def _crop_of_noise(estimator):
+    """A crop that every network of these channels can take, a third of it background."""
+    is_small = estimator.module is None and estimator.padding == "same"
+    size = min(estimator.canvas_, SMALL_CROP) if is_small else estimator.canvas_
+    shape = (1, estimator.n_features_in_, size, size)
+    crop = torch.from_numpy(np.random.default_rng(0).normal(size=shape).astype(np.float32))
+    crop[..., size - size // 3 :] = 0
+    return crop
 
 
 def read_estimator(path):
@@ -115,7 +142,11 @@ def _learnt_of(estimator):
 
 
 def _module_name(module):
-    return None if module is None else getattr(module, "__qualname__", type(module).__qualname__)
+    """Short for sknic's own networks; of others with their module, for they may be called alike."""
+    if module in _OWN_MODULES.values():
+        return None if module is None else module.__name__
+    of = module if hasattr(module, "__qualname__") else type(module)
+    return f"{of.__module__}.{of.__qualname__}"
 
 
 def _encode(value):

@@ -1,7 +1,9 @@
 """Digest of what a callable computes: its code, what it reads from outside, and its state."""
 
+import dis
 import functools
 import hashlib
+import importlib
 import inspect
 import os
 import sys
@@ -13,6 +15,10 @@ import joblib
 from sknic.exceptions import SknicError
 
 _INSTALLED = tuple({os.path.realpath(sysconfig.get_path(name)) + os.sep for name in ("purelib", "platlib", "stdlib")})
+
+
+_CONTAINERS = (list, tuple, set, frozenset, dict)
+_CODE = (FunctionType, MethodType, functools.partial, type)
 
 
 class _NoHash(Exception):
@@ -43,10 +49,11 @@ def callable_identity(function, parameter, cache):
     """
     try:
         identity = _identity(function, set())
-    except _NoHash as error:
+    except (_NoHash, RecursionError) as error:
+        value = error.args[0] if isinstance(error, _NoHash) else function
         raise SknicError(
-            f"cannot tell whether {parameter}={error.args[0]!r} changes between runs, which {cache} needs; pass a "
-            "plain function"
+            f"cannot tell whether {parameter}={value!r} changes between runs, which {cache} needs; pass a plain "
+            "function"
         ) from error.__cause__
     return hashlib.blake2b(repr(identity).encode(), digest_size=16).hexdigest()
 
@@ -93,9 +100,25 @@ def _identity(value, seen, names=()):
         return ["name", value.__module__, value.__qualname__]
     if isinstance(getattr(value, "__wrapped__", None), FunctionType):  # functools.cache and the like
         return ["wrapped", type(value).__qualname__, _function(value.__wrapped__, seen)]
-    if _is_users(type(value).__module__) and hasattr(value, "__dict__"):
+    if isinstance(value, _CONTAINERS) and _has_code(value):
+        items = value.items() if isinstance(value, dict) else value
+        found = [_identity(item, seen) for item in items]
+        return [type(value).__name__, sorted(found, key=repr) if isinstance(value, set | frozenset) else found]
+    if _has_code(value):
         return _object(value, seen)
     return _hash(value)
+
+
+def _has_code(value):
+    """Whether a value is or contains code of the user, of which joblib would hash the name alone."""
+    if isinstance(value, _CONTAINERS):
+        return any(map(_has_code, value.items() if isinstance(value, dict) else value))
+    if isinstance(value, _CODE):
+        return True
+    if not hasattr(value, "__dict__"):
+        return False
+    is_users = _is_users(type(value).__module__)
+    return is_users or any(isinstance(item, _CODE) and _is_users(item.__module__) for item in vars(value).values())
 
 
 def _function(function, seen):
@@ -107,8 +130,24 @@ def _function(function, seen):
     outside = [
         (name, _identity(function.__globals__[name], seen, used)) for name in sorted(used & function.__globals__.keys())
     ]
-    defaults = _hash((function.__defaults__, function.__kwdefaults__))
-    return ["function", function.__qualname__, _code(function.__code__), defaults, closed, outside]
+    defaults = _identity((function.__defaults__, function.__kwdefaults__), seen)
+    inside = [(name, _imported(name, seen, used)) for name in sorted(_imports(function.__code__))]
+    of = ["function", function.__qualname__, _code(function.__code__), defaults, closed, outside]
+    return [*of, inside] if inside else of  # without imports, grids of earlier versions are still found
+
+
+def _imports(code):
+    """Modules that a function imports when it is called."""
+    inner = (constant for constant in code.co_consts if isinstance(constant, CodeType))
+    here = {step.argval for step in dis.get_instructions(code) if step.opname == "IMPORT_NAME"}
+    return here.union(*map(_imports, inner))
+
+
+def _imported(name, seen, names):
+    try:
+        return _module(importlib.import_module(name), seen, names)
+    except (ImportError, ValueError):  # the function may try and do without; or it is relative
+        return name
 
 
 def _module(module, seen, names):

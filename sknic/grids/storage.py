@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 
+from sknic.exceptions import GridFileError
 from sknic.grids import hdf5
 from sknic.grids.embeddings import finite_embeddings
 from sknic.grids.header import GridHeader
@@ -32,9 +34,9 @@ class InMemory:
 
     def __init__(self, header, embeddings, cells, oriented=None):
         self.header = header
-        self.embeddings = finite_embeddings("embeddings", embeddings)
-        self.cells = _whole(cells).reshape(-1, 2)
-        self.oriented = None if oriented is None else finite_embeddings("oriented_embeddings", oriented)
+        self.embeddings = _own(finite_embeddings("embeddings", embeddings), embeddings)
+        self.cells = _own(_whole(cells).reshape(-1, 2), cells)
+        self.oriented = None if oriented is None else _own(finite_embeddings("oriented_embeddings", oriented), oriented)
         if self.embeddings.ndim != 2 or len(self.embeddings) != len(self.cells):
             raise ValueError(
                 f"embeddings {self.embeddings.shape} and cells {self.cells.shape}: expected (n, C) and (n, 2)"
@@ -54,6 +56,24 @@ class InMemory:
     n_cells = property(lambda self: len(self.cells))
     code_size = property(lambda self: self.embeddings.shape[1])
     dtype = property(lambda self: self.embeddings.dtype)
+
+
+def _own(array, given):
+    """An array that does not share its numbers with what was given, and that nobody can write."""
+    is_shared = isinstance(given, np.ndarray) and np.may_share_memory(array, given)
+    return _locked(array.copy() if is_shared else array)
+
+
+def _locked(array):
+    """The array, which nobody can write: a change of what a grid hands out would be a change of the grid."""
+    array.flags.writeable = False
+    return array
+
+
+def _is_same_grid(now, before):
+    """Whether a cache wrote the same grid again, perhaps under another path of its slide."""
+    same_key = before is None or (now.key is not None and now.key == before.key)
+    return same_key and (before is None or replace(now.header, slide=None) == replace(before.header, slide=None))
 
 
 def _whole(cells):
@@ -103,6 +123,11 @@ class InFile:
         """Layout of the file as it is now: if its slide is moved, another run writes it again, with other offsets."""
         stored = hdf5.read_header(self.path)  # which a process reads once, as long as the file stays the same
         if stored != self._stored:
+            if not _is_same_grid(stored, self._stored):
+                raise GridFileError(
+                    f"{self.path} was written again and is the grid of {stored.header.slide} now; write each grid to a "
+                    "file of its own"
+                )
             self._stored, self._cells = stored, None
         return stored.layout
 
@@ -119,7 +144,7 @@ class InFile:
         """int32 array (n_cells, 2), kept once it has been read, as long as the file stays the same."""
         layout = self._now()
         if self._cells is None:
-            self._cells = np.array(hdf5.read_dataset(self.path, layout.place("cells")))
+            self._cells = _locked(np.array(hdf5.read_dataset(self.path, layout.place("cells"))))
         return self._cells
 
     @property

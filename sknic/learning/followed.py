@@ -5,11 +5,14 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
+from contextlib import contextmanager
 from typing import Any
 
 import sklearn
 import torch
 from skorch.callbacks import Callback
+
+from sknic.exceptions import TrainingInterrupted
 
 # That API is experimental: with another version, estimators do without.
 HAS_CALLBACKS = sklearn.__version__.startswith("1.9.")
@@ -48,6 +51,8 @@ class Followed(CallbackSupportMixin):
 def followed(fit: Callable) -> Callable:
     """Let scikit-learn's callbacks follow `fit(self, X, y, ...)`: its beginning, each evaluation, its end.
 
+    A fit that fails leaves the estimator as it was: not networks of before with classes, scales or an encoder of now.
+
     Parameters
     ----------
     fit : callable
@@ -63,20 +68,36 @@ def followed(fit: Callable) -> Callable:
     @functools.wraps(fit)
     def fit_followed(self, X, y=None, *args, **kwargs):
         if not getattr(self, "_skl_callbacks", None):
-            return fit(self, X, y, *args, **kwargs)
+            with _all_or_nothing(self):
+                return fit(self, X, y, *args, **kwargs)
         context = self._init_callback_context(max_subtasks=_n_evaluations(self))
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         self._following = Following(self, context, X, y)
+        following = self._following
         try:
-            fit(self, X, y, *args, **kwargs)
+            with _all_or_nothing(self):
+                fit(self, X, y, *args, **kwargs)
         finally:
-            self._following.of = None  # a net that is kept shall not keep the slides
+            following.of = None  # a net that is kept shall not keep the slides
             del self._following
         learnt = functools.partial(_fitted, self)
         context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes=learnt)
         return self
 
     return fit_followed
+
+
+@contextmanager
+def _all_or_nothing(estimator):
+    """Restore the attributes if the block fails; what an interrupted training has learnt is kept."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException as error:
+        if not (isinstance(error, TrainingInterrupted) and error.net is not None):
+            vars(estimator).clear()
+            vars(estimator).update(before)
+        raise
 
 
 def _n_evaluations(estimator):

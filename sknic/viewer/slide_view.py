@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from sknic.compression.slide_mpp import by_slide, stated_mpp
 from sknic.exceptions import SknicError, SlideFailureWarning, warn
 from sknic.files.names import unique_names
 from sknic.slides import Annotations, Slide
@@ -96,7 +97,7 @@ def _names(paths):
 def _open_slide(path, grids, slide_mpp):
     """The slide at the given um/px, or else at that of its grids."""
     known = [grid.slide_mpp for grid in grids if grid.slide_mpp]
-    given = slide_mpp.get(path) if isinstance(slide_mpp, dict) else slide_mpp
+    given = stated_mpp(by_slide(slide_mpp), path)
     return Slide(path, mpp=given or (known[0] if known else None))
 
 

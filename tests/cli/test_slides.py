@@ -132,6 +132,29 @@ def test_a_column_of_um_per_px_is_used_and_kept_with_the_grids(slides, tmp_path)
     assert n_grids(tmp_path / "grids") == 4
 
 
+def test_um_per_px_stated_for_some_slides_are_not_those_of_the_others(slides, tmp_path):
+    """The grids of a folder come from two runs, of which one states the um/px of its slides."""
+    table = pd.read_csv(slides / "good.csv")
+    table["path"] = [str(slides / path) for path in table["path"]]
+    table.to_csv(tmp_path / "all.csv", index=False)
+    grids, encoder = tmp_path / "grids", ("--encoder", slides / "encoder.safetensors")
+    for rows, stated in ((table[:2], ("--slide-mpp", 0.25)), (table[2:], ())):
+        rows.to_csv(tmp_path / "part.csv", index=False)
+        assert run("compress", tmp_path / "part.csv", *encoder, *stated, "--out", grids).exit_code == 0
+    before = {Grid.read(path).slide: Grid.read(path).slide_mpp for path in grids.glob("*.h5")}
+    assert sorted(before.values()) == [0.25, 0.25, 0.5, 0.5]
+    fitted = run("fit", tmp_path / "all.csv", *LEARN, "--grids", grids, "--out", tmp_path / "m")
+    assert fitted.exit_code == 0, fitted.output
+    assert {Grid.read(path).slide: Grid.read(path).slide_mpp for path in grids.glob("*.h5")} == before
+
+
+def test_two_um_per_px_of_one_slide_are_refused(slides, tmp_path):
+    path = str(slides / pd.read_csv(slides / "good.csv")["path"][0])
+    pd.DataFrame({"path": [path, path], "scale": [0.25, 0.5]}).to_csv(tmp_path / "t.csv", index=False)
+    result = run("compress", tmp_path / "t.csv", "--slide-mpp", "scale", "--out", tmp_path / "grids")
+    assert result.exit_code == 2 and "has 0.25 and 0.5 um/px: expected one number" in said(result)
+
+
 def test_um_per_px_stated_for_the_training_are_those_of_its_slides_later(slides, tmp_path, monkeypatch):
     """From any folder, and for the slides of the training only: a new one may come from another scanner."""
     table = pd.read_csv(slides / "good.csv").assign(scale=0.25)

@@ -8,10 +8,12 @@ import sys
 import types
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from sknic import SlideCompressor
 from sknic.compression.recipe import Recipe
+from sknic.compression.slide_mpp import by_slide
 from sknic.exceptions import CacheWarning, TissueMaskError
 from sknic.files.callables import callable_identity
 from sknic.slides import Annotations
@@ -71,6 +73,13 @@ def test_slides_of_one_name_do_not_share_their_um_per_px(tmp_path):
         with pytest.raises(ValueError, match=f"slide_mpp: '{name}' is the name of both .*P1/HE.tiff and .*P2/HE.tiff"):
             recipe(slide_mpp={name: 0.25}).check_slides(slides)
     recipe(slide_mpp=dict.fromkeys(slides, 0.25)).check_slides(slides)
+
+
+def test_two_um_per_px_of_one_slide_are_refused(tmp_path):
+    for stated in (pd.Series([0.25, 0.5], index=["x.svs"] * 2), {"a/x.svs": 0.25, "./a/x.svs": 0.5}):
+        with pytest.raises(ValueError, match=r"x\.svs has 0\.25 and 0\.5 um/px: expected one number"):
+            by_slide(stated)
+    assert by_slide(pd.Series([0.25, 0.25, np.nan], index=["x", "x", "y"]))["x"] == 0.25
 
 
 def test_numpy_scalars_give_the_key_of_pythons(tmp_path):
@@ -211,3 +220,55 @@ def test_an_object_of_a_script_is_the_same_in_workers_and_in_the_script(slides, 
     command = [sys.executable, tmp_path / "script.py", tmp_path / "grids", *slides[:2]]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert said.splitlines() == ["['done', 'done']", "['cached', 'cached']"]
+
+
+HELPER = """
+def over(limit):
+    return limit > 20
+"""
+THROUGH = {
+    "a list": "steps = [over]\ndef use(slide):\n    return [step(slide) for step in steps]",
+    "a dict in a closure": "def make(steps):\n    return lambda slide: steps['a'](slide)\nuse = make({'a': over})",
+    "a default": "def use(slide, step=over):\n    return step(slide)",
+    "a keyword": "def use(slide, *, step=over):\n    return step(slide)",
+    "a partial in a list": "import functools\ns = [functools.partial(over)]\ndef use(slide):\n    return s[0](slide)",
+    "numpy": "import numpy as np\nstep = np.vectorize(over)\ndef use(slide):\n    return step(slide)",
+    "scikit-learn": (
+        "from sklearn.preprocessing import FunctionTransformer\nstep = FunctionTransformer(over)\n"
+        "def use(slide):\n    return step.transform(slide)"
+    ),
+}
+
+
+@pytest.mark.parametrize("text", THROUGH.values(), ids=THROUGH)
+def test_a_helper_counts_however_a_function_comes_by_it(text, monkeypatch):
+    def identity(helper):
+        module = types.ModuleType("users")
+        monkeypatch.setitem(sys.modules, "users", module)
+        exec(helper + text, module.__dict__)
+        return identity_of(module.use)
+
+    before = identity(HELPER)
+    assert identity(HELPER) == before
+    assert identity(HELPER.replace("20", "30")) != before
+
+
+def test_a_module_that_a_function_imports_when_it_is_called_counts(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "limits_of_mine", raising=False)
+
+    def use(slide):
+        from limits_of_mine import over
+
+        return over(slide)
+
+    def identity(helper):
+        sys.modules.pop("limits_of_mine", None)
+        module = types.ModuleType("limits_of_mine")
+        exec(helper, module.__dict__)
+        monkeypatch.setitem(sys.modules, "limits_of_mine", module)
+        return identity_of(use)
+
+    before = identity(HELPER)
+    assert identity(HELPER) == before
+    assert identity(HELPER.replace("20", "30")) != before

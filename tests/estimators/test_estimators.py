@@ -7,6 +7,7 @@ import sklearn
 import torch
 from joblib import Parallel, delayed
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
 from skorch.callbacks import Callback, EpochScoring
 from sksurv.metrics import integrated_brier_score
@@ -15,6 +16,7 @@ from sksurv.util import Surv
 from sknic.estimators import AttentionMIL, GridCNN, GridCNNClassifier, GridCNNRegressor, GridCoxSurvival
 from sknic.estimators.cox import cox_loss
 from sknic.estimators.crops import spread_windows
+from sknic.exceptions import DegenerateDataError, TrainingDivergedError
 from sknic.grids import Grid
 from sknic.grids.orientation import orient_cells
 
@@ -331,3 +333,25 @@ def test_fit_leaves_the_callers_random_states_alone(cohort):
     GridCNNRegressor(**{**QUICK, "random_state": None}).fit(grids, scores)
     assert torch.equal(torch.get_rng_state(), before[0])
     assert np.array_equal(np.random.get_state()[1], before[1])  # noqa: NPY002
+
+
+def test_a_fit_that_fails_leaves_the_model_as_it_was(cohort):
+    grids, scores, labels, _ = cohort
+    regressor = GridCNNRegressor(**QUICK).fit(grids, scores)
+    predicted = regressor.predict(grids)
+    with pytest.raises(TrainingDivergedError):
+        regressor.set_params(lr=1e30).fit(grids, scores * 1000 + 5000)
+    np.testing.assert_array_equal(regressor.predict(grids), predicted)
+    classifier = GridCNNClassifier(**QUICK).fit(grids, labels)
+    probabilities, classes = classifier.predict_proba(grids), classifier.classes_
+    with pytest.raises(DegenerateDataError):
+        classifier.fit([grid.to_dense()[:2] for grid in grids], ["c"] * len(grids))  # with fewer channels, too
+    with pytest.raises(TrainingDivergedError):
+        classifier.set_params(lr=1e30).fit(grids, np.where(labels == classes[0], "p", "q"))
+    np.testing.assert_array_equal(classifier.classes_, classes)
+    np.testing.assert_array_equal(classifier.predict_proba(grids), probabilities)
+    unfitted = GridCNNRegressor(**QUICK, lr=1e30)
+    with pytest.raises(TrainingDivergedError):
+        unfitted.fit(grids, scores)
+    with pytest.raises(NotFittedError):
+        unfitted.predict(grids)

@@ -6,6 +6,7 @@ import pickle
 import joblib
 import numpy as np
 import pytest
+import torch
 from sklearn.base import clone
 from sksurv.util import Surv
 
@@ -166,3 +167,50 @@ def test_a_subclass_with_fewer_parameters_comes_back(cohort, tmp_path):
     back = by_file(model, tmp_path)
     assert type(back) is Plain and back.get_params() == {"max_steps": 1, "random_state": 0}
     np.testing.assert_array_equal(back.predict(grids), model.predict(grids))
+
+
+class Projected(torch.nn.Module):
+    """A network with numbers that are neither parameters nor buffers."""
+
+    def __init__(self, n_channels, n_outputs):
+        super().__init__()
+        self.head = torch.nn.Linear(4, n_outputs)
+        self.projection = torch.randn(n_channels, 4)
+
+    def forward(self, x):
+        return self.head(x.mean(dim=(2, 3)) @ self.projection)
+
+
+class MeanPooled(AttentionMIL):
+    """Has the layers of sknic's network, and its name, but computes something else."""
+
+    def forward(self, x):
+        return self.head(self.embed(x.flatten(2).transpose(1, 2)).mean(dim=1))
+
+
+MeanPooled.__qualname__ = MeanPooled.__name__ = "AttentionMIL"
+
+
+def test_a_network_that_the_file_would_not_bring_back_is_not_saved(cohort, tmp_path):
+    grids, scores, _, _ = cohort
+    random = GridCNNRegressor(**{**OWN, "random_state": 1}, module=Projected).fit(grids, scores)
+    changed = GridCNNRegressor(**QUICK).fit(grids, scores).set_params(mask_background=True)
+    for model in (random, changed):
+        with pytest.raises(ValueError, match="the network cannot be built again from its weights"):
+            model.save(tmp_path / "m.safetensors")
+        assert not (tmp_path / "m.safetensors").exists()
+    changed.set_params(mask_background=False).save(tmp_path / "m.safetensors")
+    found = load_estimator(tmp_path / "m.safetensors", device="cpu").predict(grids)
+    np.testing.assert_allclose(found, changed.predict(grids), rtol=1e-6)
+
+
+def test_a_network_of_the_user_is_not_taken_for_sknics_of_the_same_name(cohort, tmp_path):
+    grids, scores, _, _ = cohort
+    model = GridCNNRegressor(**OWN, module=MeanPooled).fit(grids, scores)
+    model.save(tmp_path / "m.safetensors")
+    with pytest.raises(
+        ModelFileError, match=r"test_files\.AttentionMIL, which sknic does not know; pass it as module="
+    ):
+        load_estimator(tmp_path / "m.safetensors")
+    again = load_estimator(tmp_path / "m.safetensors", device="cpu", module=MeanPooled)
+    np.testing.assert_allclose(again.predict(grids), model.predict(grids), rtol=1e-6)

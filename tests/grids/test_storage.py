@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from sknic import Grid
+from sknic.exceptions import GridFileError
 from sknic.grids import GridCache, hdf5, seal
 
 
@@ -112,10 +113,47 @@ def test_a_grid_whose_file_is_written_again_is_read_where_its_numbers_are_now(tm
     first, second = (
         Grid(rng.normal(size=(36, 4)), cells, (6, 6), slide=f"/slides{'/deep' * n}/a.svs") for n in (0, 400)
     )
-    opened, unread = (first.write(tmp_path / "a.h5") for _ in range(2))
+    opened, unread = (first.write(tmp_path / "a.h5", key="k") for _ in range(2))
     np.testing.assert_array_equal(opened.embeddings, first.embeddings)
     np.testing.assert_array_equal(opened.cells, cells)
-    second.write(tmp_path / "a.h5")
+    second.write(tmp_path / "a.h5", key="k")
     for grid in (opened, unread):
         np.testing.assert_array_equal(grid.embeddings, second.embeddings)
         np.testing.assert_array_equal(grid.cells, cells)
+
+
+def test_grids_written_to_one_file_are_not_all_the_last_one(tmp_path):
+    cells = np.argwhere(np.ones((2, 3)))
+    written = [
+        Grid(np.full((6, 2), number + 1.0), cells, (2, 3), slide=f"/s{number}.svs").write(tmp_path / "P1.h5")
+        for number in range(3)
+    ]
+    for grid in written[:2]:
+        with pytest.raises(GridFileError, match=r"P1\.h5 was written again and is the grid of /s2\.svs now"):
+            grid.embeddings  # noqa: B018
+    assert (written[2].embeddings == 3).all()
+
+
+def test_a_change_of_an_array_is_no_change_of_a_grid(tmp_path):
+    buffer, cells = np.empty((4, 2), np.float16), np.argwhere(np.ones((2, 2))).astype(np.int32)
+    grids = []
+    for number in range(3):
+        buffer[:] = number
+        grids.append(Grid(buffer, cells, (4, 4)))
+    cells += 2
+    assert [float(grid.embeddings[0, 0]) for grid in grids] == [0, 1, 2]
+    assert grids[0].cells.tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
+    for array in (grids[1].cells, grids[1].embeddings, grids[1].write(tmp_path / "a.h5").cells):
+        with pytest.raises(ValueError, match="read-only"):
+            array -= array.max()
+
+
+def test_values_that_lie_too_close_for_float16_are_kept_in_float32():
+    rng, cells = np.random.default_rng(0), np.argwhere(np.ones((10, 10)))
+    plain = rng.normal(size=100)
+    for channel in (3000 + np.linspace(0, 0.6, 100), np.arange(100) * 1e-9):
+        kept = Grid(np.column_stack([plain, channel]), cells, (10, 10)).embeddings
+        assert kept.dtype == np.float32 and len(np.unique(kept[:, 1])) > 90
+    usual = rng.normal(size=(100, 8)) * np.logspace(-1, 2, 8) + 5
+    assert Grid(usual, cells, (10, 10)).embeddings.dtype == np.float16
+    assert Grid(np.column_stack([plain, np.full(100, 0.1)]), cells, (10, 10)).embeddings.dtype == np.float16

@@ -1,5 +1,6 @@
 import base64
 import io
+import os
 import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -400,3 +401,11 @@ def test_of_many_slides_only_some_are_open_and_all_can_be_looked_at(slides, monk
     data = [tiles.jpeg(tiles.max_level, 0, 0) for tiles in shown]
     assert data == data[:2] * 3 and data[0] != data[1]
     assert sum(tiles._deep_zoom is not None for tiles in shown) == 2
+
+
+def test_stated_um_per_px_are_found_however_the_path_is_written(slides, monkeypatch):
+    monkeypatch.chdir(Path(slides[0]).parent)
+    name = Path(slides[0]).name
+    for stated, shown in (({name: 1.0}, slides[0]), ({os.path.abspath(slides[0]): 1.0}, f"./{name}")):
+        (view,) = open_views([shown], slide_mpp=stated)
+        assert view.mpp == 1.0
