@@ -191,11 +191,15 @@ class MeanPooled(AttentionMIL):
 MeanPooled.__qualname__ = MeanPooled.__name__ = "AttentionMIL"
 
 
+def clone_of(model):
+    return pickle.loads(pickle.dumps(model))
+
+
 def test_a_network_that_the_file_would_not_bring_back_is_not_saved(cohort, tmp_path):
     grids, scores, _, _ = cohort
     random = GridCNNRegressor(**{**OWN, "random_state": 1}, module=Projected).fit(grids, scores)
-    changed = GridCNNRegressor(**QUICK).fit(grids, scores).set_params(mask_background=True)
-    for model in (random, changed):
+    changed = GridCNNRegressor(**{**QUICK, "max_steps": 40, "lr": 3e-2}).fit(grids, scores)
+    for model in (random, changed.set_params(mask_background=True), clone_of(changed).set_params(pooled_branch=False)):
         with pytest.raises(ValueError, match="the network cannot be built again from its weights"):
             model.save(tmp_path / "m.safetensors")
         assert not (tmp_path / "m.safetensors").exists()
