@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image, UnidentifiedImageError
 
 from sknic.datasets.cohort import shown
+from sknic.datasets.patch_image import read_image
 from sknic.datasets.rows import find_patient_column
 from sknic.datasets.slide_files import walk
 from sknic.datasets.table import MISSING, need_column, need_patients, read_table, typed
@@ -25,7 +25,6 @@ PACKED = "patches.npy"
 # Columns whose text is left as it is: patient 007 is not 7.
 _OURS = ("path", "task", "label", "group", "mpp", "center")
 _ROUND_MPPS = np.array([0.25, 0.5, 1.0])
-_BITS_PER_SAMPLE = 258
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 
 
@@ -169,16 +168,6 @@ def _is_packed(table):
     return table["path"].iloc[0].startswith(f"{PACKED}[")
 
 
-def read_image(path):
-    """RGB pixels of one image, uint8 (height, width, 3); DatasetError if it is missing, damaged or not of 8 bits."""
-    try:
-        with Image.open(path) as image:
-            _refuse_other_pixels(path, image)
-            return np.asarray(image.convert("RGB"))
-    except (OSError, UnidentifiedImageError, SyntaxError) as error:
-        raise DatasetError(f"{path}: missing or damaged image ({error})") from error
-
-
 def _read_csv(path):
     """The table as text, but for numbers in other columns; ``group`` is the patient's column if there is none."""
     table = read_table(path, ["task", "label"])
@@ -213,27 +202,6 @@ def _numbers(path, cells):
         row = cells.index[wrong][0]
         raise DatasetError(f"{path}: column 'mpp', row {row}: {cells[row]!r} is not a number of um/px above 0")
     return numbers
-
-
-def _refuse_other_pixels(path, image):
-    """Refuse images of which a conversion to 8-bit RGB would make something else."""
-    if image.mode.startswith(("I", "F")) or _n_bits(image) > 8:
-        raise DatasetError(f"{path}: its pixels have more than 8 bits; expected an RGB image of 8 bits per color")
-    if getattr(image, "n_frames", 1) > 1:
-        raise DatasetError(f"{path}: has {image.n_frames} pages or frames; expected one patch per file")
-    may_be_clear = "A" in image.getbands() or "transparency" in image.info
-    if may_be_clear and image.convert("RGBA").getchannel("A").getextrema()[0] < 255:
-        raise DatasetError(f"{path}: some pixels are transparent; save it without transparency, on a white ground")
-
-
-def _n_bits(image):
-    """Bits per color in the file, of which Pillow keeps eight."""
-    if image.format == "TIFF":
-        return max(image.tag_v2.get(_BITS_PER_SAMPLE, (8,)))
-    if image.format == "PNG":
-        with open(image.filename, "rb") as file:
-            return file.read(25)[-1]  # of the header chunk
-    return 8
 
 
 def _walk(root):

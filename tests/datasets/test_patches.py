@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from sknic.datasets import load_patch_folder, make_patch_tasks
 from sknic.datasets.drawing.patch_tasks import TASKS
 from sknic.datasets.drawing.stains import Film, scanner
-from sknic.datasets.patch_folder import read_image
+from sknic.datasets.patch_image import read_image
 from sknic.exceptions import DatasetError
 
 
