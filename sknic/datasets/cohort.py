@@ -220,10 +220,10 @@ def write_slides(write, recipes, out_dir, suffix, n_jobs, verbose, title):
 
 
 def _refuse_files_of_others(slides, table):
-    """Raise DatasetError if a file that would be replaced is not of an earlier cohort."""
-    others = [path for path in slides if os.path.exists(path) and not _is_ours(path)]
-    if table.exists() and not table.read_bytes().startswith(_HEADER):
-        others.append(str(table))
+    """Raise DatasetError if a file that would be replaced is not of an earlier cohort; its slides may be damaged."""
+    if table.exists() and table.read_bytes().startswith(_HEADER):
+        return
+    others = [path for path in slides if os.path.exists(path) and not _is_ours(path)] + [str(table)] * table.exists()
     if others:
         raise DatasetError(f"not written by sknic, and not replaced: {shown(others)}; choose another folder")
 

@@ -148,7 +148,7 @@ def _learnt_of(estimator):
 
 
 def _module_name(module):
-    """Short for sknic's own networks; of others with their module, for they may be called alike."""
+    """Short for sknic's own networks; of others with their module, because they may be called alike."""
     if module in _OWN_MODULES.values():
         return None if module is None else module.__name__
     of = module if hasattr(module, "__qualname__") else type(module)

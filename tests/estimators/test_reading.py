@@ -135,6 +135,7 @@ def test_a_grid_without_a_cell_is_refused_by_name_and_an_array_of_zeros_is_not(e
 @pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
 def test_a_number_that_is_not_finite_is_refused_with_its_file(tmp_path, estimator, number):
     damaged = grid()
+    damaged.embeddings.flags.writeable = True  # as a damaged file may have it
     damaged.embeddings[4, 1] = number
     model = estimator(**QUICK).fit(six(), TARGETS[estimator])
     for bad, name in ((damaged, r"X\[1\]"), (damaged.to_dense(), r"X\[1\]")):
