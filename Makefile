@@ -8,8 +8,8 @@ READY := .venv/.ready
 demo: $(READY)
 	$(BIN)/sknic demo --out sknic-demo
 
-# Each check takes one core; of tests there is one process per core with one thread, for threads of torch would wait for
-# each other.
+# Each check takes one core; of tests there is one process per core with one thread, because threads of torch would wait
+# for each other.
 test: .venv/.ready-docs
 	$(MAKE) --no-print-directory -j2 lint docs-check
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n logical --dist worksteal

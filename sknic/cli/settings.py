@@ -325,11 +325,11 @@ def recorded_mpp(slide_mpp, paths, folder):
     -------
     float, dict of str to float or None, or None
     """
-    if slide_mpp is not None and not isinstance(slide_mpp, dict):  # of a record that does not name its slides
-        typer.echo(f"{folder}: {slide_mpp:g} um/px, stated with --slide-mpp, is taken for all slides; give it if not")
-        return slide_mpp
     if slide_mpp is None:
         return None
+    if not isinstance(slide_mpp, dict):  # of a record that does not name its slides
+        typer.echo(f"{folder}: {slide_mpp:g} um/px, stated with --slide-mpp, is taken for all slides; give it if not")
+        return slide_mpp
     stated = {os.path.realpath(path): mpp for path, mpp in slide_mpp.items()}
     real = {path: os.path.realpath(path) for path in paths}
     new = [path for path in paths if real[path] not in stated]

@@ -10,6 +10,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from sknic.compression.workers import AUTO
+from sknic.files.known import stamp
 from sknic.learning.device import DEVICE
 from sknic.learning.params import Rule, choice, function, instance, integer, level, nothing, real
 from sknic.slides import Annotations
@@ -99,12 +100,7 @@ def resolve_encoder(encoder):
 
 
 def _last_change(*paths):
-    return tuple(_state(os.stat(path)) for path in paths if os.path.exists(path))
-
-
-def _state(status):
-    """What changes with a file, even if it is replaced by one of the same time."""
-    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
+    return tuple(stamp(os.stat(path)) for path in paths if os.path.exists(path))
 
 
 @lru_cache(maxsize=4)

@@ -29,8 +29,8 @@ class Known:
         object
             None if nothing is known, or the file has changed since.
         """
-        stamp, value = self._files.get(path, (None, None))
-        return value if stamp == _stamp(status) else None
+        known, value = self._files.get(path, (None, None))
+        return value if known == stamp(status) else None
 
     def put(self, path, status, value):
         """Keep a value other than None, and return it.
@@ -50,7 +50,7 @@ class Known:
         if len(self._files) >= MOST:
             for older in list(self._files)[: MOST // 2]:
                 self._files.pop(older, None)
-        self._files[path] = (_stamp(status), value)
+        self._files[path] = (stamp(status), value)
         return value
 
     def clear(self):
@@ -58,5 +58,15 @@ class Known:
         self._files.clear()
 
 
-def _stamp(status):
+def stamp(status):
+    """Size, times and inode of a file from its `os.stat_result`, 32 bytes: another one is another file.
+
+    Parameters
+    ----------
+    status : os.stat_result
+
+    Returns
+    -------
+    bytes
+    """
     return struct.pack("<qqqQ", status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)

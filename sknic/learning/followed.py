@@ -72,8 +72,7 @@ def followed(fit: Callable) -> Callable:
                 return fit(self, X, y, *args, **kwargs)
         context = self._init_callback_context(max_subtasks=_n_evaluations(self))
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        self._following = Following(self, context, X, y)
-        following = self._following
+        self._following = following = Following(self, context, X, y)
         try:
             with _all_or_nothing(self):
                 fit(self, X, y, *args, **kwargs)

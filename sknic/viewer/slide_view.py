@@ -72,10 +72,11 @@ def open_views(
     owned = grids_of_slides(paths, grids)
     palettes = {id(grid): palette for grid, palette in zip(grids, Palette.of_encoders(grids))}
     asked = model and Model(model)
+    stated = by_slide(slide_mpp)
     views, failed = [], []
     for path, name, own, known in zip(paths, _names(paths), owned, truth or [{}] * len(paths)):
         try:
-            with _open_slide(path, own, slide_mpp) as slide:
+            with _open_slide(path, own, stated) as slide:
                 views.append(SlideView(slide, own, palettes, asked, tissue, name=name, truth=known))
         except SknicError as error:
             if on_error == "raise":
@@ -94,10 +95,10 @@ def _names(paths):
     return [name if names.count(name) == 1 else f"{apart[path]}{Path(path).suffix}" for path, name in zip(paths, names)]
 
 
-def _open_slide(path, grids, slide_mpp):
-    """The slide at the given um/px, or else at that of its grids."""
+def _open_slide(path, grids, stated):
+    """The slide at the um/px that is stated of it, or else at that of its grids."""
     known = [grid.slide_mpp for grid in grids if grid.slide_mpp]
-    given = stated_mpp(by_slide(slide_mpp), path)
+    given = stated_mpp(stated, path)
     return Slide(path, mpp=given or (known[0] if known else None))
 
 
