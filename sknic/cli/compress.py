@@ -9,7 +9,8 @@ from sknic.cli import options
 from sknic.cli.common import need_writable, write_run_record
 from sknic.cli.inputs import find_slides, tables_of
 from sknic.cli.running import grids_in, saying_what_is_kept
-from sknic.cli.settings import absolute, mpp_by_slide, slide_mpp_option, tissue_option
+from sknic.cli.settings import absolute, recorded_settings, slide_mpp_option, tissue_option
+from sknic.cli.stated_mpp import mpp_by_slide
 
 
 def compress(
@@ -100,7 +101,8 @@ def compress(
     compressor.fit(paths)
     # As `fit` and `evaluate` read them again.
     masks = {"tissue": tissue, "classes": classes, "exclude": exclude}
-    stated = mpp_by_slide(compressor.slide_mpp, paths, out)
+    earlier = (recorded_settings(out) or {}).get("slide_mpp")
+    stated = mpp_by_slide(compressor.slide_mpp, paths, earlier)
     settings = {**compressor.get_params(deep=False), **masks, "encoder": absolute(encoder), "slide_mpp": stated}
     write_run_record(out, "compress", settings, n_slides=len(paths))
     with saying_what_is_kept(grids_in(out)):

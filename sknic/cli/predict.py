@@ -12,7 +12,8 @@ from sknic.cli.grids import are_grid_files, load_grids, reason_of
 from sknic.cli.inputs import find_rows, tables_of
 from sknic.cli.model_folder import compression_of, grids_of, load_model, read_slides
 from sknic.cli.running import grids_in, saying_what_is_kept
-from sknic.cli.settings import choose, kept_settings, recorded_mpp, say, slide_mpp_option
+from sknic.cli.settings import choose, kept_settings, say, slide_mpp_option
+from sknic.cli.stated_mpp import recorded_mpp
 from sknic.files.whole import whole_file
 
 _FILE = "slide"

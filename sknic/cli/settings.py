@@ -11,6 +11,7 @@ from sknic.cli.common import write_run_record
 from sknic.cli.grids import are_grid_files
 from sknic.cli.inputs import table_of
 from sknic.cli.options import DEFAULT_ENCODER
+from sknic.cli.stated_mpp import mpp_by_slide, recorded_mpp
 from sknic.files.records import read_json
 
 # What SlideCompressor takes besides the encoder and where the tissue is.
@@ -112,7 +113,7 @@ def kept_settings(folder):
     headers = _headers(folder)
     if not headers:
         return {}
-    record = _record(folder)
+    record = recorded_settings(folder)
     if record is not None:
         return {**record, "fingerprint": headers[0]["fingerprint"]}
     agreed = {name: {header[name] for header in headers} for name in headers[0]}
@@ -267,7 +268,7 @@ def absolute(encoder):
     return str(encoder) if str(encoder) in bundled_names() else str(Path(encoder).resolve())
 
 
-def _record(folder):
+def recorded_settings(folder):
     """The compression settings in a folder's run.json; None if it has none."""
     path = Path(folder) / "run.json"
     if not path.exists():
@@ -283,62 +284,6 @@ def _record(folder):
     if not isinstance(settings, dict) or not {*NUMBERS, *MASKS, "encoder"} <= settings.keys():
         return None
     return {name: settings.get(name) for name in (*NUMBERS, *MASKS, "encoder", "slide_mpp")}
-
-
-def mpp_by_slide(slide_mpp, paths, folder=None):
-    """What --slide-mpp states of each slide, for a record: it does not hold for slides of other runs.
-
-    Parameters
-    ----------
-    slide_mpp : float, dict of str to float, or None
-        --slide-mpp as `slide_mpp_option` returns it.
-    paths : list of str
-        Slides of this run.
-    folder : Path, optional
-        Folder of grids whose record states the um/px of further slides.
-
-    Returns
-    -------
-    dict of str to float or None, or None
-        By absolute path; None for a slide leaves it to its metadata. None if nothing is stated.
-    """
-    earlier = (_record(folder) or {}).get("slide_mpp") if folder is not None else None
-    stated = dict(earlier) if isinstance(earlier, dict) else {}
-    now = slide_mpp if isinstance(slide_mpp, dict) else dict.fromkeys(paths, slide_mpp)
-    stated |= {os.path.abspath(path): mpp for path, mpp in now.items()}
-    return stated if any(mpp is not None for mpp in stated.values()) else None
-
-
-def recorded_mpp(slide_mpp, paths, folder):
-    """The um/px that a record states, for paths that may be written differently; slides it does not name are told of.
-
-    Parameters
-    ----------
-    slide_mpp : float, dict of str to float, or None
-        --slide-mpp as `Compression.record` has it.
-    paths : list of str
-        Slides.
-    folder : Path
-        Folder of the record, for the message.
-
-    Returns
-    -------
-    float, dict of str to float or None, or None
-    """
-    if slide_mpp is None:
-        return None
-    if not isinstance(slide_mpp, dict):  # of a record that does not name its slides
-        typer.echo(f"{folder}: {slide_mpp:g} um/px, stated with --slide-mpp, is taken for all slides; give it if not")
-        return slide_mpp
-    stated = {os.path.realpath(path): mpp for path, mpp in slide_mpp.items()}
-    real = {path: os.path.realpath(path) for path in paths}
-    new = [path for path in paths if real[path] not in stated]
-    if new:
-        typer.echo(
-            f"{folder}: --slide-mpp stated the um/px of its slides, but not of {len(new)} here, such as {new[0]}: "
-            "theirs are read from the files; give --slide-mpp if those are wrong"
-        )
-    return {path: stated.get(real[path]) for path in paths}
 
 
 def _headers(folder):
