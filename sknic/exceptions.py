@@ -156,6 +156,14 @@ class NothingLearntWarning(SknicWarning):
     """A training did not beat a constant prediction, or had its best weights at the start."""
 
 
+class UnmeasuredTaskWarning(SknicWarning):
+    """A patch task has no held-out labels, so its accuracy is not measured."""
+
+
+class UnusedLabelsWarning(SknicWarning):
+    """An encoder that learns without labels was given some, and no sources of the patches."""
+
+
 class FewEventsWarning(SknicWarning):
     """There are too few events for a validation part; the model was fitted without one."""
 

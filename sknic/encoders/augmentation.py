@@ -1,5 +1,6 @@
 """Augmentation of whole batches of patches, one draw per patch, on the device where the batch is."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,8 @@ from skimage.color import hed_from_rgb, rgb_from_hed
 # On a CPU so few patches stay in its cache from step to step: a third less time than all at once.
 CPU_BATCH = 32
 LUMA = (0.299, 0.587, 0.114)
+# Pixels beyond these are not noise or contrast without a limit, but 0 to 255 or normalized for another network.
+LOWEST, HIGHEST = -0.5, 2.0
 
 
 @dataclass(frozen=True)
@@ -244,6 +247,30 @@ PRESETS = {
 }
 
 
+@dataclass(frozen=True)
+class Checked:
+    """An augmentation of the user, whose result is looked at: pixels of another range would be learnt without a word.
+
+    Parameters
+    ----------
+    augment : callable
+        Takes and returns float tensors (n, 3, size, size), 0 to 1.
+    """
+
+    augment: Callable
+
+    def __call__(self, x):
+        """Augment patches; ValueError for another shape or range."""
+        found = self.augment(x)
+        if not isinstance(found, torch.Tensor) or found.shape != x.shape or not found.is_floating_point():
+            shape = tuple(found.shape) if hasattr(found, "shape") else type(found).__name__
+            raise ValueError(f"augmentation returned {shape}: expected a float tensor of shape {tuple(x.shape)}")
+        low, high = (float(edge) for edge in found.aminmax())
+        if not (low >= LOWEST and high <= HIGHEST):
+            raise ValueError(f"augmentation returned pixels from {low:.4g} to {high:.4g}: expected 0 to 1, as it gets")
+        return found
+
+
 def resolve_augmentation(augmentation):
     """Return the callable for a preset's name, a callable or None.
 
@@ -252,8 +279,10 @@ def resolve_augmentation(augmentation):
     ValueError
         For an unknown name.
     """
-    if augmentation is None or callable(augmentation):
+    if augmentation is None or isinstance(augmentation, Augmentation):
         return augmentation
+    if callable(augmentation):
+        return Checked(augmentation)
     if augmentation not in PRESETS:
         names = ", ".join(map(repr, PRESETS))
         raise ValueError(f"augmentation={augmentation!r}: expected {names}, a callable or None")

@@ -10,6 +10,8 @@ from torch import nn
 from sknic.encoders.networks import Chain, Flatten, GlobalAverage, Residual
 from sknic.exceptions import PatchSizeError
 
+# Patches whose pixels are looked at before a training.
+N_LOOKED_AT = 64
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 # On a CPU 16 to 32 patches keep the activations in cache; a GPU wants much more at once.
 CPU_BATCH, GPU_BATCH = 32, 1024
@@ -158,6 +160,23 @@ def check_patches(patches, sizes=None):
     if sizes is not None and patches.shape[1] not in sizes:
         raise PatchSizeError(
             f"patches are {patches.shape[1]} px wide; this encoder takes {' or '.join(map(str, sizes))} px"
+        )
+    return patches
+
+
+def check_training_patches(patches):
+    """Return `patches` if `check_patches` takes them and their pixels are more than zeros and ones.
+
+    Raises
+    ------
+    PatchSizeError
+    """
+    patches = check_patches(patches)
+    looked_at = np.unique(np.linspace(0, len(patches) - 1, min(len(patches), N_LOOKED_AT)).astype(int))
+    if len(patches) and max(patches[row].max() for row in looked_at) <= 1:
+        raise PatchSizeError(
+            "pixels of the patches are 0 or 1: expected 0 to 255; fractions have to be multiplied by 255 before they "
+            "are cast to uint8"
         )
     return patches
 

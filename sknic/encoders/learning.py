@@ -11,11 +11,11 @@ from skorch.utils import to_tensor
 from torch import nn
 
 from sknic.encoders.augmentation import PRESETS
-from sknic.encoders.inference import check_patches, to_pixels
+from sknic.encoders.inference import check_training_patches, to_pixels
 from sknic.encoders.labels import check_rows
 from sknic.encoders.network_encoder import NetworkEncoder
 from sknic.encoders.sampling import as_it_is
-from sknic.exceptions import CollapseWarning, warn
+from sknic.exceptions import CollapseWarning, UnusedLabelsWarning, warn
 from sknic.learning.device import DEVICE, PRECISION
 from sknic.learning.net import Net, train
 from sknic.learning.params import Rule, check_params, choice, function, integer, level, nothing, real, seed
@@ -132,9 +132,16 @@ class UnsupervisedEncoder(NetworkEncoder):
         -----
         CollapseWarning
             If there are signs that nothing was learnt.
+        UnusedLabelsWarning
+            If there is a `y` and no `groups`, which may have been meant.
         """
         check_params(self, self._rules)
-        X = check_patches(X)
+        if y is not None and groups is None:
+            warn(
+                f"{type(self).__name__} learns without labels, so y is not used; sources of the patches are groups=",
+                UnusedLabelsWarning,
+            )
+        X = check_training_patches(X)
         groups = check_rows("groups", groups, len(X))
         random = make_random(self.random_state)
         train, valid = split(len(X), self.validation_fraction, groups=groups, random_state=random)

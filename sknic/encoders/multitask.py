@@ -228,6 +228,11 @@ class MultitaskEncoder(Followed, TaskEncoder):
             If the checkpoint belongs to another training, or is damaged.
         TrainingInterrupted
             On Ctrl-C; the encoder then has the best weights so far, if there are any.
+
+        Warns
+        -----
+        UnmeasuredTaskWarning
+            If no labels of a task are held out.
         """
         check_encoder(self)
         data = read_data(X, y, self.tasks, groups, centers)

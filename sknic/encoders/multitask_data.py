@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sknic.encoders.inference import check_patches
+from sknic.encoders.inference import check_training_patches
 from sknic.encoders.labels import check_rows, only, read_tasks, to_frame
 from sknic.encoders.sampling import strata
-from sknic.exceptions import DegenerateDataError
+from sknic.exceptions import DegenerateDataError, UnmeasuredTaskWarning, warn
 from sknic.learning.split import split
 from sknic.targets.rows import check_paired
 
@@ -56,6 +56,16 @@ class TaskData:
             unlabelled = unlabelled[~np.isin(self.groups[unlabelled], self.groups[valid_rows])]
         return train_rows, valid_rows, unlabelled
 
+    def tell_unmeasured(self, valid_rows):
+        """Warn of tasks without a label among the held-out rows."""
+        without = [task.name for task in self.tasks if not (task.codes[valid_rows] >= 0).any()]
+        if without:
+            warn(
+                f"no labels of {', '.join(map(repr, without))} are held out, as all are from one source: accuracy and "
+                "learning rate go by the other tasks alone; give more groups",
+                UnmeasuredTaskWarning,
+            )
+
     def blocks(self, rows):
         """For each task, the strata (class and center) of these rows, which batches are drawn from.
 
@@ -86,7 +96,7 @@ class TaskData:
 def read_data(X, y, tasks, groups, centers):
     """Check the input of `MultitaskEncoder.fit`; returns a `TaskData`."""
     check_paired(y=y, groups=groups, centers=centers)
-    X = check_patches(X)
+    X = check_training_patches(X)
     labels = to_frame(y, len(X))
     return TaskData(
         X, read_tasks(labels, tasks), check_rows("groups", groups, len(X)), check_rows("centers", centers, len(X))

@@ -105,6 +105,8 @@ def train_tasks(encoder, module, data, rows, random):
     """Train the module on the rows (training, validation, unlabelled) of the data, with the encoder's parameters."""
     train_rows, valid_rows, unlabelled = rows
     blocks = data.blocks(train_rows)
+    if len(valid_rows):
+        data.tell_unmeasured(valid_rows)
     n_labels = sum(len(stratum) for strata in blocks for stratum in strata)
     if encoder.unlabelled_weight:
         blocks.append([np.concatenate([train_rows, unlabelled])])

@@ -19,16 +19,22 @@ class ChannelScaling:
 
     @classmethod
     def of(cls, grids):
-        """Compute them over all cells of some grids; the scale of a constant channel is 1."""
-        scaler, waiting = StandardScaler(), []
+        """Compute them over all cells of some grids.
+
+        The scale is 1 for a channel that is constant, or that differs by less than its stored numbers can: divided by
+        the deviation of such rounding, a value of another scanner would be thousands of deviations from the mean.
+        """
+        scaler, waiting, resolution = StandardScaler(), [], 0.0
         for index, grid in enumerate(grids):
             waiting.append(np.asarray(grid.embeddings))
+            resolution = max(resolution, float(np.finfo(waiting[-1].dtype).eps))
             if sum(map(len, waiting)) >= _CELLS or index == len(grids) - 1:
                 cells = np.concatenate(waiting)
                 if len(cells):
                     scaler.partial_fit(cells.astype(np.float64))
                 waiting = []
-        return cls(scaler.mean_.astype(np.float32), scaler.scale_.astype(np.float32))
+        scale = np.where(scaler.scale_ <= resolution * np.abs(scaler.mean_), 1.0, scaler.scale_)
+        return cls(scaler.mean_.astype(np.float32), scale.astype(np.float32))
 
     def __call__(self, embeddings):
         """Standardize embeddings (n, C), a numpy array or a tensor; float32 tensor."""

@@ -177,8 +177,9 @@ def test_colors_are_computed_in_float32_under_autocast(x):
     torch.testing.assert_close(out, PRESETS["heavy"](x, seeded()))
 
 
-def test_a_callable_and_none_go_through_and_an_unknown_name_does_not():
+def test_a_callable_and_none_are_used_and_an_unknown_name_is_not():
+    patches = torch.rand(2, 3, 5, 5)
     assert resolve_augmentation(None) is None
-    assert resolve_augmentation(torch.flip) is torch.flip
+    assert torch.equal(resolve_augmentation(lambda x: x.flip(3))(patches), patches.flip(3))
     with pytest.raises(ValueError, match="gentle"):
         resolve_augmentation("gentle")

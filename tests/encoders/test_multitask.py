@@ -10,7 +10,7 @@ from sklearn.base import clone
 
 from sknic import MultitaskEncoder, load_encoder
 from sknic.encoders.multitask_data import read_data
-from sknic.exceptions import DegenerateDataError, ModelFileError, MppWarning, PatchSizeError
+from sknic.exceptions import DegenerateDataError, ModelFileError, MppWarning, PatchSizeError, UnmeasuredTaskWarning
 from sknic.files.weights import read_weights
 from sknic.learning import checkpoint
 
@@ -206,6 +206,7 @@ def test_a_network_from_init_may_learn_more_slowly_than_its_new_heads(fitted, da
     assert not torch.equal(slow.heads_.modules[0][1].weight, fitted.heads_.modules[0][1].weight)
 
 
+@pytest.mark.filterwarnings("ignore::sknic.exceptions.UnmeasuredTaskWarning")
 def test_a_task_whose_labels_are_all_held_out_is_named(data):
     X, _ = data
     random = np.random.default_rng(0)
@@ -224,7 +225,7 @@ def test_init_of_another_size_is_refused(fitted, data):
     with pytest.raises(ValueError, match="code_size=7: expected 6, that of the encoder given as init"):
         small(init=fitted, code_size=7).fit(*data)
     with pytest.raises(PatchSizeError, match="40 px"):
-        small(init=fitted).fit(np.zeros((4, 40, 40, 3), np.uint8), [0, 1, 0, 1])
+        small(init=fitted).fit(np.full((4, 40, 40, 3), 9, np.uint8), [0, 1, 0, 1])
 
 
 @pytest.mark.parametrize(
@@ -417,12 +418,32 @@ WRONG = {
     "no label at all": ({}, lambda X, y: (X, np.full(160, -1)), DegenerateDataError, "0 class"),
     "two columns of one name": ({}, lambda X, y: (X, y.set_axis(["a", "a"], axis=1)), ValueError, "different names"),
     "float patches": ({}, lambda X, y: (X / 255, y), PatchSizeError, "float64"),
+    "patches of zeros and ones": ({}, lambda X, y: ((X > 99).astype(np.uint8), y), PatchSizeError, "0 or 1: .* 255"),
     "flat patches": ({}, lambda X, y: (X.reshape(160, -1), y), PatchSizeError, "shape"),
     "small patches": ({}, lambda X, y: (X[:, :20, :20], y), ValueError, "20 px"),
     "small batches": ({"batch_size": 3}, lambda X, y: (X, y), ValueError, "batch_size=3"),
     "an unknown weight": ({"task_weights": {"x": 1}}, lambda X, y: (X, y), ValueError, "x"),
     "a weight of zero": ({"task_weights": {"tone": 0}}, lambda X, y: (X, y), ValueError, "above 0"),
     "an unknown weighing": ({"task_weights": "best"}, lambda X, y: (X, y), ValueError, "best"),
+    "an augmentation to 255": (
+        {"augmentation": lambda x: x * 255},
+        lambda X, y: (X, y),
+        ValueError,
+        "to 255: .*0 to 1",
+    ),
+    "an augmentation to nan": ({"augmentation": lambda x: x / 0 * 0}, lambda X, y: (X, y), ValueError, "nan"),
+    "a normalizing augmentation": (
+        {"augmentation": lambda x: (x - 0.45) / 0.225},
+        lambda X, y: (X, y),
+        ValueError,
+        "pixels from -",
+    ),
+    "a cropping augmentation": (
+        {"augmentation": lambda x: x[..., 1:]},
+        lambda X, y: (X, y),
+        ValueError,
+        r"returned \(24, 3, 31, 30\)",
+    ),
     "an unknown augmentation": ({"augmentation": "gentle"}, lambda X, y: (X, y), ValueError, "gentle"),
 }
 
@@ -433,9 +454,17 @@ def test_wrong_input_is_refused_by_name(data, settings, change, error, words):
         small(**settings).fit(*change(*data))
 
 
+def test_a_task_without_held_out_labels_is_told_of(data):
+    X, y = data
+    groups = np.where(y["stripe"].notna(), "one slide", np.arange(len(y)).astype(str))
+    with pytest.warns(UnmeasuredTaskWarning, match="no labels of 'stripe' are held out"):
+        encoder = small().fit(X, y, groups=groups)
+    assert "valid_tone" in encoder.history_[-1] and "valid_stripe" not in encoder.history_[-1]
+
+
 @pytest.mark.parametrize("column", ["groups", "centers"])
 def test_patches_of_unknown_sources_are_not_those_of_one(column):
-    patches = np.zeros((4, 64, 64, 3), np.uint8)
+    patches = np.full((4, 64, 64, 3), 9, np.uint8)
     with pytest.raises(ValueError, match=rf"{column}\[2\]=.*: expected a value for each sample; 2 of 4 missing"):
         small().fit(patches, [0, 1, 0, 1], **{column: [1.0, 2.0, np.nan, np.nan]})
 

@@ -10,7 +10,7 @@ from sknic import BiGANEncoder, ContrastiveEncoder, VAEEncoder, load_encoder
 from sknic.encoders.contrastive import Pairs
 from sknic.encoders.learning import effective_dimension
 from sknic.encoders.vae import explained_variance
-from sknic.exceptions import CollapseWarning, PatchSizeError
+from sknic.exceptions import CollapseWarning, PatchSizeError, UnusedLabelsWarning
 
 
 def textures(n, size, seed=0):
@@ -107,6 +107,16 @@ def test_wrong_patches_and_groups_are_refused(kind, size):
         kind(**SMALL).fit(X, groups=[1, 2])
     with pytest.raises(PatchSizeError):
         kind(**SMALL).fit(X / 255)
+
+
+def test_sources_given_in_the_place_of_labels_are_told_of():
+    X, sources = textures(24, 31), np.arange(24) % 4
+    for data, are_told_of in (({"y": sources}, True), ({"groups": sources}, False)):
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            ContrastiveEncoder(**{**SMALL, "max_steps": 1}).fit(X, **data)
+        words = [str(one.message) for one in said if one.category is UnusedLabelsWarning]
+        assert any("y is not used; sources of the patches are groups=" in text for text in words) is are_told_of
 
 
 def test_the_autoencoder_learns_to_draw_its_patches():

@@ -29,6 +29,15 @@ def test_a_channel_that_does_not_vary_keeps_its_spread():
     np.testing.assert_array_equal(scaling(np.full((1, 2), 7, np.float16)), 0)
 
 
+def test_a_channel_that_differs_by_rounding_is_not_blown_up():
+    nearly = np.full((400, 3), [7.0, 0.0, 7.0], np.float16)
+    nearly[0, 0] = np.nextafter(np.float16(7), np.float16(8))  # one step of float16 in one of 400 cells
+    nearly[::2, 1:] += np.float16(0.25)
+    scaling = ChannelScaling.of([Grid(nearly, np.argwhere(np.ones((20, 20))), (20, 20))])
+    np.testing.assert_allclose(scaling.scale, [1, 0.125, 0.125])
+    assert abs(float(scaling(np.array([[7.25, 0, 7]], np.float32))[0, 0]) - 0.25) < 1e-3
+
+
 def test_arrays_that_cannot_be_written_and_tensors_are_scaled_alike():
     scaling = ChannelScaling(np.array([1, 2], np.float32), np.array([2, 4], np.float32))
     locked = np.array([[3, 2]], np.float16)

@@ -81,6 +81,20 @@ def test_only_a_format_that_keeps_pixels_in_a_folder_has_the_folder_in_its_ident
     assert (file_identity(tmp_path / name) != before) is changes
 
 
+@pytest.mark.parametrize("name", ["a.vms", "a.VMU"])
+def test_the_files_that_an_index_of_hamamatsu_names_are_in_its_identity(name, tmp_path):
+    index, pixels, other = tmp_path / name, tmp_path / "a_1.jpg", tmp_path / "b.jpg"
+    index.write_text(
+        f"[Virtual Microscope Specimen]\nImageFile={pixels.name}\nImageFile(1,0)=missing.jpg\nNoLayers=1\n"
+    )
+    pixels.write_bytes(b"pixels")
+    before = file_identity(index)
+    other.write_bytes(b"of another slide")
+    assert file_identity(index) == before
+    pixels.write_bytes(b"rescanned")
+    assert file_identity(index) != before
+
+
 def test_a_grid_of_another_key_under_the_same_name_is_not_used(cache, slide, grid):
     key = cache.key(slide, "encoder", {})
     cache.put(slide, key, grid)
