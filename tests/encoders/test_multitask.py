@@ -429,7 +429,7 @@ WRONG = {
         {"augmentation": lambda x: x * 255},
         lambda X, y: (X, y),
         ValueError,
-        "to 255: .*0 to 1",
+        r"to 2\d\d: expected 0 to 1",
     ),
     "an augmentation to nan": ({"augmentation": lambda x: x / 0 * 0}, lambda X, y: (X, y), ValueError, "nan"),
     "a normalizing augmentation": (
