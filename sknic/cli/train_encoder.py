@@ -15,8 +15,6 @@ from sknic.cli.settings import absolute
 from sknic.exceptions import DatasetError
 
 CHECKPOINT = "training.checkpoint"
-# By how much um/px may differ and be the same.
-SAME_MPP = 0.05
 
 
 class Schedule(StrEnum):
@@ -121,9 +119,10 @@ def _mpp(table, stated, init):
     """um/px of the encoder: what is stated, that of the patches, that of the encoder to start from, or 0.5."""
     from sknic import load_encoder
     from sknic.datasets.patch_folder import common_mpp
+    from sknic.grids.header import MPP_TOLERANCE
 
     if stated is not None:
-        others = table[(table["mpp"] / stated - 1).abs() > SAME_MPP]
+        others = table[(table["mpp"] / stated - 1).abs() > MPP_TOLERANCE]
         if len(others):
             found = ", ".join(f"{mpp:g}" for mpp in sorted(set(others["mpp"])))
             typer.secho(

@@ -17,6 +17,7 @@ from sknic.datasets.slide_files import walk
 from sknic.datasets.table import MISSING, need_column, need_patients, read_table, typed
 from sknic.exceptions import DatasetError
 from sknic.files.whole import whole_file
+from sknic.grids.header import MPP_TOLERANCE
 from sknic.progress import followed
 from sknic.targets.names import NO_LABEL
 
@@ -131,9 +132,9 @@ def common_mpp(table):
     if known.empty:
         return None
     low, high, middle = known["mpp"].min(), known["mpp"].max(), known["mpp"].median()
-    if high / low > 1.05:
+    if high / low > 1 + MPP_TOLERANCE:
         found = known.groupby(["task", "label"])["mpp"].median().to_dict()
-        raise DatasetError(f"um/px of the patches must agree within 5 %; they are {found}")
+        raise DatasetError(f"um/px of the patches must agree within {100 * MPP_TOLERANCE:.0f} %; they are {found}")
     nearest = _ROUND_MPPS[np.argmin(np.abs(_ROUND_MPPS - middle))]
     return float(nearest if abs(nearest / middle - 1) <= 0.02 else middle)
 

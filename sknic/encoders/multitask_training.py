@@ -16,6 +16,7 @@ from sknic.encoders.multitask_net import MultitaskModule, MultitaskNet, Throughp
 from sknic.encoders.sampling import EvenTasks, Patches, as_it_is
 from sknic.exceptions import MppWarning, warn
 from sknic.files.callables import callable_identity
+from sknic.grids.header import MPP_TOLERANCE
 from sknic.learning.checkpoint import Checkpoint
 from sknic.learning.net import train
 from sknic.learning.params import Rule, check_params, choice, instance, nothing, real
@@ -90,7 +91,7 @@ def build_module(encoder, patch_size, tasks):
         raise ValueError(
             f"code_size={encoder.code_size}: expected {start.network_.out_features}, that of the encoder given as init"
         )
-    if abs(start.mpp / encoder.mpp - 1) > 0.05:
+    if abs(start.mpp / encoder.mpp - 1) > MPP_TOLERANCE:
         warn(
             f"mpp={encoder.mpp:g}: the encoder given as init was trained at {start.mpp:g} um/px; slides will be "
             f"read at {encoder.mpp:g}",

@@ -10,9 +10,8 @@ from sklearn.utils.validation import validate_data
 
 from sknic.estimators.crops import ArrayGrid
 from sknic.exceptions import EmptyGridError, ProvenanceError, ProvenanceWarning, warn
+from sknic.grids.header import MPP_TOLERANCE
 
-# Nominal and true um/px of scanners differ by less; the um/px that people choose, by more.
-MPP_TOLERANCE = 0.05
 _EXPECTED = "a sequence of Grids or of arrays (C, rows, columns)"
 _WORDS = {"encoder": "encoder", "mpp": "um/px", "patch_size": "patch size", "stride": "stride"}
 _WORDS["coarse_mpp"] = "um/px of the coarser channels"

@@ -16,6 +16,9 @@ from sknic.targets.rows import check_paired
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+# Thresholds of a decision curve, unless others are asked for.
+DECISION_THRESHOLDS = np.linspace(0.01, 0.99, 99)
+
 
 def net_benefit(
     y_true: ArrayLike, probability: ArrayLike | None = None, thresholds: ArrayLike | None = None
@@ -116,7 +119,7 @@ def rejection_curve(
 
 
 def _thresholds(given):
-    thresholds = np.linspace(0.01, 0.99, 99) if given is None else np.asarray(given, dtype=float)
+    thresholds = DECISION_THRESHOLDS if given is None else np.asarray(given, dtype=float)
     if thresholds.ndim != 1 or not ((thresholds > 0) & (thresholds < 1)).all():
         raise ValueError(f"thresholds={given!r}: expected probabilities above 0 and below 1")
     return thresholds

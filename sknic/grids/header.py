@@ -6,6 +6,9 @@ import math
 import sys
 from dataclasses import dataclass
 
+# Nominal and true um/px of scanners differ by less than this share; the um/px that people choose, by more.
+MPP_TOLERANCE = 0.05
+
 
 @dataclass(frozen=True, slots=True)
 class GridHeader:

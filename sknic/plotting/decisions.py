@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from sknic.evaluation.decisions import net_benefit, rejection_curve
+from sknic.evaluation.decisions import DECISION_THRESHOLDS, net_benefit, rejection_curve
 from sknic.evaluation.metrics import metric_name
 from sknic.plotting.style import COLORS, FAINT, INK, axes_for, next_color, tidy
 
@@ -72,9 +72,8 @@ class DecisionCurveDisplay:
         DecisionCurveDisplay
             The display, drawn.
         """
-        thresholds = np.linspace(0.01, 0.99, 99)
-        benefit, of_all = (net_benefit(y_true, given, thresholds) for given in (probability, None))
-        return cls(thresholds, benefit, of_all, name).plot(ax, title=title)
+        benefit, of_all = (net_benefit(y_true, given) for given in (probability, None))
+        return cls(DECISION_THRESHOLDS, benefit, of_all, name).plot(ax, title=title)
 
     def plot(self, ax: Axes | None = None, *, title: str | None = None) -> Self:
         """Draw the display.
