@@ -34,6 +34,7 @@ RECIPES = {
     "default": {},
     "paper": PAPER_RECIPE,
     "cnn-alone": {"pooled_branch": False},
+    "6000-steps": {"max_steps": 6000},
     "whole-branch": {"callbacks": [BranchDropout(0.0)]},  # the default before the branch learnt from some channels
 }
 RIVAL = "multitask-4"

@@ -13,7 +13,7 @@ from sknic.cli.settings import Compression, choose, slide_mpp_option
 
 
 @dataclass(frozen=True)
-class Cohort:
+class CohortOptions:
     """The options of `fit` and `evaluate` that define the data: columns, patients, encoder, grids."""
 
     PANELS: ClassVar[dict[str, str]] = {

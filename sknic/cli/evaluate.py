@@ -10,7 +10,7 @@ import typer
 from sknic.cli import options
 from sknic.cli.asked import Asked
 from sknic.cli.clinical import clinical_columns
-from sknic.cli.cohort import Cohort, usable
+from sknic.cli.cohort import CohortOptions, usable
 from sknic.cli.common import need_own_folder, need_writable, score_line, write_run_record
 from sknic.cli.config import Config, write_options
 from sknic.cli.grids import load_grids
@@ -35,7 +35,7 @@ def evaluate(
     table: options.Table,
     task: options.TaskOption,
     out: Annotated[Path, typer.Option(help="Folder for predictions, metrics, pictures and report.html.")],
-    cohort: Cohort,
+    cohort: CohortOptions,
     training: Training,
     cv: Annotated[int, typer.Option(help="Number of folds.")] = 4,
     clinical: Annotated[

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from sknic.cli import options
-from sknic.cli.cohort import Cohort, usable
+from sknic.cli.cohort import CohortOptions, usable
 from sknic.cli.common import need_own_folder, need_writable, write_run_record
 from sknic.cli.config import Config, write_options
 from sknic.cli.grids import load_grids
@@ -24,7 +24,7 @@ def fit(
     table: options.Table,
     task: options.TaskOption,
     out: Annotated[Path, typer.Option(help="Folder for the model, to be used by `sknic predict`.")],
-    cohort: Cohort,
+    cohort: CohortOptions,
     training: Training,
     device: options.Device = "auto",
     n_jobs: options.Jobs = 1,

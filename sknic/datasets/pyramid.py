@@ -23,7 +23,7 @@ _CLASSIC_TIFF_PIXELS = 2**30  # at 3 bytes a pixel, JPEG stays far below the 4 G
 
 
 @dataclass(frozen=True)
-class Layout:
+class ScannerLayout:
     """How a scanner organizes its files: tile side (px), factor between levels, most levels, chroma subsampling."""
 
     tile: int
@@ -32,7 +32,7 @@ class Layout:
     subsampling: tuple[int, int]
 
 
-LAYOUTS = {"generic": Layout(256, 2, 32, (2, 2)), "aperio": Layout(240, 4, 3, (2, 1))}
+LAYOUTS = {"generic": ScannerLayout(256, 2, 32, (2, 2)), "aperio": ScannerLayout(240, 4, 3, (2, 1))}
 
 
 def write_pyramid(

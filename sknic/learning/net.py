@@ -12,7 +12,7 @@ from sknic.exceptions import TrainingInterrupted
 from sknic.learning.batches import EvenBatches, Steps
 from sknic.learning.device import resolve_device, resolve_precision, torch_threads
 from sknic.learning.optimizer import adam
-from sknic.learning.progress import Progress
+from sknic.learning.progress import TrainingProgress
 from sknic.learning.randomness import make_random, own_randomness
 from sknic.learning.schedule import Plateau
 
@@ -190,7 +190,7 @@ def train(
     optimizer = {"lr": lr, "optimizer__l2": l2, "optimizer__weight_decay": weight_decay}
     net = _build(net_class, module, loss, device, callbacks=callbacks, **optimizer)
     net.precision_ = resolve_precision(precision, device)
-    progress = Progress() if verbose > 0 else None
+    progress = TrainingProgress() if verbose > 0 else None
     seed = random.randint(2**31 - 1)
     with torch_threads(n_threads), own_randomness(device, seed):
         net.initialize()

@@ -5,7 +5,7 @@ import time
 from sknic.progress import duration
 
 
-class Progress:
+class TrainingProgress:
     """Prints a line for each evaluation.
 
     Parameters

@@ -20,7 +20,7 @@ ENCODER = "encoder"
 
 
 @dataclass(frozen=True)
-class Plan:
+class CohortPlan:
     """Plan of a cohort of real tissue, before any pixel is used; the same seed plans the same slides and grids.
 
     Attributes
@@ -58,7 +58,7 @@ def plan_cohort(patch_dir, n_slides, task, roles, shape, reserve, parts, score, 
     table["center"], table["mpp"] = "+".join(dict.fromkeys(tissue["task"])), mpp
     groups = {name: sorted(set(tissue.loc[tissue["part"] == name, "group"])) for name in parts}
     groups[ENCODER] = sorted(set(patches["group"]) - set().union(*groups.values()))
-    return Plan(tissue, layouts, table, groups)
+    return CohortPlan(tissue, layouts, table, groups)
 
 
 def split_groups(
