@@ -172,6 +172,10 @@ class ProvenanceWarning(SknicWarning):
     """Grids of a known encoder are mixed with grids of an unknown one."""
 
 
+class MissingCodeWarning(SknicWarning):
+    """A number in clinical data, such as -9 or 999, may stand for a missing value."""
+
+
 class UnseenWordWarning(SknicWarning):
     """Clinical data contain a word that the model has not seen in training."""
 

@@ -12,10 +12,10 @@ from sklearn.base import clone
 from sklearn.utils import check_consistent_length
 
 from sknic.evaluation.bootstrap import check_interval, compare
-from sknic.evaluation.clinical_table import as_frame, clinical_model, split_columns
-from sknic.evaluation.fitting import ask, rows_of
+from sknic.evaluation.clinical_table import as_frame, check_clinical, clinical_model, split_columns
+from sknic.evaluation.fitting import ask, risk_level, rows_of
 from sknic.evaluation.folds import make_folds
-from sknic.evaluation.metrics import metric_name
+from sknic.evaluation.metrics import chosen_metric, metric_name
 from sknic.evaluation.results import Comparison, Estimate, format_p
 from sknic.evaluation.slide_and_table import SlideAndTable
 from sknic.evaluation.verdict import chance_level
@@ -62,9 +62,10 @@ class AddedValue:
     def shown(self) -> bool:
         """Whether the interval of what the slide adds is above zero, and that of both above chance.
 
-        Clinical data that are worse than guessing, by accident, are easy to add to.
+        Clinical data that are worse than guessing, by accident, are easy to add to. Of a metric of the user it is not
+        known whether higher is better, so nothing is shown.
         """
-        learnt = self.chance is None or self.scores["both"].low > self.chance
+        learnt = self.chance is not None and self.scores["both"].low > self.chance
         return bool(learnt and self.of_slide.difference.low > 0)
 
     def __str__(self) -> str:
@@ -73,7 +74,9 @@ class AddedValue:
             "The slide adds to clinical data" if self.shown else "It is not shown that the slide adds to clinical data"
         )
         parts = f"clinical data alone {self.scores['table']}, slide alone {self.scores['slide']}"
-        return f"{verdict}: {self.metric} {self.scores['both']} with both, {parts} (difference {gain}, {p_value})."
+        scores = f"{self.metric} {self.scores['both']} with both, {parts} (difference {gain}, {p_value})"
+        unknown = "; the chance level of this metric is not known" if self.chance is None else ""
+        return f"{verdict}: {scores}{unknown}."
 
 
 def added_value(
@@ -141,10 +144,11 @@ def added_value(
     check_interval(level, n_resamples, metric)
     check_paired(X=X, y=y, groups=groups)
     X = as_frame(X)
-    slides, _ = split_columns(X, estimator.column)
+    slides, clinical = split_columns(X, estimator.column)
     kind = kind_of(estimator.slide, y)
     kind.need_one("added_value")
     y = kind.read(y)
+    check_clinical(clinical, y)
     check_consistent_length(X, y, groups)
     folds = make_folds(cv, kind, y, groups, random_state, slides)
     parts: dict[str, list] = {side: [] for side in SIDES}
@@ -153,7 +157,7 @@ def added_value(
             parts[side].append(prediction)
     order = np.argsort(np.concatenate([test for _, test in folds]))
     found = {side: np.concatenate(part)[order] for side, part in parts.items()}
-    metric = kind.metrics[0] if metric is None else metric
+    metric = chosen_metric(metric, kind.metrics[0])
     classes = np.unique(y) if found["both"].ndim == 2 else None
     measured = {side: kind.for_metric(metric, prediction, classes) for side, prediction in found.items()}
     options: dict[str, Any] = {"level": level, "n_resamples": n_resamples, "random_state": random_state}
@@ -172,10 +176,11 @@ def _fold(estimator, kind, X, y, groups, train, test):
     _, clinical = split_columns(X_train, estimator.column)
     slides_test, clinical_test = split_columns(X_test, estimator.column)
     table = clinical_model(kind) if estimator.table is None else clone(estimator.table)
+    table.fit(clinical, y[train])
     return {
-        "table": ask(table.fit(clinical, y[train]), kind, clinical_test),
+        "table": ask(table, kind, clinical_test) - risk_level(table, kind, clinical),
         "slide": ask(both.ensemble_, kind, slides_test),
-        "both": ask(both, kind, X_test),
+        "both": ask(both, kind, X_test) - both._risk_of_training,
     }
 
 

@@ -16,6 +16,7 @@ from sknic.estimators.parameters import with_module
 from sknic.estimators.reading import read_grids
 from sknic.evaluation.bootstrap import check_interval, compare
 from sknic.evaluation.ensemble import CrossValEnsemble
+from sknic.evaluation.metrics import chosen_metric
 from sknic.evaluation.results import Comparison, Estimate, format_p
 from sknic.exceptions import NothingLearntWarning
 from sknic.grids import Grid
@@ -54,8 +55,11 @@ class ArrangementTest:
 
     @property
     def used(self) -> bool:
-        """Whether the model has learnt something and the interval of what it loses is above zero."""
-        learnt = self.chance is None or self.shuffled.a.low > self.chance
+        """Whether the model has learnt something and the interval of what it loses is above zero.
+
+        Of a metric of the user it is not known whether higher is better, so nothing is shown.
+        """
+        learnt = self.chance is not None and self.shuffled.a.low > self.chance
         return bool(learnt and self.shuffled.difference.low > 0)
 
     @property
@@ -76,7 +80,8 @@ class ArrangementTest:
             if self.used
             else "It is not shown that the arrangement of tissue is used"
         )
-        return f"{verdict}: {scores} (difference {loss}, {format_p(found.p_value)}){bags}."
+        unknown = "; the chance level of this metric is not known" if self.chance is None else ""
+        return f"{verdict}: {scores} (difference {loss}, {format_p(found.p_value)}){bags}{unknown}."
 
 
 def arrangement_test(
@@ -201,7 +206,7 @@ def arrangement_of_ensemble(
     """
     check_interval(level, n_resamples, metric)
     grids = read_grids(clone(ensemble.estimator), X, reset=True)
-    metric = ensemble.kind_.metrics[0] if metric is None else metric
+    metric = chosen_metric(metric, ensemble.kind_.metrics[0])
     measured: dict[str, Any] = {"level": level, "n_resamples": n_resamples, "random_state": random_state}
 
     def against(model, grids):
@@ -219,12 +224,10 @@ def arrangement_of_ensemble(
 
 def _on_the_same_folds(ensemble, model, grids):
     """Cross-validate another model, or the same on other grids."""
-    tested = [ensemble.fold_ == number for number in range(len(ensemble.estimators_))]
-    folds = [(np.flatnonzero(~is_tested), np.flatnonzero(is_tested)) for is_tested in tested]
-    other = clone(ensemble).set_params(estimator=model, cv=folds, baseline=False)
+    other = clone(ensemble).set_params(estimator=model, cv=ensemble.folds_, baseline=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NothingLearntWarning)  # the very thing that is asked
-        return other.fit(grids, ensemble.y_, groups=ensemble.groups_)
+        return other.fit(grids, ensemble.y_, groups=ensemble.groups_, sample_weight=ensemble.sample_weight_)
 
 
 def shuffle_cells(grids: Any, random_state: int | np.random.RandomState | None = None) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 from sklearn.utils import check_random_state
 
-from sknic.evaluation.metrics import get_metric
+from sknic.evaluation.metrics import flat, get_metric, metric_name
 from sknic.evaluation.patients import rows_by_patient
 from sknic.evaluation.results import Comparison, Estimate, check_level
 from sknic.exceptions import DegenerateDataError
@@ -75,7 +75,7 @@ def estimate(
     """
     check_paired(y_true=y_true, y_pred=y_pred, groups=groups)
     check_order_of_classes(y_true, y_pred=y_pred)
-    measure, true, predicted = get_metric(metric), as_target(y_true), np.asarray(y_pred)
+    measure, true, predicted = _defined(metric), as_rows(y_true), as_rows(y_pred)
     _check_length("y_pred", predicted, true)
     value = measure(true, predicted)
     units = independent_units(true, groups)
@@ -175,8 +175,7 @@ def compare(
     """
     check_paired(y_true=y_true, pred_a=pred_a, pred_b=pred_b, groups=groups)
     check_order_of_classes(y_true, pred_a=pred_a, pred_b=pred_b)
-    measure, true = get_metric(metric), as_target(y_true)
-    first, second = np.asarray(pred_a), np.asarray(pred_b)
+    measure, true, first, second = _defined(metric), *map(as_rows, (y_true, pred_a, pred_b))
     _check_length("pred_a", first, true)
     _check_length("pred_b", second, true)
 
@@ -192,6 +191,24 @@ def compare(
     tail = min((differences <= 0).sum(), (differences >= 0).sum())
     p_value = float(min(1.0, 2 * (tail + 1) / (n_resamples + 1)))
     return Comparison(a, b, difference, p_value, method="paired bootstrap")
+
+
+def as_rows(values):
+    """Return a target or predictions as an array with one row per slide; a column (n, 1) is one value per slide."""
+    return flat(as_target(values))
+
+
+def _defined(metric):
+    """Let a metric that is not a number say so as those of sknic do: NaN has no sign, and would count for neither."""
+    measure = get_metric(metric)
+
+    def measured(y_true, y_pred):
+        value = measure(y_true, y_pred)
+        if math.isnan(value):
+            raise DegenerateDataError(f"{metric_name(metric)} is not a number")
+        return value
+
+    return measured
 
 
 def independent_units(y_true, groups):

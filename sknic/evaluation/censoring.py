@@ -5,11 +5,14 @@ If one model predicted all slides, as in an external test, they are one fold, we
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from sklearn.utils import check_consistent_length
 from sksurv.nonparametric import CensoringDistributionEstimator, SurvivalFunctionEstimator
 
+from sknic.evaluation.metrics import risk_of
 from sknic.exceptions import DegenerateDataError
 from sknic.targets import read_survival
 from sknic.targets.concordance import TIED_RISK, outlived
@@ -100,16 +103,19 @@ class CensoredScores:
         survival: ArrayLike | None = None,
         times: ArrayLike | None = None,
     ) -> None:
-        self.y, risk = read_survival(y), np.asarray(risk, dtype=float)
+        self.y, risk = read_survival(y), risk_of(risk)
+        check_consistent_length(self.y, risk, fold)
         parts = _parts(self.y, fold)
         self.times = evaluation_times(self.y, fold) if times is None else np.asarray(times, dtype=float)
+        if not (np.diff(self.times) > 0).all():
+            raise ValueError(f"times={self.times.tolist()}: expected ascending times")
         end = _end(self.y["time"], parts)
         self._folds = [_weigh(self.y, risk, tested, weighing, self.times, end) for tested, weighing in parts]
         self._lost = -np.diff(np.r_[1.0, _left(SurvivalFunctionEstimator(), self.y, self.times)])
         no_slide = np.empty((len(self.y), len(self.times)))
         for is_tested, is_weighing in parts:
             no_slide[is_tested] = _left(SurvivalFunctionEstimator(), self.y[is_weighing], self.times)
-        self._errors = None if survival is None else self._errors_of(np.asarray(survival, dtype=float))
+        self._errors = None if survival is None else self._errors_of(_shares(survival, self.times))
         self._errors_without = self._errors_of(no_slide)
 
     def concordance(self, rows: np.ndarray) -> float:
@@ -228,6 +234,19 @@ class CensoredScores:
             said = survival[part.rows]
             errors[part.rows] = said**2 * part.cases + (1 - said) ** 2 * part.controls * part.controls_weight
         return errors
+
+
+def _shares(survival, times):
+    """Probabilities as floats; ValueError for percentages, or for columns that are called by other times."""
+    columns = list(getattr(survival, "columns", ()))
+    if columns and all(isinstance(name, Real) for name in columns) and not np.allclose(columns, times):
+        raise ValueError(f"survival has the columns {columns}: expected the times {times.tolist()}, in their order")
+    shares = np.asarray(survival, dtype=float)
+    if not ((shares >= -1e-6) & (shares <= 1 + 1e-6)).all():
+        raise ValueError(
+            f"survival contains {shares.min():g} to {shares.max():g}: expected probabilities between 0 and 1"
+        )
+    return shares
 
 
 def _weigh(y, risk, is_tested, is_weighing, times, end):

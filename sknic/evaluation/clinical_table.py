@@ -13,12 +13,17 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sksurv.linear_model import CoxPHSurvivalAnalysis
 
-from sknic.exceptions import UnseenWordWarning, warn
+from sknic.exceptions import MissingCodeWarning, UnseenWordWarning, warn
 from sknic.files.nearest import did_you_mean
 from sknic.targets import Classification, Regression, Survival, Target
-from sknic.targets.cells import few
+from sknic.targets.cells import few, note_of_codes
+from sknic.targets.names import refuse_alike
 
 _BOOLS = (bool, np.bool_)
+# Classes coded as text, such as grades "1" to "3", are words; more numbers than this are not.
+_MOST_CODES = 10
+# Of fewer rows, a column may be like the target by accident.
+_FEW = 8
 
 # By kind of target; for a kind that is not here, `table` has no default.
 _MODELS = {
@@ -112,6 +117,53 @@ def split_columns(X: pd.DataFrame, column: str) -> tuple[np.ndarray, pd.DataFram
     slides = np.empty(len(X), dtype=object)
     slides[:] = X[column].tolist()
     return slides, pd.DataFrame({name: _clinical(name, clinical[name]) for name in clinical}, index=X.index)
+
+
+def check_clinical(clinical: pd.DataFrame, y: np.ndarray) -> None:
+    """Look for what a table model would learn without a word: the target itself, numbers as text, two spellings.
+
+    Parameters
+    ----------
+    clinical : DataFrame (n_slides, n_columns)
+        From :func:`split_columns`.
+    y : array (n_slides,)
+        Target, as its kind reads it.
+
+    Raises
+    ------
+    ValueError
+        If a column is the target, has many different numbers as text, or words that differ only in case.
+
+    Warns
+    -----
+    MissingCodeWarning
+        If a number such as -9 may stand for a missing value.
+    """
+    parts = [y] if y.dtype.names is None else [y[name] for name in y.dtype.names]
+    for name, values in clinical.items():
+        if any(_is_the_same(values, part) for part in parts):
+            raise ValueError(f"column {name!r} of X is the target: expected clinical data that are known without it")
+        if pd.api.types.is_numeric_dtype(values.dtype):
+            if note := note_of_codes(f"column {name!r} of X", values.dropna().to_numpy()):
+                warn(note, MissingCodeWarning)
+            continue
+        refuse_alike(f"column {name!r} of X", values.dropna(), case=True)
+        numbers = pd.to_numeric(values.dropna(), errors="coerce")
+        if numbers.notna().all() and numbers.nunique() > _MOST_CODES:
+            raise ValueError(
+                f"column {name!r} of X contains {numbers.nunique()} numbers as text, such as "
+                f"{values.dropna().iloc[0]!r}, which would be a word each; convert it with pandas.to_numeric"
+            )
+
+
+def _is_the_same(values, target):
+    """Whether a column, where it is known, is the target."""
+    known = values.notna().to_numpy()
+    if known.sum() < _FEW or len(np.unique(target[known].astype(str))) < 2:
+        return False
+    if pd.api.types.is_numeric_dtype(values.dtype) and target.dtype.kind in "biuf":
+        return bool(np.array_equal(values[known].to_numpy(float), target[known].astype(float)))
+    return bool(np.array_equal(values[known].astype(str), target[known].astype(str)))
 
 
 def words_of(clinical: pd.DataFrame) -> dict[str, list[str]]:

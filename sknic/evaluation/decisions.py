@@ -102,6 +102,8 @@ def rejection_curve(
     """
     check_paired(y_true=y_true, y_pred=y_pred, doubt=doubt)
     measure, true, predicted = get_metric(metric), as_target(y_true), np.asarray(y_pred)
+    if len(predicted) != len(true):
+        raise ValueError(f"y_pred has {len(predicted)} rows, y_true {len(true)}; they must be the same slides")
     doubts, fractions = np.asarray(doubt, dtype=float), np.asarray(np.linspace(0.1, 1, 10) if kept is None else kept)
     if doubts.shape != (len(true),) or not np.isfinite(doubts).all():
         raise ValueError(f"doubt of shape {doubts.shape}: expected one finite number for each of {len(true)} slides")

@@ -54,9 +54,10 @@ def compare_auc(y_true: ArrayLike, score_a: ArrayLike, score_b: ArrayLike, *, le
     contrast = np.array([[1, 0], [0, 1], [1, -1]])
     errors = np.sqrt(np.clip(np.einsum("ij,jk,ik->i", contrast, covariance, contrast), 0, None))
     half = norm.ppf(0.5 + level / 2) * errors
-    a, b, difference = (
-        Estimate(float(v), float(v - h), float(v + h), level, len(y_true)) for v, h in zip(contrast @ values, half)
-    )
+    values = contrast @ values
+    lowest, highest = np.array([0, 0, -1]), np.ones(3)  # what an area, and a difference of areas, can be
+    limits = zip(values, np.clip(values - half, lowest, highest), np.clip(values + half, lowest, highest))
+    a, b, difference = (Estimate(float(v), float(low), float(high), level, len(y_true)) for v, low, high in limits)
     return Comparison(a, b, difference, _p_value(difference.value, errors[2]), method="DeLong")
 
 

@@ -18,11 +18,12 @@ from sknic.evaluation.fitting import fit_fold, need_weights
 from sknic.evaluation.folds import make_folds
 from sknic.evaluation.kept_folds import KeptFolds
 from sknic.evaluation.mean_of_models import MeanOfModels
-from sknic.evaluation.metrics import score_of
+from sknic.evaluation.metrics import flat, score_of
 from sknic.evaluation.out_of_fold import OutOfFold
 from sknic.evaluation.survival_calibration import Recalibration, recalibrate_folds
 from sknic.progress import followed
 from sknic.targets import kind_named, kind_of
+from sknic.targets.kinds import need_risks
 from sknic.targets.rows import check_columns, check_paired, names_of_columns
 
 if TYPE_CHECKING:
@@ -75,7 +76,15 @@ class CrossValEnsemble(OutOfFold, MeanOfModels, MetaEstimatorMixin, BaseEstimato
     fold_ : ndarray of int, shape (n_slides,)
         The fold that tested each slide.
     oof_prediction_ : ndarray, shape (n_slides,) or (n_slides, k)
-        Out-of-fold prediction of each slide: probabilities (labels if the estimator has none), numbers or risks.
+        Out-of-fold prediction of each slide: probabilities (labels if the estimator has none), numbers, or risks
+        relative to the mean slide of the fold's training.
+    risk_levels_ : ndarray of float, shape (n_folds,)
+        Mean risk that each model gives to its training slides, which is subtracted from its risks; 0 for models whose
+        risks are such differences, as those of GridCoxSurvival, and for other targets.
+    folds_ : list of (train, test)
+        Row numbers of each fold.
+    sample_weight_ : ndarray of float, shape (n_slides,), or None
+        Weight of each slide.
     baseline_prediction_ : ndarray or None
         Out-of-fold prediction of the baseline, in the form of `oof_prediction_`; None without one.
     baseline_reason_ : str
@@ -147,6 +156,7 @@ class CrossValEnsemble(OutOfFold, MeanOfModels, MetaEstimatorMixin, BaseEstimato
         """
         ensemble = cls(models[0], cv=max(2, len(models)))
         ensemble.estimators_, ensemble.temperature_, ensemble.recalibration_ = list(models), 1.0, None
+        ensemble.risk_levels_ = np.zeros(len(models))
         kinds = {kind_of(model, ()).name for model in models}
         classes = {str(list(map(str, getattr(model, "classes_", ())))) for model in models}
         for found in (kinds, classes):
@@ -189,23 +199,27 @@ class CrossValEnsemble(OutOfFold, MeanOfModels, MetaEstimatorMixin, BaseEstimato
             raise ValueError("CrossValEnsemble requires y to be passed, but the target y is None")
         check_paired(X=X, y=y, groups=groups, sample_weight=sample_weight)
         kind = kind_of(self.estimator, y)
-        target = kind.read(y)
+        need_risks(kind, self.estimator)
+        target = flat(kind.read(y))
         self.target_names_ = names_of_columns(y)
         X, y, groups = indexable(X, target, groups)
-        folds = make_folds(self.cv, kind, y, groups, self.random_state, X)
+        folds = self.folds_ = make_folds(self.cv, kind, y, groups, self.random_state, X)
         order = np.argsort(np.concatenate([test for _, test in folds]))
         self.fold_ = np.repeat(np.arange(len(folds)), [len(test) for _, test in folds])[order]
         self.survival_times_ = evaluation_times(target, self.fold_) if kind.is_censored else None
         # Not every backend of joblib gives its results one by one.
         parallel = Parallel(n_jobs=self.n_jobs, return_as="generator" if self.verbose else "list")
-        given = {"groups": groups, "sample_weight": self._weights(sample_weight, len(target))}
+        self.sample_weight_ = self._weights(sample_weight, len(target))
+        given = {"groups": groups, "sample_weight": self.sample_weight_}
         data, wanted = (kind, X, y, given), (self.baseline, self.survival_times_)
         kept = None if self.folds_dir is None else KeptFolds.of(self.folds_dir, self.estimator, X)
         fit_one = delayed(fit_fold if kept is None else kept.fit)
         fitted = parallel(fit_one(clone(self.estimator), *data, *fold, *wanted) for fold in folds)
         fitted = followed(fitted, "folds", len(folds), shown=self.verbose, every=True)
-        self.estimators_, parts, baselines, survival, spread = map(list, zip(*fitted))
-        self.oof_prediction_ = np.concatenate(parts)[order]
+        self.estimators_, parts, baselines, survival, spread, levels = map(list, zip(*fitted))
+        self.risk_levels_, self.oof_prediction_ = np.array(levels), np.concatenate(parts)[order]
+        if kind.has_model_scale:
+            self.oof_prediction_ = self.oof_prediction_ - self.risk_levels_[self.fold_]
         reasons = [baseline for baseline in baselines if isinstance(baseline, str)]
         self.baseline_reason_ = reasons[0] if reasons else ""
         self.baseline_prediction_ = None if reasons else np.concatenate(baselines)[order]

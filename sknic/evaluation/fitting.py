@@ -13,6 +13,7 @@ from sksurv.functions import StepFunction
 from sknic.evaluation.baseline import linear_baseline
 from sknic.evaluation.run_once import has_spread, run_once
 from sknic.evaluation.survival_scores import survival_at
+from sknic.targets.kinds import fitted_learner
 
 # What a baseline may raise where its input is not grids or its target too poor for it.
 _NO_BASELINE = (ValueError, TypeError, ArithmeticError, np.linalg.LinAlgError)
@@ -33,6 +34,7 @@ class FittedFold(NamedTuple):
     baseline: np.ndarray | str  # in the form of the prediction, or the reason why there is none
     survival: np.ndarray | None  # (n_test, m): probability to survive each of the times; None without times or curves
     spread: np.ndarray | None  # (n_test,): how far the members of the model are apart; None if it has one
+    level: float = 0.0  # by how much risks are above those relative to the mean slide of the training
 
 
 def fit_fold(model, kind, X, y, given, train, test, with_baseline, times):
@@ -52,7 +54,7 @@ def fit_fold(model, kind, X, y, given, train, test, with_baseline, times):
     has_curves = times is not None and hasattr(model, "predict_survival_function")
     survival = survival_at(last, X_last, times) if has_curves else None
     spread = last.predict_spread(X_last) if has_spread(last) else None
-    return FittedFold(model, ask(last, kind, X_last), baseline, survival, spread)
+    return FittedFold(model, ask(last, kind, X_last), baseline, survival, spread, risk_level(model, kind, X_train))
 
 
 def ask(model, kind, X):
@@ -75,6 +77,17 @@ def ask(model, kind, X):
             "n_labels), as of OneVsRestClassifier"
         )
     return found
+
+
+def risk_level(model, kind, X_train):
+    """Mean risk of the training slides, 0 for other targets and for models that predict differences from it.
+
+    The risks of a Cox model are only known up to a number, which differs from fold to fold as its coefficients do.
+    """
+    if not kind.has_model_scale or hasattr(fitted_learner(model), "mean_risk_"):
+        return 0.0
+    last, X_last = run_once(model, X_train)
+    return float(np.mean(ask(last, kind, X_last)))
 
 
 def _fit_baseline(model, kind, X_train, y_train, X_test, given):

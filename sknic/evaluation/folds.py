@@ -8,7 +8,7 @@ from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, Str
 
 from sknic.evaluation.patients import check_no_shared_patient
 from sknic.evaluation.same_slide import check_no_shared_slide, slide_names
-from sknic.exceptions import DegenerateDataError
+from sknic.exceptions import DegenerateDataError, SlideLeakageError
 from sknic.targets.names import check_patients
 
 
@@ -59,6 +59,9 @@ def make_folds(cv, kind, y, groups=None, random_state=None, X=None):
     _check_partition(folds, len(y))
     slides = None if X is None else slide_names(X)
     for train, test in folds:
+        both = np.intersect1d(train, test)
+        if len(both):
+            raise SlideLeakageError(f"cv has row {both[0]} and {len(both) - 1} more on both sides of a fold")
         if slides:
             check_no_shared_slide(slides, train, test)
         if groups is not None:

@@ -122,9 +122,12 @@ class MeanOfModels:
         return self.recalibration_.hazards(hazards, self._mean_step("predict_survival_function", X))
 
     def _each(self, method, X):
-        """What each model says, in a list."""
+        """What each model says, in a list; risks relative to the mean slide of each model's training."""
         parts = self.run_networks(X).parts if isinstance(X, ModelsRun) else [(model, X) for model in self.estimators_]
-        return [getattr(model, method)(own) for model, own in parts]
+        found = [getattr(model, method)(own) for model, own in parts]
+        if method != "predict" or not self.kind_.has_model_scale:
+            return found
+        return [risk - level for risk, level in zip(found, self.risk_levels_)]
 
     def _mean(self, method, X):
         return np.mean(self._each(method, X), axis=0)

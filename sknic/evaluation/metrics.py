@@ -7,7 +7,7 @@ label is known (not NaN); only accuracy asks whether all known labels of a slide
 from __future__ import annotations
 
 from functools import wraps
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from sklearn.metrics import accuracy_score, r2_score, recall_score
 
 from sknic.exceptions import DegenerateDataError
 from sknic.targets import read_survival
+from sknic.targets.cells import as_array
 from sknic.targets.concordance import concordance_index
 from sknic.targets.known import accuracy_of_known, known_columns
 from sknic.targets.names import EMPTY, refuse_alike, refuse_words
@@ -33,7 +34,7 @@ def over_targets(metric):
         check_paired(y_true=y_true, prediction=y_pred)
         check_order_of_classes(y_true, prediction=y_pred)
         if np.ndim(y_true) != 2 or np.shape(y_true)[1] == 1:
-            return metric(y_true, y_pred)
+            return metric(flat(y_true), flat(y_pred))
         y_true, y_pred = np.asarray(y_true, np.float64), _numbers("the prediction", y_pred)
         if y_true.shape != y_pred.shape:
             shapes = f"{y_true.shape} and {y_pred.shape}"
@@ -41,6 +42,11 @@ def over_targets(metric):
         return float(np.mean([_of_target(metric, k, *pair) for k, pair in enumerate(known_columns(y_true, y_pred))]))
 
     return of_targets
+
+
+def flat(values: Any) -> Any:
+    """Take a column (n, 1) as (n,), which numpy would pair with a row as every value with every other."""
+    return np.asarray(values)[:, 0] if np.ndim(values) == 2 and np.shape(values)[1] == 1 else values
 
 
 def _of_target(metric, k, y_true, y_pred):
@@ -139,7 +145,7 @@ def concordance(y_true: np.ndarray, risk: ArrayLike) -> float:
         If no pair can be compared: no event, or none before the end of another's follow-up.
     """
     check_paired(y_true=y_true, risk=risk)
-    y_true, risk = read_survival(y_true), _numbers("risk", risk)
+    y_true, risk = read_survival(y_true), risk_of(risk)
     _same_length(y_true, risk)
     return concordance_index(y_true["event"], y_true["time"], risk)
 
@@ -165,8 +171,10 @@ def accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     if len(y_true) == 0:
         raise DegenerateDataError("no slides; accuracy needs at least one")
     if y_true.ndim == 2 and y_true.shape[1] > 1:
+        if not np.isin(y_pred, [0, 1]).all():
+            raise ValueError("the prediction of several labels contains other numbers than 0 and 1: expected labels")
         return accuracy_of_known(y_true.astype(float), y_pred)
-    return float(accuracy_score(*_read_both(y_true, y_pred)))
+    return float(accuracy_score(*_read_both(flat(y_true), flat(y_pred))))
 
 
 @over_targets
@@ -237,6 +245,13 @@ METRICS = {
 }
 
 
+def chosen_metric(metric, default):
+    """Return the default for None, and the name of a metric that is a function of this module."""
+    if metric is None:
+        return default
+    return next((name for name, known in METRICS.items() if known is metric), metric)
+
+
 def get_metric(metric):
     """Return the metric of that name, or the callable ``metric(y_true, y_pred)`` itself."""
     if callable(metric):
@@ -282,12 +297,27 @@ def read_labels(name: str, values: ArrayLike) -> np.ndarray:
 def _read_both(y_true, y_pred):
     """Labels and predicted labels; ValueError if one is written in two ways, such as "Low" and "low"."""
     y_true, y_pred = read_labels("y_true", y_true), read_labels("y_pred", y_pred)
+    true, predicted = set(y_true.ravel().tolist()), set(y_pred.ravel().tolist())
     if y_true.dtype.kind in "OU" and y_pred.dtype.kind in "OU":
-        refuse_alike("y_true and y_pred", [*set(y_true.tolist()), *set(y_pred.tolist())], case=True)
+        refuse_alike("y_true and y_pred", [*true, *predicted], case=True)
+    if len(true) > 1 and len(predicted) > 1 and not true & predicted:
+        raise DegenerateDataError(
+            f"y_pred contains {_few(sorted(predicted, key=str))} and y_true {_few(sorted(true, key=str))}: expected "
+            "the same labels"
+        )
     return y_true, y_pred
 
 
+def risk_of(values: ArrayLike) -> np.ndarray:
+    """Return risks as floats (n,); ValueError if one is not finite, or if there are several per slide."""
+    risk = _numbers("risk", flat(values))
+    if risk.ndim != 1:
+        raise ValueError(f"risk has shape {risk.shape}; expected one number per slide, such as predict_proba(X)[:, 1]")
+    return risk
+
+
 def _numbers(name: str, values: ArrayLike) -> np.ndarray:
+    values = as_array(values, name)  # a date would be a number of ns
     values = np.asarray(values, dtype=np.float64)
     if not np.isfinite(values).all():
         raise ValueError(f"{name} contains {(~np.isfinite(values)).sum()} values that are not finite numbers")

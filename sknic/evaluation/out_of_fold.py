@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sknic.evaluation.bootstrap import estimate
 from sknic.evaluation.card import ensemble_card
+from sknic.evaluation.metrics import chosen_metric
 from sknic.evaluation.survival_scores import survival_scores
 from sknic.evaluation.verdict import Verdict, judge, value_or_nan
 
@@ -62,7 +63,7 @@ class OutOfFold:
         Estimate
         """
         check_is_fitted(self)
-        metric = self.kind_.score_metric if metric is None else metric
+        metric = chosen_metric(metric, self.kind_.score_metric)
         rows, y, (prediction, _) = self._measured(metric, target)
         options: dict[str, Any] = {"level": level, "n_resamples": n_resamples, "random_state": random_state}
         return estimate(metric, y, prediction, groups=self._groups_of(rows), **options)
@@ -83,7 +84,7 @@ class OutOfFold:
             NaN for a fold on which the metric is undefined, for instance with a single class.
         """
         check_is_fitted(self)
-        metric = self.kind_.metrics[0] if metric is None else metric
+        metric = chosen_metric(metric, self.kind_.metrics[0])
         rows, y, (prediction, _) = self._measured(metric, target)
         y, of_rows = np.asarray(y), self.fold_[rows]
         folds = [of_rows == number for number in range(len(self.estimators_))]
@@ -120,7 +121,7 @@ class OutOfFold:
         Verdict
             Score, chance level, paired comparison with the baseline by patient, and a sentence (`str`).
         """
-        metric = self.kind_.metrics[0] if metric is None else metric
+        metric = chosen_metric(metric, self.kind_.metrics[0])
         rows, y, predictions = self._measured(metric, target)
         options: dict[str, Any] = {"level": level, "n_resamples": n_resamples, "random_state": random_state}
         found = judge(metric, y, *predictions, groups=self._groups_of(rows), **options)

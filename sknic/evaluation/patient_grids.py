@@ -50,7 +50,8 @@ def by_patient(grids: Sequence[Any], patients: ArrayLike, y: Any) -> tuple[np.nd
     names, rows = rows_by_patient(patients)
     _, of_patient = aggregate(as_target(y), np.asarray(patients), how="same")
     X = np.empty(len(names), dtype=object)
-    X[:] = [[grids[row] for row in members] for members in rows]
+    in_order = list(grids)  # a Series is asked by its labels, not by the number of a row
+    X[:] = [[in_order[row] for row in members] for members in rows]
     return X, of_patient, names
 
 

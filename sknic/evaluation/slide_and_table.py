@@ -10,11 +10,12 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from sknic.evaluation.clinical_table import clinical_model, like_in_fit, split_columns, words_of
+from sknic.evaluation.clinical_table import check_clinical, clinical_model, like_in_fit, split_columns, words_of
 from sknic.evaluation.delegation import available_if_inner_has
 from sknic.evaluation.ensemble import CrossValEnsemble
 from sknic.evaluation.metrics import score_of
 from sknic.targets import kind_of
+from sknic.targets.kinds import need_risks
 from sknic.targets.rows import check_paired
 
 if TYPE_CHECKING:
@@ -127,6 +128,7 @@ class SlideAndTable(MetaEstimatorMixin, BaseEstimator):
         kind = kind_of(self.slide, y)
         kind.need_one("SlideAndTable")
         y = kind.read(y)
+        check_clinical(clinical, y)
         ensemble = CrossValEnsemble(
             self.slide,
             self.cv,
@@ -142,7 +144,10 @@ class SlideAndTable(MetaEstimatorMixin, BaseEstimator):
         shift, scale = (np.array(part)[ensemble.fold_] for part in zip(*self._scales))
         self.feature_names_in_, self._words = np.asarray(X.columns, dtype=object), words_of(clinical)
         model = clinical_model(kind) if self.table is None else clone(self.table)
-        self.model_ = model.fit(self._with_scores(clinical, (scores - shift) / scale), y)
+        need_risks(kind, model)
+        table = self._with_scores(clinical, (scores - shift) / scale)
+        self.model_ = model.fit(table, y)
+        self._risk_of_training = float(np.mean(self.model_.predict(table))) if kind.has_model_scale else 0.0
         return self
 
     @property
@@ -225,8 +230,8 @@ class SlideAndTable(MetaEstimatorMixin, BaseEstimator):
         kind = self.ensemble_.kind_
         method = kind.prediction_method
         of_models = [
-            (kind.scores(getattr(model, method)(slides)) - shift) / scale
-            for model, (shift, scale) in zip(self.ensemble_.estimators_, self._scales)
+            (kind.scores(found) - shift) / scale
+            for found, (shift, scale) in zip(self.ensemble_._each(method, slides), self._scales)
         ]
         return self._with_scores(clinical, np.mean(of_models, axis=0))
 

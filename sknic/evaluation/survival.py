@@ -18,7 +18,7 @@ from sknic.evaluation.results import Estimate, check_level, format_p
 from sknic.exceptions import DegenerateDataError
 from sknic.targets import read_survival
 from sknic.targets.cells import few
-from sknic.targets.names import check_names
+from sknic.targets.names import UNKNOWN, check_names, refuse_alike, refuse_words
 from sknic.targets.rows import check_paired
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class KaplanMeier:
     @property
     def median(self) -> float | None:
         """First time at which half of the patients have had the event; None if it is not reached."""
-        reached = self.survival <= 0.5
+        reached = self.survival <= 0.5 + 1e-9  # a product of shares, such as 23/24 * 22/23, misses 0.5 by an ulp
         return float(self.time[reached.argmax()]) if reached.any() else None
 
     def at_risk(self, times: ArrayLike) -> np.ndarray:
@@ -168,11 +168,18 @@ def log_rank(y: np.ndarray, group: ArrayLike) -> float:
     """
     check_paired(y=y, group=group)
     y, of_patient = read_survival(y), check_names("group", group)
+    refuse_alike("group", of_patient, case=True)
+    refuse_words("group", of_patient, UNKNOWN, "a group for each patient; leave the others out")
     if len(y) != len(of_patient):
         raise ValueError(f"y has {len(y)} rows, group {len(of_patient)}; they must be the same patients")
     names = np.unique(of_patient)
     if len(names) < 2:
         raise DegenerateDataError(f"all {len(y)} patients are in one group; the log-rank test compares two or more")
+    if len(names) > max(2, len(y) / 2):
+        raise DegenerateDataError(
+            f"group has {len(names)} values for {len(y)} patients, such as {few(names.tolist(), 3)}: expected groups "
+            "of several patients; split a score at its median (median_split)"
+        )
     if not y["event"].any():
         raise DegenerateDataError(f"no event among {len(y)} patients; the log-rank test needs events")
     try:

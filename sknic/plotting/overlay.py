@@ -58,7 +58,10 @@ def overlay(
         If the size of the grid's cells is unknown.
     SlideMismatchError
         If the grid was made from another slide.
+    ValueError
+        If the map has not the shape of the grid.
     """
+    check_map(saliency, grid)
     with opened(slide) as open_slide:
         thumbnail, mpp = open_slide.thumbnail(max_size)
         return Tint(saliency, extent_um(grid, open_slide), alpha).over(thumbnail, (0, 0), mpp)
@@ -111,6 +114,14 @@ class Tint:
 def opened(slide):
     """Context of an open slide: the one given, left open; or the one at that path, closed at the end."""
     return Slide(slide) if isinstance(slide, (str, os.PathLike)) else nullcontext(slide)
+
+
+def check_map(saliency, grid):
+    """Raise ValueError if a map is not one of a grid's cells: it would be stretched over the slide, or black it out."""
+    if np.shape(saliency) != tuple(grid.shape):
+        raise ValueError(f"saliency has shape {np.shape(saliency)}: expected {tuple(grid.shape)}, that of the grid")
+    if not np.isfinite(saliency).all():
+        raise ValueError("saliency contains NaN or infinity: expected a finite number for each cell; 0 is no saliency")
 
 
 def extent_um(grid, slide=None):

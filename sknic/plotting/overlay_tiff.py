@@ -9,7 +9,7 @@ import numpy as np
 import tifffile
 
 from sknic.files.whole import whole_file
-from sknic.plotting.overlay import Tint, extent_um, opened
+from sknic.plotting.overlay import Tint, check_map, extent_um, opened
 
 if TYPE_CHECKING:
     from sknic.grids import Grid
@@ -60,7 +60,10 @@ def write_overlay(
         If the size of the grid's cells is unknown.
     SlideMismatchError
         If the grid was made from another slide.
+    ValueError
+        If the map has not the shape of the grid.
     """
+    check_map(saliency, grid)
     with opened(slide) as open_slide, whole_file(path) as temporary:
         tint = Tint(saliency, extent_um(grid, open_slide), alpha)
         levels = _levels(open_slide, mpp or open_slide.mpp)

@@ -97,6 +97,7 @@ class PatchGalleryDisplay:
         PatchGalleryDisplay
             The display, drawn.
         """
+        grids, slides = list(grids), None if slides is None else list(slides)
         found = {heading: [_patch(cell, grids, slides) for cell in block] for heading, block in cells.items()}
         return cls(found).plot(ax, title=title)
 

@@ -11,6 +11,7 @@ from sknic.evaluation import auc, estimate
 from sknic.evaluation.bootstrap import bootstrap, independent_units
 from sknic.exceptions import DegenerateDataError
 from sknic.plotting.style import COLORS, FAINT, INK, axes_for, next_color, tidy
+from sknic.targets import kind_named
 from sknic.targets.rows import check_paired
 
 if TYPE_CHECKING:
@@ -258,6 +259,10 @@ class RocDisplay:
         RocDisplay
             The display, drawn.
         """
+        classes = np.asarray(estimator.classes_)
+        if len(classes) != 2:
+            raise ValueError(f"the model has {len(classes)} classes: expected two; draw each against the rest")
+        kind_named("classification").check_classes(y, classes)
         score = estimator.predict_proba(X)[:, 1]
         return cls.from_predictions(y, score, groups=groups, name=name, ax=ax, title=title)
 

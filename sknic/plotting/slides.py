@@ -11,7 +11,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 
 from sknic.grids.placement import cell_um
-from sknic.plotting.overlay import color_map, colorize, extent_um, opened
+from sknic.plotting.overlay import check_map, color_map, colorize, extent_um, opened
 from sknic.plotting.style import COLORS, axes_for, tidy_image
 from sknic.slides import Annotations, tissue_mask
 
@@ -171,6 +171,7 @@ class SaliencyDisplay:
         SaliencyDisplay
             The display, drawn.
         """
+        check_map(saliency, grid)
         if slide is None:
             extent = None if cell_um(grid) is None else _in_mm(extent_um(grid))
             return cls(saliency, extent=extent).plot(ax, title=title)

@@ -96,6 +96,7 @@ def with_overlays(run: RunFolder, ensemble: CrossValEnsemble, grids: Sequence[An
     RunFolder
         The same with pictures.
     """
+    grids = list(grids)  # of a Series, too, by the number of the row
     overlays, names = {}, unique_names(run.predictions["slide"])
     for row in np.concatenate(best_and_worst(run)):
         grid = grids[row]

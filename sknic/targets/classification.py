@@ -10,6 +10,7 @@ from sknic.targets.cells import as_array, few, names_of, refuse_bools_among_numb
 from sknic.targets.kind import Target
 from sknic.targets.kinds import register
 from sknic.targets.names import EMPTY, refuse_alike, refuse_words
+from sknic.targets.rows import PROBABILITY
 
 # These metrics take labels; the others take probabilities.
 _OF_LABELS = ("accuracy", "balanced_accuracy")
@@ -113,7 +114,8 @@ class Classification(Target):
 
     def for_metric(self, metric, prediction, classes):
         """Labels for accuracies, probabilities for all else."""
-        return self.labels(prediction, classes) if metric in _OF_LABELS and prediction.ndim == 2 else prediction
+        name = getattr(metric, "__name__", metric)  # a function says what it takes by its name, as the text does
+        return self.labels(prediction, classes) if name in _OF_LABELS and prediction.ndim == 2 else prediction
 
     def truth(self, y):
         """Target."""
@@ -123,12 +125,12 @@ class Classification(Target):
         """Prediction, and the probability of each class if there are probabilities."""
         if prediction.ndim == 1:
             return {"prediction": prediction}
-        probabilities = {f"probability {name}": column for name, column in zip(classes, prediction.T)}
+        probabilities = {f"{PROBABILITY}{name}": column for name, column in zip(classes, prediction.T)}
         return {"prediction": self.labels(prediction, classes), **probabilities}
 
     def prediction_of(self, table, classes):
         """Probabilities of the classes."""
-        return table[[f"probability {name}" for name in classes]].to_numpy(float)
+        return table[[f"{PROBABILITY}{name}" for name in classes]].to_numpy(float)
 
     @property
     def required_columns(self):
@@ -139,7 +141,7 @@ class Classification(Target):
         """Probability of the true class; 1 or 0 if there are no probabilities."""
         rows = table.to_dict("records")
         right = [float(str(row["target"]) == str(row["prediction"])) for row in rows]
-        return np.array([row.get(f"probability {row['target']}", hit) for row, hit in zip(rows, right)], float)
+        return np.array([row.get(f"{PROBABILITY}{row['target']}", hit) for row, hit in zip(rows, right)], float)
 
     def summary(self, table, whole):
         """Number of slides of each class."""

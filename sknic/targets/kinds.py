@@ -81,6 +81,26 @@ def kind_of(estimator: Any, y: Any) -> Target:
     return next(kind for kind in reversed(KINDS.values()) if kind.fits(estimator, y))
 
 
+def need_risks(kind: Target, estimator: Any) -> None:
+    """Refuse a survival model that predicts times, such as scikit-survival's IPCRidge: long ones would be high risks.
+
+    Parameters
+    ----------
+    kind : Target
+        Kind that the estimator learns.
+    estimator : estimator
+        Estimator, pipeline or search.
+
+    Raises
+    ------
+    TypeError
+        If it is such a model.
+    """
+    inner = _inner(estimator)
+    if kind.is_censored and not getattr(inner, "_predict_risk_score", True):
+        raise TypeError(f"{type(inner).__name__} predicts survival times: expected a model that predicts risks")
+
+
 def predicted_columns(estimator: Any, X: Any) -> dict[str, np.ndarray]:
     """Predict, and return the results as named columns of a table of predictions.
 

@@ -9,13 +9,18 @@ from typing import Any
 
 from sknic.targets.cells import refuse_masked
 
+# What the columns of a table of predicted classes are called by, before the class.
+PROBABILITY = "probability "
+
 
 def check_paired(**columns: Any) -> None:
     """Refuse columns whose rows cannot be paired: masked values, and labels of pandas that were sorted alone.
 
     As everywhere in scikit-learn, row 0 of one belongs to row 0 of the other, whatever the indices are. If they have
-    the same labels in another order, that is not what was meant. The same holds for columns, and for an index that
-    names the slides of X. Of a masked array, numpy would use the values under the mask.
+    the same labels in another order, that is not what was meant; nor is it if names of slides or patients that both
+    have stand in other places, because each lacks another row. The same holds for columns, and for an index that
+    names the slides of X. Of a masked array, numpy would use the values under the mask, and the order of categories
+    would be that of the alphabet.
 
     Parameters
     ----------
@@ -25,18 +30,22 @@ def check_paired(**columns: Any) -> None:
     Raises
     ------
     ValueError
-        If two indices, or the columns of two tables, have the same labels in another order, or if a value is masked.
+        If two indices, or the columns of two tables, have the same labels in another order, if a value is masked, or if
+        categories have another order than the sorted one, which decides what the positive class is.
     """
     for name, values in columns.items():
         refuse_masked(values, name)
+        _refuse_order_of_categories(values, name)
     indices = {name: list(values.index) for name, values in columns.items() if hasattr(values, "iloc")}
     _refuse_other_order(indices, "index", "row", "sort one by the index of the other")
-    of_columns = {name: list(values.columns) for name, values in columns.items() if _is_frame(values)}
+    _refuse_other_rows(indices)
+    of_columns = {name: _columns_of(values) for name, values in columns.items() if _is_frame(values)}
     _refuse_other_order(of_columns, "columns", "column", "select the columns of one in the order of the other")
     # Where X itself has no index, the names of its slides are compared with the indices of the others.
     for names in () if "X" in indices or not indices else _names_of_slides(columns.get("X")):
-        texts = {name: list(map(str, index)) for name, index in indices.items()}
-        _refuse_other_order({"X": names, **texts}, "slides", "row", "sort one by the slides of the other")
+        of_slides = {"X": names, **{name: list(map(str, index)) for name, index in indices.items()}}
+        _refuse_other_order(of_slides, "slides", "row", "sort one by the slides of the other")
+        _refuse_other_rows(of_slides)
 
 
 def check_order_of_classes(y_true: Any, **scores: Any) -> None:
@@ -56,9 +65,10 @@ def check_order_of_classes(y_true: Any, **scores: Any) -> None:
     """
     for name, values in scores.items():
         if _is_frame(values) and len(values.columns) > 1 and not _is_frame(y_true):
-            classes = sorted(set(map(str, list(y_true))))
-            found = list(map(str, values.columns))
-            if sorted(found) == classes and found != classes:
+            classes = list(map(str, _sorted(y_true)))
+            # A table of predictions of sknic calls them "probability a".
+            found = [column.removeprefix(PROBABILITY) for column in map(str, values.columns)]
+            if sorted(found) == sorted(classes) and found != classes:
                 raise ValueError(f"{name} has the columns {found}; expected the classes in sorted order, {classes}")
 
 
@@ -75,7 +85,52 @@ def check_columns(y: Any, names: list[str] | None) -> None:
 
 
 def _is_frame(values):
-    return hasattr(values, "iloc") and hasattr(values, "columns")
+    """Whether it is a table of pandas or polars, whose columns have names."""
+    return hasattr(values, "columns") and hasattr(values, "dtypes") and len(getattr(values, "shape", ())) == 2
+
+
+def _columns_of(frame):
+    return list(frame.columns)
+
+
+def _sorted(labels):
+    """The different labels in the order of a model's classes; of labels that cannot be compared, in that of text."""
+    different = set(labels)
+    try:
+        return sorted(different)
+    except TypeError:
+        return sorted(different, key=str)
+
+
+def _refuse_order_of_categories(values, name):
+    """Refuse ordered categories of pandas, such as low < high, where sorting gives them another order."""
+    dtype = getattr(values, "dtype", None)
+    if getattr(dtype, "ordered", False) and hasattr(dtype, "categories"):
+        order = list(map(str, dtype.categories))
+        if order != list(map(str, _sorted(dtype.categories))):
+            raise ValueError(
+                f"{name} has the ordered categories {' < '.join(order)}, but classes are sorted, and the last one is "
+                "positive: pass .astype(str) if that is right, or names in the right order, such as 0-low and 1-high"
+            )
+
+
+def _refuse_other_rows(indices):
+    """Refuse names that two indices share, in other places: each index lacks rows of the other."""
+    texts = {
+        name: labels for name, labels in indices.items() if labels and all(isinstance(label, str) for label in labels)
+    }
+    if len(texts) < 2:
+        return
+    (first, expected), *others = texts.items()
+    for name, found in others:
+        places = {label: place for place, label in reversed(list(enumerate(found)))}
+        for place, label in enumerate(expected):
+            if label in places and place < len(found) and found[place] != label:
+                raise ValueError(
+                    f"{label!r} is row {place} of {first} and row {places[label]} of {name}, so they are not the same "
+                    "rows. They are paired by position; take the rows of both from one list of names, or pass arrays "
+                    "(.to_numpy()) if the order is right"
+                )
 
 
 def _refuse_other_order(labels, what, one, remedy):
@@ -83,6 +138,7 @@ def _refuse_other_order(labels, what, one, remedy):
         return
     (first, expected), *others = labels.items()
     for name, found in others:
+        found, expected = list(map(str, found)), list(map(str, expected))  # "1" and 1 are one slide
         if len(found) == len(expected) and found != expected and Counter(found) == Counter(expected):
             place = next(place for place, pair in enumerate(zip(expected, found)) if pair[0] != pair[1])
             raise ValueError(
