@@ -6,6 +6,8 @@ from sknic.cli.inputs import table_of
 
 # How TCGA and others spell that they do not know: [Not Available], '--.
 _CODES = r"\[.*\]|'?--"
+_COMMA = r"[+-]?\d+,\d+"
+_NUMBER = r"[+-]?\d+([.,]\d+)?"
 
 
 def clinical_columns(table, names, others):
@@ -30,7 +32,7 @@ def clinical_columns(table, names, others):
     from sknic.datasets.table import MISSING
     from sknic.targets.cells import note_of_codes
 
-    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    wanted = list(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
     wrong = [name for name in wanted if name in others]
     if wrong or not wanted:
         what = f"{wrong[0]!r} is the path, the patient or the target" if wrong else f"{names!r} names no column"
@@ -45,10 +47,22 @@ def clinical_columns(table, names, others):
             if note := note_of_codes(name, values.dropna().to_numpy()):
                 typer.secho(f"warning: {note}", err=True)
         else:
+            _refuse_commas(name, values)
             _refuse_spellings(name, values)
         if values.dtype.kind != "f" and values.nunique() > len(values) / 2:
             typer.secho(f"warning: {name!r} has a different word in most rows; is it an id?", err=True)
     return pd.DataFrame(columns)
+
+
+def _refuse_commas(name, values):
+    """Refuse numbers with a decimal comma, each of which would be a word."""
+    known = values.dropna()
+    if known.str.fullmatch(_COMMA).any() and known.str.fullmatch(_NUMBER).all():
+        raise typer.BadParameter(
+            f"{name!r} has numbers with a comma, such as {known[known.str.fullmatch(_COMMA)].iloc[0]!r}; write them "
+            "with a decimal point",
+            param_hint="--clinical",
+        )
 
 
 def _refuse_spellings(name, values):

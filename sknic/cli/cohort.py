@@ -224,6 +224,9 @@ def _patients_by_name(paths):
         typer.echo("no column looks like patients: every slide counts as a patient of its own")
         return None
     typer.echo("slides of one TCGA patient (from the file names) stay together; use --no-patient if they should not")
+    others = [path for path, patient in zip(paths, found) if path == patient]
+    if others:
+        typer.echo(f"{len(others)} files without a TCGA barcode, such as {others[0]}, count as a patient each")
     return np.array(found, object)
 
 

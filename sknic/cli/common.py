@@ -83,10 +83,35 @@ def need_own_folder(folder, names, table):
         )
 
 
-def command_of(folder):
+def need_folder_of(command, folder):
+    """Refuse a folder with the results of another command: the two would be read as one.
+
+    Parameters
+    ----------
+    command : str
+        Name of the command that is going to write there.
+    folder : Path
+        Folder of the result; it need not exist.
+    """
+    other = command_of(Path(folder))
+    if other in (None, command) or (command == "compress" and is_of_grids(folder)):
+        return
+    raise typer.BadParameter(
+        f"--out {folder} has the results of `sknic {other}`, which those of `sknic {command}` would be mixed with; "
+        "choose another folder"
+    )
+
+
+def is_of_grids(folder):
+    """Whether a run record is that of a folder of grids, which `fit` and `evaluate` write there as well."""
+    settings = read_json(Path(folder) / "run.json").get("settings")
+    return isinstance(settings, dict) and "task" not in settings and "patch_size" in settings
+
+
+def command_of(folder, name="run.json"):
     """The command that wrote the run record of a folder; None if there is none."""
     try:
-        record = read_json(folder / "run.json")
+        record = read_json(folder / name)
     except (OSError, ValueError):
         return None
     return record.get("command") if isinstance(record, dict) else None

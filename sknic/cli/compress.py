@@ -6,10 +6,20 @@ from typing import Annotated
 import typer
 
 from sknic.cli import options
-from sknic.cli.common import need_writable, write_run_record
+from sknic.cli.common import need_folder_of, need_writable, write_run_record
 from sknic.cli.inputs import find_slides, tables_of
 from sknic.cli.running import grids_in, saying_what_is_kept
-from sknic.cli.settings import absolute, recorded_settings, slide_mpp_option, tissue_option
+from sknic.cli.settings import (
+    MASKS,
+    NUMBERS,
+    Compression,
+    absolute,
+    kept_settings,
+    recorded_settings,
+    say,
+    slide_mpp_option,
+    tissue_option,
+)
 from sknic.cli.stated_mpp import mpp_by_slide
 
 
@@ -98,16 +108,24 @@ def compress(
         _show_plan(compressor.plan(part.slides(paths)))
         return
     need_writable(out, is_folder=True)
+    need_folder_of("compress", out)
     compressor.fit(paths)
     # As `fit` and `evaluate` read them again.
     masks = {"tissue": tissue, "classes": classes, "exclude": exclude}
     earlier = (recorded_settings(out) or {}).get("slide_mpp")
     stated = mpp_by_slide(compressor.slide_mpp, paths, earlier)
     settings = {**compressor.get_params(deep=False), **masks, "encoder": absolute(encoder), "slide_mpp": stated}
+    _say_what_changes(settings, out)
     write_run_record(out, "compress", settings, n_slides=len(paths))
     with saying_what_is_kept(grids_in(out)):
         outcomes = compressor.compress(paths, shard=shard)
     _close(outcomes, out, on_error)
+
+
+def _say_what_changes(settings, out):
+    """Say which settings differ from those of the grids that are there: `fit` and `evaluate` read the newest ones."""
+    given = {name: settings[name] for name in (*NUMBERS, *MASKS) if settings[name] is not None}
+    say(Compression(settings["encoder"], given), kept_settings(out), out)
 
 
 def _shard(text):

@@ -11,7 +11,7 @@ from sknic.cli import options
 from sknic.cli.asked import Asked
 from sknic.cli.clinical import clinical_columns
 from sknic.cli.cohort import CohortOptions, usable
-from sknic.cli.common import need_own_folder, need_writable, score_line, write_run_record
+from sknic.cli.common import need_folder_of, need_own_folder, need_writable, score_line, write_run_record
 from sknic.cli.config import Config, write_options
 from sknic.cli.grids import load_grids
 from sknic.cli.grouping import grouped
@@ -78,6 +78,7 @@ def evaluate(
     from sknic.targets import kind_named
 
     need_writable(out, is_folder=True)
+    need_folder_of("evaluate", out)
     need_own_folder(out, (*_ALWAYS, *_SOMETIMES, _OVERLAYS), table)
     prepared = cohort.read(table, task, out)
     others = [cohort.path, cohort.patient, *cohort.columns(task).values()]

@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from sknic.cli import options
-from sknic.cli.common import need_writable, write_run_record
+from sknic.cli.common import need_folder_of, need_writable, write_run_record
 from sknic.cli.grids import load_grids, reason_of
 from sknic.cli.inputs import find_slides, tables_of
-from sknic.cli.maps import clear_maps, write_gallery, write_map
+from sknic.cli.maps import clear_maps, need_own_maps, write_gallery, write_map
 from sknic.cli.model_folder import grids_of, load_model
 from sknic.cli.predict import compressor_of
 from sknic.cli.running import files_in, grids_in, saying_what_is_kept
@@ -74,6 +74,7 @@ def explain(
     from sknic.targets import kind_of
 
     need_writable(out, is_folder=True)
+    need_folder_of("explain", out)
     paths = find_slides(slides, path)
     estimator, record = load_model(model)
     explained, picks_one = _class_of(estimator, target), kind_of(estimator, None).picks_one
@@ -81,10 +82,12 @@ def explain(
     folder = grids or grids_of(model)
     compressor = compressor_of(paths, model, record, folder, mpp, device, n_jobs)
     make_map, names = getattr(saliency, method), unique_names(paths)
+    need_own_maps(out, paths, names.values())
     with saying_what_is_kept(grids_in(folder), files_in(out, "*.png", "map")):
         loaded = load_grids(paths, compressor)
         out.mkdir(parents=True, exist_ok=True)
-        clear_maps(out, names.values())
+        settings = {"model": model.resolve(), "method": method, "class": target, "slide_mpp": slide_mpp}
+        kept = clear_maps(out, list(names.values()), settings)
         errors = list(loaded.errors)
         for row in followed(loaded.good, "maps"):
             grid, slide = loaded.grids[row], paths[row]
@@ -98,8 +101,8 @@ def explain(
                 errors[row] = reason_of(error)
         n_maps = len(errors) - sum(map(bool, errors))
         typer.echo(f"wrote the {'map of one slide' if n_maps == 1 else f'maps of {n_maps} slides'} to {out}")
-        settings = {"model": model.resolve(), "method": method, "class": target, "slide_mpp": slide_mpp}
-        write_run_record(out, "explain", {**settings, "fitted": record}, n_slides=len(paths))
+        maps = [*kept, *(names[path] for path, error in zip(paths, errors) if not error)]
+        write_run_record(out, "explain", {**settings, "fitted": record}, n_slides=len(paths), maps=maps)
         if gallery:
             explainable = [loaded.grids[row] for row, error in enumerate(errors) if not error]
             classes = [explained] if explained is not None else getattr(estimator, "classes_", [None])

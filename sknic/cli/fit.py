@@ -7,7 +7,7 @@ import typer
 
 from sknic.cli import options
 from sknic.cli.cohort import CohortOptions, usable
-from sknic.cli.common import need_own_folder, need_writable, write_run_record
+from sknic.cli.common import need_folder_of, need_own_folder, need_writable, write_run_record
 from sknic.cli.config import Config, write_options
 from sknic.cli.grids import load_grids
 from sknic.cli.grouping import grouped
@@ -40,6 +40,7 @@ def fit(
     from sknic.targets import kind_named
 
     need_writable(out, is_folder=True)
+    need_folder_of("fit", out)
     need_own_folder(out, model_files(out), table)
     if (out / "model.safetensors").exists():
         typer.echo(f"the model in {out} will be replaced")

@@ -7,7 +7,10 @@ from textwrap import wrap
 import typer
 
 from sknic.cli.common import command_of
+from sknic.files.records import read_json
 
+# What is written for each slide.
+_KINDS = (".png", ".ome.tiff", ".top.geojson", ".geojson")
 # Letters that the picture's width holds.
 _LINE = 85
 
@@ -47,22 +50,59 @@ def write_map(stem, grid, heat, method, title, *, top, ome_tiff):
             write_overlay(f"{stem}.ome.tiff", slide, heat, grid)
 
 
-def clear_maps(out, stems):
-    """Remove what an earlier `explain` has written to a folder: the model may be another, and not all is written now.
+def need_own_maps(out, paths, stems):
+    """Refuse a folder in which maps would replace files that sknic did not write, or be taken for slides.
+
+    Parameters
+    ----------
+    out : Path
+        Folder; it need not exist.
+    paths : list of str
+        Slides that are explained.
+    stems : iterable of str
+        Names of the slides' files without suffix.
+    """
+    inside = [path for path in paths if Path(path).resolve().parent == out.resolve()]
+    if inside:
+        raise typer.BadParameter(f"--out {out} is the folder of the slide {inside[0]}; choose another folder for maps")
+    if command_of(out) == "explain":
+        return
+    there = [path for stem in stems for kind in _KINDS if (path := out / f"{stem}{kind}").exists()]
+    if there:
+        raise typer.BadParameter(
+            f"--out {out} contains {there[0].name!r}, which `sknic explain` did not write and would replace; choose "
+            "another folder"
+        )
+
+
+def clear_maps(out, stems, settings):
+    """Remove what an earlier `explain` has written for these slides, and for all if it had another model or question.
 
     Parameters
     ----------
     out : Path
         Folder.
-    stems : iterable of str
+    stems : list of str
         Names of the slides' files without suffix.
+    settings : dict
+        Model and question, as the run record has them.
+
+    Returns
+    -------
+    list of str
+        Names of other slides, whose maps are kept.
     """
     if command_of(out) != "explain":
-        return
-    kinds = (".png", ".ome.tiff", ".top.geojson", ".geojson")
+        return []
+    record = read_json(out / "run.json")
+    had, others = record.get("settings", {}), [stem for stem in record.get("maps", []) if stem not in stems]
+    is_same = all(str(had.get(name)) == str(settings[name]) for name in ("model", "method", "class"))
+    kept = others if is_same else []
+    gone = stems if is_same else [*stems, *others]
     galleries = (out / "gallery.png", *out.glob("gallery-*.png"))
-    for path in (*(out / f"{stem}{kind}" for stem in stems for kind in kinds), *galleries):
+    for path in (*(out / f"{stem}{kind}" for stem in gone for kind in _KINDS), *galleries):
         path.unlink(missing_ok=True)
+    return kept
 
 
 def write_gallery(out, grids, make_map, classes, n, max_per_slide):

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from sknic.cli import options
-from sknic.cli.common import need_writable, write_run_record
+from sknic.cli.common import command_of, need_writable, write_run_record
 from sknic.cli.external import tell_external_test
 from sknic.cli.grids import are_grid_files, load_grids, reason_of
 from sknic.cli.inputs import find_rows, tables_of
@@ -56,6 +56,7 @@ def predict(
         raise typer.BadParameter(f"--out {out}: expected the name of a CSV file, such as {out / 'predictions.csv'}")
     if any(Path(source).exists() and Path(source).resolve() == out.resolve() for source in slides):
         raise typer.BadParameter(f"--out {out} would overwrite the input table; choose another file")
+    _need_own_file(out)
     rows = find_rows(slides, path)
     estimator, record = load_model(model)
     if spread and not has_spread(estimator):
@@ -89,6 +90,14 @@ def predict(
             typer.secho(f"  {line}", err=True)
         if on_error == "raise" or n_failed == len(table):
             raise typer.Exit(1)
+
+
+def _need_own_file(out):
+    """Refuse a file that is not of earlier predictions, and a name that promises another format."""
+    if out.suffix.lower() in (".xlsx", ".xls", ".ods", ".parquet"):
+        raise typer.BadParameter(f"--out {out}: predictions are written as CSV; choose a name such as {out.stem}.csv")
+    if out.exists() and command_of(out.parent, f"{out.stem}.run.json") != "predict":
+        raise typer.BadParameter(f"--out {out} exists and was not written by `sknic predict`; choose another name")
 
 
 def compressor_of(paths, model, record, folder, slide_mpp, device, n_jobs):

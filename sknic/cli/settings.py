@@ -166,7 +166,10 @@ def choose(paths, encoder, options, folder, slide_mpp=None, default=DEFAULT_ENCO
 def keep_record(folder, command, compression):
     """Record in a folder of grids how they were made, unless a record of compression is there."""
     if compression is not None and Path(folder).is_dir() and not (Path(folder) / "run.json").exists():
-        write_run_record(folder, command, compression.record())
+        try:
+            write_run_record(folder, command, compression.record())
+        except OSError as error:  # grids that are only read serve as well
+            typer.secho(f"warning: {folder}/run.json is not written: {error.strerror or error}", err=True)
 
 
 def _encoder_of_grids(known, folder):

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sknic.cli.common import write_run_record
+from sknic.cli.common import need_folder_of, write_run_record
 from sknic.cli.config import Config, write_options
 from sknic.cli.options import Device, Seed
 from sknic.cli.running import saying_what_is_kept
@@ -83,6 +83,7 @@ def train_encoder(
     from sknic import MultitaskEncoder
     from sknic.datasets import load_patch_folder
 
+    need_folder_of("train-encoder", out)
     out.mkdir(parents=True, exist_ok=True)
     write_options(ctx, out, init=None if init is None else absolute(init))
     X, table = load_patch_folder(patches, out / "patches.npy")

@@ -151,7 +151,7 @@ def read_cohort(csv: str | Path) -> Cohort:
     Raises
     ------
     DatasetError
-        If the table has no ``path``, or if slides are missing; all of them are listed.
+        If the table has no ``path``, if slides are missing (all of them are listed), or if one is in two rows.
     """
     table = read_table(csv, ["path"])
     paths = slide_paths(table, "path", csv)
@@ -160,6 +160,7 @@ def read_cohort(csv: str | Path) -> Cohort:
         raise DatasetError(f"{csv}: {len(missing)} of {len(paths)} slides are missing: {shown(missing)}")
     if "slide" in table:
         need_cells(table, ["slide"], csv)
+    _refuse_repeated(table, paths, csv)
     patients = _patients(table, paths, csv)
     table = table.drop(columns="path").reset_index(drop=True)
     table = table.apply(lambda column: column if column.name in ("slide", "patient") else typed(column))
@@ -169,6 +170,14 @@ def read_cohort(csv: str | Path) -> Cohort:
     if "patient" not in table:
         table.insert(1, "patient", table["slide"] if patients is None else patients)
     return Cohort(paths, table)
+
+
+def _refuse_repeated(table, paths, csv):
+    """Raise DatasetError if a slide is in two rows, which may be on both sides of a split."""
+    from sknic.datasets.rows import refuse_repeated_slides
+
+    others = table.drop(columns="path").itertuples(index=False, name=None)
+    refuse_repeated_slides(paths, table.index, list(others), csv)
 
 
 def _patients(table, paths, csv):

@@ -84,7 +84,7 @@ def _words(name):
 
 
 def tcga_patients(paths):
-    """Patient barcodes in file names; None if a name has none, or if no patient has two slides.
+    """Patient barcodes in file names, the path itself for other names; None if no barcode is in two names.
 
     Parameters
     ----------
@@ -95,8 +95,10 @@ def tcga_patients(paths):
     list of str or None
     """
     found = [_TCGA.match(os.path.basename(path)) for path in paths]
-    patients = [match[0].upper() for match in found if match]
-    return patients if len(set(patients)) < len(patients) == len(paths) else None
+    barcodes = [match[0].upper() for match in found if match]
+    if len(set(barcodes)) == len(barcodes):
+        return None
+    return [match[0].upper() if match else path for match, path in zip(found, paths)]
 
 
 def refuse_other_barcodes(paths, patients, rows, table):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from sknic.datasets.cohort import shown
 from sknic.exceptions import DatasetError, SlideFailureWarning, warn
+from sknic.files.records import read_json
 from sknic.slides import one_per_slide
 
 SUFFIXES = (".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".scn", ".vms", ".vmu", ".bif", ".svslide", ".dcm", ".czi")
@@ -15,8 +16,8 @@ _NOT_OURS = {"$recycle.bin", "system volume information", "__macosx", "@eadir", 
 def walk(folder, suffixes=SUFFIXES):
     """Files with these suffixes below a folder, links to folders followed.
 
-    Hidden files and folders (`._case.tiff`, `.Trash-1000`) are left out. A folder that cannot be read is named in a
-    warning.
+    Hidden files and folders (`._case.tiff`, `.Trash-1000`) are left out, and so are overlays of `sknic explain`.
+    A folder that cannot be read is named in a warning.
 
     Parameters
     ----------
@@ -37,12 +38,23 @@ def walk(folder, suffixes=SUFFIXES):
             continue
         seen.add(real)
         folders[:] = sorted(name for name in folders if not _is_hidden(name))
-        paths = (os.path.join(place, name) for name in files if not _is_hidden(name))
+        maps = _overlays(place, files)
+        paths = (os.path.join(place, name) for name in files if name not in maps and not _is_hidden(name))
         found += [path for path in paths if path.lower().endswith(tuple(suffixes)) and os.path.isfile(path)]
     if unreadable:
         message = f"{len(unreadable)} folders could not be read, and their slides are left out: {shown(unreadable)}"
         warn(message, SlideFailureWarning)
     return one_per_slide(sorted(found))
+
+
+def _overlays(folder, files):
+    """Pictures at full resolution that `sknic explain` has written to a folder: they are no slides."""
+    try:
+        is_of_maps = "run.json" in files and read_json(os.path.join(folder, "run.json")).get("command") == "explain"
+    except ValueError:
+        return set()
+    stems = {name.removesuffix(".png") for name in files if name.endswith(".png")} if is_of_maps else set()
+    return {f"{stem}.ome.tiff" for stem in stems}
 
 
 def _is_hidden(name):

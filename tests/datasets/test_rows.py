@@ -61,4 +61,4 @@ def test_names_of_tcga_say_the_patients_where_they_repeat():
     paths = [f"x/TCGA-A1-A0S{i // 2}-01Z-00-DX{i % 2}.svs" for i in range(4)]
     assert tcga_patients(paths) == ["TCGA-A1-A0S0", "TCGA-A1-A0S0", "TCGA-A1-A0S1", "TCGA-A1-A0S1"]
     assert tcga_patients(paths[::2]) is None
-    assert tcga_patients([*paths, "other.svs"]) is None
+    assert tcga_patients([*paths, "a/HE.svs", "b/HE.svs"])[-3:] == ["TCGA-A1-A0S1", "a/HE.svs", "b/HE.svs"]

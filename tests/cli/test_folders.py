@@ -1,0 +1,157 @@
+"""Results of one command are not mixed with those of another, and files of the user are not replaced."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import typer
+
+from sknic import Grid
+from sknic.cli.clinical import clinical_columns
+from sknic.datasets import read_cohort
+from sknic.datasets.slide_files import walk
+from sknic.exceptions import DatasetError
+
+from .helpers import run
+
+
+def says(*arguments, code=2):
+    result = run(*arguments)
+    assert result.exit_code == code, result.output
+    return " ".join(result.output.replace("\u2502", " ").split())
+
+
+def record(folder, command, **settings):
+    folder.mkdir(exist_ok=True)
+    (folder / "run.json").write_text(json.dumps({"command": command, "settings": settings}))
+    return folder
+
+
+@pytest.fixture
+def table(tmp_path):
+    random = np.random.RandomState(0)
+    for number in range(8):
+        Grid(random.normal(size=(16, 4)), np.argwhere(np.ones((4, 4))), (4, 4)).write(tmp_path / f"s{number}.h5")
+    frame = pd.DataFrame({"path": [f"s{n}.h5" for n in range(8)], "patient": [f"P{n}" for n in range(8)]})
+    frame.assign(score=range(8)).to_csv(tmp_path / "slides.csv", index=False)
+    return tmp_path / "slides.csv"
+
+
+@pytest.mark.parametrize("command, other", [("fit", "evaluate"), ("evaluate", "fit"), ("fit", "explain")])
+def test_a_model_and_an_evaluation_do_not_share_a_folder(command, other, table, tmp_path):
+    out = record(tmp_path / "result", other, task="regression")
+    options = ("--task", "regression", "--target", "score", "--out", out)
+    assert f"has the results of `sknic {other}`" in says(command, table, *options)
+    assert json.loads((out / "run.json").read_text())["command"] == other
+
+
+@pytest.mark.parametrize("other", ["fit", "evaluate", "explain"])
+def test_patches_and_slides_do_not_go_into_the_folder_of_a_model(other, tmp_path):
+    out = record(tmp_path / "model", other, task="regression", patch_size=128)
+    slide = tmp_path / "a.svs"
+    slide.write_bytes(b"slide")
+    assert f"has the results of `sknic {other}`" in says("compress", slide, "--out", out)
+    assert f"has the results of `sknic {other}`" in says("train-encoder", tmp_path, "--out", out)
+
+
+def test_a_folder_of_grids_that_fit_has_recorded_is_one_of_compress(tmp_path, slides, drawn_slides):
+    out = record(tmp_path / "grids", "fit", patch_size=128)
+    says("compress", drawn_slides[0], "--encoder", slides / "encoder.safetensors", "--out", out, code=0)
+    assert json.loads((out / "run.json").read_text())["command"] == "compress"
+
+
+def test_another_stride_in_a_folder_of_grids_is_announced(tmp_path, slides, drawn_slides):
+    compress = ("compress", drawn_slides[0], "--encoder", slides / "encoder.safetensors", "--out", tmp_path / "grids")
+    assert "its grids have" not in says(*compress, "--stride", "512", code=0)
+    assert "its grids have stride=512, not 256: the slides are compressed" in says(*compress, "--stride", "256", code=0)
+
+
+@pytest.fixture
+def drawn_slides(slides):
+    return sorted(str(path) for path in slides.glob("slide_*.tiff"))
+
+
+def test_predictions_replace_only_predictions(table, tmp_path):
+    model = tmp_path / "model"
+    says("fit", table, "--task", "regression", "--target", "score", "--out", model, "--max-steps", "2", code=0)
+    mine = tmp_path / "clinical.csv"
+    mine.write_text("age\n60\n")
+    assert "was not written by `sknic predict`" in says("predict", table, "--model", model, "--out", mine)
+    assert mine.read_text() == "age\n60\n"
+    assert "predictions are written as CSV" in says("predict", table, "--model", model, "--out", tmp_path / "p.xlsx")
+    for _ in range(2):
+        says("predict", table, "--model", model, "--out", tmp_path / "p.csv", code=0)
+
+
+def test_maps_do_not_replace_annotations_and_are_not_written_beside_slides(table, tmp_path):
+    model, maps = tmp_path / "model", tmp_path / "maps"
+    says("fit", table, "--task", "regression", "--target", "score", "--out", model, "--max-steps", "2", code=0)
+    explain = ("explain", tmp_path / "s0.h5", tmp_path / "s1.h5", "--model", model, "--out")
+    assert "is the folder of the slide" in says(*explain, tmp_path)
+    maps.mkdir()
+    (maps / "s1.geojson").write_text("drawn by hand")
+    assert "contains 's1.geojson', which `sknic explain` did not write" in says(*explain, maps)
+    assert (maps / "s1.geojson").read_text() == "drawn by hand"
+
+
+def test_maps_of_another_model_do_not_stay_beside_the_new_ones(table, tmp_path):
+    maps = tmp_path / "maps"
+    for name, seed in (("a", "0"), ("b", "1")):
+        options = ("--task", "regression", "--target", "score", "--max-steps", "2", "--random-state", seed)
+        says("fit", table, *options, "--out", tmp_path / name, code=0)
+
+    def explained(model, slide):
+        says("explain", tmp_path / slide, "--model", tmp_path / model, "--out", maps, code=0)
+        return sorted(path.stem for path in maps.glob("*.png")), json.loads((maps / "run.json").read_text())["maps"]
+
+    assert explained("a", "s0.h5") == (["s0"], ["s0"])
+    assert explained("a", "s1.h5") == (["s0", "s1"], ["s0", "s1"])
+    assert explained("b", "s2.h5") == (["s2"], ["s2"])
+
+
+def test_overlays_are_not_slides(tmp_path, drawn_slides):
+    maps = record(tmp_path / "maps", "explain")
+    for name in ("a.ome.tiff", "b.ome.tiff"):
+        shutil.copy(drawn_slides[0], maps / name)
+    (maps / "a.png").write_bytes(b"")
+    assert walk(tmp_path) == [str(maps / "b.ome.tiff")]
+
+
+def test_a_file_of_another_name_does_not_take_the_patients_of_tcga_away(tmp_path):
+    names = ["TCGA-A1-A0S0-01Z-00-DX1.svs", "TCGA-A1-A0S0-01Z-00-DX2.svs", "TCGA-A1-A0S1-01Z-00-DX1.svs", "ours.svs"]
+    for number, name in enumerate(names):
+        (tmp_path / name).write_bytes(bytes(100 + number))
+    pd.DataFrame({"path": names, "score": range(4)}).to_csv(tmp_path / "slides.csv", index=False)
+    patients = read_cohort(tmp_path / "slides.csv").patients
+    assert patients[:3].tolist() == ["TCGA-A1-A0S0", "TCGA-A1-A0S0", "TCGA-A1-A0S1"]
+    assert patients[3] == str(tmp_path / "ours.svs")
+
+
+def test_a_slide_is_not_read_as_two_patients(tmp_path):
+    (tmp_path / "a.svs").write_bytes(bytes(range(256)) * 9)
+    shutil.copy(tmp_path / "a.svs", tmp_path / "copy.svs")
+    for second in ("a.svs", "copy.svs"):
+        pd.DataFrame({"path": ["a.svs", second], "patient": ["P1", "P2"]}).to_csv(tmp_path / "s.csv", index=False)
+        with pytest.raises(DatasetError, match="rows 2, 3 are one slide, different targets"):
+            read_cohort(tmp_path / "s.csv")
+
+
+def test_decimal_commas_are_not_words(tmp_path):
+    (tmp_path / "c.csv").write_text("path;size\na;1,0\nb;2\nc;3,5\n")
+    with pytest.raises(typer.BadParameter, match="'size' has numbers with a comma, such as '1,0'"):
+        clinical_columns(tmp_path / "c.csv", "size", ["path"])
+    (tmp_path / "d.csv").write_text("path;size\na;1.0\nb;2\nc;3.5\n")
+    assert clinical_columns(tmp_path / "d.csv", "size,size", ["path"])["size"].tolist() == [1, 2, 3.5]
+
+
+def test_grids_that_can_only_be_read_serve(monkeypatch, table, tmp_path, capsys):
+    from sknic.cli import settings
+
+    def refuse(*arguments, **more):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(settings, "write_run_record", refuse)
+    settings.keep_record(tmp_path, "fit", settings.Compression("sknic-he-1"))
+    assert "run.json is not written: Permission denied" in capsys.readouterr().err
