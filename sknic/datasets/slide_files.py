@@ -48,7 +48,7 @@ def walk(folder, suffixes=SUFFIXES):
 
 
 def _overlays(folder, files):
-    """Pictures at full resolution that `sknic explain` has written to a folder: they are no slides."""
+    """Pictures at full resolution that `sknic explain` has written to a folder, which are not slides."""
     try:
         is_of_maps = "run.json" in files and read_json(os.path.join(folder, "run.json")).get("command") == "explain"
     except ValueError:

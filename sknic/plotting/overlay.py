@@ -121,7 +121,7 @@ def check_map(saliency, grid):
     if np.shape(saliency) != tuple(grid.shape):
         raise ValueError(f"saliency has shape {np.shape(saliency)}: expected {tuple(grid.shape)}, that of the grid")
     if not np.isfinite(saliency).all():
-        raise ValueError("saliency contains NaN or infinity: expected a finite number for each cell; 0 is no saliency")
+        raise ValueError("saliency contains NaN or infinity: expected a finite number for each cell")
 
 
 def extent_um(grid, slide=None):

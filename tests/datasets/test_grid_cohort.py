@@ -100,6 +100,19 @@ def pooled(cohort, grids, model):
     return truth[~train], make_pipeline(StandardScaler(), model).fit(means[train], truth[train]).predict(means[~train])
 
 
+def test_grids_have_the_slides_and_targets_of_the_mosaic(test_data, tmp_path):
+    options = {"shape": (20, 20), "reserve": 0.0, "parts": {"train": 0.5, "test": 0.5}, "random_state": 3}
+    slides = make_mosaic_cohort(test_data / "patches", 4, tmp_path, **options)
+    drawn = make_grid_cohort(test_data / "patches", 4, MeanRGBEncoder(), cell_size=128, **options)
+    assert drawn.table.equals(slides.table)
+    compressed = SlideCompressor(MeanRGBEncoder(), mpp=0.5, patch_size=128).transform(slides.paths)
+    for one, other in zip(drawn.grids, compressed):
+        # The rim of a slide may count as tissue or not.
+        assert abs(one.n_cells - other.n_cells) < 0.1 * other.n_cells
+        np.testing.assert_allclose(one.embeddings.mean(axis=0), other.embeddings.mean(axis=0), atol=0.1)
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_pooled_model_scores_the_same_on_grids_as_on_compressed_slides(test_data, tmp_path):
     options = {"shape": (20, 20), "reserve": 0.0, "parts": {"train": 0.5, "test": 0.5}, "random_state": 3}

@@ -52,7 +52,7 @@ PATIENTS = np.arange(N_SLIDES) // 2 * 2 + np.arange(N_SLIDES) % 2
 
 
 def test_a_target_that_lies_in_the_arrangement_is_lost_by_shuffling():
-    test = arrangement_test(GridCNNClassifier(**MODEL), GRIDS, TOGETHER, groups=PATIENTS, random_state=0)
+    test = arrangement_test(GridCNNClassifier(**MODEL), GRIDS, TOGETHER, groups=PATIENTS, cv=2, random_state=0)
     assert test.used and test.metric == "auc"
     assert test.shuffled.a.value > 0.9 and test.shuffled.b.value < 0.8
     assert test.pooled is not None and test.pooled.b.value < 0.75
@@ -73,11 +73,12 @@ def test_a_target_that_lies_in_amounts_is_not():
 def test_a_cross_validation_that_is_there_is_tested_on_its_own_folds():
     folds = [(np.r_[: 20 * k, 20 * k + 20 : 40], np.r_[20 * k : 20 * k + 20]) for k in (1, 0)]
     model = GridCNNClassifier(**(MODEL | {"max_steps": 20}))
-    ensemble = CrossValEnsemble(model, cv=folds, random_state=0).fit(GRIDS, TOGETHER, groups=PATIENTS)
+    given = {"groups": PATIENTS, "sample_weight": np.where(AMOUNTS > 12, 5.0, 0.2)}
+    ensemble = CrossValEnsemble(model, cv=folds, random_state=0).fit(GRIDS, TOGETHER, **given)
     test = arrangement_of_ensemble(ensemble, GRIDS, attention=False, random_state=3)
     moved = shuffle_cells(GRIDS, 3)
     again = CrossValEnsemble(model, cv=folds, random_state=0, baseline=False)
-    again.fit(moved, TOGETHER, groups=PATIENTS)
+    again.fit(moved, TOGETHER, **given)
     assert test.attention is None
     assert test.shuffled.a.value == auc(TOGETHER, ensemble.oof_prediction_[:, 1])
     assert test.shuffled.b.value == auc(TOGETHER, again.oof_prediction_[:, 1])
