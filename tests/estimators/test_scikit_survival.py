@@ -75,7 +75,7 @@ SCORERS = {
 @pytest.mark.parametrize("name", SCORERS)
 def test_a_search_by_their_scorers_prefers_the_network_that_learns(name, data):
     X, y = data
-    search = GridSearchCV(SCORERS[name](small()), {"estimator__lr": [1e-5, 1e-2]}, cv=3, error_score="raise")
+    search = GridSearchCV(SCORERS[name](small()), {"estimator__lr": [1e-5, 1e-2]}, cv=2, error_score="raise")
     search.fit(X, y)
     assert search.best_params_ == {"estimator__lr": 1e-2}
 
