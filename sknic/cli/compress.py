@@ -14,6 +14,7 @@ from sknic.cli.settings import (
     NUMBERS,
     Compression,
     absolute,
+    absolute_masks,
     kept_settings,
     recorded_settings,
     say,
@@ -87,7 +88,7 @@ def compress(
             raise typer.BadParameter("--merge cannot be combined with --shard or --dry-run")
         _close(_merged(out, paths), out, on_error)
         return
-    part = _shard(shard)
+    part, tissue = _shard(shard), absolute_masks(tissue, paths)
     compressor = SlideCompressor(
         encoder,
         mpp=mpp[0] if mpp and len(mpp) == 1 else mpp or None,

@@ -72,6 +72,30 @@ def tissue_option(tissue, classes=None, exclude=None):
     return Annotations(tissue, tuple(classes) if classes else None, tuple(exclude or ()))
 
 
+def absolute_masks(tissue, paths):
+    """--tissue as a record names it: a pattern that fits from the working folder is read in other ones, too.
+
+    Parameters
+    ----------
+    tissue : str or None
+        --tissue.
+    paths : list of str
+        Slides.
+
+    Returns
+    -------
+    str or None
+        The whole pattern if the masks are in the working folder, and not beside the slides.
+    """
+    from sknic.slides.mask_files import is_pattern
+
+    if tissue is None or not is_pattern(tissue) or os.path.isabs(tissue):
+        return tissue
+    names = [tissue.replace("{stem}", Path(path).stem) for path in paths]
+    beside = any((Path(path).parent / name).exists() for path, name in zip(paths, names))
+    return os.path.abspath(tissue) if not beside and any(map(os.path.exists, names)) else tissue
+
+
 def slide_mpp_option(value, tables, path_column):
     """--slide-mpp as SlideCompressor takes it: None, a number, or the column of that name of the tables."""
     from sknic.compression.slide_mpp import state
@@ -147,6 +171,8 @@ def choose(paths, encoder, options, folder, slide_mpp=None, default=DEFAULT_ENCO
         return None
     kept = kept_settings(folder)
     given = {name: value for name, value in options.items() if value not in (None, [], ())}
+    if "tissue" in given:
+        given["tissue"] = absolute_masks(given["tissue"], paths)
     # Where the tissue is, is one decision of up to three options.
     settings = {name: value for name, value in kept.items() if not (given and name in MASKS)} | given
     known = settings.pop("encoder", None)

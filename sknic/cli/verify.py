@@ -1,5 +1,6 @@
 """`sknic verify`: check that a model folder is unchanged and consistent."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -7,7 +8,7 @@ import typer
 
 from sknic.cli import options
 from sknic.cli.grids import are_grid_files, load_grids
-from sknic.cli.model_folder import compression_of, grids_of, is_of_model, load_model
+from sknic.cli.model_folder import compression_of, grids_of, is_of_model, load_model, read_slides
 from sknic.cli.sealed import EVALUATION, check_files
 
 _MARKS = {True: "ok", False: "WRONG", None: "n/a"}
@@ -69,11 +70,19 @@ def _check_evaluation(model, folder, device):
     return [check_splits(run), check_metrics(run), check_predictions(run, estimator, grids)]
 
 
+def _where_they_are(paths, learnt):
+    """Paths of the predictions; those relative to another working folder as the model's list of slides has them."""
+    names = [os.path.basename(path) for path in paths]
+    known = {} if learnt is None else {os.path.basename(slide): slide for slide in learnt["slide"]}
+    is_here = [os.path.exists(path) or names.count(name) > 1 for path, name in zip(paths, names)]
+    return [path if here else known.get(name, path) for path, name, here in zip(paths, names, is_here)]
+
+
 def _at_hand(run, model, record, folder, device):
     """Grid of each slide, or None if the slide would have to be compressed first."""
     import numpy as np
 
-    paths = list(run.predictions["slide"])
+    paths = _where_they_are(list(run.predictions["slide"]), read_slides(model))
     there = [row for row, path in enumerate(paths) if Path(path).is_file()]
     chosen, compressor = [paths[row] for row in there], None
     if chosen and not are_grid_files(chosen):

@@ -2,11 +2,13 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import typer
+from PIL import Image
 
 from sknic import Grid
 from sknic.cli.clinical import clinical_columns
@@ -66,6 +68,21 @@ def test_another_stride_in_a_folder_of_grids_is_announced(tmp_path, slides, draw
     compress = ("compress", drawn_slides[0], "--encoder", slides / "encoder.safetensors", "--out", tmp_path / "grids")
     assert "its grids have" not in says(*compress, "--stride", "512", code=0)
     assert "its grids have stride=512, not 256: the slides are compressed" in says(*compress, "--stride", "256", code=0)
+
+
+def test_masks_of_the_working_folder_are_found_from_other_ones(tmp_path, slides, drawn_slides, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "masks").mkdir()
+    stem = Path(drawn_slides[0]).stem
+    half = np.repeat(np.array([[255, 0]], np.uint8), 20, axis=1).repeat(40, axis=0)
+    Image.fromarray(half).save(tmp_path / "masks" / f"{stem}.png")
+    compress = ("compress", drawn_slides[0], "--encoder", slides / "encoder.safetensors", "--out", tmp_path / "grids")
+    says(*compress, "--tissue", "masks/{stem}.png", "--min-tissue", "0", code=0)
+    recorded = json.loads((tmp_path / "grids" / "run.json").read_text())["settings"]["tissue"]
+    assert recorded == str(tmp_path / "masks" / "{stem}.png")
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other")
+    says(*compress, "--tissue", recorded, "--min-tissue", "0", code=0)
 
 
 @pytest.fixture

@@ -39,6 +39,15 @@ def model(results, tmp_path):
     return shutil.copytree(results / "regression" / "model", tmp_path / "model")
 
 
+def test_slides_are_found_from_another_folder(grids, tmp_path, monkeypatch):
+    monkeypatch.chdir(grids)
+    out = tmp_path / "result"
+    arguments = (*TASKS["regression"], *QUICK, "--max-steps", 2, "--cv", 2, "--save-model", "--out", out)
+    assert run("evaluate", "grids.csv", *arguments).exit_code == 0
+    monkeypatch.chdir(tmp_path)
+    assert "12 of 12 computed again by the model of their fold" in run("verify", out).output
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_a_folder_that_nobody_touched_is_right(results, task):
     result = run("verify", results / task)
