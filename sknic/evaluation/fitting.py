@@ -54,7 +54,9 @@ def fit_fold(model, kind, X, y, given, train, test, with_baseline, times):
     has_curves = times is not None and hasattr(model, "predict_survival_function")
     survival = survival_at(last, X_last, times) if has_curves else None
     spread = last.predict_spread(X_last) if has_spread(last) else None
-    return FittedFold(model, ask(last, kind, X_last), baseline, survival, spread, risk_level(model, kind, X_train))
+    prediction = ask(last, kind, X_last)
+    level = risk_level(model, kind, X_train, prediction)
+    return FittedFold(model, prediction, baseline, survival, spread, level)
 
 
 def ask(model, kind, X):
@@ -79,13 +81,16 @@ def ask(model, kind, X):
     return found
 
 
-def risk_level(model, kind, X_train):
+def risk_level(model, kind, X_train, tested=None):
     """Mean risk of the training slides, 0 for other targets and for models that predict differences from it.
 
-    The risks of a Cox model are only known up to a number, which differs from fold to fold as its coefficients do.
+    The risks of a Cox model are only known up to a number, which differs from fold to fold as its coefficients do. If
+    every slide would have to be compressed again to know it, the mean of the tested slides stands in for it.
     """
     if not kind.has_model_scale or hasattr(fitted_learner(model), "mean_risk_"):
         return 0.0
+    if tested is not None and _compresses_again(model):
+        return float(np.mean(tested))
     last, X_last = run_once(model, X_train)
     return float(np.mean(ask(last, kind, X_last)))
 
@@ -96,7 +101,7 @@ def _fit_baseline(model, kind, X_train, y_train, X_test, given):
         return f"there is none for {kind.name}"
     model = getattr(model, "best_estimator_", model)
     front = model[:-1] if isinstance(model, Pipeline) and len(model) > 1 else None
-    if any(getattr(step, "cache_dir", "") is None for _, step in getattr(front, "steps", ())):
+    if _compresses_again(model):
         return "every slide would be compressed again; give the SlideCompressor a cache_dir"
     try:
         with warnings.catch_warnings():
@@ -106,6 +111,12 @@ def _fit_baseline(model, kind, X_train, y_train, X_test, given):
             return ask(baseline.fit(X_train, y_train, **fit_params(baseline, given)), kind, X_test)
     except _NO_BASELINE as error:
         return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
+
+
+def _compresses_again(model):
+    """Whether a pipeline, or the best one of a search, begins with a compressor that keeps nothing."""
+    steps = getattr(getattr(model, "best_estimator_", model), "steps", ())
+    return any(getattr(step, "cache_dir", "") is None for _, step in steps)
 
 
 def fit_params(model, given):

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 
+# More groups than this, and than half of the patients, are a score or names.
+_FEW_GROUPS = 5
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class KaplanMeier:
     """A Kaplan-Meier curve.
@@ -175,7 +179,7 @@ def log_rank(y: np.ndarray, group: ArrayLike) -> float:
     names = np.unique(of_patient)
     if len(names) < 2:
         raise DegenerateDataError(f"all {len(y)} patients are in one group; the log-rank test compares two or more")
-    if len(names) > max(2, len(y) / 2):
+    if len(names) > max(_FEW_GROUPS, len(y) / 2):
         raise DegenerateDataError(
             f"group has {len(names)} values for {len(y)} patients, such as {few(names.tolist(), 3)}: expected groups "
             "of several patients; split a score at its median (median_split)"
