@@ -88,6 +88,9 @@ def explain(
         out.mkdir(parents=True, exist_ok=True)
         settings = {"model": model.resolve(), "method": method, "class": target, "slide_mpp": slide_mpp}
         kept = clear_maps(out, list(names.values()), settings)
+        # At once, so that an interrupted run knows its own maps when it goes on, and once more when all are drawn.
+        about = {**settings, "fitted": record}
+        write_run_record(out, "explain", about, n_slides=len(paths), maps=[*kept, *names.values()])
         errors = list(loaded.errors)
         for row in followed(loaded.good, "maps"):
             grid, slide = loaded.grids[row], paths[row]
@@ -102,7 +105,7 @@ def explain(
         n_maps = len(errors) - sum(map(bool, errors))
         typer.echo(f"wrote the {'map of one slide' if n_maps == 1 else f'maps of {n_maps} slides'} to {out}")
         maps = [*kept, *(names[path] for path, error in zip(paths, errors) if not error)]
-        write_run_record(out, "explain", {**settings, "fitted": record}, n_slides=len(paths), maps=maps)
+        write_run_record(out, "explain", about, n_slides=len(paths), maps=maps)
         if gallery:
             explainable = [loaded.grids[row] for row, error in enumerate(errors) if not error]
             classes = [explained] if explained is not None else getattr(estimator, "classes_", [None])

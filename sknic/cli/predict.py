@@ -96,7 +96,7 @@ def _need_own_file(out):
     """Refuse a file that is not of earlier predictions, and a name that promises another format."""
     if out.suffix.lower() in (".xlsx", ".xls", ".ods", ".parquet"):
         raise typer.BadParameter(f"--out {out}: predictions are written as CSV; choose a name such as {out.stem}.csv")
-    if out.exists() and command_of(out.parent, f"{out.stem}.run.json") != "predict":
+    if out.exists() and out.stat().st_size and command_of(out.parent, f"{out.stem}.run.json") != "predict":
         raise typer.BadParameter(f"--out {out} exists and was not written by `sknic predict`; choose another name")
 
 

@@ -149,6 +149,8 @@ def added_value(
     kind.need_one("added_value")
     y = kind.read(y)
     check_clinical(clinical, y)
+    if estimator.table is not None and not hasattr(estimator.table, kind.prediction_method):
+        raise ValueError(f"the table model has no {kind.prediction_method}: expected one that has, as the slide model")
     check_consistent_length(X, y, groups)
     folds = make_folds(cv, kind, y, groups, random_state, slides)
     parts: dict[str, list] = {side: [] for side in SIDES}

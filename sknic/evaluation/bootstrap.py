@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -204,8 +205,10 @@ def _defined(metric):
 
     def measured(y_true, y_pred):
         value = measure(y_true, y_pred)
+        if not isinstance(value, Real):
+            raise TypeError(f"{metric_name(metric)} returned {type(value).__name__}: expected one number")
         if math.isnan(value):
-            raise DegenerateDataError(f"{metric_name(metric)} is not a number")
+            raise DegenerateDataError(f"{metric_name(metric)} returned NaN")
         return value
 
     return measured

@@ -5,7 +5,6 @@ If one model predicted all slides, as in an external test, they are one fold, we
 
 from __future__ import annotations
 
-from numbers import Real
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -106,7 +105,7 @@ class CensoredScores:
         self.y, risk = read_survival(y), risk_of(risk)
         check_consistent_length(self.y, risk, fold)
         parts = _parts(self.y, fold)
-        self.times = evaluation_times(self.y, fold) if times is None else np.asarray(times, dtype=float)
+        self.times = evaluation_times(self.y, fold) if times is None else np.atleast_1d(np.asarray(times, float))
         if not (np.diff(self.times) > 0).all():
             raise ValueError(f"times={self.times.tolist()}: expected ascending times")
         end = _end(self.y["time"], parts)
@@ -238,15 +237,24 @@ class CensoredScores:
 
 def _shares(survival, times):
     """Probabilities as floats; ValueError for percentages, or for columns that are called by other times."""
-    columns = list(getattr(survival, "columns", ()))
-    if columns and all(isinstance(name, Real) for name in columns) and not np.allclose(columns, times):
-        raise ValueError(f"survival has the columns {columns}: expected the times {times.tolist()}, in their order")
+    named = _times_of(survival)
+    if named is not None and len(named) == len(times) and not np.allclose(named, times):
+        raise ValueError(f"survival has the columns {named.tolist()}: expected the times {times.tolist()}, in order")
     shares = np.asarray(survival, dtype=float)
     if not ((shares >= -1e-6) & (shares <= 1 + 1e-6)).all():
         raise ValueError(
             f"survival contains {shares.min():g} to {shares.max():g}: expected probabilities between 0 and 1"
         )
     return shares
+
+
+def _times_of(survival):
+    """The times by which the columns of a table are called; None if their names are not times, or are 0, 1, 2 ..."""
+    try:
+        named = np.array([float(name) for name in getattr(survival, "columns", ())])
+    except (TypeError, ValueError):
+        return None
+    return named if len(named) and not np.array_equal(named, np.arange(len(named))) else None
 
 
 def _weigh(y, risk, is_tested, is_weighing, times, end):

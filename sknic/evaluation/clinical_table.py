@@ -152,18 +152,23 @@ def check_clinical(clinical: pd.DataFrame, y: np.ndarray) -> None:
         if numbers.notna().all() and numbers.nunique() > _MOST_CODES:
             raise ValueError(
                 f"column {name!r} of X contains {numbers.nunique()} numbers as text, such as "
-                f"{values.dropna().iloc[0]!r}, which would be a word each; convert it with pandas.to_numeric"
+                f"{values.dropna().iloc[0]!r}, which would be a word each; convert it with pandas.to_numeric, or write "
+                "codes as words, such as 'site 01'"
             )
 
 
 def _is_the_same(values, target):
-    """Whether a column, where it is known, is the target."""
+    """Whether a column, where it is known, is the target, perhaps in another unit or with other names for classes."""
     known = values.notna().to_numpy()
-    if known.sum() < _FEW or len(np.unique(target[known].astype(str))) < 2:
+    column, target = values[known], target[known]
+    n_values, n_targets = column.nunique(), len(np.unique(target.astype(str)))
+    if known.sum() < _FEW or min(n_values, n_targets) < 2:
         return False
-    if pd.api.types.is_numeric_dtype(values.dtype) and target.dtype.kind in "biuf":
-        return bool(np.array_equal(values[known].to_numpy(float), target[known].astype(float)))
-    return bool(np.array_equal(values[known].astype(str), target[known].astype(str)))
+    if n_targets < known.sum() / 2:
+        return n_values == n_targets == len(set(zip(column.astype(str), target.astype(str))))
+    if not pd.api.types.is_numeric_dtype(column.dtype) or target.dtype.kind not in "iuf":
+        return False
+    return abs(np.corrcoef(column.to_numpy(float), target.astype(float))[0, 1]) > 1 - 1e-9
 
 
 def words_of(clinical: pd.DataFrame) -> dict[str, list[str]]:

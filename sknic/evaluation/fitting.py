@@ -13,7 +13,7 @@ from sksurv.functions import StepFunction
 from sknic.evaluation.baseline import linear_baseline
 from sknic.evaluation.run_once import has_spread, run_once
 from sknic.evaluation.survival_scores import survival_at
-from sknic.targets.kinds import fitted_learner
+from sknic.targets.kinds import fitted_learner, need_risks
 
 # What a baseline may raise where its input is not grids or its target too poor for it.
 _NO_BASELINE = (ValueError, TypeError, ArithmeticError, np.linalg.LinAlgError)
@@ -47,6 +47,7 @@ def fit_fold(model, kind, X, y, given, train, test, with_baseline, times):
     X_train, y_train = rows_of(X, train), rows_of(y, train)
     given = {name: rows_of(values, train) for name, values in given.items() if values is not None}
     model.fit(X_train, y_train, **fit_params(model, given))
+    need_risks(kind, fitted_learner(model))  # some know only now
     X_test = rows_of(X, test)
     baseline = _fit_baseline(model, kind, X_train, y_train, X_test, given) if with_baseline else "it was not requested"
     last, X_last = run_once(model, X_test)

@@ -61,7 +61,9 @@ def make_folds(cv, kind, y, groups=None, random_state=None, X=None):
     for train, test in folds:
         both = np.intersect1d(train, test)
         if len(both):
-            raise SlideLeakageError(f"cv has row {both[0]} and {len(both) - 1} more on both sides of a fold")
+            raise SlideLeakageError(
+                f"cv has row {both[0]} and {len(both) - 1} more on both sides of a fold; give parts that share no row"
+            )
         if slides:
             check_no_shared_slide(slides, train, test)
         if groups is not None:

@@ -300,12 +300,15 @@ def _read_both(y_true, y_pred):
     true, predicted = set(y_true.ravel().tolist()), set(y_pred.ravel().tolist())
     if y_true.dtype.kind in "OU" and y_pred.dtype.kind in "OU":
         refuse_alike("y_true and y_pred", [*true, *predicted], case=True)
-    if len(true) > 1 and len(predicted) > 1 and not true & predicted:
-        raise DegenerateDataError(
-            f"y_pred contains {_few(sorted(predicted, key=str))} and y_true {_few(sorted(true, key=str))}: expected "
-            "the same labels"
-        )
+        if true and not true & predicted and all(any(_abbreviate(one, other) for other in true) for one in predicted):
+            raise ValueError(f"y_pred contains {_few(sorted(predicted))} and y_true {_few(sorted(true))}: one spelling")
     return y_true, y_pred
+
+
+def _abbreviate(one, other):
+    """Whether one of two words is the beginning of the other, such as neg and negative."""
+    short, long = sorted((str(one).casefold(), str(other).casefold()), key=len)
+    return len(short) > 2 and long.startswith(short)
 
 
 def risk_of(values: ArrayLike) -> np.ndarray:

@@ -147,6 +147,7 @@ class SlideAndTable(MetaEstimatorMixin, BaseEstimator):
         need_risks(kind, model)
         table = self._with_scores(clinical, (scores - shift) / scale)
         self.model_ = model.fit(table, y)
+        need_risks(kind, self.model_)
         self._risk_of_training = float(np.mean(self.model_.predict(table))) if kind.has_model_scale else 0.0
         return self
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 
+# Names of groups that stand for a missing value elsewhere: a marker that is there or not, no treatment.
+_MARKS = {"-", "--", "none", "not done"}
 # More groups than this, and than half of the patients, are a score or names.
 _FEW_GROUPS = 5
 
@@ -173,7 +175,7 @@ def log_rank(y: np.ndarray, group: ArrayLike) -> float:
     check_paired(y=y, group=group)
     y, of_patient = read_survival(y), check_names("group", group)
     refuse_alike("group", of_patient, case=True)
-    refuse_words("group", of_patient, UNKNOWN, "a group for each patient; leave the others out")
+    refuse_words("group", of_patient, UNKNOWN - _MARKS, "a group for each patient; leave the others out")
     if len(y) != len(of_patient):
         raise ValueError(f"y has {len(y)} rows, group {len(of_patient)}; they must be the same patients")
     names = np.unique(of_patient)

@@ -114,8 +114,7 @@ class Classification(Target):
 
     def for_metric(self, metric, prediction, classes):
         """Labels for accuracies, probabilities for all else."""
-        name = getattr(metric, "__name__", metric)  # a function says what it takes by its name, as the text does
-        return self.labels(prediction, classes) if name in _OF_LABELS and prediction.ndim == 2 else prediction
+        return self.labels(prediction, classes) if metric in _OF_LABELS and prediction.ndim == 2 else prediction
 
     def truth(self, y):
         """Target."""

@@ -89,7 +89,7 @@ def need_risks(kind: Target, estimator: Any) -> None:
     kind : Target
         Kind that the estimator learns.
     estimator : estimator
-        Estimator, pipeline or search.
+        Estimator, pipeline or search; some tell only once they are fitted.
 
     Raises
     ------

@@ -7,10 +7,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from sknic.targets.cells import refuse_masked
 
 # What the columns of a table of predicted classes are called by, before the class.
 PROBABILITY = "probability "
+# What a target is called by; other columns may be ordered as they like.
+_TARGETS = ("y", "y_true")
 
 
 def check_paired(**columns: Any) -> None:
@@ -31,11 +35,12 @@ def check_paired(**columns: Any) -> None:
     ------
     ValueError
         If two indices, or the columns of two tables, have the same labels in another order, if a value is masked, or if
-        categories have another order than the sorted one, which decides what the positive class is.
+        the two categories of a target have another order than the sorted one, which decides what is positive.
     """
     for name, values in columns.items():
         refuse_masked(values, name)
-        _refuse_order_of_categories(values, name)
+        if name in _TARGETS:
+            _refuse_order_of_categories(values, name)
     indices = {name: list(values.index) for name, values in columns.items() if hasattr(values, "iloc")}
     _refuse_other_order(indices, "index", "row", "sort one by the index of the other")
     _refuse_other_rows(indices)
@@ -64,7 +69,7 @@ def check_order_of_classes(y_true: Any, **scores: Any) -> None:
         If the columns of a table are in another order.
     """
     for name, values in scores.items():
-        if _is_frame(values) and len(values.columns) > 1 and not _is_frame(y_true):
+        if _is_frame(values) and len(values.columns) > 1 and len(np.shape(y_true)) == 1:
             classes = list(map(str, _sorted(y_true)))
             # A table of predictions of sknic calls them "probability a".
             found = [column.removeprefix(PROBABILITY) for column in map(str, values.columns)]
@@ -103,11 +108,11 @@ def _sorted(labels):
 
 
 def _refuse_order_of_categories(values, name):
-    """Refuse ordered categories of pandas, such as low < high, where sorting gives them another order."""
+    """Refuse two ordered categories of pandas, such as low < high, where sorting makes the other one positive."""
     dtype = getattr(values, "dtype", None)
     if getattr(dtype, "ordered", False) and hasattr(dtype, "categories"):
         order = list(map(str, dtype.categories))
-        if order != list(map(str, _sorted(dtype.categories))):
+        if len(order) == 2 and order != list(map(str, _sorted(dtype.categories))):
             raise ValueError(
                 f"{name} has the ordered categories {' < '.join(order)}, but classes are sorted, and the last one is "
                 "positive: pass .astype(str) if that is right, or names in the right order, such as 0-low and 1-high"

@@ -126,6 +126,9 @@ def test_maps_of_another_model_do_not_stay_beside_the_new_ones(table, tmp_path):
     assert explained("a", "s0.h5") == (["s0"], ["s0"])
     assert explained("a", "s1.h5") == (["s0", "s1"], ["s0", "s1"])
     assert explained("b", "s2.h5") == (["s2"], ["s2"])
+    # As an interrupted run leaves it: its maps are its own when it goes on.
+    (maps / "s3.png").write_bytes(b"")
+    assert "'s3.png'" not in says("explain", tmp_path / "s3.h5", "--model", tmp_path / "b", "--out", maps, code=0)
 
 
 def test_overlays_are_not_slides(tmp_path, drawn_slides):

@@ -10,6 +10,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import mean_absolute_error
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
+from sksurv.ensemble import GradientBoostingSurvivalAnalysis
 from sksurv.linear_model import CoxPHSurvivalAnalysis, IPCRidge
 from sksurv.util import Surv
 
@@ -60,6 +61,11 @@ def test_columns_of_classes_that_are_numbers_are_sorted_as_numbers():
         auc(y, named.iloc[:, ::-1])
 
 
+def test_several_targets_may_be_a_table_of_predictions():
+    Y2 = np.array([[0, 1], [1, 0]] * 6)
+    assert auc(Y2, pd.DataFrame(Y2 * 0.5)) == 1
+
+
 def test_columns_of_polars_are_in_the_order_of_the_classes():
     polars = pytest.importorskip("polars")
     y = np.array(["a", "b", "c"] * 4)
@@ -93,6 +99,8 @@ def test_the_order_of_categories_is_not_that_of_the_alphabet():
     grade = pd.Categorical(["low", "high"] * 6, ["low", "high"], ordered=True)
     with pytest.raises(ValueError, match="ordered categories low < high, but classes are sorted"):
         auc(grade, np.tile([0.1, 0.9], 6))
+    thirds = pd.qcut(RISK, 3, labels=["low", "mid", "high"])
+    assert accuracy(thirds, np.asarray(thirds)) == 1 and log_rank(Y, thirds) < 0.01
     ordered = pd.Categorical(["1-low", "2-high"] * 6, ["1-low", "2-high"], ordered=True)
     assert auc(ordered, np.tile([0.1, 0.9], 6)) == 1
 
@@ -112,8 +120,10 @@ def test_survival_is_a_probability_at_the_times_of_its_columns():
     assert whole == survival_scores(Y, RISK, fold, curves, **options)["integrated_brier"].value
     with pytest.raises(ValueError, match="expected probabilities between 0 and 1"):
         survival_scores(Y, RISK, fold, 100 * curves, **options)
-    with pytest.raises(ValueError, match="expected the times .0.2, 0.5, 1.0."):
-        survival_scores(Y, RISK, fold, pd.DataFrame(curves, columns=times).iloc[:, ::-1], **options)
+    for names in (times, times.astype(str)):
+        with pytest.raises(ValueError, match="expected the times .0.2, 0.5, 1.0."):
+            survival_scores(Y, RISK, fold, pd.DataFrame(curves, columns=names).iloc[:, ::-1], **options)
+    assert whole == survival_scores(Y, RISK, fold, pd.DataFrame(curves), **options)["integrated_brier"].value
     with pytest.raises(ValueError, match="ascending times"):
         survival_scores(Y, RISK, fold, curves, times=times[::-1], n_resamples=20)
 
@@ -160,8 +170,11 @@ def test_of_a_metric_of_the_user_nothing_is_claimed():
 
 def test_a_model_of_times_is_not_one_of_risks():
     X = RNG.normal(size=(N, 2))
-    with pytest.raises(TypeError, match="IPCRidge predicts survival times"):
-        CrossValEnsemble(make_pipeline(IPCRidge())).fit(X, Y)
+    of_times = GradientBoostingSurvivalAnalysis(loss="ipcwls", n_estimators=2)  # knows it only once it is fitted
+    later = Surv.from_arrays(Y[Y.dtype.names[0]], TIMES + 2)  # whose logarithms it takes for times
+    for model in (make_pipeline(IPCRidge()), of_times):
+        with pytest.raises(TypeError, match="predicts survival times"):
+            CrossValEnsemble(model, random_state=0).fit(X, later)
 
 
 @pytest.mark.parametrize("n", [24, 28, 30, 100])
@@ -178,7 +191,9 @@ def test_a_metric_that_is_not_a_number_has_no_p_value():
             warnings.simplefilter("ignore")
             return np.corrcoef(y_true, y_pred)[0, 1]
 
-    with pytest.raises(DegenerateDataError, match="correlation is not a number"):
+    with pytest.raises(TypeError, match="<lambda> returned ndarray: expected one number"):
+        compare(lambda y_true, y_pred: y_true - y_pred, y, y, y, n_resamples=50)
+    with pytest.raises(DegenerateDataError, match="correlation returned NaN"):
         compare(correlation, y, y, np.ones(30), n_resamples=50)
     assert compare(correlation, y, y, -y, n_resamples=50).difference.value == pytest.approx(2)
 
@@ -189,8 +204,9 @@ def test_labels_are_not_probabilities_and_have_one_spelling():
         accuracy(Y2, P)
     assert accuracy(Y2, P > 0.5) == 1
     for metric in (accuracy, balanced_accuracy):
-        with pytest.raises(DegenerateDataError, match="expected the same labels"):
+        with pytest.raises(ValueError, match="y_pred contains negative, positive and y_true neg, pos: one spelling"):
             metric(["neg", "pos"] * 4, ["negative", "positive"] * 4)
+        assert metric(["a", "b"] * 4, ["c", "d"] * 4) == 0  # of a model of four classes
 
 
 def test_a_function_of_sknic_is_scored_like_its_name():
@@ -237,6 +253,7 @@ def test_groups_of_survival_are_groups(group, words):
     "column, words",
     [
         (lambda y: y, "'other' of X is the target"),
+        (lambda y: y / 30.44, "'other' of X is the target"),
         (lambda y: [str(value) for value in range(60, 60 + len(y))], "numbers as text, such as '60'"),
         (lambda y: ["F", "f"] * (len(y) // 2), "differ only in case"),
     ],
@@ -245,6 +262,15 @@ def test_clinical_data_are_neither_the_target_nor_numbers_as_words(column, words
     X, y = clinical_cohort()
     with pytest.raises(ValueError, match=words):
         slide_and_table().fit(X.assign(other=column(y)), y)
+
+
+def test_classes_of_another_name_are_the_target_too():
+    X, y = clinical_cohort()
+    labels = np.where(y > np.median(y), "mut", "wt")
+    model = SlideAndTable(make_pipeline(MeanEmbedding(), LogisticRegression()), random_state=0)
+    with pytest.raises(ValueError, match="'other' of X is the target"):
+        model.fit(X.assign(other=np.where(labels == "mut", 1.0, 0.0)), labels)
+    assert model.fit(X.assign(other=np.arange(80) % 2), labels).score(X.assign(other=np.arange(80) % 2), labels) > 0.5
 
 
 def test_times_among_clinical_data_are_the_target_too():
