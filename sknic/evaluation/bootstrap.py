@@ -76,7 +76,7 @@ def estimate(
     """
     check_paired(y_true=y_true, y_pred=y_pred, groups=groups)
     check_order_of_classes(y_true, y_pred=y_pred)
-    measure, true, predicted = _defined(metric), as_rows(y_true), as_rows(y_pred)
+    measure, true, predicted = _defined(metric), flat(as_target(y_true)), np.asarray(y_pred)
     _check_length("y_pred", predicted, true)
     value = measure(true, predicted)
     units = independent_units(true, groups)
@@ -176,7 +176,8 @@ def compare(
     """
     check_paired(y_true=y_true, pred_a=pred_a, pred_b=pred_b, groups=groups)
     check_order_of_classes(y_true, pred_a=pred_a, pred_b=pred_b)
-    measure, true, first, second = _defined(metric), *map(as_rows, (y_true, pred_a, pred_b))
+    measure, true = _defined(metric), flat(as_target(y_true))
+    first, second = np.asarray(pred_a), np.asarray(pred_b)
     _check_length("pred_a", first, true)
     _check_length("pred_b", second, true)
 
@@ -192,11 +193,6 @@ def compare(
     tail = min((differences <= 0).sum(), (differences >= 0).sum())
     p_value = float(min(1.0, 2 * (tail + 1) / (n_resamples + 1)))
     return Comparison(a, b, difference, p_value, method="paired bootstrap")
-
-
-def as_rows(values):
-    """Return a target or predictions as an array with one row per slide; a column (n, 1) is one value per slide."""
-    return flat(as_target(values))
 
 
 def _defined(metric):

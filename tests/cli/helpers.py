@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 from typer.testing import CliRunner
 
 from sknic.cli import app
+from sknic.cli.failures import failure
 
 
 def run(*arguments):
@@ -17,6 +19,16 @@ def program(*arguments, **options):
     """The program in a process of its own; its result has `returncode`, `stdout` and `stderr`."""
     command = [sys.executable, "-m", "sknic.cli", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False, errors="replace", **options)
+
+
+def failing(*arguments):
+    """A failure in this process, as `main` tells it: `returncode` and `stderr`, as `program` has them."""
+    try:
+        app([str(argument) for argument in arguments], prog_name="sknic", standalone_mode=False)
+    except Exception as error:
+        line, code = failure(error)
+        return SimpleNamespace(returncode=code, stderr=line)
+    raise AssertionError(f"sknic {' '.join(map(str, arguments))} did not fail")
 
 
 def said(result):

@@ -7,7 +7,7 @@ import pytest
 
 from sknic import Grid
 
-from .helpers import program, run, said
+from .helpers import failing, program, run, said
 
 ONE_STEP = ("--max-steps", "1")
 
@@ -30,7 +30,7 @@ def table(grids, tmp_path):
 def test_a_column_of_the_opposite_of_events_needs_the_value_of_an_event(column, table, tmp_path):
     path = table(**{column: ["1", "0"] * 6})
     arguments = ("fit", path, "--task", "survival", "--event", column, "--out", tmp_path / "model", *ONE_STEP)
-    result = program(*arguments)
+    result = failing(*arguments)
     assert result.returncode == 1 and "no event" in result.stderr and "--event-value" in result.stderr
     result = run(*arguments, "--event-value", "0", "--no-patient")
     assert f"{column}: 0 = event (6), 1 = no event (6)" in result.output and result.exit_code == 0
@@ -63,7 +63,7 @@ def test_patients_that_are_named_and_denied_are_refused(table, tmp_path):
 def test_two_columns_of_patients_are_not_overlooked(table, tmp_path):
     path = table()
     path.write_text(path.read_text().replace("score", "patient", 1))
-    result = program("fit", path, "--task", "classification", "--target", "label", "--out", tmp_path / "m", *ONE_STEP)
+    result = failing("fit", path, "--task", "classification", "--target", "label", "--out", tmp_path / "m", *ONE_STEP)
     assert result.returncode == 1 and "2 columns named 'patient'; rename all but one" in result.stderr
 
 
@@ -85,7 +85,7 @@ def test_two_grids_of_one_slide_are_not_two_slides(grids, table, tmp_path):
     frame.to_csv(tmp_path / "table.csv", index=False)
     for command in ("fit", "evaluate"):
         options = ("--task", "classification", "--target", "label", "--out", tmp_path / command, *ONE_STEP)
-        result = program(command, tmp_path / "table.csv", *options)
+        result = failing(command, tmp_path / "table.csv", *options)
         assert result.returncode == 1 and "a.h5 and " in result.stderr
         assert "b.h5 are grids of the same slide; keep one row per slide" in result.stderr
 

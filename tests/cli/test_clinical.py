@@ -18,7 +18,7 @@ def table(grids, tmp_path):
     """The score is known to the table, and not to the grids."""
     frame = pd.read_csv(grids / "grids.csv")
     frame["path"] = [str(grids / name) for name in frame["path"]]
-    frame["age"] = 40 + 30 * frame["score"]
+    frame["age"] = 40 + 30 * frame["score"] + np.arange(len(frame)) % 2  # nearly the target, which would be refused
     frame["stage"] = np.where(frame["score"] > 0.5, "III", "I")
     frame.loc[3, "stage"] = "[Not Available]"
     frame.to_csv(tmp_path / "clinic.csv", index=False)

@@ -15,7 +15,7 @@ from sknic.cli.inputs import find_slides
 from sknic.datasets import make_histology_cohort
 from sknic.estimators import load_estimator
 
-from .helpers import program, run
+from .helpers import failing, program, run
 
 
 @pytest.fixture(scope="module")
@@ -238,7 +238,7 @@ def test_words_for_events_are_mapped_and_said_before_anything_is_trained(folder,
 
 def test_events_of_1_and_2_are_refused(folder, tmp_path):
     table = _table_with(folder, tmp_path, lambda t: t.assign(event=t["event"].map({"1": "2", "0": "1"})))
-    result = program("fit", str(table), "--task", "survival", "--out", str(tmp_path / "model"))
+    result = failing("fit", str(table), "--task", "survival", "--out", str(tmp_path / "model"))
     assert result.returncode == 1 and "--event-value" in result.stderr and "column 'event', row" in result.stderr
     assert not (tmp_path / "model").exists()
 
@@ -247,7 +247,7 @@ def test_events_of_1_and_2_are_refused(folder, tmp_path):
 def test_a_slide_in_two_rows_is_refused(label, words, folder, tmp_path):
     table = _table_with(folder, tmp_path, lambda t: pd.concat([t, t.iloc[:1].assign(label=label)]))
     arguments = ("--task", "classification", "--target", "label", "--out", str(tmp_path / "model"))
-    result = program("fit", str(table), *arguments)
+    result = failing("fit", str(table), *arguments)
     assert result.returncode == 1 and words in result.stderr and "rows 2, 14" in result.stderr
 
 

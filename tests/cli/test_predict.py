@@ -10,7 +10,7 @@ import pytest
 from sknic import Grid, load_encoder
 from sknic.estimators import load_estimator
 
-from .helpers import program, run, said
+from .helpers import failing, run, said
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +125,7 @@ def test_a_damaged_model_is_named_in_our_words(damage, grids, model, tmp_path):
     copy = shutil.copytree(model, tmp_path / "model")
     file = copy / "model.safetensors"
     file.write_bytes(damage(file.read_bytes()))
-    result = program("predict", grids / "grid0.h5", "--model", copy, "--out", tmp_path / "p.csv")
+    result = failing("predict", grids / "grid0.h5", "--model", copy, "--out", tmp_path / "p.csv")
     assert result.returncode == 1 and "it is cut off, damaged or not a safetensors file" in result.stderr
 
 

@@ -127,6 +127,7 @@ def test_evaluate_says_that_nothing_is_in_the_folder(grids, tmp_path):
     assert not (tmp_path / "out" / "metrics.json").exists()
 
 
+@pytest.mark.slow
 def test_evaluate_goes_on_with_the_next_fold(grids, tmp_path):
     out = tmp_path / "out"
     task = ("--task", "regression", "--target", "score", "--max-steps", 300, "--n-filters", 4, "--cv", 3)

@@ -20,7 +20,7 @@ TABLE = polars.DataFrame(
         "label": ["ab"[i % 2] for i in range(24)],
         "patient": [f"p{i // 2}" for i in range(24)],
         "age": [None, *RNG.normal(60, 5, 23)],
-        "stage": [None, *("I", "II") * 11, "I"],
+        "stage": [None, *(("I", "II", "III") * 8)[:23]],
     }
 )
 QUICK = {"n_filters": 4, "max_steps": 3, "device": "cpu", "random_state": 0}
