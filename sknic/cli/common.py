@@ -94,7 +94,7 @@ def need_folder_of(command, folder):
         Folder of the result; it need not exist.
     """
     other = command_of(Path(folder))
-    if other in (None, command) or (command == "compress" and is_of_grids(folder)):
+    if other in (None, command) or (command == "compress" and _is_of_grids(folder)):
         return
     raise typer.BadParameter(
         f"--out {folder} has the results of `sknic {other}`, which those of `sknic {command}` would be mixed with; "
@@ -102,7 +102,7 @@ def need_folder_of(command, folder):
     )
 
 
-def is_of_grids(folder):
+def _is_of_grids(folder):
     """Whether a run record is that of a folder of grids, which `fit` and `evaluate` write there as well."""
     settings = read_json(Path(folder) / "run.json").get("settings")
     return isinstance(settings, dict) and "task" not in settings and "patch_size" in settings

@@ -77,7 +77,7 @@ def estimate(
     check_paired(y_true=y_true, y_pred=y_pred, groups=groups)
     check_order_of_classes(y_true, y_pred=y_pred)
     measure, true, predicted = _defined(metric), flat(as_target(y_true)), np.asarray(y_pred)
-    _check_length("y_pred", predicted, true)
+    check_length("y_pred", predicted, true)
     value = measure(true, predicted)
     units = independent_units(true, groups)
     try:
@@ -178,8 +178,8 @@ def compare(
     check_order_of_classes(y_true, pred_a=pred_a, pred_b=pred_b)
     measure, true = _defined(metric), flat(as_target(y_true))
     first, second = np.asarray(pred_a), np.asarray(pred_b)
-    _check_length("pred_a", first, true)
-    _check_length("pred_b", second, true)
+    check_length("pred_a", first, true)
+    check_length("pred_b", second, true)
 
     def both(rows):
         a, b = measure(true[rows], first[rows]), measure(true[rows], second[rows])
@@ -214,14 +214,15 @@ def independent_units(y_true, groups):
     """Rows of each independent unit: the slides of a patient, or each slide alone."""
     units = [np.array([row]) for row in range(len(y_true))]
     if groups is not None:
-        _check_length("groups", groups, y_true)
+        check_length("groups", groups, y_true)
         units = rows_by_patient(groups)[1]
     if len(units) < 2:
         raise DegenerateDataError(f"{len(units)} patient; an interval needs at least two")
     return units
 
 
-def _check_length(name, values, y_true):
+def check_length(name, values, y_true):
+    """Raise ValueError if values are not of as many slides as the truth."""
     if len(values) != len(y_true):
         raise ValueError(f"{name} has {len(values)} rows, y_true {len(y_true)}; they must be the same slides")
 

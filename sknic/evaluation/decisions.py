@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sknic.evaluation.bootstrap import check_length
 from sknic.evaluation.metrics import get_metric, read_labels
 from sknic.exceptions import DegenerateDataError
 from sknic.targets import as_target
@@ -102,8 +103,7 @@ def rejection_curve(
     """
     check_paired(y_true=y_true, y_pred=y_pred, doubt=doubt)
     measure, true, predicted = get_metric(metric), as_target(y_true), np.asarray(y_pred)
-    if len(predicted) != len(true):
-        raise ValueError(f"y_pred has {len(predicted)} rows, y_true {len(true)}; they must be the same slides")
+    check_length("y_pred", predicted, true)
     doubts, fractions = np.asarray(doubt, dtype=float), np.asarray(np.linspace(0.1, 1, 10) if kept is None else kept)
     if doubts.shape != (len(true),) or not np.isfinite(doubts).all():
         raise ValueError(f"doubt of shape {doubts.shape}: expected one finite number for each of {len(true)} slides")

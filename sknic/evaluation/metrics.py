@@ -297,8 +297,8 @@ def read_labels(name: str, values: ArrayLike) -> np.ndarray:
 def _read_both(y_true, y_pred):
     """Labels and predicted labels; ValueError if one is written in two ways, such as "Low" and "low"."""
     y_true, y_pred = read_labels("y_true", y_true), read_labels("y_pred", y_pred)
-    true, predicted = set(y_true.ravel().tolist()), set(y_pred.ravel().tolist())
     if y_true.dtype.kind in "OU" and y_pred.dtype.kind in "OU":
+        true, predicted = set(y_true.ravel().tolist()), set(y_pred.ravel().tolist())
         refuse_alike("y_true and y_pred", [*true, *predicted], case=True)
         if true and not true & predicted and all(any(_abbreviate(one, other) for other in true) for one in predicted):
             raise ValueError(f"y_pred contains {_few(sorted(predicted))} and y_true {_few(sorted(true))}: one spelling")

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from sknic.evaluation.clinical_table import check_clinical, clinical_model, like_in_fit, split_columns, words_of
 from sknic.evaluation.delegation import available_if_inner_has
 from sknic.evaluation.ensemble import CrossValEnsemble
+from sknic.evaluation.fitting import risk_level
 from sknic.evaluation.metrics import score_of
 from sknic.targets import kind_of
 from sknic.targets.kinds import need_risks
@@ -148,7 +149,7 @@ class SlideAndTable(MetaEstimatorMixin, BaseEstimator):
         table = self._with_scores(clinical, (scores - shift) / scale)
         self.model_ = model.fit(table, y)
         need_risks(kind, self.model_)
-        self._risk_of_training = float(np.mean(self.model_.predict(table))) if kind.has_model_scale else 0.0
+        self._risk_of_training = risk_level(self.model_, kind, table)
         return self
 
     @property

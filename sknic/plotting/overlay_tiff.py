@@ -61,7 +61,7 @@ def write_overlay(
     SlideMismatchError
         If the grid was made from another slide.
     ValueError
-        If the map has not the shape of the grid.
+        If the map does not have the shape of the grid.
     """
     check_map(saliency, grid)
     with opened(slide) as open_slide, whole_file(path) as temporary:

@@ -44,7 +44,7 @@ def check_paired(**columns: Any) -> None:
     indices = {name: list(values.index) for name, values in columns.items() if hasattr(values, "iloc")}
     _refuse_other_order(indices, "index", "row", "sort one by the index of the other")
     _refuse_other_rows(indices)
-    of_columns = {name: _columns_of(values) for name, values in columns.items() if _is_frame(values)}
+    of_columns = {name: list(values.columns) for name, values in columns.items() if _is_frame(values)}
     _refuse_other_order(of_columns, "columns", "column", "select the columns of one in the order of the other")
     # Where X itself has no index, the names of its slides are compared with the indices of the others.
     for names in () if "X" in indices or not indices else _names_of_slides(columns.get("X")):
@@ -94,10 +94,6 @@ def _is_frame(values):
     return hasattr(values, "columns") and hasattr(values, "dtypes") and len(getattr(values, "shape", ())) == 2
 
 
-def _columns_of(frame):
-    return list(frame.columns)
-
-
 def _sorted(labels):
     """The different labels in the order of a model's classes; of labels that cannot be compared, in that of text."""
     different = set(labels)
@@ -141,9 +137,9 @@ def _refuse_other_rows(indices):
 def _refuse_other_order(labels, what, one, remedy):
     if len(labels) < 2:
         return
-    (first, expected), *others = labels.items()
+    # As text, because "1" and 1 are one slide.
+    (first, expected), *others = ((name, list(map(str, values))) for name, values in labels.items())
     for name, found in others:
-        found, expected = list(map(str, found)), list(map(str, expected))  # "1" and 1 are one slide
         if len(found) == len(expected) and found != expected and Counter(found) == Counter(expected):
             place = next(place for place, pair in enumerate(zip(expected, found)) if pair[0] != pair[1])
             raise ValueError(
