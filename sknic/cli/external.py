@@ -50,11 +50,12 @@ def tell_external_test(estimator, model, rows, loaded, table, curves, record, pa
     from sknic.targets import kind_of
 
     kind, columns = kind_of(estimator, ()), record.get("columns") or {}
-    if not columns or not set(columns.values()) <= set(rows.columns) or "prediction" not in table:
+    if not columns or "prediction" not in table:
         return False
-    twice = [name for name in columns.values() if f"{name} (2)" in rows.columns]
-    if twice:
-        typer.secho(f"not scored against {_names(columns)}: there are several columns {twice[0]!r}", err=True)
+    fault = _fault_of_header(rows.columns, columns.values())
+    if fault is not None:
+        if fault:
+            typer.secho(f"not scored against {_names(columns)}: {fault}", err=True)
         return False
     learnt = read_slides(model)
     if learnt is None:
@@ -109,6 +110,21 @@ def _add_to_card(model, slides, patients, metrics):
     lines = [*facts.items(), *((name, str(found)) for name, found in metrics.items())]
     add_to_card(model, "External test", pd.DataFrame(lines, columns=["What", ""]))
     typer.echo(f"added the external test to {Path(model) / CARD}")
+
+
+def _fault_of_header(header, targets):
+    """Why a table cannot be scored against its target columns: empty if it has none of them, None if it can be."""
+    twice = [name for name in targets if f"{name} (2)" in header]
+    if twice:
+        return f"there are several columns {twice[0]!r}"
+    absent = [name for name in targets if name not in header]
+    if not absent:
+        return None
+    alike = {name.casefold(): name for name in header}
+    near = alike.get(absent[0].casefold())
+    if near is not None:
+        return f"the table calls it {near!r}; rename the column to score the predictions"
+    return f"the table has no column {absent[0]!r}" if len(absent) < len(targets) else ""
 
 
 def _is_learnt(learnt, paths, loaded):

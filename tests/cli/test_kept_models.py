@@ -139,6 +139,26 @@ def test_one_of_two_columns_of_the_target_is_not_chosen(kept, others, tmp_path):
     assert f"there are several columns {column!r}" in said(result) and not (tmp_path / "p.metrics.json").exists()
 
 
+def test_a_target_column_of_another_spelling_is_pointed_out(kept, others, tmp_path):
+    task, model = kept
+    column = {"regression": "score", "classification": "label", "survival": "event"}[task]
+    table = pd.read_csv(others)
+    table.rename(columns={column: column.title()}).to_csv(others, index=False)
+    result = run("predict", others, "--model", model, "--out", tmp_path / "p.csv")
+    assert f"the table calls it {column.title()!r}" in said(result)
+    assert result.exit_code == 0 and not (tmp_path / "p.metrics.json").exists()
+
+
+@pytest.mark.parametrize("absent", ["event", "time"])
+def test_half_an_outcome_is_pointed_out(kept, others, tmp_path, absent):
+    task, model = kept
+    if task != "survival":
+        pytest.skip("one column is the whole target")
+    pd.read_csv(others).drop(columns=absent).to_csv(others, index=False)
+    result = run("predict", others, "--model", model, "--out", tmp_path / "p.csv")
+    assert f"the table has no column {absent!r}" in said(result)
+
+
 @pytest.mark.parametrize("unknown", ["[Not Available]", "Unknown", "#REF!", "-"])
 def test_an_unknown_patient_is_not_the_name_of_one(kept, grids, others, tmp_path, unknown):
     _, model = kept
