@@ -189,11 +189,12 @@ def _draw_results(path, cohort, runs):
     from matplotlib.figure import Figure
 
     from sknic import plotting
+    from sknic.targets.rows import PROBABILITY
 
     figure = Figure(figsize=(15, 4.4))
     axes = figure.subplots(1, 3)
     score, pattern, survival = (runs[task].predictions for task in runs)
-    probability = pattern[f"probability {sorted(pattern['target'].unique())[1]}"]
+    probability = pattern[f"{PROBABILITY}{sorted(pattern['target'].unique())[1]}"]
     plotting.ScatterDisplay.from_predictions(
         score["target"], score["prediction"], groups=cohort.patients, ax=axes[0], title="Tumour fraction"
     )

@@ -138,9 +138,11 @@ def _predicted(estimator, grid):
 
 def _words(said, explained):
     """The prediction for a slide, in one line."""
+    from sknic.targets.rows import PROBABILITY
+
     shown = said["prediction"][0] if explained is None and "prediction" in said else explained
     words = {name: column[0] for name, column in said.items() if shown is None or name.startswith("prediction")}
-    if (probability := f"probability {shown}") in said:
+    if (probability := f"{PROBABILITY}{shown}") in said:
         words[probability] = said[probability][0]
     if explained is not None:
         words["explained"] = explained

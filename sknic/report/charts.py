@@ -17,6 +17,7 @@ from sknic.plotting.style import COLORS, FAINT, INK, axes_for, tidy
 from sknic.report.classes import calibration_table, class_table, confusion_table
 from sknic.report.over_time import add_scores_over_time
 from sknic.targets import Classification, Regression, Survival
+from sknic.targets.rows import PROBABILITY
 
 _SIZE = (5, 4)
 
@@ -114,7 +115,7 @@ def _roc(section, run, classes):
     truth, areas = run.predictions["target"].astype(str), {}
     for name in classes:
         is_class = (truth == name).to_numpy()
-        score = run.predictions[f"probability {name}"]
+        score = run.predictions[f"{PROBABILITY}{name}"]
         is_alone = len(classes) == 1
         title = "ROC" if is_alone else "ROC, each class against the rest"
         display = RocDisplay.from_predictions(
@@ -164,7 +165,7 @@ def _calibration(section, table, of):
 def _decisions(section, run):
     label = run.classes[1]
     is_ill = run.predictions["target"].astype(str) == label
-    display = DecisionCurveDisplay.from_predictions(is_ill, run.predictions[f"probability {label}"])
+    display = DecisionCurveDisplay.from_predictions(is_ill, run.predictions[f"{PROBABILITY}{label}"])
     at = [10, 30, 50, 70]
     points = ", ".join(f"{display.benefit[share - 1]:.3f} at {share / 100}" for share in at)
     caption = (

@@ -5,6 +5,8 @@ import pandas as pd
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import confusion_matrix, f1_score, roc_auc_score
 
+from sknic.targets.rows import PROBABILITY
+
 # Fifths of the slides by probability: a few dozen slides have no more to say.
 _CALIBRATION_BINS = 5
 
@@ -30,7 +32,7 @@ def class_table(run):
                 "sensitivity": _share(is_predicted[is_class]),
                 "specificity": _share(~is_predicted[~is_class]),
                 "F1": float(f1_score(is_class, is_predicted, zero_division=0)),
-                "AUC": _area(is_class, run.predictions.get(f"probability {name}")),
+                "AUC": _area(is_class, run.predictions.get(f"{PROBABILITY}{name}")),
             }
         )
     return pd.DataFrame(rows).round(3)
@@ -42,7 +44,7 @@ def calibration_table(run):
     With two classes the second one is used, with more the predicted one; None without probabilities.
     """
     labels, predicted = _labels(run)
-    columns = [f"probability {name}" for name in run.classes]
+    columns = [f"{PROBABILITY}{name}" for name in run.classes]
     if not set(columns) <= set(run.predictions):
         return None
     probabilities = run.predictions[columns].to_numpy(float)

@@ -10,6 +10,7 @@ from matplotlib.colors import to_hex
 from sknic.files.names import unique_names
 from sknic.plotting.overlay import COLOR_MAPS
 from sknic.report.section import Card
+from sknic.targets.rows import PROBABILITY
 
 if TYPE_CHECKING:
     from sknic.report.run_folder import RunFolder
@@ -82,7 +83,7 @@ def _has_labels(run):
 def _card(run, row):
     """A slide with its saliency and what matters most."""
     shown = row.pop("slide")
-    facts = {name: value for name, value in row.items() if name != "fold" and not name.startswith("probability ")}
+    facts = {name: value for name, value in row.items() if name != "fold" and not name.startswith(PROBABILITY)}
     alt = f"Thumbnail of slide {shown}; the cells that the model looked at are colored"
     is_right = str(row["target"]) == str(row["prediction"]) if _has_labels(run) else None
     return Card(shown, run.overlays[shown], alt, facts, is_right)
