@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import arrangement_errors, recipes
+from benchmarks import arrangement_errors, recipes, training_seeds
 from benchmarks.kept_rows import KeptRows
 from sknic import Grid
 from sknic.datasets import GridCohort
@@ -124,3 +124,19 @@ def test_a_wrong_answer_on_arrangement_is_counted(tmp_path):
     found = {row["target"]: row for row in arrangement_errors.table_of(rows)}
     assert (found["pattern"]["right"], found["pattern"]["cohorts"]) == (1, 2)
     assert found["tumour_fraction"]["right"] == 1 and found["pattern"]["cells shuffled"] == "0.500"
+
+
+@pytest.mark.usefixtures("no_patches")
+def test_seeds_of_the_training_are_told_from_cohorts(tmp_path, monkeypatch):
+    options = ["--patches", str(tmp_path), "--rows", "hotspot:bigan:8", "--methods", "default", "--seeds", "0", "1"]
+    monkeypatch.setattr(recipes, "cohort_of", lambda options, encoder, n, seed: (tiny_cohort(), tiny_cohort()))
+    monkeypatch.setattr(recipes, "fit_and_measure", lambda target, method, seed, *_: (0.5 + seed / 10, np.nan, 1.0))
+    rows = KeptRows(tmp_path / "rows.csv", training_seeds.KEY, training_seeds.COLUMNS)
+    training_seeds.run(training_seeds.read_options(options), rows)
+    of_cohorts = [
+        row(("hotspot", "bigan", 8, seed, "default"), measure) for seed, measure in enumerate((0.2, 0.6, 0.9))
+    ]
+    (found,) = training_seeds.table_of(rows, pd.DataFrame(of_cohorts))
+    assert found["training seeds, one cohort"] == "0.550 (0.500 to 0.600)"
+    assert found["as many cohorts"] == "0.400 (0.200 to 0.600)"
+    assert (found["range, training seeds, one cohort"], found["range, as many cohorts"]) == (0.1, 0.4)
