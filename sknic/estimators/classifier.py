@@ -37,7 +37,7 @@ class GridCNNClassifier(KnownScore, ClassifierMixin, GridEstimator):
         Whether a linear map of the mean embedding of the tissue is added to the network's outputs, so that amounts of
         tissue are learnt from few slides; False is the paper's network.
     mask_background : bool, default=False
-        Whether the network's normalization and final mean leave out the background; takes a fifth longer.
+        Whether the network's normalization and final mean leave out the background; takes a third longer.
     n_filters : int, default=128
         Number of filters of each of the eight convolutions.
     dropout : float, default=0.2
