@@ -112,7 +112,7 @@ class Placement:
         return np.rint(np.asarray(cells)[:, ::-1] * self.cell + np.asarray(self.corner)).astype(np.int64)
 
     def rectangle(self, shape: tuple[int, int]) -> tuple[float, float, float, float]:
-        """Return which part of the slide a grid covers.
+        """Return which part of the slide a grid covers: a square of one stride for each cell, in the middle of its patch.
 
         Parameters
         ----------
@@ -124,7 +124,8 @@ class Placement:
         tuple of float
             x, y, width and height, from the corner of the slide's bounds.
         """
-        x, y = (float(a) - float(b) for a, b in zip(self.corner, self.bounds))
+        margin = (self.patch - self.cell) / 2
+        x, y = (float(a) - float(b) + margin for a, b in zip(self.corner, self.bounds))
         return x, y, shape[1] * self.cell, shape[0] * self.cell
 
 

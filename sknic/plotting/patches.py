@@ -43,7 +43,7 @@ def cell_pixels(slide: Slide, grid: Grid, row: int, column: int, *, max_size: in
         RGB, at level 0's um/px or coarser.
     """
     place = Placement.on(grid.header, slide)
-    x, y, *_ = place.rectangle((1, 1))
+    x, y = np.subtract(place.corner, place.bounds)
     mpp = slide.mpp * max(1.0, place.patch / max_size)
     scale = slide.mpp / mpp
     side = max(1, round(place.patch * scale))

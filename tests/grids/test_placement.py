@@ -9,7 +9,9 @@ from sknic.datasets import write_pyramid
 from sknic.exceptions import GridFileError, MissingMppError, SlideMismatchError
 from sknic.grids import GridHeader, Placement
 from sknic.plotting.overlay import extent_um, overlay
+from sknic.plotting.patches import cell_pixels
 from sknic.slides import Slide
+from sknic.viewer import open_views
 from sknic.viewer.grid_frame import GridFrame
 
 CELL = 128  # level-0 px of a cell in the files below
@@ -194,3 +196,24 @@ def test_overlap_that_clam_does_not_record_is_seen_in_the_coords(tmp_path):
     grid = Grid.read(tmp_path / "s.h5")
     assert (grid.n_cells, grid.stride, grid.patch_size) == (30, 128, 256)
     np.testing.assert_array_equal(_corners(grid), corners)
+
+
+@pytest.mark.parametrize(("patch", "stride"), [(128, 64), (128, 32), (64, 128), (128, 128)])
+def test_a_cell_is_drawn_in_the_middle_of_its_patch(slide_path, patch, stride):
+    shape = (1024 // stride, 1024 // stride)
+    grid = Grid(np.ones((1, 2)), [[5, 3]], shape, mpp=0.265, patch_size=patch, stride=stride, slide_mpp=0.265)
+    center = np.array([3, 5]) * stride + patch / 2
+    values = np.zeros(shape)
+    values[5, 3] = 1
+    with Slide(slide_path) as slide:
+        changed = np.argwhere((overlay(slide, values, grid) != overlay(slide, values * 0, grid)).any(2))[:, ::-1]
+        (view,) = open_views([slide_path], [grid], tissue=None)
+        found = view.cell(0, 5, 3)
+        (ring,) = grid.to_geojson({"n": np.ones(1)}, slide=slide)["features"][0]["geometry"]["coordinates"]
+        np.testing.assert_array_equal(
+            cell_pixels(slide, grid, 5, 3), slide.read(3 * stride, 5 * stride, patch, patch, slide.mpp)
+        )
+    np.testing.assert_allclose((changed.min(0) + changed.max(0) + 1) / 2, center, atol=0.5)
+    np.testing.assert_array_equal(changed.max(0) + 1 - changed.min(0), stride)
+    np.testing.assert_allclose(np.array([found["x"], found["y"]]) * 1000 / 0.265, center)
+    np.testing.assert_array_equal(np.mean(ring[:4], axis=0), center)
