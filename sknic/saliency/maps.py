@@ -117,7 +117,8 @@ def _explain(estimator, grid, target, of_crop):
 def _grid_models(estimator):
     """The fitted grid estimators inside an ensemble, a pipeline or a search, or the estimator itself."""
     estimator = fitted_learner(estimator)
-    if hasattr(estimator, "estimators_"):
+    # An ensemble of scikit-learn weights its models, codes their classes or learns from them, which a mean would miss.
+    if hasattr(estimator, "estimators_") and hasattr(estimator, "run_networks"):
         for model in estimator.estimators_:
             yield from _grid_models(model)
     elif isinstance(estimator, GridEstimator):

@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
+from sklearn.ensemble import StackingRegressor, VotingClassifier, VotingRegressor
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sksurv.util import Surv
@@ -295,3 +297,20 @@ def test_a_network_that_masks_the_background_is_explained_too(method):
         nearly_empty = np.where(grid == 0, 0, model.channel_mean_[:, None, None] + 1e-3 * grid)
         difference = np.subtract(*model.predict([grid, nearly_empty]))
         assert method(model, grid, n_steps=64).sum() == pytest.approx(difference, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    "ensemble",
+    [
+        VotingClassifier([("a", GridCNNClassifier())], voting="soft"),
+        OneVsRestClassifier(GridCNNClassifier()),
+        VotingRegressor([("a", GridCNNRegressor())], weights=[1]),
+        StackingRegressor([("a", GridCNNRegressor())], cv=2),
+    ],
+    ids=lambda ensemble: type(ensemble).__name__,
+)
+def test_an_ensemble_with_weights_or_codes_of_its_own_is_refused(ensemble):
+    quick = {name: 1 for name in ensemble.get_params() if name.endswith("max_steps")}
+    fitted = clone(ensemble).set_params(**quick).fit(GRIDS[:8], [1, 2] * 4)
+    with pytest.raises(TypeError, match=f"{type(ensemble).__name__} is not a grid estimator"):
+        integrated_gradients(fitted, GRIDS[0])
