@@ -1,5 +1,6 @@
 """`sknic explain`: show where a model looks."""
 
+import os
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -11,13 +12,12 @@ from sknic.cli import options
 from sknic.cli.common import need_folder_of, need_writable, write_run_record
 from sknic.cli.grids import load_grids, reason_of
 from sknic.cli.inputs import find_slides, tables_of
-from sknic.cli.maps import clear_maps, need_own_maps, write_gallery, write_map
-from sknic.cli.model_folder import grids_of, load_model
+from sknic.cli.maps import clear_maps, names_of_maps, need_own_maps, write_gallery, write_map
+from sknic.cli.model_folder import grids_of, load_model, networks_digest
 from sknic.cli.predict import compressor_of
 from sknic.cli.running import files_in, grids_in, saying_what_is_kept
 from sknic.cli.settings import slide_mpp_option
 from sknic.exceptions import SknicError
-from sknic.files.names import unique_names
 from sknic.progress import followed
 
 
@@ -81,16 +81,17 @@ def explain(
     mpp = slide_mpp_option(slide_mpp, tables_of(slides), path)
     folder = grids or grids_of(model)
     compressor = compressor_of(paths, model, record, folder, mpp, device, n_jobs)
-    make_map, names = getattr(saliency, method), unique_names(paths)
-    need_own_maps(out, paths, names.values())
+    make_map, names = getattr(saliency, method), names_of_maps(out, paths)
+    need_own_maps(out, names)
     with saying_what_is_kept(grids_in(folder), files_in(out, "*.png", "map")):
         loaded = load_grids(paths, compressor)
         out.mkdir(parents=True, exist_ok=True)
-        settings = {"model": model.resolve(), "method": method, "class": target, "slide_mpp": slide_mpp}
-        kept = clear_maps(out, list(names.values()), settings)
+        settings = {"model": model.resolve(), "networks": networks_digest(model), "method": method, "class": target}
+        kept = clear_maps(out, names, settings)
         # At once, so that an interrupted run knows its own maps when it goes on, and once more when all are drawn.
-        about = {**settings, "fitted": record}
-        write_run_record(out, "explain", about, n_slides=len(paths), maps=[*kept, *names.values()])
+        about = {**settings, "slide_mpp": slide_mpp, "fitted": record}
+        slide_of = {name: os.path.abspath(path) for path, name in names.items()}
+        write_run_record(out, "explain", about, n_slides=len(paths), maps=kept | slide_of)
         errors = list(loaded.errors)
         for row in followed(loaded.good, "maps"):
             grid, slide = loaded.grids[row], paths[row]
@@ -104,7 +105,8 @@ def explain(
                 errors[row] = reason_of(error)
         n_maps = len(errors) - sum(map(bool, errors))
         typer.echo(f"wrote the {'map of one slide' if n_maps == 1 else f'maps of {n_maps} slides'} to {out}")
-        maps = [*kept, *(names[path] for path, error in zip(paths, errors) if not error)]
+        drawn = {names[path] for path, error in zip(paths, errors) if not error}
+        maps = kept | {name: slide for name, slide in slide_of.items() if name in drawn}
         write_run_record(out, "explain", about, n_slides=len(paths), maps=maps)
         if gallery:
             explainable = [loaded.grids[row] for row, error in enumerate(errors) if not error]

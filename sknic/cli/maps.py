@@ -1,5 +1,7 @@
 """What `sknic explain` writes: a picture and cells for QuPath per slide, and a gallery of cells of all slides."""
 
+import os
+from collections import Counter
 from contextlib import nullcontext
 from pathlib import Path
 from textwrap import wrap
@@ -7,6 +9,7 @@ from textwrap import wrap
 import typer
 
 from sknic.cli.common import command_of
+from sknic.files.names import unique_names
 from sknic.files.records import read_json
 
 # What is written for each slide.
@@ -50,8 +53,8 @@ def write_map(stem, grid, heat, method, title, *, top, ome_tiff):
             write_overlay(f"{stem}.ome.tiff", slide, heat, grid)
 
 
-def need_own_maps(out, paths, stems):
-    """Refuse a folder in which maps would replace files that sknic did not write, or be taken for slides.
+def names_of_maps(out, paths):
+    """Name the maps of each slide: as earlier runs did in this folder, and never like those of another slide.
 
     Parameters
     ----------
@@ -59,15 +62,49 @@ def need_own_maps(out, paths, stems):
         Folder; it need not exist.
     paths : list of str
         Slides that are explained.
-    stems : iterable of str
-        Names of the slides' files without suffix.
+
+    Returns
+    -------
+    dict of str to str
+        Name of the files of each slide, without suffix.
     """
-    inside = [path for path in paths if Path(path).resolve().parent == out.resolve()]
+    known = {slide: name for name, slide in _recorded_maps(out).items() if slide}
+    here = {path: os.path.abspath(path) for path in paths}
+    fresh = unique_names([*known, *here.values()])
+    return {path: known.get(slide, fresh[slide]) for path, slide in here.items()}
+
+
+def _recorded_maps(out):
+    """Name and slide of the maps that earlier runs wrote here; records of before have names alone."""
+    if command_of(out) != "explain":
+        return {}
+    maps = read_json(out / "run.json").get("maps", {})
+    return maps if isinstance(maps, dict) else dict.fromkeys(maps)
+
+
+def need_own_maps(out, names):
+    """Refuse a folder in which maps would replace each other or files of the user, or be taken for slides.
+
+    Parameters
+    ----------
+    out : Path
+        Folder; it need not exist.
+    names : dict of str to str
+        Name of the files of each slide that is explained, without suffix.
+    """
+    inside = [path for path in names if Path(path).resolve().parent == out.resolve()]
     if inside:
         raise typer.BadParameter(f"--out {out} is the folder of the slide {inside[0]}; choose another folder for maps")
+    files = Counter(f"{stem}{kind}" for stem in names.values() for kind in _KINDS)
+    of_gallery = [stem for stem in names.values() if stem == "gallery" or stem.startswith("gallery-")]
+    twice = [f"{stem}.png" for stem in of_gallery] or [name for name, count in files.items() if count > 1]
+    if twice:
+        raise typer.BadParameter(
+            f"a map would be written to {twice[0]}, like another file of this run; give the slide another name"
+        )
     if command_of(out) == "explain":
         return
-    there = [path for stem in stems for kind in _KINDS if (path := out / f"{stem}{kind}").exists()]
+    there = [path for name in files if (path := out / name).exists()]
     if there:
         raise typer.BadParameter(
             f"--out {out} contains {there[0].name!r}, which `sknic explain` did not write and would replace; choose "
@@ -75,29 +112,29 @@ def need_own_maps(out, paths, stems):
         )
 
 
-def clear_maps(out, stems, settings):
+def clear_maps(out, names, settings):
     """Remove what an earlier `explain` has written for these slides, and for all if it had another model or question.
 
     Parameters
     ----------
     out : Path
         Folder.
-    stems : list of str
-        Names of the slides' files without suffix.
+    names : dict of str to str
+        Name of the files of each slide, without suffix.
     settings : dict
         Model and question, as the run record has them.
 
     Returns
     -------
-    list of str
-        Names of other slides, whose maps are kept.
+    dict of str to str
+        Name and slide of the other maps, which are kept.
     """
     if command_of(out) != "explain":
-        return []
-    record = read_json(out / "run.json")
-    had, others = record.get("settings", {}), [stem for stem in record.get("maps", []) if stem not in stems]
-    is_same = all(str(had.get(name)) == str(settings[name]) for name in ("model", "method", "class"))
-    kept = others if is_same else []
+        return {}
+    had, stems = read_json(out / "run.json").get("settings", {}), set(names.values())
+    others = {name: slide for name, slide in _recorded_maps(out).items() if name not in stems}
+    is_same = all(str(had.get(name)) == str(settings[name]) for name in ("model", "networks", "method", "class"))
+    kept = others if is_same else {}
     gone = stems if is_same else [*stems, *others]
     galleries = (out / "gallery.png", *out.glob("gallery-*.png"))
     for path in (*(out / f"{stem}{kind}" for stem in gone for kind in _KINDS), *galleries):

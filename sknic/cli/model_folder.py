@@ -175,6 +175,14 @@ def read_slides(folder):
     return pd.read_csv(path, dtype=str, keep_default_na=False, encoding_errors="surrogateescape")
 
 
+def networks_digest(folder):
+    """One digest of the networks in a model folder, text: another training has another one."""
+    from sknic.files.digests import digest_of
+
+    files = sorted((*Path(folder).glob("model.safetensors"), *Path(folder).glob(_FOLDS)))
+    return "-".join(digest_of(path)[:12] for path in files)
+
+
 def load_model(folder):
     """Load the estimator and the settings of a model folder.
 

@@ -112,7 +112,7 @@ class Placement:
         return np.rint(np.asarray(cells)[:, ::-1] * self.cell + np.asarray(self.corner)).astype(np.int64)
 
     def rectangle(self, shape: tuple[int, int]) -> tuple[float, float, float, float]:
-        """Return which part of the slide a grid covers: a square of one stride for each cell, in the middle of its patch.
+        """Return which part of the slide a grid covers: a square of one stride in the middle of each patch.
 
         Parameters
         ----------

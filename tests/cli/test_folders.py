@@ -121,7 +121,8 @@ def test_maps_of_another_model_do_not_stay_beside_the_new_ones(table, tmp_path):
 
     def explained(model, slide):
         says("explain", tmp_path / slide, "--model", tmp_path / model, "--out", maps, code=0)
-        return sorted(path.stem for path in maps.glob("*.png")), json.loads((maps / "run.json").read_text())["maps"]
+        names = list(json.loads((maps / "run.json").read_text())["maps"])
+        return sorted(path.stem for path in maps.glob("*.png")), names
 
     assert explained("a", "s0.h5") == (["s0"], ["s0"])
     assert explained("a", "s1.h5") == (["s0", "s1"], ["s0", "s1"])
@@ -129,6 +130,37 @@ def test_maps_of_another_model_do_not_stay_beside_the_new_ones(table, tmp_path):
     # As an interrupted run leaves it: its maps are its own when it goes on.
     (maps / "s3.png").write_bytes(b"")
     assert "'s3.png'" not in says("explain", tmp_path / "s3.h5", "--model", tmp_path / "b", "--out", maps, code=0)
+
+
+def test_maps_of_a_model_that_was_trained_again_do_not_stay(table, tmp_path):
+    maps, options = tmp_path / "maps", ("--task", "regression", "--target", "score", "--out", tmp_path / "model")
+    for fit, slide, left in ((True, "s0.h5", ["s0"]), (False, "s1.h5", ["s0", "s1"]), (True, "s1.h5", ["s1"])):
+        if fit:
+            says("fit", table, *options, "--max-steps", "2", "--random-state", str(int(slide == "s1.h5")), code=0)
+        says("explain", tmp_path / slide, "--model", tmp_path / "model", "--out", maps, code=0)
+        assert sorted(path.stem for path in maps.glob("*.png")) == left
+
+
+def test_a_slide_of_the_same_name_does_not_replace_the_maps_of_another(table, tmp_path):
+    maps, model = tmp_path / "maps", tmp_path / "model"
+    says("fit", table, "--task", "regression", "--target", "score", "--max-steps", "2", "--out", model, code=0)
+    for number in range(2):
+        (tmp_path / f"P{number}").mkdir()
+        shutil.copy(tmp_path / f"s{number}.h5", tmp_path / f"P{number}" / "HE.h5")
+    for number in (0, 1, 0):
+        says("explain", tmp_path / f"P{number}" / "HE.h5", "--model", model, "--out", maps, code=0)
+    recorded = json.loads((maps / "run.json").read_text())["maps"]
+    assert recorded == {"HE": str(tmp_path / "P0" / "HE.h5"), "P1-HE": str(tmp_path / "P1" / "HE.h5")}
+    assert sorted(path.stem for path in maps.glob("*.png")) == ["HE", "P1-HE"]
+
+
+@pytest.mark.parametrize("names", [("gallery-a.h5", "b.h5"), ("X.h5", "X.top.h5")])
+def test_maps_are_not_written_over_each_other(names, table, tmp_path):
+    model = tmp_path / "model"
+    says("fit", table, "--task", "regression", "--target", "score", "--max-steps", "2", "--out", model, code=0)
+    slides = [shutil.copy(tmp_path / "s0.h5", tmp_path / name) for name in names]
+    assert "like another file of this run" in says("explain", *slides, "--model", model, "--out", tmp_path / "maps")
+    assert not list((tmp_path / "maps").glob("*.png"))
 
 
 def test_overlays_are_not_slides(tmp_path, drawn_slides):
