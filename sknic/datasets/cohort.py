@@ -57,8 +57,21 @@ class Cohort:
     missing: list[str] = field(default_factory=list)
     tissue: list[np.ndarray] = field(default_factory=list)
 
+    def __post_init__(self):
+        # A table of its own, whose index counts the slides, so that one that is sorted later can be told.
+        object.__setattr__(self, "table", self.table.reset_index(drop=True))
+        self._need_order()
+
     def __len__(self):
         return len(self.paths)
+
+    def _need_order(self):
+        """Raise DatasetError if the rows of the table are no longer those of the slides, in their order."""
+        if not self.table.index.equals(pd.RangeIndex(len(self.paths))):
+            raise DatasetError(
+                f"the table has {len(self.table)} rows for {len(self.paths)} slides, or they are in another order; sort "
+                "or filter a copy, and take slides with `select`"
+            )
 
     def __repr__(self):
         patients = f" of {self.table['patient'].nunique()} patients" if "patient" in self.table else ""
@@ -71,7 +84,7 @@ class Cohort:
     @property
     def patients(self) -> np.ndarray:
         """Patient of each slide, object array (n_slides,): the groups of a split."""
-        return self.table["patient"].to_numpy(object)
+        return self.column("patient").to_numpy(object)
 
     @property
     def score(self) -> np.ndarray:
@@ -108,8 +121,9 @@ class Cohort:
         Raises
         ------
         DatasetError
-            If there is no such column, or more than one; the message lists the columns.
+            If there is no such column, or more than one, which lists the columns; or if the table was sorted in place.
         """
+        self._need_order()
         need_column(self.table, name, "this cohort")
         return self.table[name]
 
@@ -119,17 +133,34 @@ class Cohort:
         Parameters
         ----------
         rows : bool array (n_slides,) or int array
-            Mask, or positions (their order is kept).
+            Mask, or positions (their order is kept). A mask that is a Series has the index of the table.
 
         Returns
         -------
         Cohort
             Those slides.
+
+        Raises
+        ------
+        DatasetError
+            If a mask has another length or order than the table, or a slide is chosen twice, as by a mask of 0 and 1.
         """
-        chosen = np.arange(len(self))[np.asarray(rows)]
+        chosen = self._chosen(rows)
         table = self.table.iloc[chosen].reset_index(drop=True)
         tissue = [self.tissue[row] for row in chosen] if self.tissue else []
         return Cohort([self.paths[row] for row in chosen], table, self.groups, self.missing, tissue)
+
+    def _chosen(self, rows):
+        """Positions of the chosen slides, int array."""
+        self._need_order()
+        mask = np.asarray(rows)
+        mask = mask if mask.size else mask.astype(int)
+        if mask.dtype == bool:
+            if len(mask) != len(self) or not getattr(rows, "index", self.table.index).equals(self.table.index):
+                raise DatasetError(f"the mask does not have the {len(self)} rows of the table in their order")
+        elif len(np.unique(mask)) < len(mask):
+            raise DatasetError("rows names a slide twice; expected positions, or a mask of bools")
+        return np.arange(len(self))[mask]
 
 
 def read_cohort(csv: str | Path) -> Cohort:
@@ -168,7 +199,8 @@ def read_cohort(csv: str | Path) -> Cohort:
         names = unique_names(paths)
         table.insert(0, "slide", [names[path] for path in paths])
     if "patient" not in table:
-        table.insert(1, "patient", table["slide"] if patients is None else patients)
+        alone = table["slide"] if table["slide"].is_unique else paths
+        table.insert(1, "patient", alone if patients is None else patients)
     return Cohort(paths, table)
 
 

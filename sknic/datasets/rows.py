@@ -6,6 +6,7 @@ from collections import defaultdict
 
 from sknic.datasets.cohort import shown
 from sknic.exceptions import DatasetError
+from sknic.targets.events import NO, YES
 
 _PATIENT = {
     "patient",
@@ -51,7 +52,7 @@ def find_patient_column(table, used=()):
     """
     columns = [name for name in dict.fromkeys(table) if name not in used]
     single = {name: table[name] for name in columns if list(table.columns).count(name) == 1}
-    named = [name for name in columns if _is_patient(name)]
+    named = [name for name in columns if _is_patient(name) and not (name in single and _is_answer(single[name]))]
     if any(name not in single for name in named):
         return next(name for name in named if name not in single)
     named = named or [name for name in single if _is_id(name, single[name])]
@@ -63,6 +64,12 @@ def _is_patient(name):
     words = _words(name)
     rest = {word for word in words if word not in _PATIENT and not _FOREIGN.match(word)}
     return len(rest) < len(words) and rest <= _ID
+
+
+def _is_answer(column):
+    """Whether cells answer yes or no: a column "case" of 1 and 0 tells cases from controls."""
+    answers = set(column.dropna().str.casefold())
+    return len(answers) > 1 and answers <= {*YES, *NO, "case", "control"}
 
 
 def _is_id(name, column):

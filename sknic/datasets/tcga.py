@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sknic.datasets.cohort import Cohort
+from sknic.datasets.cohort import Cohort, shown
 from sknic.datasets.rows import refuse_other_barcodes
 from sknic.datasets.slide_files import report_missing, slide_files
 from sknic.datasets.table import read_table, typed
-from sknic.exceptions import DatasetError
+from sknic.exceptions import DatasetError, SlideFailureWarning, warn
 
 ENDPOINTS = ("OS", "DSS", "DFI", "PFI")
 _GROUPS = {"CRC": ("COAD", "READ"), "GBMLGG": ("GBM", "LGG"), "NSCLC": ("LUAD", "LUSC")}
@@ -62,13 +62,20 @@ def load_tcga_survival(
     Raises
     ------
     DatasetError
-        If a table is malformed, a study is unknown, no patient has an outcome and a slide, or slides are missing (all
-        are listed).
+        If a table is malformed, an event is neither 0 nor 1, a study is unknown, no patient has an outcome and a slide,
+        or slides are missing (all are listed).
+
+    Warns
+    -----
+    SlideFailureWarning
+        If patients of `slide_csv` are not in `cdr_csv`, or, with ``on_missing="skip"``, slides are missing.
     """
     if endpoint not in ENDPOINTS:
         raise ValueError(f"endpoint={endpoint!r}: expected one of {ENDPOINTS}")
-    outcomes = _outcomes(cdr_csv, cancer, endpoint)
+    outcomes, known = _outcomes(cdr_csv, cancer, endpoint)
     slides = read_table(slide_csv, ("FILENAME", "PATIENT"))
+    slides["PATIENT"] = slides["PATIENT"].str.upper()
+    _tell_unknown(slides["PATIENT"], known, slide_csv, cdr_csv)
     slides = slides[slides["PATIENT"].isin(outcomes.index)].drop_duplicates("FILENAME")
     if diagnostic_only:
         slides = slides[slides["FILENAME"].str.contains("-DX", regex=False)]
@@ -97,14 +104,27 @@ def _by_name(files, wanted):
     return found
 
 
+def _tell_unknown(patients, known, slide_csv, cdr_csv):
+    """Warn of patients that the outcomes do not name at all, which is not the same as an unknown outcome."""
+    unknown = sorted(set(patients.dropna()) - known)
+    if unknown:
+        warn(f"{len(unknown)} patients of {slide_csv} are not in {cdr_csv}: {shown(unknown)}", SlideFailureWarning)
+
+
 def _outcomes(cdr_csv, cancer, endpoint):
-    """cancer, time and event of each usable patient, by barcode."""
+    """cancer, time and event of each usable patient, by barcode; and the barcodes of all patients."""
     columns = ("bcr_patient_barcode", "type", endpoint, f"{endpoint}.time", "Redaction")
     table = read_table(cdr_csv, columns)
+    table["bcr_patient_barcode"] = table["bcr_patient_barcode"].str.upper()
+    known = set(table["bcr_patient_barcode"])
     for name in (endpoint, f"{endpoint}.time"):
         table[name] = typed(table[name])
         if table[name].dtype == object and table[name].notna().any():
             raise DatasetError(f"{cdr_csv}: column {name!r} has cells that are not numbers")
+    other = table.index[table[endpoint].notna() & ~table[endpoint].isin([0, 1])]
+    if len(other):
+        value = table[endpoint][other[0]]
+        raise DatasetError(f"{cdr_csv}: row {other[0]}: {endpoint} is {value:g}; expected 0, 1 or an empty cell")
     studies = _GROUPS.get(cancer, (cancer,)) if isinstance(cancer, str) else tuple(cancer)
     unknown = sorted(set(studies) - set(table["type"]))
     if unknown:
@@ -121,4 +141,4 @@ def _outcomes(cdr_csv, cancer, endpoint):
         patient = table["bcr_patient_barcode"][twice].iloc[0]
         raise DatasetError(f"{cdr_csv}: row {table.index[twice][0]}: {patient} has another {endpoint} than above")
     table = table.set_index("bcr_patient_barcode").set_axis(["cancer", "time", "event"], axis=1)
-    return table.astype({"time": float, "event": bool})
+    return table.astype({"time": float, "event": bool}), known

@@ -6,8 +6,8 @@ import numpy as np
 
 from sknic.targets.cells import few
 
-_YES = ("1", "1.0", "true", "t", "yes", "y")
-_NO = ("0", "0.0", "false", "f", "no", "n")
+YES = ("1", "1.0", "true", "t", "yes", "y")
+NO = ("0", "0.0", "false", "f", "no", "n")
 _EVENT = "dead, deceased, died, death, event, occurred, relapse, relapsed, recurrence"
 _EVENT += ", recurred, progression, progressed, recurred/progressed, metastasis, failure, expired, uncensored"
 _NO_EVENT = (
@@ -16,7 +16,7 @@ _NO_EVENT = (
 _NO_EVENT += ", lost to follow-up, lost to follow up, lost to followup"
 _NO_EVENT += ", disease-free, diseasefree, progression free, progression-free, relapse free, relapse-free"
 _NO_EVENT += ", recurrence free, recurrence-free, no recurrence, no relapse, no progression"
-_WORDS = dict.fromkeys((*_YES, *_EVENT.split(", ")), True) | dict.fromkeys((*_NO, *_NO_EVENT.split(", ")), False)
+_WORDS = dict.fromkeys((*YES, *_EVENT.split(", ")), True) | dict.fromkeys((*NO, *_NO_EVENT.split(", ")), False)
 # Words that say what they mean whatever their column is called, unlike 1 and yes.
 _TELLING = {*_EVENT.split(", "), *_NO_EVENT.split(", ")}
 

@@ -222,6 +222,42 @@ def test_select_keeps_rows_in_order():
         cohort.survival  # noqa: B018
 
 
+def test_a_selection_names_each_slide_once_and_in_the_order_of_the_table():
+    frame = pd.DataFrame({"slide": list("abcd"), "patient": list("wxyz"), "event": [0, 1, 1, 0]})
+    cohort = Cohort([f"{name}.svs" for name in "abcd"], frame)
+    with pytest.raises(DatasetError, match="in their order"):
+        cohort.select(frame.sort_values("event")["event"] == 1)
+    with pytest.raises(DatasetError, match="4 rows"):
+        cohort.select([True, False])
+    with pytest.raises(DatasetError, match="names a slide twice"):
+        cohort.select(frame["event"])
+    assert cohort.select(frame["event"] == 1).paths == ["b.svs", "c.svs"]
+    assert cohort.select([3, 0]).paths == ["d.svs", "a.svs"] and len(cohort.select([])) == 0
+
+
+def test_a_table_that_was_sorted_in_place_is_not_paired_with_the_slides():
+    frame = pd.DataFrame({"patient": list("xyz"), "score": [3.0, 1.0, 2.0]})
+    cohort = Cohort(["a.svs", "b.svs", "c.svs"], frame.set_axis([7, 8, 9]))
+    frame.sort_values("score", inplace=True)
+    assert cohort.score.tolist() == [3.0, 1.0, 2.0]  # a table of its own
+    cohort.table.sort_values("score", inplace=True)
+    for of in (lambda: cohort.score, lambda: cohort.patients, lambda: cohort.survival, lambda: cohort.select([0])):
+        with pytest.raises(DatasetError, match="in another order"):
+            of()
+    with pytest.raises(DatasetError, match="3 rows for 2 slides"):
+        Cohort(["a.svs", "b.svs"], frame)
+
+
+@pytest.mark.parametrize(
+    "column, cells", [("case", [1, 0, 1]), ("case", ["control", "case", "case"]), ("slide", [1, 2, 1])]
+)
+def test_answers_and_numbers_of_slides_are_not_patients(tmp_path, column, cells):
+    for name in "abc":
+        (tmp_path / f"{name}.tiff").touch()
+    pd.DataFrame({"path": ["a.tiff", "b.tiff", "c.tiff"], column: cells}).to_csv(tmp_path / "slides.csv", index=False)
+    assert len(set(read_cohort(tmp_path / "slides.csv").patients)) == 3
+
+
 def test_one_of_two_columns_of_a_name_is_not_chosen(tmp_path):
     (tmp_path / "a.tiff").touch()
     (tmp_path / "slides.csv").write_text("path,score,score\na.tiff,1,2\n")

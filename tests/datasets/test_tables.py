@@ -52,6 +52,20 @@ def test_a_slide_of_another_patient_and_two_outcomes_of_one_are_refused(tcga):
         load_tcga_survival(*tcga, "BRCA", "PFI")
 
 
+def test_an_event_that_is_neither_0_nor_1_is_named(tcga):
+    tcga[1].write_text(CDR + "TCGA-A1-0009,BRCA,2,1355.0,0.0,900.0,\n")
+    with pytest.raises(DatasetError, match=r"row \d+: OS is 2; expected 0, 1 or an empty cell"):
+        load_tcga_survival(*tcga, "BRCA", "OS")
+
+
+def test_patients_in_lower_case_are_found_and_unknown_ones_are_named(tcga):
+    tcga[2].write_text(SLIDES.replace(",TCGA-A1-0001", ",tcga-a1-0001"), encoding="utf-8")
+    assert load_tcga_survival(*tcga, "BRCA").patients.tolist().count("TCGA-A1-0001") == 2
+    tcga[2].write_text(SLIDES.replace(",TCGA-A1-0001", ",TCGA-A1-9999"), encoding="utf-8")
+    with pytest.warns(SlideFailureWarning, match="1 patients of .* are not in .*: TCGA-A1-9999"):
+        load_tcga_survival(*tcga, "BRCA")
+
+
 def test_missing_tcga_slides_are_named_or_skipped(tcga):
     next(tcga[0].glob("*0002*")).unlink()
     with pytest.raises(DatasetError, match="1 of 3 slides .*TCGA-A1-0002-01Z-00-DX1.*on_missing='skip'"):

@@ -54,14 +54,14 @@ class GridCohort(Cohort):
         Parameters
         ----------
         rows : bool array (n_slides,) or int array
-            Mask, or positions, whose order is kept.
+            As in `Cohort.select`.
 
         Returns
         -------
         GridCohort
             Those slides.
         """
-        chosen = np.arange(len(self))[np.asarray(rows)]
+        chosen = self._chosen(rows)
         part = super().select(chosen)
         grids = [self.grids[row] for row in chosen]
         return GridCohort(part.paths, part.table, part.groups, part.missing, part.tissue, grids)
