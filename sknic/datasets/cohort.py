@@ -69,8 +69,8 @@ class Cohort:
         """Raise DatasetError if the rows of the table are no longer those of the slides, in their order."""
         if not self.table.index.equals(pd.RangeIndex(len(self.paths))):
             raise DatasetError(
-                f"the table has {len(self.table)} rows for {len(self.paths)} slides, or they are in another order; sort "
-                "or filter a copy, and take slides with `select`"
+                f"the table has {len(self.table)} rows for {len(self.paths)} slides, or they are in another order; "
+                "sort or filter a copy, and take slides with `select`"
             )
 
     def __repr__(self):
