@@ -45,15 +45,19 @@ class Compression:
         settings = {**dict.fromkeys((*NUMBERS, *MASKS)), **DEFAULTS, **self.given}
         return {**settings, "encoder": absolute(self.encoder), "slide_mpp": self.slide_mpp}
 
+    @property
+    def tissue(self):
+        """The tissue mask as SlideCompressor takes it."""
+        return tissue_option(*(self.given.get(name, DEFAULTS.get(name)) for name in MASKS))
+
     def compressor(self, grids, device="auto", n_jobs=1):
         """The SlideCompressor of these settings."""
         from sknic import SlideCompressor
 
-        tissue = tissue_option(*(self.given.get(name, DEFAULTS.get(name)) for name in MASKS))
         numbers = {name: self.given[name] for name in NUMBERS if self.given.get(name) is not None}
         return SlideCompressor(
             self.encoder,
-            tissue=tissue,
+            tissue=self.tissue,
             slide_mpp=self.slide_mpp,
             cache_dir=grids,
             device=device,

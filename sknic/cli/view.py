@@ -10,7 +10,7 @@ import typer
 from sknic.cli import options
 from sknic.cli.grids import are_grid_files, load_grids
 from sknic.cli.inputs import Rows, find_rows, tables_of
-from sknic.cli.model_folder import grids_of, load_model
+from sknic.cli.model_folder import compression_of, grids_of, load_model
 from sknic.cli.predict import compressor_of
 from sknic.cli.settings import slide_mpp_option, tissue_option
 
@@ -38,7 +38,13 @@ def view(
     ] = None,
     model: options.ModelOrNone = None,
     slide_mpp: options.SlideMpp = None,
-    tissue: options.Tissue = "density",
+    tissue: Annotated[
+        str | None,
+        typer.Option(
+            help="Mask to show: density, otsu, none, or a mask pattern such as 'masks/{stem}.png'; that of the model "
+            "by default, or else density."
+        ),
+    ] = None,
     classes: options.Classes = None,
     exclude: options.Exclude = None,
     host: Annotated[
@@ -71,7 +77,9 @@ def view(
         load,
         truth=_truth(rows, shown, target or _known_columns(record, rows)),
         slide_mpp=mpp,
-        tissue=tissue_option(tissue, classes, exclude),
+        tissue=_mask_of(model, record)
+        if tissue is classes is exclude is None
+        else tissue_option(tissue or "density", classes, exclude),
         on_error="raise" if len(shown) == 1 else "skip",
     )
     serve(views, host=host, port=port, ready=partial(_announce, open_browser=open_browser))
@@ -87,6 +95,12 @@ def _opened(model, device):
     if not model.is_file():
         raise typer.BadParameter(f"no model at {model}", param_hint="--model")
     return partial(load_estimator, model, device=device), {}
+
+
+def _mask_of(model, record):
+    """The tissue mask by which the slides of a model were compressed; "density" without such a model."""
+    compression = compression_of(model, record) if record else None
+    return "density" if compression is None else compression.tissue
 
 
 def _known_columns(record, rows):

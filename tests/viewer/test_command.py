@@ -12,10 +12,11 @@ from typer.testing import CliRunner
 
 from sknic import MeanRGBEncoder
 from sknic.cli.app import app as program
-from sknic.cli.view import _opened, _read_grids
+from sknic.cli.view import _mask_of, _opened, _read_grids
 from sknic.estimators import load_estimator
 from sknic.exceptions import SlideFailureWarning
 from sknic.grids import Grid
+from sknic.slides import Annotations
 from tests.cli.helpers import names
 
 
@@ -88,9 +89,18 @@ def test_with_the_folder_of_a_model_slides_are_compressed_as_it_knows_them(slide
     view = opened[0]
     assert [one.truth for one in opened] == [{"score": "0"}, {"score": "1"}]  # the column that it was fitted on
     assert [layer.id for layer in view.layers.values() if layer.has_classes][0] == "grid0-grad-cam"
+    assert "tissue" not in view.layers  # as the model sees its slides
     estimator = load_estimator(tmp_path / "model" / "model.safetensors")
     grid = view.frames[0].grid
     assert float(view.model.predict(grid)["prediction"]) == pytest.approx(estimator.predict([grid])[0], rel=5e-3)
+
+
+def test_the_mask_that_is_shown_is_that_of_the_model(tmp_path):
+    record = {"encoder": "encoder.safetensors", "compression": {"tissue": "/masks/{stem}.png"}}
+    assert _mask_of(tmp_path, record) == "/masks/{stem}.png"
+    record["compression"] |= {"classes": ["tumour"], "tissue": "/masks/{stem}.geojson"}
+    assert _mask_of(tmp_path, record) == Annotations("/masks/{stem}.geojson", ("tumour",), ())
+    assert _mask_of(tmp_path, {"encoder": None}) == _mask_of(None, {}) == "density"
 
 
 def test_a_column_that_is_not_there_is_named_with_those_that_are(slides, tmp_path):
