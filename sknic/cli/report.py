@@ -16,6 +16,11 @@ def report(
     Example: `sknic report result --title "Tumour proliferation, pilot"`
     """
     from sknic.report import RunFolder, report_of_run
+    from sknic.report.verification import check_metrics
 
-    path = report_of_run(RunFolder.read(folder), title).write(out or folder / "report.html")
+    run = RunFolder.read(folder)
+    path = report_of_run(run, title).write(out or folder / "report.html")
     typer.echo(f"wrote {path}")
+    metrics = check_metrics(run)
+    if not metrics.is_right:
+        typer.secho(f"warning: metrics.json does not follow from predictions.csv: {metrics.text}", err=True)

@@ -163,6 +163,15 @@ def test_maps_are_not_written_over_each_other(names, table, tmp_path):
     assert not list((tmp_path / "maps").glob("*.png"))
 
 
+def test_a_report_says_that_its_numbers_are_not_those_of_its_charts(table, tmp_path):
+    out, options = tmp_path / "result", ("--task", "regression", "--target", "score", "--max-steps", "2", "--cv", "2")
+    says("evaluate", table, *options, "--out", out, code=0)
+    assert "warning" not in says("report", out, code=0)
+    predictions = pd.read_csv(out / "predictions.csv")
+    predictions.assign(target=predictions["target"][::-1].to_numpy()).to_csv(out / "predictions.csv", index=False)
+    assert "metrics.json does not follow from predictions.csv: r2 is" in says("report", out, code=0)
+
+
 def test_overlays_are_not_slides(tmp_path, drawn_slides):
     maps = record(tmp_path / "maps", "explain")
     for name in ("a.ome.tiff", "b.ome.tiff"):
