@@ -30,12 +30,16 @@ from sknic.estimators import PAPER_RECIPE
 from sknic.evaluation import aggregate, compare, concordance, estimate, format_p, split_by_risk
 from sknic.files.whole import whole_file
 
+# One network is the default of every target but survival.
+ONE_NETWORK = {"n_members": 1, "max_steps": 1500}
 RECIPES = {
     "default": {},
     "paper": PAPER_RECIPE,
-    "cnn-alone": {"pooled_branch": False},
-    "members-of-600": {"n_members": 3, "max_steps": 600},  # for survival from 100 to 300 slides
-    "whole-branch": {"callbacks": [BranchDropout(0.0)]},  # the default before the branch learnt from some channels
+    "one-network": ONE_NETWORK,
+    "cnn-alone": {**ONE_NETWORK, "pooled_branch": False},
+    "members-of-600": {"n_members": 3, "max_steps": 600},
+    # The default before the branch learnt from some channels at a time.
+    "whole-branch": {**ONE_NETWORK, "callbacks": [BranchDropout(0.0)]},
 }
 RIVAL = "multitask-4"
 PAPER = {

@@ -127,7 +127,8 @@ def _cross_validate(out, cohort, compressor, task, device, random_state):
 
     columns, _ = _learnt()[task]
     y = kind_named(task).read(cohort.table[columns].squeeze("columns"))
-    model = estimator_for(task)(max_steps=MAX_STEPS, device=device, random_state=random_state)
+    # One network, for survival as well: three would take the demo beyond its minutes.
+    model = estimator_for(task)(max_steps=MAX_STEPS, n_members=1, device=device, random_state=random_state)
     pipe = make_pipeline(compressor, model)
     ensemble = CrossValEnsemble(pipe, cv=4, n_jobs=os.cpu_count(), random_state=random_state)
     ensemble.fit(cohort.paths, y, groups=cohort.patients)

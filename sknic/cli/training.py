@@ -43,8 +43,8 @@ class Training:
     max_steps: Annotated[
         int | None,
         typer.Option(
-            help="Number of training batches, over which the learning rate falls; 1500 by default, 3200 with --recipe "
-            "paper."
+            help="Number of training batches, over which the learning rate falls; 1500 by default (survival: 2 per "
+            "slide, at least 600 and at most 1500), 3200 with --recipe paper."
         ),
     ] = None
     lr: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None
@@ -91,7 +91,10 @@ class Training:
     ] = None
     n_members: Annotated[
         int | None,
-        typer.Option(help="Number of networks per fit, whose predictions are averaged; each adds the time of one fit."),
+        typer.Option(
+            help="Number of networks per fit, whose predictions are averaged; 1 by default (survival: 3). Each adds "
+            "the time of one fit."
+        ),
     ] = None
     n_crops: Annotated[
         int | None,

@@ -62,6 +62,7 @@ PAPER_RECIPE: dict[str, Any] = {
     "lr": 1e-2,
     "max_steps": 3200,
     "validation_fraction": 0.25,
+    "n_members": 1,
     "average_orientations": False,
 }
 

@@ -17,13 +17,16 @@ from sknic.estimators.hazard import HazardCurves
 from sknic.estimators.weights import SlideWeights
 from sknic.exceptions import FewEventsWarning, TrainingInterrupted, warn
 from sknic.learning.followed import followed
-from sknic.learning.params import choice
+from sknic.learning.params import choice, integer, nothing
 from sknic.targets import Survival, read_survival
 from sknic.targets.concordance import concordance_index
 from sknic.targets.rows import check_paired
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
+
+# `max_steps` by default. 600 for 160 slides and 1500 for 1,571 were measured (docs/recipe.md).
+MIN_STEPS, STEPS_PER_SLIDE, MAX_STEPS = 600, 2, 1500
 
 
 def _event_and_time(y):
@@ -67,8 +70,9 @@ class GridCoxSurvival(HazardCurves, GridEstimator):
     batch_size : int, default=16
         Maximum number of crops per training batch. The likelihood compares the slides within a batch, each of which has
         its share of events; a batch as large as the cohort compares all slides.
-    max_steps : int, default=1500
-        Number of training batches; "plateau" usually stops earlier.
+    max_steps : int or None, default=None
+        Number of training batches of each network; "plateau" usually stops earlier. None is two per slide, at least 600
+        and at most 1500: events are few, and of a small cohort a longer training learns the patients by heart.
     eval_every : int, default=32
         Number of training batches between two rows of the history, each with the loss of the validation grids, if
         there are any. For "plateau", several passes over a small cohort, or a whole one over a large cohort.
@@ -78,7 +82,7 @@ class GridCoxSurvival(HazardCurves, GridEstimator):
         Fraction of the grids (by patient when `fit` gets groups; stratified by event) that is held
         out to choose the best weights and to detect plateaus. With None, or fewer than four patients, all grids are
         used for training: "cosine" keeps the last weights, and "plateau" watches the training loss.
-    n_members : int, default=1
+    n_members : int, default=3
         Number of networks, with different weights and crops, whose predictions are averaged. With two or more, one that
         learns nothing is trained again, at most twice; `predict_spread` measures how far they are apart.
     n_crops : int, default=10
@@ -145,7 +149,7 @@ class GridCoxSurvival(HazardCurves, GridEstimator):
 
     target_kind = Survival.name
 
-    _rules = {**RULES, "ties": choice("efron", "breslow")}
+    _rules = {**RULES, "max_steps": integer(1) | nothing, "ties": choice("efron", "breslow")}
 
     def __init__(
         self,
@@ -163,11 +167,11 @@ class GridCoxSurvival(HazardCurves, GridEstimator):
         lr: float = 3e-3,
         min_lr: float = 1e-5,
         batch_size: int = 16,
-        max_steps: int = 1500,
+        max_steps: int | None = None,
         eval_every: int = 32,
         patience: int = 4,
         validation_fraction: float | None = None,
-        n_members: int = 1,
+        n_members: int = 3,
         n_crops: int = 10,
         average_orientations: bool = True,
         module: Callable | None = None,
@@ -212,6 +216,9 @@ class GridCoxSurvival(HazardCurves, GridEstimator):
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
         return tags
+
+    def _n_steps(self, n_grids):
+        return self.max_steps or min(max(MIN_STEPS, STEPS_PER_SLIDE * n_grids), MAX_STEPS)
 
     @followed
     def fit(

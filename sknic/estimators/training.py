@@ -84,7 +84,7 @@ class GridTraining(Followed):
                 loss=loss,
                 lr=self.lr,
                 schedule=self._schedule(valid_data),
-                max_steps=self.max_steps,
+                max_steps=self._n_steps(len(train_rows)),
                 eval_every=self.eval_every,
                 batch_size=self.batch_size,
                 batch_sampler=batches,
@@ -121,6 +121,10 @@ class GridTraining(Followed):
             raise
         self._keep(nets, n_restarts)
         doubts.warn(type(self).__name__, [history(net) for net in nets])
+
+    def _n_steps(self, n_grids):
+        """Number of training batches for a number of training grids."""
+        return self.max_steps
 
     def _schedule(self, valid_data):
         if self.schedule == "plateau":

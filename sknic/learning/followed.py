@@ -35,7 +35,7 @@ class Followed(CallbackSupportMixin):
     `fit` is decorated with :func:`followed`, and the training gets the callbacks of `_followers`.
     """
 
-    max_steps: int
+    max_steps: int | None
     eval_every: int
 
     def _followers(self):
@@ -104,6 +104,7 @@ def _n_evaluations(estimator):
     if getattr(estimator, "n_members", 1) != 1:
         return None
     try:
+        # A number that depends on the slides is None, a TypeError here.
         return math.ceil(estimator.max_steps / estimator.eval_every)
     except (TypeError, ZeroDivisionError):
         return None
