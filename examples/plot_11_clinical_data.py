@@ -48,7 +48,7 @@ X.head(3).drop(columns="grid")
 # seen become one more column for a Cox model of the table. Any model of a DataFrame can be used instead, such as
 # ``skrub.tabular_pipeline(...)``. :func:`~sknic.evaluation.added_value` compares the three models on the same folds.
 
-slide = GridCoxSurvival(n_filters=16, batch_size=64, max_steps=600, random_state=0)
+slide = GridCoxSurvival(n_filters=16, batch_size=64, max_steps=600, n_members=1, random_state=0)
 found = added_value(SlideAndTable(slide, cv=2, random_state=0), X, y, groups=np.arange(n_patients), cv=3)
 print(found)
 

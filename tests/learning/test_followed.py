@@ -51,7 +51,7 @@ def targets(X):
 @pytest.mark.filterwarnings("ignore::sknic.exceptions.NothingLearntWarning")
 def test_every_evaluation_begins_and_ends_and_can_predict(kind, X):
     recorder, y = Recorder(), targets(X)[kind]
-    model = kind(**SETTINGS).set_callbacks(recorder)
+    model = kind(**SETTINGS, n_members=1).set_callbacks(recorder)
     model.fit(X, y)
     evaluations = [("evaluation", number) for number in range(3)]  # after 4, 8 and 10 steps
     assert recorder.n_evaluations == 3
@@ -59,7 +59,7 @@ def test_every_evaluation_begins_and_ends_and_can_predict(kind, X):
     assert recorder.ended == [*evaluations, ("fit", 0)]
     assert all(len(prediction) == len(X) for prediction in recorder.predicted)
     np.testing.assert_array_equal(recorder.predicted[-1], model.predict(X))
-    alone = kind(**SETTINGS).fit(X, y)
+    alone = kind(**SETTINGS, n_members=1).fit(X, y)
     np.testing.assert_array_equal(model.predict(X), alone.predict(X))
     assert set(vars(model)) - {"_skl_callbacks"} == set(vars(alone))
 
