@@ -168,15 +168,18 @@ class KaplanMeierDisplay:
         self.ax_.legend(title=", ".join(said), alignment="left", ncols=2, frameon=False, **place, **sizes)
 
     def _write_at_risk(self, curves):
-        times = [tick for tick in self.ax_.get_xticks() if 0 <= tick <= self.ax_.get_xlim()[1]]
+        end = self.ax_.get_xlim()[1]
+        ticks = [tick for tick in self.ax_.get_xticks() if 0 <= tick <= end]
+        # A tick may lie above the time that it is labelled with, by the rounding of its number.
+        times = np.array(ticks) - _ROUNDING * end
         place = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "fontsize": "x-small"}
         place |= {"va": "top", "annotation_clip": False}
         self.ax_.annotate("at risk", (0, 0), (-16, -38), ha="right", color=INK, **place)
         for row, (name, curve) in enumerate(curves.items()):
             down = -38 - 12 * (row + 1)
             self.ax_.annotate(name.split()[0], (0, 0), (-16, down), ha="right", color=INK, **place)
-            for time, count in zip(times, curve.at_risk(times)):
-                self.ax_.annotate(str(count), (time, 0), (0, down), ha="center", color=INK, **place)
+            for tick, count in zip(ticks, curve.at_risk(times)):
+                self.ax_.annotate(str(count), (tick, 0), (0, down), ha="center", color=INK, **place)
 
 
 def _draw_curve(ax, curve, color, label, interval, end):
@@ -192,3 +195,5 @@ def _draw_curve(ax, curve, color, label, interval, end):
 
 
 _STEPS = ("survival", "low", "high")
+# Times that differ by less than this share of the axis are the same.
+_ROUNDING = 1e-6

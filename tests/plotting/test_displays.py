@@ -145,6 +145,15 @@ def test_survival_shows_the_p_value_the_ratio_and_the_numbers_at_risk():
     assert display.groups.low.n + display.groups.high.n == 40
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_patient_followed_until_a_tick_is_at_risk_there(dtype):
+    times = np.array([0.2, 0.4, 0.6, 0.8, 1.0, 1.2] * 2, dtype)
+    risk = np.repeat([0.0, 1.0], 6) + np.linspace(0, 0.1, 12)
+    display = KaplanMeierDisplay.from_predictions(Surv.from_arrays(np.ones(12, bool), times), risk)
+    counts = ["6", "6", "5", "4", "3", "2", "1"]
+    assert _texts(display.ax_) == ["at risk", "low", *counts, "high", *counts]
+
+
 def test_survival_curves_are_steps_from_one_through_the_estimates():
     display = KaplanMeierDisplay(split_by_risk(SURVIVAL, X[:, 0], groups=PATIENT)).plot(at_risk=False)
     time, survival = display.lines_[1].get_data()
