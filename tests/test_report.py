@@ -11,14 +11,17 @@ from sksurv.nonparametric import kaplan_meier_estimator
 from typer.testing import CliRunner
 
 from sknic.cli.app import app
+from sknic.estimators import AttentionMIL, GridCNN
 from sknic.evaluation import CensoredScores, Comparison, Estimate, Verdict, net_benefit
 from sknic.exceptions import RunFolderError
 from sknic.report import Card, Report, RunFolder, best_and_worst, report_of_run
 from sknic.report.classes import calibration_table, class_table, confusion_table
+from sknic.report.model_card import card_of_run
 from sknic.report.over_time import calibration_at
 from sknic.report.run_report import _settings
 from sknic.report.slides import fit_of_slides
 from sknic.report.tables import cohort_table
+from sknic.report.tripod import UNKNOWN
 from sknic.targets import survival_array
 
 TASKS = ("regression", "classification", "survival")
@@ -238,6 +241,26 @@ def test_no_slide_is_both_best_and_worst(task):
     best, worst = best_and_worst(make_run(task, n=12), n_slides=50)
     assert len(best) == len(worst) > 0
     assert not set(best) & set(worst)
+
+
+CNN = ("a convolutional network on grids", "tissue, with their positions; no clinical data")
+BAG = ("attention over a bag of embeddings", "tissue, without their positions; no clinical data")
+
+
+@pytest.mark.parametrize("settings, network, predictors", [
+    ({"module": None}, *CNN),
+    ({"module": GridCNN}, *CNN),
+    ({"module": AttentionMIL}, *BAG),
+    ({"module": str(AttentionMIL)}, *BAG),  # as run.json has it
+    ({"module": "<class 'my.AttentionMIL'>"}, UNKNOWN, UNKNOWN),
+    ({}, UNKNOWN, UNKNOWN),
+])  # fmt: skip
+def test_a_card_describes_the_network_that_was_trained(settings, network, predictors):
+    run = make_run("regression")
+    run.record["settings"] |= settings
+    said = card_of_run(run).tables["TRIPOD+AI"].set_index("Item")["What is known"]
+    assert said["12c"] == (network if network == UNKNOWN else f"{network}; every parameter under Training")
+    assert said["9b"] == (predictors if predictors == UNKNOWN else f"the encoder's embeddings of a slide's {predictors}")
 
 
 def test_survival_is_drawn_over_time_where_there_are_curves():

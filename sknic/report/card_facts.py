@@ -24,6 +24,13 @@ OUTPUTS = {
     "classification": "a probability of each class, and the class of the highest one",
     "survival": "a risk: the logarithm of the hazard ratio to the mean slide of the training",
 }
+# Module of the settings, as run.json has it: what predicts from the embeddings, and what it knows of their positions.
+_CNN = ("a convolutional network on grids", "with their positions")
+_MODULES = {
+    "None": _CNN,
+    "<class 'sknic.estimators.network.GridCNN'>": _CNN,
+    "<class 'sknic.estimators.network.AttentionMIL'>": ("attention over a bag of embeddings", "without their positions"),
+}
 
 
 def target_of(task: str, record: dict) -> str:
@@ -212,15 +219,17 @@ def known_items(task: str, table: pd.DataFrame, record: dict, left_out: str) -> 
     counts = f"{len(table)} slides{patients}"
     spread = kind_named(task).summary(table, table)
     balanced = settings.get("balanced")
+    # Another module, or none that is recorded, is known to the authors only.
+    network, positions = _MODULES.get(str(settings.get("module", UNKNOWN)), (None, None))
     return {
         "5a": f"{counts}, by name and digest under Slides; their origin is to be written by the authors",
         "7": "slides compressed by the encoder to grids of embeddings; settings under Training",
         "8a": target_of(task, record),
-        "9b": "the encoder's embeddings of a slide's tissue, with their positions; no clinical data",
+        "9b": positions and f"the encoder's embeddings of a slide's tissue, {positions}; no clinical data",
         "10": f"{counts}; the sample size was not calculated in advance",
         "11": f"slides left out: {left_out}; rows without target are refused",
         "12b": "channels standardized over the tissue of the training slides" if settings.get("standardize") else None,
-        "12c": "a convolutional network on grids; every parameter under Training",
+        "12c": network and f"{network}; every parameter under Training",
         "12g": "`sknic predict` on the files of this folder",
         "13": None if balanced is None else f"batches of classes in equal shares: {show(bool(balanced))}",
         "15": OUTPUTS.get(task),
