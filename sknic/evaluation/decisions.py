@@ -17,8 +17,8 @@ from sknic.targets.rows import check_paired
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-# Thresholds of a decision curve, unless others are asked for.
-DECISION_THRESHOLDS = np.linspace(0.01, 0.99, 99)
+# Thresholds of a decision curve, unless others are asked for; the same numbers as 0.01, 0.02 and so on, as written.
+DECISION_THRESHOLDS = np.arange(1, 100) / 100
 
 
 def net_benefit(

@@ -23,6 +23,13 @@ def test_net_benefit_is_that_worked_out_by_hand(threshold, wanted):
     assert net_benefit(ILL, PROBABILITY, [threshold]) == pytest.approx([wanted])
 
 
+def test_a_probability_at_a_default_threshold_reaches_it():
+    found = net_benefit([0, 0, 1, 1], [0.1, 0.1, 0.29, 0.57])
+    assert found[[28, 56]].tolist() == [0.5, 0.25]  # at 0.29 and 0.57
+    everywhere = [float(f"0.{percent:02d}") for percent in range(1, 100)]
+    assert found.tolist() == net_benefit([0, 0, 1, 1], [0.1, 0.1, 0.29, 0.57], everywhere).tolist()
+
+
 def test_treating_everybody_is_worth_nothing_at_the_prevalence():
     assert net_benefit(ILL, None, [0.4, 0.25, 0.5]) == pytest.approx([0, 0.4 - 0.6 / 3, -0.2])
 
