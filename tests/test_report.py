@@ -260,7 +260,9 @@ def test_a_card_describes_the_network_that_was_trained(settings, network, predic
     run.record["settings"] |= settings
     said = card_of_run(run).tables["TRIPOD+AI"].set_index("Item")["What is known"]
     assert said["12c"] == (network if network == UNKNOWN else f"{network}; every parameter under Training")
-    assert said["9b"] == (predictors if predictors == UNKNOWN else f"the encoder's embeddings of a slide's {predictors}")
+    assert said["9b"] == (
+        predictors if predictors == UNKNOWN else f"the encoder's embeddings of a slide's {predictors}"
+    )
 
 
 def test_survival_is_drawn_over_time_where_there_are_curves():
@@ -294,6 +296,32 @@ def test_observed_survival_is_that_of_scikit_survival_in_each_group_of_predictio
     assert (low <= seen).all() and (seen <= high).all()
     early = survival_array(np.ones(48, bool), np.full(48, 9.0))
     assert calibration_at(early, said[:, None], [time], time)[1].tolist() == [1.0] * 4  # nobody has left yet
+
+
+def test_survival_is_not_observed_beyond_the_time_that_a_group_was_followed():
+    # Twenty patients who left at 100 to 119, and twenty who died at 300 to 1500.
+    y = survival_array(np.repeat([False, True], 20), np.r_[100.0 + np.arange(20), np.linspace(300, 1500, 20)])
+    said = np.r_[np.linspace(0.86, 0.95, 20), np.linspace(0.01, 0.4, 20)]
+    mean, *observed = calibration_at(y, said[:, None], [1000.0], 1000.0)
+    assert mean == pytest.approx([said[20:30].mean(), said[30:].mean(), said[:10].mean(), said[10:20].mean()])
+    assert observed[0][:2].tolist() == [0, pytest.approx(0.8)]  # of the first group, all have died
+    assert np.isnan(observed)[:, 2:].all()
+    seen = calibration_at(y, said[:, None], [119.0], 119.0)[1]
+    np.testing.assert_array_equal(seen, [1, 1, np.nan, 1])  # the third was followed until 109
+
+
+def test_a_group_that_was_not_followed_so_long_is_left_out_of_the_calibration_of_survival():
+    run = make_run("survival", n=80)
+    table = run.predictions.assign(
+        patient=[f"p{i}" for i in range(80)], event=1, time=np.tile(np.linspace(50, 200, 40), 2)
+    )
+    table.loc[40:, ["event", "time"]] = [0, 40.0]
+    said = np.r_[np.linspace(0.1, 0.4, 40), np.linspace(0.6, 0.9, 40)]
+    run = dataclasses.replace(run, predictions=table.assign(**{f"survival at {t}": said for t in (30, 100, 150)}))
+    page = Page(report_of_run(run).to_html())
+    (alt,) = [i["alt"] for i in page.all("img") if i["alt"].startswith("Calibration of survival at time 100")]
+    assert alt.count("observed") == 2 and "nan" not in alt
+    assert "Of 2 of 4 groups nobody was under observation for so long." in page.text
 
 
 @pytest.mark.parametrize("task", TASKS)

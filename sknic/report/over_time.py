@@ -57,7 +57,9 @@ def _draw_brier(section, scores, patients):
 def _draw_calibration(section, run):
     """Plot predicted against observed survival at the middle of the times, for groups of equal size."""
     time = run.survival_times[len(run.survival_times) // 2]
-    said, seen, low, high = calibration_at(run.truth, run.survival.to_numpy(float), run.survival_times, time)
+    found = calibration_at(run.truth, run.survival.to_numpy(float), run.survival_times, time)
+    is_known = ~np.isnan(found[1])
+    said, seen, low, high = found[:, is_known]
     ax = axes_for(None, (5, 4))
     ax.plot([0, 1], [0, 1], color=FAINT, linewidth=0.8, linestyle="--")
     ax.vlines(said, low, high, color=COLORS[0], linewidth=2.5, alpha=0.4)
@@ -69,20 +71,33 @@ def _draw_calibration(section, run):
         "Slides in up to four groups of equal size, by predicted survival; observed survival is that of Kaplan-Meier, "
         "with its interval. On the dashed line, the predictions are accurate."
     )
+    if not is_known.all():
+        caption += f" Of {(~is_known).sum()} of {len(is_known)} groups nobody was under observation for so long."
     section.add_figure(ax, alt=f"Calibration of survival at time {time:g}: {points}", caption=caption)
     plt.close(ax.figure)
 
 
 def calibration_at(y, survival, times, time):
-    """Mean predicted survival of each group, and observed survival with its limits; four float arrays."""
+    """Mean predicted survival of each group, and observed survival with its limits; four float arrays.
+
+    What was observed is NaN in a group of which nobody was under observation for so long, unless all have died.
+    """
     at_time = survival[:, list(times).index(time)]
     found = []
     for rows in np.array_split(np.argsort(at_time, kind="stable"), max(1, min(4, len(y) // 10))):
         curve = kaplan_meier(y[rows])
-        last = np.searchsorted(curve.time, time, side="right") - 1  # -1: nobody left or died until then
-        seen = (1.0, 1.0, 1.0) if last < 0 else (curve.survival[last], curve.low[last], curve.high[last])
-        found.append((at_time[rows].mean(), *seen))
+        found.append((at_time[rows].mean(), *_observed(curve, time)))
     return np.array(found).T
+
+
+def _observed(curve, time):
+    """Survival at a time with its limits."""
+    last = np.searchsorted(curve.time, time, side="right") - 1
+    if last < 0:  # nobody left or died until then
+        return 1.0, 1.0, 1.0
+    if time > curve.time[-1] and curve.survival[-1] > 0:
+        return np.nan, np.nan, np.nan
+    return curve.survival[last], curve.low[last], curve.high[last]
 
 
 def _draw_line(ax, scores, measure, patients, color, label):
