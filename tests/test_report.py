@@ -298,6 +298,18 @@ def test_observed_survival_is_that_of_scikit_survival_in_each_group_of_predictio
     assert calibration_at(early, said[:, None], [time], time)[1].tolist() == [1.0] * 4  # nobody has left yet
 
 
+def test_several_slides_of_a_patient_do_not_narrow_the_observed_survival():
+    rng = np.random.default_rng(0)
+    y, said = survival_array(rng.random(40) < 0.6, rng.exponential(1000, 40)), 0.3 + rng.uniform(size=40) / 2
+    alone = calibration_at(y, said[:, None], [700.0], 700.0)
+    slides = rng.permutation(np.repeat(np.arange(40), 3))
+    around = said[slides]
+    for number in range(40):  # the mean of a patient's slides is what was said of one
+        around[slides == number] += [-0.1, 0.0, 0.1]
+    several = calibration_at(y[slides], around[:, None], [700.0], 700.0, slides)
+    np.testing.assert_allclose(several, alone)
+
+
 def test_survival_is_not_observed_beyond_the_time_that_a_group_was_followed():
     # Twenty patients who left at 100 to 119, and twenty who died at 300 to 1500.
     y = survival_array(np.repeat([False, True], 20), np.r_[100.0 + np.arange(20), np.linspace(300, 1500, 20)])

@@ -29,7 +29,10 @@ _CNN = ("a convolutional network on grids", "with their positions")
 _MODULES = {
     "None": _CNN,
     "<class 'sknic.estimators.network.GridCNN'>": _CNN,
-    "<class 'sknic.estimators.network.AttentionMIL'>": ("attention over a bag of embeddings", "without their positions"),
+    "<class 'sknic.estimators.network.AttentionMIL'>": (
+        "attention over a bag of embeddings",
+        "without their positions",
+    ),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 import numpy as np
 
-from sknic.evaluation import CensoredScores, kaplan_meier
+from sknic.evaluation import CensoredScores, aggregate, kaplan_meier
 from sknic.evaluation.bootstrap import bootstrap, independent_units
 from sknic.exceptions import DegenerateDataError
 from sknic.plotting.style import COLORS, FAINT, INK, axes_for, tidy
@@ -57,7 +57,7 @@ def _draw_brier(section, scores, patients):
 def _draw_calibration(section, run):
     """Plot predicted against observed survival at the middle of the times, for groups of equal size."""
     time = run.survival_times[len(run.survival_times) // 2]
-    found = calibration_at(run.truth, run.survival.to_numpy(float), run.survival_times, time)
+    found = calibration_at(run.truth, run.survival.to_numpy(float), run.survival_times, time, run.patients)
     is_known = ~np.isnan(found[1])
     said, seen, low, high = found[:, is_known]
     ax = axes_for(None, (5, 4))
@@ -67,9 +67,10 @@ def _draw_calibration(section, run):
     ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
     tidy(ax, title=f"Calibration at time {time:g}", xlabel="Mean predicted survival", ylabel="Observed survival")
     points = "; ".join(f"{x:.2f} predicted, {y:.2f} observed" for x, y in zip(said, seen))
+    units = "Slides" if run.patients is None else "Patients"
     caption = (
-        "Slides in up to four groups of equal size, by predicted survival; observed survival is that of Kaplan-Meier, "
-        "with its interval. On the dashed line, the predictions are accurate."
+        f"{units} in up to four groups of equal size, by predicted survival; observed survival is that of "
+        "Kaplan-Meier, with its interval. On the dashed line, the predictions are accurate."
     )
     if not is_known.all():
         caption += f" Of {(~is_known).sum()} of {len(is_known)} groups nobody was under observation for so long."
@@ -77,12 +78,15 @@ def _draw_calibration(section, run):
     plt.close(ax.figure)
 
 
-def calibration_at(y, survival, times, time):
+def calibration_at(y, survival, times, time, patients=None):
     """Mean predicted survival of each group, and observed survival with its limits; four float arrays.
 
-    What was observed is NaN in a group of which nobody was under observation for so long, unless all have died.
+    The prediction for a patient is the mean of that for the slides. What was observed is NaN in a group of which nobody
+    was under observation for so long, unless all have died.
     """
     at_time = survival[:, list(times).index(time)]
+    if patients is not None:  # one row each, because slides of one patient are not independent
+        y, at_time = aggregate(y, patients, how="same")[1], aggregate(at_time, patients)[1]
     found = []
     for rows in np.array_split(np.argsort(at_time, kind="stable"), max(1, min(4, len(y) // 10))):
         curve = kaplan_meier(y[rows])
