@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from sknic.files.names import unique_names
 from sknic.grids.placement import Placement
 from sknic.plotting.overlay import opened
 from sknic.plotting.style import INK, axes_for, tidy_image
@@ -96,9 +98,17 @@ class PatchGalleryDisplay:
         -------
         PatchGalleryDisplay
             The display, drawn.
+
+        Raises
+        ------
+        ValueError
+            If a cell is not one of its grid.
         """
         grids, slides = list(grids), None if slides is None else list(slides)
-        found = {heading: [_patch(cell, grids, slides) for cell in block] for heading, block in cells.items()}
+        paths = [grid.slide for grid in grids] if slides is None else [getattr(one, "path", one) for one in slides]
+        by_path = unique_names(paths)
+        names = [by_path[str(path)] for path in paths]
+        found = {heading: [_patch(cell, grids, slides, names) for cell in block] for heading, block in cells.items()}
         return cls(found).plot(ax, title=title)
 
     def plot(self, ax: Axes | None = None, *, title: str | None = None, columns: int = 6) -> Self:
@@ -123,26 +133,38 @@ class PatchGalleryDisplay:
         self.ax_ = axes_for(ax, (columns * _WIDTH + 0.3, height + 0.4))
         self.figure_ = self.ax_.figure
         self.images_: list = []
+        shown = _shortened(name for block in self.rows.values() for _, name, _ in block)
         y = 0.0
         for heading, block in self.rows.items():
             self.ax_.text(0, y + 0.25, heading, color=INK, fontsize="medium", fontweight="bold")
             y += 0.35
-            for number, patch in enumerate(block):
-                self._draw(patch, (number % columns) * _WIDTH, y + (number // columns) * _HEIGHT)
+            for number, (pixels, name, value) in enumerate(block):
+                place = ((number % columns) * _WIDTH, y + (number // columns) * _HEIGHT)
+                self._draw(pixels, f"{shown[name]}\n{value:.3g}", *place)
             y += -(-len(block) // columns) * _HEIGHT
         self.ax_.set(xlim=(0, columns * _WIDTH), ylim=(height, 0), xticks=[], yticks=[], aspect="equal")
         tidy_image(self.ax_, title=title)
         return self
 
-    def _draw(self, patch, x, y):
-        pixels, name, value = patch
+    def _draw(self, pixels, text, x, y):
         side = _WIDTH - 0.1
         self.images_.append(self.ax_.imshow(pixels, extent=(x, x + side, y + side, y)))
-        short = name if len(name) <= 20 else f"{name[:9]}…{name[-9:]}"
-        self.ax_.text(x, y + side + 0.04, f"{short}\n{value:.3g}", color=INK, fontsize="x-small", va="top")
+        self.ax_.text(x, y + side + 0.04, text, color=INK, fontsize="x-small", va="top")
 
 
-def _patch(cell: RankedCell, grids: Sequence[Grid], slides: Any) -> tuple[np.ndarray, str, float]:
-    grid = grids[cell.slide]
+def _shortened(names):
+    """Names that fit below a patch; those that would be the same are left whole."""
+    short = {name: name if len(name) <= 20 else f"{name[:9]}…{name[-9:]}" for name in names}
+    taken = Counter(short.values())
+    return {name: text if taken[text] == 1 else name for name, text in short.items()}
+
+
+def _patch(cell: RankedCell, grids: Sequence[Grid], slides: Any, names: Sequence[str]) -> tuple[np.ndarray, str, float]:
+    grid, name = grids[cell.slide], names[cell.slide]
+    if not (grid.cells == (cell.row, cell.column)).all(axis=1).any():
+        raise ValueError(
+            f"row {cell.row}, column {cell.column} of {name} is not a cell of its grid: expected cells that were "
+            "ranked on these grids, in this order"
+        )
     with Slide(grid.slide, mpp=grid.slide_mpp) if slides is None else opened(slides[cell.slide]) as open_slide:
-        return cell_pixels(open_slide, grid, cell.row, cell.column), Path(open_slide.path).stem, cell.saliency
+        return cell_pixels(open_slide, grid, cell.row, cell.column), name, cell.saliency

@@ -1,5 +1,7 @@
 """Saliency as colors over a slide, as a file of full resolution, and as a gallery of patches."""
 
+import shutil
+
 import numpy as np
 import pytest
 import tifffile
@@ -9,7 +11,8 @@ from sknic.datasets import write_pyramid
 from sknic.grids import Grid
 from sknic.plotting import PatchGalleryDisplay, overlay, write_overlay
 from sknic.plotting.overlay import COLOR_MAPS, colorize
-from sknic.saliency import rank_cells
+from sknic.saliency import RankedCell, rank_cells
+from sknic.slides import Slide
 
 EOSIN, NUCLEI = (0.86, 0.55, 0.70), (0.42, 0.30, 0.55)
 
@@ -54,6 +57,43 @@ def test_the_gallery_shows_the_pixels_of_the_cells_with_the_highest_and_the_lowe
     np.testing.assert_allclose(seen, [colors[cell] for cell in wanted], atol=4)
     texts = [text.get_text() for text in display.ax_.texts]
     assert texts == ["Most", "case1\n19.5", "case0\n19", "case1\n18.5", "Least", "case0\n0", "case1\n0.5"]
+
+
+def _names(grids, **options):
+    cells = [RankedCell(number, 0, 0, 1.0) for number in range(len(grids))]
+    texts = PatchGalleryDisplay.from_cells({"Most": cells}, grids, **options).ax_.texts[1:]
+    return [text.get_text().split("\n")[0] for text in texts]
+
+
+def test_slides_of_one_name_are_told_apart_in_the_gallery(colored_slides, tmp_path):
+    slides, grids, _ = colored_slides
+    alike = []
+    for number, slide in enumerate(slides):
+        alike.append(tmp_path / f"P{number}" / "HE.tiff")
+        alike[-1].parent.mkdir()
+        shutil.copy(slide, alike[-1])
+    assert _names(grids) == ["case0", "case1"]
+    assert _names(grids, slides=alike) == ["P0-HE", "P1-HE"]
+    with Slide(alike[0]) as first, Slide(alike[1]) as second:
+        assert _names(grids, slides=[first, second]) == ["P0-HE", "P1-HE"]
+
+
+def test_names_of_the_gallery_are_not_shortened_to_the_same(colored_slides, tmp_path):
+    slides, grids, _ = colored_slides
+    names = ["TCGA-A1-A0SB-01Z-00-DX1", "TCGA-A1-A0SD-01Z-00-DX1"]
+    long = [shutil.copy(slide, tmp_path / f"{name}.tiff") for slide, name in zip(slides, names)]
+    assert _names(grids, slides=long) == names
+    others = [long[0], shutil.copy(slides[1], tmp_path / "a-name-of-another-form.tiff")]
+    assert _names(grids, slides=others) == ["TCGA-A1-A…1Z-00-DX1", "a-name-of…ther-form"]
+
+
+@pytest.mark.parametrize("row, column", [(4, 0), (0, 5), (-1, 0), (2, 3)])
+def test_a_cell_that_its_grid_does_not_have_is_no_patch(colored_slides, row, column):
+    _, grids, _ = colored_slides
+    place = {"mpp": 0.5, "patch_size": 64, "slide": grids[0].slide, "slide_mpp": 0.5}
+    without = Grid(np.ones((19, 2)), [cell for cell in grids[0].cells.tolist() if cell != [2, 3]], (4, 5), **place)
+    with pytest.raises(ValueError, match=f"row {row}, column {column} of case0 is not a cell of its grid"):
+        PatchGalleryDisplay.from_cells({"Most": [RankedCell(0, row, column, 0.7)]}, [without])
 
 
 def test_the_overlay_at_full_resolution_is_a_pyramid_with_the_pixels_of_the_overlay(tmp_path):
