@@ -9,7 +9,7 @@ import numpy as np
 
 from sknic.evaluation.decisions import DECISION_THRESHOLDS, net_benefit, rejection_curve
 from sknic.evaluation.metrics import metric_name
-from sknic.plotting.style import COLORS, FAINT, INK, axes_for, next_color, tidy
+from sknic.plotting.style import FAINT, INK, axes_for, next_color, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,7 +52,7 @@ class DecisionCurveDisplay:
         ax: Axes | None = None,
         title: str | None = None,
     ) -> Self:
-        """Draw the decision curve of probabilities.
+        """Draw the decision curve of probabilities; call it again on the same `ax` for another model.
 
         Parameters
         ----------
@@ -92,16 +92,24 @@ class DecisionCurveDisplay:
         """
         self.ax_ = axes_for(ax, (5, 4))
         self.figure_ = self.ax_.figure
-        line = {"linewidth": 1.8, "color": COLORS[0]}
+        line = {"linewidth": 1.8, "color": next_color(self.ax_)}
         (self.line_,) = self.ax_.plot(self.thresholds, self.benefit, label=self.name or "by the model", **line)
-        quiet = {"linewidth": 1, "color": FAINT}
-        self.ax_.plot(self.thresholds, self.of_all, linestyle="--", label="everybody", **quiet)
-        self.ax_.axhline(0, linestyle=":", label="nobody", **quiet)
-        highest = max(self.of_all.max(), self.benefit.max())
+        self._draw_references()
+        highest = max(np.max(drawn.get_ydata()) for drawn in self.ax_.lines)
         self.ax_.set(xlim=(0, 1), ylim=(-0.3 * highest, 1.1 * highest))
         self.ax_.legend(title="who is treated", frameon=False, fontsize="small", title_fontsize="small", labelcolor=INK)
         tidy(self.ax_, title=title or "Decision curve", xlabel="Threshold of the probability", ylabel="Net benefit")
         return self
+
+    def _draw_references(self):
+        """Everybody and nobody, once: of models on the same axes, the lines differ only if their slides do."""
+        quiet = {"linewidth": 1, "color": FAINT}
+        of_others = [line.get_ydata() for line in self.ax_.lines if line.get_label().startswith("everybody")]
+        if not any(np.array_equal(values, self.of_all) for values in of_others):
+            of = f", for {self.name or 'another model'}" if of_others else ""
+            self.ax_.plot(self.thresholds, self.of_all, linestyle="--", label=f"everybody{of}", **quiet)
+        if not of_others:
+            self.ax_.axhline(0, linestyle=":", label="nobody", **quiet)
 
 
 class RejectionDisplay:

@@ -13,8 +13,9 @@ def axes_for(ax, size):
 
 
 def next_color(ax):
-    """A color for what is drawn next, by the number of labelled things already on the axes."""
-    return COLORS[len(ax.get_legend_handles_labels()[1]) % len(COLORS)]
+    """The color of the fewest lines on the axes, for what is drawn next, whether or not the legend names the others."""
+    used = [line.get_color() for line in ax.lines]
+    return min(COLORS, key=used.count)
 
 
 def tidy(ax, *, title=None, xlabel=None, ylabel=None):

@@ -13,7 +13,7 @@ from sklearn.preprocessing import FunctionTransformer
 from sksurv.linear_model import CoxPHSurvivalAnalysis
 from sksurv.util import Surv
 
-from sknic.evaluation import CrossValEnsemble, estimate, split_by_risk
+from sknic.evaluation import CrossValEnsemble, estimate, net_benefit, split_by_risk
 from sknic.exceptions import DegenerateDataError
 from sknic.grids import Grid
 from sknic.plotting import (
@@ -30,6 +30,7 @@ from sknic.plotting import (
     overlay,
     pca_rgb,
 )
+from sknic.plotting.style import COLORS
 from sknic.slides import Slide
 
 RNG = np.random.RandomState(0)
@@ -247,6 +248,27 @@ def test_a_decision_curve_lies_at_the_prevalence_for_low_thresholds_and_at_zero_
     assert set(benefit[(at > 0.31) & (at <= 0.8)]) == {0.25}
     assert set(benefit[at > 0.81]) == {0}
     assert [text.get_text() for text in display.ax_.get_legend().get_texts()] == ["CNN", "everybody", "nobody"]
+
+
+def test_models_on_the_axes_of_one_decision_curve_have_a_color_each_and_common_references():
+    truth, axes = [0, 0, 0, 1], plt.subplots()[1]
+    said = {"a": [0.2, 0.3, 0.2, 0.8], "b": [0.1, 0.6, 0.2, 0.5], "c": [0.4, 0.4, 0.3, 0.9]}
+    curves = [DecisionCurveDisplay.from_predictions(truth, said[name], name=name, ax=axes).line_ for name in said]
+    assert [line.get_color() for line in curves] == list(COLORS[:3])
+    assert [line.get_label() for line in axes.lines] == ["a", "everybody", "nobody", "b", "c"]
+    assert axes.get_ylim() == pytest.approx((-0.3 * 0.25, 1.1 * 0.25), abs=1e-3)
+    other = DecisionCurveDisplay.from_predictions([0, 1, 1, 1], said["a"], name="d", ax=axes)
+    assert [line.get_label() for line in axes.lines[5:]] == ["d", "everybody, for d"]
+    np.testing.assert_array_equal(axes.lines[6].get_ydata(), net_benefit([0, 1, 1, 1]))
+    assert other.line_.get_color() == COLORS[3] and axes.get_ylim()[1] > 0.75
+
+
+@pytest.mark.parametrize("names", [(None, None), ("a", "b")])
+def test_rejection_curves_on_the_same_axes_have_a_color_each(names):
+    axes = plt.subplots()[1]
+    for name in names:
+        RejectionDisplay.from_predictions("spearman", SCORE, X[:, 0], X[:, 1], name=name, ax=axes)
+    assert [line.get_color() for line in axes.lines] == list(COLORS[:2])
 
 
 def test_a_rejection_curve_keeps_the_slides_that_are_doubted_least():
