@@ -138,7 +138,8 @@ class ScatterDisplay:
         both = np.r_[self.y_true, self.y_pred]
         self.ax_.plot([both.min(), both.max()], [both.min(), both.max()], color=FAINT, linewidth=0.8, linestyle="--")
         unit = f" ({unit})" if unit else ""
-        title = title or f"Spearman {self.spearman}, n = {self.spearman.n}"
+        units = "slides" if self.spearman.n == len(self.y_true) else "patients"
+        title = title or f"Spearman {self.spearman}, n = {self.spearman.n} {units}"
         tidy(self.ax_, title=title, xlabel=f"True{unit}", ylabel=f"Predicted{unit}")
         return self
 

@@ -165,13 +165,23 @@ def test_survival_curves_are_steps_from_one_through_the_estimates():
 
 def test_scatter_and_roc_state_the_estimate_and_its_interval():
     scatter = ScatterDisplay.from_predictions(SCORE, X[:, 0], groups=PATIENT, unit="mitoses")
-    assert scatter.ax_.get_title("left") == f"Spearman {estimate('spearman', SCORE, X[:, 0], groups=PATIENT)}, n = 40"
+    by_patient = estimate("spearman", SCORE, X[:, 0], groups=PATIENT)
+    assert scatter.ax_.get_title("left") == f"Spearman {by_patient}, n = 40 patients"
     assert scatter.ax_.get_xlabel() == "True (mitoses)"
     roc = RocDisplay.from_predictions(LABEL, X[:, 0], groups=PATIENT)
     assert roc.area.value == pytest.approx(roc_auc_score(LABEL, X[:, 0]))
     assert str(roc.area) in roc.ax_.get_legend().get_texts()[0].get_text()
     at = np.interp(np.linspace(0, 1, len(roc.low)), roc.fpr, roc.tpr)
     assert np.mean((roc.low - 1e-9 <= at) & (at <= roc.high + 1e-9)) > 0.9
+
+
+def test_the_title_of_a_scatter_plot_says_what_was_counted():
+    values, noise = np.arange(12.0), np.tile([0.0, 5.0, 1.0], 4)
+    titles = [
+        ScatterDisplay.from_predictions(values, values + noise, groups=groups).ax_.get_title("left")
+        for groups in (np.repeat(list("abcd"), 3), None)
+    ]
+    assert [title.split(", ")[-1] for title in titles] == ["n = 4 patients", "n = 12 slides"]
 
 
 def test_a_class_too_rare_for_a_band_still_has_a_curve():
