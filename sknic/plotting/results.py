@@ -12,6 +12,7 @@ from sknic.evaluation.bootstrap import bootstrap, independent_units
 from sknic.exceptions import DegenerateDataError
 from sknic.plotting.style import COLORS, FAINT, INK, axes_for, next_color, tidy
 from sknic.targets import kind_named
+from sknic.targets.known import n_columns
 from sknic.targets.rows import check_paired
 
 if TYPE_CHECKING:
@@ -72,8 +73,15 @@ class ScatterDisplay:
         -------
         ScatterDisplay
             The display, drawn.
+
+        Raises
+        ------
+        ValueError
+            If there are several targets per slide: they have no common scale.
         """
         check_paired(y_true=y_true, y_pred=y_pred, groups=groups)
+        if n_columns(y_true) > 1:
+            kind_named("scores").need_one("ScatterDisplay")
         y_true, y_pred = np.asarray(y_true, dtype=float), np.asarray(y_pred, dtype=float)
         return cls(y_true, y_pred, estimate("spearman", y_true, y_pred, groups=groups)).plot(ax, title=title, unit=unit)
 

@@ -184,6 +184,16 @@ def test_the_title_of_a_scatter_plot_says_what_was_counted():
     assert [title.split(", ")[-1] for title in titles] == ["n = 4 patients", "n = 12 slides"]
 
 
+def test_several_targets_are_not_drawn_as_one():
+    both = np.column_stack([SCORE, SCORE + 100])
+    with pytest.raises(ValueError, match="ScatterDisplay takes one target per slide, and y has several columns"):
+        ScatterDisplay.from_predictions(both, both)
+    with pytest.raises(ValueError, match="ScatterDisplay takes one target"):
+        ScatterDisplay.from_estimator(Ridge().fit(X, both), X, both)
+    one = ScatterDisplay.from_predictions(both[:, :1], X[:, :1])
+    assert one.spearman.value == estimate("spearman", SCORE, X[:, 0]).value
+
+
 def test_a_class_too_rare_for_a_band_still_has_a_curve():
     rare = np.arange(len(X)) < 2
     roc = RocDisplay.from_predictions(rare, X[:, 0])
