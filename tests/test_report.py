@@ -20,7 +20,7 @@ from sknic.report.model_card import card_of_run
 from sknic.report.over_time import calibration_at
 from sknic.report.run_report import _settings
 from sknic.report.slides import fit_of_slides
-from sknic.report.tables import cohort_table
+from sknic.report.tables import cohort_table, interval_of
 from sknic.report.tripod import UNKNOWN
 from sknic.targets import survival_array
 
@@ -146,6 +146,11 @@ def test_calibration_sets_what_came_true_beside_what_was_said():
     assert table["observed share"].tolist() == [0.125] * 5
     run.predictions.drop(columns="probability a", inplace=True)
     assert calibration_table(run) is None
+
+
+@pytest.mark.parametrize("level, said", [(0.95, "95%"), (0.975, "97.5%"), (0.995, "99.5%"), (0.07, "7%")])
+def test_the_level_of_an_interval_is_not_rounded(level, said):
+    assert interval_of(Estimate(0.8, 0.6, 0.9, level, 12))["interval"] == f"0.600 to 0.900 ({said})"
 
 
 def verdict(difference=-0.1):

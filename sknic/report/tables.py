@@ -60,5 +60,5 @@ def interval_of(estimate):
     """Value and interval of an estimate as text, by the heads of their columns."""
     return {
         "value": or_na(estimate.value, f"{estimate.value:.3f}"),
-        "interval": or_na(estimate.low, f"{estimate.low:.3f} to {estimate.high:.3f} ({estimate.level:.0%})"),
+        "interval": or_na(estimate.low, f"{estimate.low:.3f} to {estimate.high:.3f} ({100 * estimate.level:.12g}%)"),
     }
