@@ -148,6 +148,19 @@ def test_calibration_sets_what_came_true_beside_what_was_said():
     assert calibration_table(run) is None
 
 
+def test_slides_of_equal_probability_are_in_one_group_of_the_calibration_and_the_caption_says_so():
+    run = make_run("classification", n=20)
+    run.predictions["target"] = list("ab") * 10
+    run.predictions["probability b"] = [0.1] * 16 + [0.9, 0.8, 0.7, 0.6]
+    run.predictions["probability a"] = 1 - run.predictions["probability b"]
+    table = calibration_table(run)
+    assert table["mean probability"].tolist() == [0.1, 0.75]  # of 16 and of 4
+    assert table["observed share"].tolist() == [0.5, 0.5]
+    text = Page(report_of_run(run).to_html()).text
+    assert "slides of equal probability are in one group, so groups may be of unequal size" in text
+    assert "of equal size" not in text
+
+
 @pytest.mark.parametrize("level, said", [(0.95, "95%"), (0.975, "97.5%"), (0.995, "99.5%"), (0.07, "7%")])
 def test_the_level_of_an_interval_is_not_rounded(level, said):
     assert interval_of(Estimate(0.8, 0.6, 0.9, level, 12))["interval"] == f"0.600 to 0.900 ({said})"

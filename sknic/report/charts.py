@@ -157,7 +157,10 @@ def _calibration(section, table, of):
     ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
     tidy(ax, title="Calibration", xlabel=f"Mean probability of {of}", ylabel="Observed share")
     points = "; ".join(f"{x:.2f} predicted, {y:.2f} observed" for x, y in zip(mean, share))
-    caption = "In up to five groups of equal size; on the dashed line, probabilities are accurate."
+    caption = (
+        "In up to five groups, divided at the fifths of the slides by probability; slides of equal probability are in "
+        "one group, so groups may be of unequal size. On the dashed line, probabilities are accurate."
+    )
     section.add_figure(ax, alt=f"Calibration of the probability of {of}: {points}", caption=caption)
     plt.close(ax.figure)
 

@@ -39,9 +39,10 @@ def class_table(run):
 
 
 def calibration_table(run):
-    """Mean predicted probability, and observed share of the class, in five groups of equal size.
+    """Mean predicted probability, and observed share of the class, in up to five groups by probability.
 
-    With two classes the second one is used, with more the predicted one; None without probabilities.
+    The limits are the fifths of the slides; slides of equal probability are in one group, so groups may be of unequal
+    size. With two classes the second one is used, with more the predicted one; None without probabilities.
     """
     labels, predicted = _labels(run)
     columns = [f"{PROBABILITY}{name}" for name in run.classes]
