@@ -115,8 +115,9 @@ def test_a_report_shows_metrics_intervals_settings_and_versions(page):
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_classes_are_shown_one_by_one(n_classes):
     page = Page(report_of_run(make_run("classification", n_classes=n_classes)).to_html())
-    for words in ("sensitivity", "F1", "0.5 or more" if n_classes == 2 else "the highest"):
+    for words in ("sensitivity", "F1", "the predicted class is the one with the highest probability"):
         assert words in page.text
+    assert ("or 'a' if both are 0.5" in page.text) == (n_classes == 2)
     assert ("The positive class is 'b'" in page.text) == (n_classes == 2)
     alts = [image["alt"] for image in page.all("img")]
     (roc,) = [alt for alt in alts if alt.startswith("ROC curve of class")]
@@ -159,6 +160,14 @@ def test_slides_of_equal_probability_are_in_one_group_of_the_calibration_and_the
     text = Page(report_of_run(run).to_html()).text
     assert "slides of equal probability are in one group, so groups may be of unequal size" in text
     assert "of equal size" not in text
+
+
+def test_the_class_of_two_equal_probabilities_is_the_one_that_the_report_says():
+    run = make_run("classification")
+    half = np.full((1, 2), 0.5)
+    predicted = run.kind.predicted(half, np.array(run.classes))["prediction"][0]
+    text = Page(report_of_run(run).to_html()).text
+    assert f"the one with the highest probability, or {str(predicted)!r} if both are 0.5" in text
 
 
 @pytest.mark.parametrize("level, said", [(0.95, "95%"), (0.975, "97.5%"), (0.995, "99.5%"), (0.07, "7%")])

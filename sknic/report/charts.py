@@ -103,10 +103,9 @@ def _classes(section, run):
         _calibration(section, calibration, of)
     if calibration is not None and is_binary:
         _decisions(section, run)
-    threshold = "probability 0.5 or more" if is_binary else "the highest probability of all classes"
-    section.add_table(
-        class_table(run), caption=f"Each class against the rest; the predicted class is the one with {threshold}"
-    )
+    tie = f", or {run.classes[0]!r} if both are 0.5" if is_binary else ""
+    caption = f"Each class against the rest; the predicted class is the one with the highest probability{tie}"
+    section.add_table(class_table(run), caption=caption)
 
 
 def _roc(section, run, classes):
