@@ -10,11 +10,12 @@ import pytest
 from sksurv.nonparametric import kaplan_meier_estimator
 from typer.testing import CliRunner
 
+from sknic import CrossValEnsemble, Grid, GridCNNClassifier
 from sknic.cli.app import app
 from sknic.estimators import AttentionMIL, GridCNN
 from sknic.evaluation import CensoredScores, Comparison, Estimate, Verdict, net_benefit
 from sknic.exceptions import RunFolderError
-from sknic.report import Card, Report, RunFolder, best_and_worst, report_of_run
+from sknic.report import Card, Report, RunFolder, best_and_worst, report_of_run, run_of_ensemble
 from sknic.report.classes import calibration_table, class_table, confusion_table
 from sknic.report.model_card import card_of_run
 from sknic.report.over_time import calibration_at
@@ -22,6 +23,7 @@ from sknic.report.run_report import _settings
 from sknic.report.slides import fit_of_slides
 from sknic.report.tables import cohort_table, interval_of
 from sknic.report.tripod import UNKNOWN
+from sknic.report.verification import check_metrics, check_predictions
 from sknic.targets import survival_array
 
 TASKS = ("regression", "classification", "survival")
@@ -136,6 +138,29 @@ def test_the_numbers_of_a_class_are_those_of_its_confusion_table():
     assert table.loc["a", ["slides", "sensitivity", "specificity"]].tolist() == [12, pytest.approx(0.667), 1.0]
     assert table.loc["a", "F1"] == 0.8 and table.loc["c", "specificity"] == pytest.approx(0.8)
     assert confusion_table(run).iloc[0].tolist() == ["a", 8, 4, 0]
+
+
+@pytest.mark.parametrize("labels", [[2, 10], ["2", "10"], [2, 10, 100]])
+def test_classes_stand_in_the_order_of_those_of_the_model(labels, tmp_path):
+    y, rng = np.array(labels * 6), np.random.default_rng(0)
+    grids = np.empty(len(y), object)
+    grids[:] = [Grid.from_dense(rng.normal(size=(4, 5, 5)).astype(np.float32)) for _ in y]
+    model = GridCNNClassifier(n_filters=4, max_steps=2, device="cpu", random_state=0)
+    ensemble = CrossValEnsemble(model, cv=2, baseline=False, random_state=0).fit(grids, y)
+    record = {"settings": {"task": "classification", "bootstrap": 20}}
+    run = run_of_ensemble(ensemble, [f"s{i}.svs" for i in range(len(y))], record=record, n_resamples=20)
+    run = dataclasses.replace(run, predictions=run.predictions.assign(spread=np.linspace(0, 1, len(y))))
+    run.write(tmp_path)
+    (tmp_path / "run.json").write_text(json.dumps(record))
+    wanted = list(map(str, ensemble.classes_))
+    assert wanted == (["10", "2"] if labels == ["2", "10"] else list(map(str, labels)))
+    for of in (run, RunFolder.read(tmp_path)):
+        assert of.classes == wanted == confusion_table(of)["true class"].tolist()
+        assert check_metrics(of).is_right and check_predictions(of, ensemble, grids).is_right
+        page = Page(report_of_run(of).to_html())
+        assert (f"The positive class is {wanted[1]!r}" in page.text) == (len(labels) == 2)
+        (alt,) = [image["alt"] for image in page.all("img") if image["alt"].startswith("Rejection curve, auc")]
+        assert alt.endswith(f"{run.metrics['auc'].value:.3f} of 100%")
 
 
 def test_calibration_sets_what_came_true_beside_what_was_said():

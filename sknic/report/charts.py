@@ -70,9 +70,10 @@ def _scatter(section, run):
 
 def _rejection(section, run):
     """The main metric for the slides on which the members of the models agree most."""
-    metric, classes = run.kind.metrics[0], np.array(run.classes) if run.kind.text_columns else None
+    metric, truth = run.kind.metrics[0], run.truth
+    classes = np.unique(truth) if run.kind.text_columns else None  # the order in which a metric takes the columns
     prediction = run.kind.for_metric(metric, run.kind.prediction_of(run.predictions, classes), classes)
-    display = RejectionDisplay.from_predictions(metric, run.truth, prediction, run.predictions["spread"])
+    display = RejectionDisplay.from_predictions(metric, truth, prediction, run.predictions["spread"])
     kept = list(zip(display.kept, display.values))
     points = ", ".join(f"{value:.3f} of {fraction:.0%}" for fraction, value in kept if not np.isnan(value))
     caption = "The slides on which the members of a model disagree most are left out first."

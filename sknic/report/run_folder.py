@@ -38,6 +38,7 @@ from sknic.files.records import read_json, with_nan, write_json
 from sknic.files.whole import whole_file
 from sknic.report.questions import QUESTIONS, Question
 from sknic.targets import Target, kind_named
+from sknic.targets.rows import PROBABILITY
 
 # What comes before a time in the name of a column.
 SURVIVAL_AT = "survival at "
@@ -174,8 +175,14 @@ class RunFolder:
 
     @property
     def classes(self) -> list[str]:
-        """Labels of a classification, sorted, as strings."""
-        return sorted(self.predictions["target"].astype(str).unique())
+        """Labels of a classification as strings, in the order of the model's classes; the second of two is positive.
+
+        That is the order of the columns of probabilities: numbers may be sorted as numbers or, from a table, as text.
+        """
+        labels = sorted(self.predictions["target"].astype(str).unique())
+        columns = [f"{PROBABILITY}{label}" for label in labels]
+        of_model = [name.removeprefix(PROBABILITY) for name in self.predictions if name in columns]
+        return of_model if len(of_model) == len(labels) else labels
 
     @property
     def survival_times(self) -> list[float]:
