@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from collections import Counter
 from pathlib import Path
 
 
@@ -57,5 +58,5 @@ def _numbered(names):
 
 def _shared(names):
     """Paths whose names are not unique; names that differ only in case are the same on Windows and macOS."""
-    folded = [name.casefold() for name in names.values()]
-    return [path for path, name in zip(names, folded) if folded.count(name) > 1]
+    counts = Counter(name.casefold() for name in names.values())
+    return [path for path, name in names.items() if counts[name.casefold()] > 1]
