@@ -385,7 +385,7 @@ def test_a_group_that_was_not_followed_so_long_is_left_out_of_the_calibration_of
     page = Page(report_of_run(run).to_html())
     (alt,) = [i["alt"] for i in page.all("img") if i["alt"].startswith("Calibration of survival at time 100")]
     assert alt.count("observed") == 2 and "nan" not in alt
-    assert "Of 2 of 4 groups nobody was under observation for so long." in page.text
+    assert "In 2 of 4 groups, nobody was under observation for so long." in page.text
 
 
 @pytest.mark.parametrize("task", TASKS)

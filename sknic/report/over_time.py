@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -27,31 +29,44 @@ def add_scores_over_time(section, run):
     _draw_calibration(section, run)
 
 
-def _draw_auc(section, scores, patients):
+@contextmanager
+def _axes():
+    """Axes of a figure that is closed at the end, also if there is nothing to draw."""
     ax = axes_for(None, (5, 4))
-    auc = _draw_line(ax, scores, scores.auc, patients, COLORS[0], None)
-    ax.axhline(0.5, color=FAINT, linewidth=0.8, linestyle="--")
-    ax.set_ylim(min(0.4, auc.min()), 1.02)
-    tidy(ax, title="Prediction of events up to a time", xlabel="Time", ylabel="Area under the ROC curve")
-    caption = "Pairs of slides are compared within a fold; the dashed line is chance."
-    alt = f"Area under the time-dependent ROC curve: {_points(scores.times, auc)}"
-    section.add_figure(ax, alt=alt, caption=caption)
-    plt.close(ax.figure)
+    try:
+        yield ax
+    finally:
+        plt.close(ax.figure)
+
+
+def _draw_auc(section, scores, patients):
+    with _axes() as ax:
+        auc = _draw_line(ax, scores, scores.auc, patients, COLORS[0], None)
+        ax.axhline(0.5, color=FAINT, linewidth=0.8, linestyle="--")
+        ax.set_ylim(min(0.4, auc.min()), 1.02)
+        tidy(ax, title="Prediction of events up to a time", xlabel="Time", ylabel="Area under the ROC curve")
+        caption = "Pairs of slides are compared within a fold; the dashed line is chance."
+        alt = f"Area under the time-dependent ROC curve: {_points(scores.times, auc)}"
+        section.add_figure(ax, alt=alt, caption=caption)
 
 
 def _draw_brier(section, scores, patients):
-    ax = axes_for(None, (5, 4))
-    model = _draw_line(ax, scores, scores.brier, patients, COLORS[0], "model")
-    without = scores.brier(np.arange(len(scores.y)), reference=True)
-    ax.plot(
-        scores.times, without, color=FAINT, linewidth=1.5, linestyle="--", label="Kaplan-Meier, ignoring the slides"
-    )
-    ax.set_ylim(0, None)
-    ax.legend(frameon=False, fontsize="small", labelcolor=INK, loc="lower right")
-    tidy(ax, title="Error of the predicted survival probability", xlabel="Time", ylabel="Brier score (lower is better)")
-    alt = f"Brier score: {_points(scores.times, model)}; of Kaplan-Meier: {_points(scores.times, without)}"
-    section.add_figure(ax, alt=alt)
-    plt.close(ax.figure)
+    with _axes() as ax:
+        model = _draw_line(ax, scores, scores.brier, patients, COLORS[0], "model")
+        without = scores.brier(np.arange(len(scores.y)), reference=True)
+        ax.plot(
+            scores.times, without, color=FAINT, linewidth=1.5, linestyle="--", label="Kaplan-Meier, ignoring the slides"
+        )
+        ax.set_ylim(0, None)
+        ax.legend(frameon=False, fontsize="small", labelcolor=INK, loc="lower right")
+        tidy(
+            ax,
+            title="Error of the predicted survival probability",
+            xlabel="Time",
+            ylabel="Brier score (lower is better)",
+        )
+        alt = f"Brier score: {_points(scores.times, model)}; of Kaplan-Meier: {_points(scores.times, without)}"
+        section.add_figure(ax, alt=alt)
 
 
 def _draw_calibration(section, run):
@@ -60,22 +75,21 @@ def _draw_calibration(section, run):
     found = calibration_at(run.truth, run.survival.to_numpy(float), run.survival_times, time, run.patients)
     is_known = ~np.isnan(found[1])
     said, seen, low, high = found[:, is_known]
-    ax = axes_for(None, (5, 4))
-    ax.plot([0, 1], [0, 1], color=FAINT, linewidth=0.8, linestyle="--")
-    ax.vlines(said, low, high, color=COLORS[0], linewidth=2.5, alpha=0.4)
-    ax.plot(said, seen, "o-", color=COLORS[0], linewidth=1.5, markersize=7)
-    ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
-    tidy(ax, title=f"Calibration at time {time:g}", xlabel="Mean predicted survival", ylabel="Observed survival")
-    points = "; ".join(f"{x:.2f} predicted, {y:.2f} observed" for x, y in zip(said, seen))
-    units = "Slides" if run.patients is None else "Patients"
-    caption = (
-        f"{units} in up to four groups of equal size, by predicted survival; observed survival is that of "
-        "Kaplan-Meier, with its interval. On the dashed line, the predictions are accurate."
-    )
-    if not is_known.all():
-        caption += f" Of {(~is_known).sum()} of {len(is_known)} groups nobody was under observation for so long."
-    section.add_figure(ax, alt=f"Calibration of survival at time {time:g}: {points}", caption=caption)
-    plt.close(ax.figure)
+    with _axes() as ax:
+        ax.plot([0, 1], [0, 1], color=FAINT, linewidth=0.8, linestyle="--")
+        ax.vlines(said, low, high, color=COLORS[0], linewidth=2.5, alpha=0.4)
+        ax.plot(said, seen, "o-", color=COLORS[0], linewidth=1.5, markersize=7)
+        ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
+        tidy(ax, title=f"Calibration at time {time:g}", xlabel="Mean predicted survival", ylabel="Observed survival")
+        points = "; ".join(f"{x:.2f} predicted, {y:.2f} observed" for x, y in zip(said, seen))
+        units = "Slides" if run.patients is None else "Patients"
+        caption = (
+            f"{units} in up to four groups of equal size, by predicted survival; observed survival is that of "
+            "Kaplan-Meier, with its interval. On the dashed line, the predictions are accurate."
+        )
+        if not is_known.all():
+            caption += f" In {(~is_known).sum()} of {len(is_known)} groups, nobody was under observation for so long."
+        section.add_figure(ax, alt=f"Calibration of survival at time {time:g}: {points}", caption=caption)
 
 
 def calibration_at(y, survival, times, time, patients=None):
