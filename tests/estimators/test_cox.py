@@ -92,7 +92,10 @@ def test_scikit_survival_measures_the_survival_functions_of_real_patients(test_d
     table = table.dropna(subset=["OS", "OS.time"]).sample(600, random_state=0)
     X = pd.get_dummies(table["type"]).to_numpy(np.float32)
     y = Surv.from_arrays(table["OS"] == 1, table["OS.time"] / 365.25)
-    model = GridCoxSurvival(max_steps=96, batch_size=64, n_filters=16, random_state=0).fit(X[:400], y[:400])
+    settings = {"max_steps": 96, "n_members": 1, "batch_size": 64, "n_filters": 16, "random_state": 0}
+    model = GridCoxSurvival(**settings).fit(X[:400], y[:400])
+        X[:400], y[:400]
+    )
     years, y_train, y_test = np.array([1.0, 2, 3]), y[:400], y[400:]
     survival = np.array([function(years) for function in model.predict_survival_function(X[400:])])
     time, curve = kaplan_meier_estimator(y_train["event"], y_train["time"])
@@ -211,3 +214,15 @@ def test_a_score_that_cannot_be_computed_is_an_error_with_its_reason():
         model.score(X, frame[::-1])
     with pytest.raises(DegenerateDataError, match="without any event"):
         model.score(grids, Surv.from_arrays([False] * 6, [1.0, 2, 3, 4, 5, 6]))
+
+
+def test_the_number_of_steps_follows_from_that_of_the_slides(monkeypatch):
+    assert [GridCoxSurvival()._n_steps(n) for n in (24, 160, 320, 750, 1571)] == [600, 600, 640, 1500, 1500]
+    assert GridCoxSurvival(max_steps=7)._n_steps(1571) == 7
+    monkeypatch.setattr("sknic.estimators.survival.MIN_STEPS", 3)
+    random = np.random.default_rng(0)
+    X = random.normal(size=(12, 3)).astype(np.float32)
+    y = Surv.from_arrays(np.ones(12, bool), random.uniform(1, 9, 12))
+    model = GridCoxSurvival(n_filters=2, eval_every=8, validation_fraction=0.25, random_state=0).fit(X, y)
+    # Two per slide of the nine that are learnt from, for each of three networks.
+    assert [row["step"] for row in model.history_ if row["step"] > 16] == [18] * 3 and len(model.nets_) == 3

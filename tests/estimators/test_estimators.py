@@ -23,6 +23,7 @@ from sknic.grids.orientation import orient_cells
 from .conftest import make_grid
 
 SMALL = {
+    "n_members": 1,
     "n_filters": 16,
     "dropout": 0.0,
     "max_steps": 360,

@@ -31,7 +31,7 @@ def data():
 
 
 def small(**settings):
-    return GridCoxSurvival(n_filters=8, max_steps=60, lr=1e-2, random_state=0, **settings)
+    return GridCoxSurvival(n_filters=8, max_steps=60, n_members=1, lr=1e-2, random_state=0, **settings)
 
 
 @pytest.fixture(scope="module")

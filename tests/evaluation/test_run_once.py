@@ -82,7 +82,7 @@ def cox():
 
 @pytest.fixture(scope="module")
 def ensemble():
-    members = GridCoxSurvival(**ONE_CROP)
+    members = GridCoxSurvival(**ONE_CROP, n_members=1)
     return CrossValEnsemble(members, cv=3, random_state=0, baseline=False, calibrate=True).fit(GRIDS, Y)
 
 
