@@ -94,8 +94,6 @@ def test_scikit_survival_measures_the_survival_functions_of_real_patients(test_d
     y = Surv.from_arrays(table["OS"] == 1, table["OS.time"] / 365.25)
     settings = {"max_steps": 96, "n_members": 1, "batch_size": 64, "n_filters": 16, "random_state": 0}
     model = GridCoxSurvival(**settings).fit(X[:400], y[:400])
-        X[:400], y[:400]
-    )
     years, y_train, y_test = np.array([1.0, 2, 3]), y[:400], y[400:]
     survival = np.array([function(years) for function in model.predict_survival_function(X[400:])])
     time, curve = kaplan_meier_estimator(y_train["event"], y_train["time"])
