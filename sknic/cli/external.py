@@ -52,7 +52,7 @@ def tell_external_test(estimator, model, rows, loaded, table, curves, record, pa
     kind, columns = kind_of(estimator, ()), record.get("columns") or {}
     if not columns or "prediction" not in table:
         return False
-    fault = _fault_of_header(rows.columns, columns.values())
+    fault = fault_of_header(rows.columns, columns.values())
     if fault is not None:
         if fault:
             typer.secho(f"not scored against {_names(columns)}: {fault}", err=True)
@@ -112,7 +112,7 @@ def _add_to_card(model, slides, patients, metrics):
     typer.echo(f"added the external test to {Path(model) / CARD}")
 
 
-def _fault_of_header(header, targets):
+def fault_of_header(header, targets):
     """Why a table cannot be scored against its target columns: empty if it has none of them, None if it can be."""
     twice = [name for name in targets if f"{name} (2)" in header]
     if twice:
