@@ -43,8 +43,8 @@ class Training:
     max_steps: Annotated[
         int | None,
         typer.Option(
-            help="Number of training batches, over which the learning rate falls; 1500 by default (survival: 2 per "
-            "slide, at least 600 and at most 1500), 3200 with --recipe paper."
+            help="Number of training batches, over which the learning rate falls; 1500 by default (survival: 60 "
+            "passes over the slides, at least 600 and at most 1500), 3200 with --recipe paper."
         ),
     ] = None
     lr: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None

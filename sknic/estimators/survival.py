@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
@@ -25,8 +26,8 @@ from sknic.targets.rows import check_paired
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-# `max_steps` by default. 600 for 160 slides and 1500 for 1,571 were measured (docs/recipe.md).
-MIN_STEPS, STEPS_PER_SLIDE, MAX_STEPS = 600, 2, 1500
+# `max_steps` by default; 600 for 160 slides, and more for more, were measured (docs/recipe.md).
+N_PASSES, MIN_STEPS, MAX_STEPS = 60, 600, 1500
 
 
 def _event_and_time(y):
@@ -71,8 +72,8 @@ class GridCoxSurvival(HazardCurves, GridEstimator):
         Maximum number of crops per training batch. The likelihood compares the slides within a batch, each of which has
         its share of events; a batch as large as the cohort compares all slides.
     max_steps : int or None, default=None
-        Number of training batches of each network; "plateau" usually stops earlier. None is two per slide, at least 600
-        and at most 1500: events are few, and of a small cohort a longer training learns the patients by heart.
+        Number of training batches of each network; "plateau" usually stops earlier. None is 60 passes over the training
+        grids, at least 600 batches and at most 1500: events are few, and a longer training memorizes a small cohort.
     eval_every : int, default=32
         Number of training batches between two rows of the history, each with the loss of the validation grids, if
         there are any. For "plateau", several passes over a small cohort, or a whole one over a large cohort.
@@ -218,7 +219,7 @@ class GridCoxSurvival(HazardCurves, GridEstimator):
         return tags
 
     def _n_steps(self, n_grids):
-        return self.max_steps or min(max(MIN_STEPS, STEPS_PER_SLIDE * n_grids), MAX_STEPS)
+        return self.max_steps or min(max(MIN_STEPS, math.ceil(N_PASSES * n_grids / self.batch_size)), MAX_STEPS)
 
     @followed
     def fit(

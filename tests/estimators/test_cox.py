@@ -215,12 +215,14 @@ def test_a_score_that_cannot_be_computed_is_an_error_with_its_reason():
 
 
 def test_the_number_of_steps_follows_from_that_of_the_slides(monkeypatch):
-    assert [GridCoxSurvival()._n_steps(n) for n in (24, 160, 320, 750, 1571)] == [600, 600, 640, 1500, 1500]
+    assert [GridCoxSurvival()._n_steps(n) for n in (24, 160, 161, 320, 1571)] == [600, 600, 604, 1200, 1500]
+    assert GridCoxSurvival(batch_size=64)._n_steps(1200) == 1125
     assert GridCoxSurvival(max_steps=7)._n_steps(1571) == 7
     monkeypatch.setattr("sknic.estimators.survival.MIN_STEPS", 3)
+    monkeypatch.setattr("sknic.estimators.survival.N_PASSES", 8)
     random = np.random.default_rng(0)
     X = random.normal(size=(12, 3)).astype(np.float32)
     y = Surv.from_arrays(np.ones(12, bool), random.uniform(1, 9, 12))
-    model = GridCoxSurvival(n_filters=2, eval_every=8, validation_fraction=0.25, random_state=0).fit(X, y)
-    # Two per slide of the nine that are learnt from, for each of three networks.
+    model = GridCoxSurvival(n_filters=2, batch_size=4, eval_every=8, validation_fraction=0.25, random_state=0).fit(X, y)
+    # Eight passes over the nine slides that are learnt from, four at a time, by each of three networks.
     assert [row["step"] for row in model.history_ if row["step"] > 16] == [18] * 3 and len(model.nets_) == 3
