@@ -14,7 +14,7 @@ import argparse
 import numpy as np
 import pandas as pd
 
-from benchmarks.common import RESULTS, machine, report, test_data
+from benchmarks.common import ONE_NETWORK, RESULTS, machine, report, test_data
 from benchmarks.kept_rows import KeptRows
 
 STAGES = {"Stage I": 0.0, "Stage II": 1.0, "Stage III": 2.0, "Stage IV": 3.0}
@@ -72,7 +72,8 @@ def row_of(options, seed, shuffled):
     from sknic.evaluation import SlideAndTable, added_value
 
     X, y, patients, best = cohort_of(options.slides, seed, shuffled)
-    model = SlideAndTable(GridCoxSurvival(random_state=seed, n_threads=1), cv=3, random_state=seed)
+    slide = GridCoxSurvival(**ONE_NETWORK, random_state=seed, n_threads=1)
+    model = SlideAndTable(slide, cv=3, random_state=seed)
     found = added_value(model, X, y, groups=patients, random_state=seed, verbose=1)
     scores = {side: f"{score} (best {best[side]:.3f})" for side, score in found.scores.items()}
     about = {"patients": len(set(patients)), "events": int(y["event"].sum())}

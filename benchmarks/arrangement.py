@@ -22,7 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sksurv.linear_model import CoxnetSurvivalAnalysis
 
-from benchmarks.common import report, test_data, work_dir
+from benchmarks.common import ONE_NETWORK, report, test_data, work_dir
 from sknic import (
     CrossValEnsemble,
     Grid,
@@ -80,9 +80,9 @@ def cell_counts(cohort):
 
 
 def network(target, module=None):
-    """A grid estimator with the library's settings; a batch of the survival model compares many slides."""
+    """A grid estimator of one network; a batch of the survival model compares many slides."""
     kind = {"pattern": GridCNNClassifier, "survival": GridCoxSurvival}.get(target, GridCNNRegressor)
-    return kind(module=module, random_state=0, batch_size=64 if target == "survival" else 16)
+    return kind(**ONE_NETWORK, module=module, random_state=0, batch_size=64 if target == "survival" else 16)
 
 
 def linear(target):

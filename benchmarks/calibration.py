@@ -10,7 +10,7 @@ import argparse
 import numpy as np
 import pandas as pd
 
-from benchmarks.common import RESULTS, machine, report, test_data
+from benchmarks.common import ONE_NETWORK, RESULTS, machine, report, test_data
 from benchmarks.kept_rows import KeptRows
 
 KEY = ("target", "slides", "seed")
@@ -52,7 +52,7 @@ def measures_of_survival(X, y, patients, seed):
     from sknic.evaluation import CensoredScores
     from sknic.evaluation.survival_calibration import Recalibration, recalibrate_folds
 
-    model = GridCoxSurvival(random_state=seed, n_threads=1)
+    model = GridCoxSurvival(**ONE_NETWORK, random_state=seed, n_threads=1)
     ensemble = CrossValEnsemble(model, random_state=seed, baseline=False).fit(X, y, groups=patients)
     times, every = ensemble.survival_times_, np.arange(len(y))
     survival, column = ensemble.oof_survival_, len(times) // 2

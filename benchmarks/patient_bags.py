@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.common import report, test_data
 
 METRICS = {"pattern": "auc", "hotspot": "spearman", "survival": "concordance"}
-SETTINGS = {"n_filters": 32, "max_steps": 300, "batch_size": 16, "n_threads": 1}
+SETTINGS = {"n_members": 1, "n_filters": 32, "max_steps": 300, "batch_size": 16, "n_threads": 1}
 
 
 def cohort_of(n_slides, seed):

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.common import RESULTS, joined, machine, report, test_data, work_dir
+from benchmarks.common import ONE_NETWORK, RESULTS, joined, machine, report, test_data, work_dir
 from benchmarks.kept_rows import KeptRows
 from benchmarks.recipe_ideas import IDEAS, BranchDropout
 from sknic.estimators import PAPER_RECIPE, AttentionMIL
@@ -37,9 +37,7 @@ LINEAR = "mean + linear"
 FEW = PAPER_RECIPE | {"dropout": 0.0, "lr": 3e-3, "validation_fraction": None, "max_steps": 600}
 
 
-# Settings of the CNN; a method is one line here. What is not the default changes one network of 1500 steps, which is
-# the default of every target but survival.
-ONE_NETWORK = {"n_members": 1, "max_steps": 1500}
+# Settings of the CNN; a method is one line here. What is not the default changes one network.
 METHODS = {
     "one network": {},
     "three members": {"n_members": 3},
@@ -174,7 +172,11 @@ def run(options, rows):
     for seed in options.seeds:
         for cohort in dict.fromkeys(map(cohort_for, options.rows)):
             keys = [
-                (*row, seed, method) for row in options.rows if cohort_for(row) == cohort for method in options.methods
+                (*row, seed, method)
+                for row in options.rows
+                if cohort_for(row) == cohort
+                for method in options.methods
+                if row[0] == "survival" or method != "one network"  # which is the default there
             ]
             due = [key for key in keys if key not in rows]
             if not due:

@@ -172,6 +172,10 @@ class ProvenanceWarning(SknicWarning):
     """Grids of a known encoder are mixed with grids of an unknown one."""
 
 
+class UnknownPatientWarning(SknicWarning):
+    """A table of slides names patients that the table of outcomes does not have."""
+
+
 class MissingCodeWarning(SknicWarning):
     """A number in clinical data, such as -9 or 999, may stand for a missing value."""
 

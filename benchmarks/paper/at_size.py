@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.common import RESULTS, joined, machine, report, test_data, work_dir
+from benchmarks.common import ONE_NETWORK, RESULTS, joined, machine, report, test_data, work_dir
 from benchmarks.paper.findings import over_seeds, spread, told
 from benchmarks.paper.growth_pattern import is_desmoplastic
 from benchmarks.recipe_ideas import BranchDropout
@@ -30,8 +30,6 @@ from sknic.estimators import PAPER_RECIPE
 from sknic.evaluation import aggregate, compare, concordance, estimate, format_p, split_by_risk
 from sknic.files.whole import whole_file
 
-# One network is the default of every target but survival.
-ONE_NETWORK = {"n_members": 1, "max_steps": 1500}
 RECIPES = {
     "default": {},
     "paper": PAPER_RECIPE,

@@ -71,7 +71,11 @@ def names_of_maps(out, paths):
     known = {slide: name for name, slide in _recorded_maps(out).items() if slide}
     here = {path: os.path.abspath(path) for path in paths}
     fresh = unique_names([*known, *here.values()])
-    return {path: known.get(slide, fresh[slide]) for path, slide in here.items()}
+    for slide in dict.fromkeys(here.values()):
+        # A name that was short when it was chosen may be the longer one of another slide.
+        names = (fresh[slide], *(f"{fresh[slide]}-{number}" for number in range(1, len(known) + 1)))
+        known.setdefault(slide, next(name for name in names if name not in known.values()))
+    return {path: known[slide] for path, slide in here.items()}
 
 
 def _recorded_maps(out):
@@ -95,12 +99,18 @@ def need_own_maps(out, names):
     inside = [path for path in names if Path(path).resolve().parent == out.resolve()]
     if inside:
         raise typer.BadParameter(f"--out {out} is the folder of the slide {inside[0]}; choose another folder for maps")
-    files = Counter(f"{stem}{kind}" for stem in names.values() for kind in _KINDS)
-    of_gallery = [stem for stem in names.values() if stem == "gallery" or stem.startswith("gallery-")]
-    twice = [f"{stem}.png" for stem in of_gallery] or [name for name, count in files.items() if count > 1]
+    stems = set(names.values())
+    of_gallery = sorted(stem for stem in stems if stem == "gallery" or stem.startswith("gallery-"))
+    if of_gallery:
+        raise typer.BadParameter(
+            f"the map of {of_gallery[0]} would be called like a gallery, which every run replaces; give the slide "
+            "another name"
+        )
+    files = Counter(f"{stem}{kind}" for stem in stems | set(_recorded_maps(out)) for kind in _KINDS)
+    twice = [name for name, count in files.items() if count > 1]
     if twice:
         raise typer.BadParameter(
-            f"a map would be written to {twice[0]}, like another file of this run; give the slide another name"
+            f"{twice[0]} would be written for two slides; give one of them another name, or choose another folder"
         )
     if command_of(out) == "explain":
         return

@@ -92,8 +92,8 @@ class Training:
     n_members: Annotated[
         int | None,
         typer.Option(
-            help="Number of networks per fit, whose predictions are averaged; 1 by default (survival: 3). Each adds "
-            "the time of one fit."
+            help="Number of networks per fit, whose predictions are averaged; 1 by default (survival: 3; 1 with "
+            "--recipe paper). Each adds the time of one fit."
         ),
     ] = None
     n_crops: Annotated[

@@ -67,10 +67,11 @@ class Cohort:
 
     def _need_order(self):
         """Raise DatasetError if the rows of the table are no longer those of the slides, in their order."""
+        if len(self.table) != len(self.paths):
+            raise DatasetError(f"the table has {len(self.table)} rows for {len(self.paths)} slides; expected one each")
         if not self.table.index.equals(pd.RangeIndex(len(self.paths))):
             raise DatasetError(
-                f"the table has {len(self.table)} rows for {len(self.paths)} slides, or they are in another order; "
-                "sort or filter a copy, and take slides with `select`"
+                "the index of the table has changed; sort or filter a copy, and take slides with `select`"
             )
 
     def __repr__(self):
@@ -143,7 +144,7 @@ class Cohort:
         Raises
         ------
         DatasetError
-            If a mask has another length or order than the table, or a slide is chosen twice, as by a mask of 0 and 1.
+            If a mask has another length or order than the table, or is of 0 and 1 instead of bools.
         """
         chosen = self._chosen(rows)
         table = self.table.iloc[chosen].reset_index(drop=True)
@@ -154,13 +155,13 @@ class Cohort:
         """Positions of the chosen slides, int array."""
         self._need_order()
         mask = np.asarray(rows)
-        mask = mask if mask.size else mask.astype(int)
         if mask.dtype == bool:
-            if len(mask) != len(self) or not getattr(rows, "index", self.table.index).equals(self.table.index):
+            is_sorted = isinstance(rows, pd.Series) and not rows.index.equals(self.table.index)
+            if len(mask) != len(self) or is_sorted:
                 raise DatasetError(f"the mask does not have the {len(self)} rows of the table in their order")
-        elif len(np.unique(mask)) < len(mask):
-            raise DatasetError("rows names a slide twice; expected positions, or a mask of bools")
-        return np.arange(len(self))[mask]
+        elif len(mask) == len(self) > 2 and set(mask.tolist()) == {0, 1}:
+            raise DatasetError("rows has only 0 and 1, which are two positions; expected a mask of bools")
+        return np.arange(len(self))[mask if mask.size else mask.astype(int)]
 
 
 def read_cohort(csv: str | Path) -> Cohort:

@@ -52,7 +52,7 @@ def find_patient_column(table, used=()):
     """
     columns = [name for name in dict.fromkeys(table) if name not in used]
     single = {name: table[name] for name in columns if list(table.columns).count(name) == 1}
-    named = [name for name in columns if _is_patient(name) and not (name in single and _is_answer(single[name]))]
+    named = [name for name in columns if _is_patient(name) and not (name in single and _is_control(single[name]))]
     if any(name not in single for name in named):
         return next(name for name in named if name not in single)
     named = named or [name for name in single if _is_id(name, single[name])]
@@ -66,10 +66,11 @@ def _is_patient(name):
     return len(rest) < len(words) and rest <= _ID
 
 
-def _is_answer(column):
-    """Whether cells answer yes or no: a column "case" of 1 and 0 tells cases from controls."""
+def _is_control(column):
+    """Whether a column "case" tells cases from controls, instead of naming patients."""
     answers = set(column.dropna().str.casefold())
-    return len(answers) > 1 and answers <= {*YES, *NO, "case", "control"}
+    is_named = _words(column.name) <= {"case", "cases"}
+    return is_named and len(answers) > 1 and answers <= {*YES, *NO, "case", "cases", "control", "controls"}
 
 
 def _is_id(name, column):

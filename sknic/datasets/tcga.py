@@ -9,7 +9,7 @@ from sknic.datasets.cohort import Cohort, shown
 from sknic.datasets.rows import refuse_other_barcodes
 from sknic.datasets.slide_files import report_missing, slide_files
 from sknic.datasets.table import read_table, typed
-from sknic.exceptions import DatasetError, SlideFailureWarning, warn
+from sknic.exceptions import DatasetError, UnknownPatientWarning, warn
 
 ENDPOINTS = ("OS", "DSS", "DFI", "PFI")
 _GROUPS = {"CRC": ("COAD", "READ"), "GBMLGG": ("GBM", "LGG"), "NSCLC": ("LUAD", "LUSC")}
@@ -37,7 +37,8 @@ def load_tcga_survival(
         Folder with the slides, including subfolders. The part of a file's name before the first dot is the name of the
         slide.
     cdr_csv : str or Path
-        Columns bcr_patient_barcode, type, <endpoint> (0 or 1), <endpoint>.time (days), and Redaction.
+        Columns bcr_patient_barcode, type, <endpoint> (0 or 1), <endpoint>.time (days), and Redaction, of all studies
+        whose slides `slide_csv` lists.
     slide_csv : str or Path
         Columns FILENAME (slide without suffix) and PATIENT.
     cancer : str or sequence of str
@@ -67,8 +68,10 @@ def load_tcga_survival(
 
     Warns
     -----
+    UnknownPatientWarning
+        If patients of `slide_csv` are not in `cdr_csv`.
     SlideFailureWarning
-        If patients of `slide_csv` are not in `cdr_csv`, or, with ``on_missing="skip"``, slides are missing.
+        With ``on_missing="skip"``, if slides are missing.
     """
     if endpoint not in ENDPOINTS:
         raise ValueError(f"endpoint={endpoint!r}: expected one of {ENDPOINTS}")
@@ -108,7 +111,7 @@ def _tell_unknown(patients, known, slide_csv, cdr_csv):
     """Warn of patients that the outcomes do not name at all, which is not the same as an unknown outcome."""
     unknown = sorted(set(patients.dropna()) - known)
     if unknown:
-        warn(f"{len(unknown)} patients of {slide_csv} are not in {cdr_csv}: {shown(unknown)}", SlideFailureWarning)
+        warn(f"{len(unknown)} patients of {slide_csv} are not in {cdr_csv}: {shown(unknown)}", UnknownPatientWarning)
 
 
 def _outcomes(cdr_csv, cancer, endpoint):
@@ -121,14 +124,14 @@ def _outcomes(cdr_csv, cancer, endpoint):
         table[name] = typed(table[name])
         if table[name].dtype == object and table[name].notna().any():
             raise DatasetError(f"{cdr_csv}: column {name!r} has cells that are not numbers")
-    other = table.index[table[endpoint].notna() & ~table[endpoint].isin([0, 1])]
-    if len(other):
-        value = table[endpoint][other[0]]
-        raise DatasetError(f"{cdr_csv}: row {other[0]}: {endpoint} is {value:g}; expected 0, 1 or an empty cell")
     studies = _GROUPS.get(cancer, (cancer,)) if isinstance(cancer, str) else tuple(cancer)
     unknown = sorted(set(studies) - set(table["type"]))
     if unknown:
         raise DatasetError(f"cancer={cancer!r}: {cdr_csv} has no {unknown}; it has {sorted(set(table['type']))}")
+    other = table.index[table["type"].isin(studies) & table[endpoint].notna() & ~table[endpoint].isin([0, 1])]
+    if len(other):
+        value = table[endpoint][other[0]]
+        raise DatasetError(f"{cdr_csv}: row {other[0]}: {endpoint} is {value:g}; expected 0, 1 or an empty cell")
     usable = (
         table["type"].isin(studies)
         & (table["Redaction"] != "Redacted")

@@ -144,7 +144,7 @@ class GridEstimator(GridTraining, GridPrediction, BaseEstimator):
         lr: float = 3e-3,
         min_lr: float = 1e-5,
         batch_size: int = 16,
-        max_steps: int | None = 1500,
+        max_steps: int | None = 1500,  # None is for survival alone
         eval_every: int = 32,
         patience: int = 4,
         validation_fraction: float | None = None,

@@ -95,7 +95,7 @@ class DecisionCurveDisplay:
         line = {"linewidth": 1.8, "color": next_color(self.ax_)}
         (self.line_,) = self.ax_.plot(self.thresholds, self.benefit, label=self.name or "by the model", **line)
         self._draw_references()
-        highest = max(np.max(drawn.get_ydata()) for drawn in self.ax_.lines)
+        highest = max(np.max(drawn.get_ydata(), initial=0) for drawn in self.ax_.lines)
         self.ax_.set(xlim=(0, 1), ylim=(-0.3 * highest, 1.1 * highest))
         self.ax_.legend(title="who is treated", frameon=False, fontsize="small", title_fontsize="small", labelcolor=INK)
         tidy(self.ax_, title=title or "Decision curve", xlabel="Threshold of the probability", ylabel="Net benefit")

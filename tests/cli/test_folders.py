@@ -1,6 +1,7 @@
 """Results of one command are not mixed with those of another, and files of the user are not replaced."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from PIL import Image
 
 from sknic import Grid
 from sknic.cli.clinical import clinical_columns
+from sknic.cli.maps import names_of_maps
 from sknic.datasets import read_cohort
 from sknic.datasets.slide_files import walk
 from sknic.exceptions import DatasetError
@@ -154,13 +156,29 @@ def test_a_slide_of_the_same_name_does_not_replace_the_maps_of_another(table, tm
     assert sorted(path.stem for path in maps.glob("*.png")) == ["HE", "P1-HE"]
 
 
+def test_a_name_that_is_taken_is_not_that_of_another_slide(tmp_path):
+    maps = record(tmp_path / "maps", "explain")
+    about = json.loads((maps / "run.json").read_text()) | {"maps": {"P-HE": "/x/P/HE.svs", "HE": "/y/HE.svs"}}
+    (maps / "run.json").write_text(json.dumps(about))
+    names = names_of_maps(maps, ["/y/P-HE.svs", "/x/P/HE.svs", "/y/HE.svs", "/y/../y/HE.svs"])
+    assert names.pop("/y/P-HE.svs") not in ("P-HE", "HE")
+    assert names == {"/x/P/HE.svs": "P-HE", "/y/HE.svs": "HE", "/y/../y/HE.svs": "HE"}
+    # A slide whose short name was free when another one got a name like it.
+    assert names_of_maps(maps, ["/z/P-HE.svs"])["/z/P-HE.svs"] not in ("P-HE", "HE")
+
+
 @pytest.mark.parametrize("names", [("gallery-a.h5", "b.h5"), ("X.h5", "X.top.h5")])
 def test_maps_are_not_written_over_each_other(names, table, tmp_path):
     model = tmp_path / "model"
     says("fit", table, "--task", "regression", "--target", "score", "--max-steps", "2", "--out", model, code=0)
     slides = [shutil.copy(tmp_path / "s0.h5", tmp_path / name) for name in names]
-    assert "like another file of this run" in says("explain", *slides, "--model", model, "--out", tmp_path / "maps")
+    explain = ("explain", "--model", model, "--out", tmp_path / "maps")
+    assert re.search("would be (called like a gallery|written for two slides)", says(*explain, *slides))
     assert not list((tmp_path / "maps").glob("*.png"))
+    says(*explain, slides[1], slides[1], code=0)
+    before = sorted((tmp_path / "maps").iterdir())
+    assert re.search("would be (called like a gallery|written for two slides)", says(*explain, slides[0]))
+    assert sorted((tmp_path / "maps").iterdir()) == before
 
 
 def test_a_report_says_that_its_numbers_are_not_those_of_its_charts(table, tmp_path):

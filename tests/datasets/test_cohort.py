@@ -222,15 +222,17 @@ def test_select_keeps_rows_in_order():
         cohort.survival  # noqa: B018
 
 
-def test_a_selection_names_each_slide_once_and_in_the_order_of_the_table():
+def test_a_mask_has_bools_in_the_order_of_the_table():
     frame = pd.DataFrame({"slide": list("abcd"), "patient": list("wxyz"), "event": [0, 1, 1, 0]})
     cohort = Cohort([f"{name}.svs" for name in "abcd"], frame)
     with pytest.raises(DatasetError, match="in their order"):
         cohort.select(frame.sort_values("event")["event"] == 1)
     with pytest.raises(DatasetError, match="4 rows"):
         cohort.select([True, False])
-    with pytest.raises(DatasetError, match="names a slide twice"):
+    with pytest.raises(DatasetError, match="only 0 and 1"):
         cohort.select(frame["event"])
+    assert cohort.select([False, True, True, False]).paths == cohort.select((False, True, True, False)).paths
+    assert cohort.select([3, 3, 0]).paths == ["d.svs", "d.svs", "a.svs"]
     assert cohort.select(frame["event"] == 1).paths == ["b.svs", "c.svs"]
     assert cohort.select([3, 0]).paths == ["d.svs", "a.svs"] and len(cohort.select([])) == 0
 
@@ -242,14 +244,22 @@ def test_a_table_that_was_sorted_in_place_is_not_paired_with_the_slides():
     assert cohort.score.tolist() == [3.0, 1.0, 2.0]  # a table of its own
     cohort.table.sort_values("score", inplace=True)
     for of in (lambda: cohort.score, lambda: cohort.patients, lambda: cohort.survival, lambda: cohort.select([0])):
-        with pytest.raises(DatasetError, match="in another order"):
+        with pytest.raises(DatasetError, match="index of the table has changed"):
             of()
     with pytest.raises(DatasetError, match="3 rows for 2 slides"):
         Cohort(["a.svs", "b.svs"], frame)
 
 
+def test_patients_called_0_and_1_stay_together(tmp_path):
+    for name in "abc":
+        (tmp_path / f"{name}.tiff").touch()
+    table = pd.DataFrame({"path": ["a.tiff", "b.tiff", "c.tiff"], "patient_id": [0, 1, 0]})
+    table.to_csv(tmp_path / "slides.csv", index=False)
+    assert read_cohort(tmp_path / "slides.csv").patients.tolist() == ["0", "1", "0"]
+
+
 @pytest.mark.parametrize(
-    "column, cells", [("case", [1, 0, 1]), ("case", ["control", "case", "case"]), ("slide", [1, 2, 1])]
+    "column, cells", [("case", [1, 0, 1]), ("Cases", ["controls", "cases", "cases"]), ("slide", [1, 2, 1])]
 )
 def test_answers_and_numbers_of_slides_are_not_patients(tmp_path, column, cells):
     for name in "abc":

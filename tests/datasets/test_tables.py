@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from sknic.datasets import load_tcga_survival, load_tupac16
-from sknic.exceptions import DatasetError, SlideFailureWarning
+from sknic.exceptions import DatasetError, SlideFailureWarning, UnknownPatientWarning
 
 CDR = """bcr_patient_barcode,type,OS,OS.time,PFI,PFI.time,Redaction
 TCGA-A1-0001,BRCA,1.0,1355.0,1.0,754.0,
@@ -56,13 +56,14 @@ def test_an_event_that_is_neither_0_nor_1_is_named(tcga):
     tcga[1].write_text(CDR + "TCGA-A1-0009,BRCA,2,1355.0,0.0,900.0,\n")
     with pytest.raises(DatasetError, match=r"row \d+: OS is 2; expected 0, 1 or an empty cell"):
         load_tcga_survival(*tcga, "BRCA", "OS")
+    assert len(load_tcga_survival(*tcga, "BRCA", "PFI")) == 3
 
 
 def test_patients_in_lower_case_are_found_and_unknown_ones_are_named(tcga):
     tcga[2].write_text(SLIDES.replace(",TCGA-A1-0001", ",tcga-a1-0001"), encoding="utf-8")
     assert load_tcga_survival(*tcga, "BRCA").patients.tolist().count("TCGA-A1-0001") == 2
     tcga[2].write_text(SLIDES.replace(",TCGA-A1-0001", ",TCGA-A1-9999"), encoding="utf-8")
-    with pytest.warns(SlideFailureWarning, match="1 patients of .* are not in .*: TCGA-A1-9999"):
+    with pytest.warns(UnknownPatientWarning, match="1 patients of .* are not in .*: TCGA-A1-9999"):
         load_tcga_survival(*tcga, "BRCA")
 
 
