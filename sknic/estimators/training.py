@@ -1,5 +1,7 @@
 """How a grid estimator is trained: the split, the crops, the schedule, and warnings about the result."""
 
+from functools import partial
+
 import numpy as np
 import torch
 
@@ -76,7 +78,7 @@ class GridTraining(Followed):
         constant = torch.zeros(n_outputs) if constant is None else constant
         doubts = _doubts(loss, constant, train_data, valid_data, batches)
 
-        def train_one():
+        def train_one(title=""):
             return train(
                 self._module(n_outputs),
                 train_data,
@@ -96,6 +98,7 @@ class GridTraining(Followed):
                 n_threads=self.n_threads,
                 random_state=random,
                 verbose=self.verbose,
+                title=title,
             )
 
         self._train_members(train_one, doubts)
@@ -110,8 +113,9 @@ class GridTraining(Followed):
     def _train_members(self, train_one, doubts):
         nets, n_restarts = [], 0
         try:
-            for _ in range(self.n_members):
-                net, restarts = train_member(train_one, doubts.none_of, may_restart=self.n_members > 1)
+            for number in range(self.n_members):
+                title = f"network {number + 1} of {self.n_members}, " if self.n_members > 1 else ""
+                net, restarts = train_member(partial(train_one, title), doubts.none_of, may_restart=self.n_members > 1)
                 nets, n_restarts = [*nets, net], n_restarts + restarts
         except TrainingInterrupted as interrupt:
             # A network that was cut off is better than none, and worse than those that are whole.

@@ -104,6 +104,7 @@ def train(
     precision=None,
     random_state=None,
     verbose=0,
+    title="",
     n_threads=None,
     checkpoint=None,
     net_class=Net,
@@ -155,6 +156,8 @@ def train(
         Seed. The caller's torch and numpy random states are left as they are.
     verbose : int, default=0
         Above 0, one line per evaluation.
+    title : str, default=""
+        What these lines begin with.
     n_threads : int, optional
         Number of torch's CPU threads; torch's own number by default, one inside a parallel joblib task. Sums depend on
         this number: the same seed gives the same weights only with the same number of threads.
@@ -190,7 +193,7 @@ def train(
     optimizer = {"lr": lr, "optimizer__l2": l2, "optimizer__weight_decay": weight_decay}
     net = _build(net_class, module, loss, device, callbacks=callbacks, **optimizer)
     net.precision_ = resolve_precision(precision, device)
-    progress = TrainingProgress() if verbose > 0 else None
+    progress = TrainingProgress(title=title) if verbose > 0 else None
     seed = random.randint(2**31 - 1)
     with torch_threads(n_threads), own_randomness(device, seed):
         net.initialize()

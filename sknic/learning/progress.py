@@ -12,10 +12,13 @@ class TrainingProgress:
     ----------
     write : callable (str), default=print
         Function that writes a line.
+    title : str, default=""
+        What each line begins with.
     """
 
-    def __init__(self, write=print):
+    def __init__(self, write=print, title=""):
         self.write = write
+        self.title = title
         self.before = None
 
     def begin(self, steps):
@@ -32,6 +35,6 @@ class TrainingProgress:
         best = " (best)" if row["event_best"] else ""
         speed = f"  {row['patches_per_s']:,.0f} patches/s" if "patches_per_s" in row else ""
         self.write(
-            f"step {steps.taken}/{steps.total}  {losses}{best}  lr {row['lr']:.1e}{speed}  "
+            f"{self.title}step {steps.taken}/{steps.total}  {losses}{best}  lr {row['lr']:.1e}{speed}  "
             f"at most {duration(seconds)} left"
         )

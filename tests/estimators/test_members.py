@@ -160,3 +160,11 @@ def test_the_spread_is_of_the_class_that_wins():
     found = np.array([[[0.9, 0.1]], [[0.3, 0.7]]])
     np.testing.assert_allclose(spread_between(found, of_winner=True), [0.3])
     np.testing.assert_allclose(spread_between(np.array([[1.0], [3.0]]), of_winner=False), [1.0])
+
+
+def test_lines_of_progress_name_the_network(capsys):
+    GridCNNRegressor(**SETTINGS, n_members=2, verbose=1).fit(GRIDS, TARGETS[GridCNNRegressor])
+    begins = [line.partition("  ")[0] for line in capsys.readouterr().out.splitlines()]
+    assert begins == [f"network {number} of 2, step {step}/8" for number in (1, 2) for step in (4, 8)]
+    GridCNNRegressor(**SETTINGS, verbose=1).fit(GRIDS, TARGETS[GridCNNRegressor])
+    assert capsys.readouterr().out.startswith("step 4/8")
