@@ -112,6 +112,7 @@ IDEAS = {
     "batches of 64": {"batch_size": 64, "max_steps": 600},
     "32 filters": {"n_filters": 32},
     "three members of 600 steps": {"n_members": 3, "max_steps": 600},
+    "three members of 640 steps": {"n_members": 3, "max_steps": 640},
     "half dropped": {"dropout": 0.5},
     "weight decay 0.1": {"weight_decay": 0.1},
     "a quarter held out": {"validation_fraction": 0.25},
