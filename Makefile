@@ -9,10 +9,10 @@ demo: $(READY)
 	$(BIN)/sknic demo --out sknic-demo
 
 # Each check takes one core; of tests there is one process per core with one thread, because threads of torch would wait
-# for each other.
+# for each other. Docstrings are checked by lint.
 test: .venv/.ready-docs
 	$(MAKE) --no-print-directory -j2 lint docs-check
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n logical --dist worksteal --ignore tests/test_docstrings.py  # of lint
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n logical --dist worksteal --ignore tests/test_docstrings.py
 
 test-slow: $(READY)
 	$(BIN)/pytest -m slow
