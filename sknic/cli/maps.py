@@ -70,11 +70,13 @@ def names_of_maps(out, paths):
     """
     known = {slide: name for name, slide in _recorded_maps(out).items() if slide}
     here = {path: os.path.abspath(path) for path in paths}
-    fresh = unique_names([*known, *here.values()])
+    fresh, taken = unique_names([*known, *here.values()]), set(known.values())
     for slide in dict.fromkeys(here.values()):
-        # A name that was short when it was chosen may be the longer one of another slide.
-        names = (fresh[slide], *(f"{fresh[slide]}-{number}" for number in range(1, len(known) + 1)))
-        known.setdefault(slide, next(name for name in names if name not in known.values()))
+        if slide not in known:
+            # A name that was short when it was chosen may be the longer one of another slide.
+            names = (fresh[slide], *(f"{fresh[slide]}-{number}" for number in range(1, len(taken) + 1)))
+            known[slide] = next(name for name in names if name not in taken)
+            taken.add(known[slide])
     return {path: known[slide] for path, slide in here.items()}
 
 

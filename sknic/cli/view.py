@@ -71,15 +71,15 @@ def view(
         found = _read_grids(grids or [], shown)
     else:
         found = _grids_of_model(shown, model, record, mpp, device)
+    is_stated = tissue or classes or exclude
+    mask = tissue_option(tissue or "density", classes, exclude) if is_stated else _mask_of(model, record)
     views = open_views(
         shown,
         found,
         load,
         truth=_truth(rows, shown, target or _known_columns(record, rows)),
         slide_mpp=mpp,
-        tissue=_mask_of(model, record)
-        if tissue is classes is exclude is None
-        else tissue_option(tissue or "density", classes, exclude),
+        tissue=mask,
         on_error="raise" if len(shown) == 1 else "skip",
     )
     serve(views, host=host, port=port, ready=partial(_announce, open_browser=open_browser))
