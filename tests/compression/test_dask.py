@@ -117,14 +117,17 @@ def test_a_bad_slide_costs_one_slide_and_the_next_run_goes_on(cluster, slides, t
 
 
 class KillerOfTheScheduler(MeanEncoder):
-    """Kills the scheduler when it meets the black slide, and waits."""
+    """Kills the scheduler when it meets the black slide and two others are done, and waits."""
 
-    def __init__(self, name="mean", scheduler=0):
+    def __init__(self, name="mean", scheduler=0, cache=None):
         super().__init__(name)
         self.scheduler = scheduler
+        self.cache = cache
 
     def transform(self, patches):
         if (patches.mean(axis=(1, 2, 3)) < 20).any():
+            while len(list(self.cache.glob("*.h5"))) < 2:
+                time.sleep(0.05)
             os.kill(self.scheduler, signal.SIGKILL)
             time.sleep(60)
         return super().transform(patches)
@@ -146,9 +149,9 @@ def test_a_lost_scheduler_ends_the_run_and_the_next_one_goes_on(cluster, slides,
         for _ in range(2):
             start("dask_worker", address, "--nthreads", "1", "--no-nanny", *ours)
         killer = write_slide(tmp_path / "killer.tiff", np.zeros((640, 640, 3), np.uint8))
-        compressor = SlideCompressor(
-            KillerOfTheScheduler(scheduler=scheduler.pid), cache_dir=tmp_path / "cache", tissue=None
-        )
+        cache = tmp_path / "cache"
+        killing = KillerOfTheScheduler(scheduler=scheduler.pid, cache=cache)
+        compressor = SlideCompressor(killing, cache_dir=cache, tissue=None)
         client = Client(address, set_as_default=False, timeout=120)
         client.wait_for_workers(2)
         with joblib.parallel_config("dask", client=client), pytest.raises(Exception, match="scheduler-connection-lost"):
