@@ -37,8 +37,8 @@ LINEAR = "mean + linear"
 FEW = PAPER_RECIPE | {"dropout": 0.0, "lr": 3e-3, "validation_fraction": None, "max_steps": 600}
 
 
-# Settings of the CNN; a method is one line here. What is not the default changes one network.
-METHODS = {
+# Changes of one network; a method is one line here.
+OF_ONE = {
     "one network": {},
     "three members": {"n_members": 3},
     "without the branch": {"pooled_branch": False},
@@ -50,7 +50,7 @@ METHODS = {
     "AttentionMIL": {"module": AttentionMIL},
     **IDEAS,
 }
-METHODS = {"default": {}, **{name: ONE_NETWORK | of for name, of in METHODS.items()}}
+METHODS = {"default": {}, **{name: ONE_NETWORK | of for name, of in OF_ONE.items()}}
 # The default before the pooled branch learnt from some of the channels at a time, and what was compared with it.
 WHOLE = "whole branch"
 OF_WHOLE = {
@@ -63,7 +63,7 @@ OF_WHOLE = {
 }
 METHODS |= OF_WHOLE
 # The methods in the picture; the table has all.
-DRAWN = ("default", "one network", WHOLE, "without the branch", "paper", LINEAR)
+IN_PICTURE = ("default", "one network", WHOLE, "without the branch", "paper", LINEAR)
 # Where the paper's training failed in a prototype, or a pooled mean is hard to beat.
 ROWS = (
     "pattern:multitask-4:24",
@@ -230,7 +230,7 @@ def draw(rows, path):
 
     frame = pd.DataFrame(rows.rows).astype({"measure": float, "slides": int})
     panels = list(frame.groupby(["target", "encoder", "slides"]))
-    methods = [name for name in DRAWN if name in set(frame["method"])]
+    methods = [name for name in IN_PICTURE if name in set(frame["method"])]
     n_columns = min(3, len(panels))
     n_rows = -(-len(panels) // n_columns)
     size = (1.5 + 3.2 * n_columns, 0.6 + n_rows * (0.8 + 0.22 * len(methods)))

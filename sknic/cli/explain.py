@@ -105,8 +105,7 @@ def explain(
                 errors[row] = reason_of(error)
         n_maps = len(errors) - sum(map(bool, errors))
         typer.echo(f"wrote the {'map of one slide' if n_maps == 1 else f'maps of {n_maps} slides'} to {out}")
-        drawn = {names[path] for path, error in zip(paths, errors) if not error}
-        maps = kept | {name: slide for name, slide in slide_of.items() if name in drawn}
+        maps = kept | {names[path]: os.path.abspath(path) for path, error in zip(paths, errors) if not error}
         write_run_record(out, "explain", about, n_slides=len(paths), maps=maps)
         if gallery:
             explainable = [loaded.grids[row] for row, error in enumerate(errors) if not error]

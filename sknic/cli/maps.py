@@ -68,7 +68,7 @@ def names_of_maps(out, paths):
     dict of str to str
         Name of the files of each slide, without suffix.
     """
-    known = {slide: name for name, slide in _recorded_maps(out).items() if slide}
+    known = {slide: name for name, slide in _maps_of(_earlier(out)).items() if slide}
     here = {path: os.path.abspath(path) for path in paths}
     fresh, taken = unique_names([*known, *here.values()]), set(known.values())
     for slide in dict.fromkeys(here.values()):
@@ -80,11 +80,14 @@ def names_of_maps(out, paths):
     return {path: known[slide] for path, slide in here.items()}
 
 
-def _recorded_maps(out):
-    """Name and slide of the maps that earlier runs wrote here; records of before have names alone."""
-    if command_of(out) != "explain":
-        return {}
-    maps = read_json(out / "run.json").get("maps", {})
+def _earlier(out):
+    """Record of the earlier `explain` in a folder; empty without one."""
+    return read_json(out / "run.json") if command_of(out) == "explain" else {}
+
+
+def _maps_of(record):
+    """Name and slide of the maps that a record lists; records of before have names alone."""
+    maps = record.get("maps", {})
     return maps if isinstance(maps, dict) else dict.fromkeys(maps)
 
 
@@ -108,13 +111,14 @@ def need_own_maps(out, names):
             f"the map of {of_gallery[0]} would be called like a gallery, which every run replaces; give the slide "
             "another name"
         )
-    files = Counter(f"{stem}{kind}" for stem in stems | set(_recorded_maps(out)) for kind in _KINDS)
+    earlier = _earlier(out)
+    files = Counter(f"{stem}{kind}" for stem in stems | set(_maps_of(earlier)) for kind in _KINDS)
     twice = [name for name, count in files.items() if count > 1]
     if twice:
         raise typer.BadParameter(
             f"{twice[0]} would be written for two slides; give one of them another name, or choose another folder"
         )
-    if command_of(out) == "explain":
+    if earlier:
         return
     there = [path for name in files if (path := out / name).exists()]
     if there:
@@ -141,10 +145,11 @@ def clear_maps(out, names, settings):
     dict of str to str
         Name and slide of the other maps, which are kept.
     """
-    if command_of(out) != "explain":
+    earlier, stems = _earlier(out), set(names.values())
+    if not earlier:
         return {}
-    had, stems = read_json(out / "run.json").get("settings", {}), set(names.values())
-    others = {name: slide for name, slide in _recorded_maps(out).items() if name not in stems}
+    had = earlier.get("settings", {})
+    others = {name: slide for name, slide in _maps_of(earlier).items() if name not in stems}
     is_same = all(str(had.get(name)) == str(settings[name]) for name in ("model", "networks", "method", "class"))
     kept = others if is_same else {}
     gone = stems if is_same else [*stems, *others]

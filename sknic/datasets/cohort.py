@@ -7,9 +7,9 @@ import html
 import json
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -56,6 +56,9 @@ class Cohort:
     groups: dict[str, list[str]] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
     tissue: list[np.ndarray] = field(default_factory=list)
+
+    # Lists with one value per slide, or empty.
+    _by_slide: ClassVar[tuple[str, ...]] = ("paths", "tissue")
 
     def __post_init__(self):
         # A table of its own, whose index counts the slides, so that one that is sorted later can be told.
@@ -122,13 +125,14 @@ class Cohort:
         Raises
         ------
         DatasetError
-            If there is no such column, or more than one, which lists the columns; or if the table was sorted in place.
+            If there is no such column, or more than one (the message lists the columns), or if the table was sorted in
+            place.
         """
         self._need_order()
         need_column(self.table, name, "this cohort")
         return self.table[name]
 
-    def select(self, rows: ArrayLike) -> Cohort:
+    def select(self, rows: ArrayLike) -> Self:
         """Return the cohort restricted to some slides.
 
         Parameters
@@ -147,9 +151,11 @@ class Cohort:
             If a mask has another length or order than the table, or is of 0 and 1 instead of bools.
         """
         chosen = self._chosen(rows)
-        table = self.table.iloc[chosen].reset_index(drop=True)
-        tissue = [self.tissue[row] for row in chosen] if self.tissue else []
-        return Cohort([self.paths[row] for row in chosen], table, self.groups, self.missing, tissue)
+        lists = {name: getattr(self, name) for name in self._by_slide}
+        parts: dict[str, Any] = {
+            name: [values[row] for row in chosen] if values else [] for name, values in lists.items()
+        }
+        return replace(self, table=self.table.iloc[chosen], **parts)
 
     def _chosen(self, rows):
         """Positions of the chosen slides, int array."""

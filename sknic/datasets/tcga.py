@@ -128,16 +128,12 @@ def _outcomes(cdr_csv, cancer, endpoint):
     unknown = sorted(set(studies) - set(table["type"]))
     if unknown:
         raise DatasetError(f"cancer={cancer!r}: {cdr_csv} has no {unknown}; it has {sorted(set(table['type']))}")
-    other = table.index[table["type"].isin(studies) & table[endpoint].notna() & ~table[endpoint].isin([0, 1])]
+    table = table[table["type"].isin(studies)]
+    other = table.index[table[endpoint].notna() & ~table[endpoint].isin([0, 1])]
     if len(other):
         value = table[endpoint][other[0]]
         raise DatasetError(f"{cdr_csv}: row {other[0]}: {endpoint} is {value:g}; expected 0, 1 or an empty cell")
-    usable = (
-        table["type"].isin(studies)
-        & (table["Redaction"] != "Redacted")
-        & table[endpoint].isin([0, 1])
-        & (table[f"{endpoint}.time"] > 0)
-    )
+    usable = (table["Redaction"] != "Redacted") & table[endpoint].isin([0, 1]) & (table[f"{endpoint}.time"] > 0)
     table = table[usable][["bcr_patient_barcode", "type", f"{endpoint}.time", endpoint]].drop_duplicates()
     twice = table["bcr_patient_barcode"].duplicated()
     if twice.any():

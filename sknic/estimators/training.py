@@ -78,7 +78,7 @@ class GridTraining(Followed):
         constant = torch.zeros(n_outputs) if constant is None else constant
         doubts = _doubts(loss, constant, train_data, valid_data, batches)
 
-        def train_one(title=""):
+        def train_one(title):
             return train(
                 self._module(n_outputs),
                 train_data,

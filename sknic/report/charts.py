@@ -70,9 +70,8 @@ def _scatter(section, run):
 
 def _rejection(section, run):
     """The main metric for the slides on which the members of the models agree most."""
-    metric, truth = run.kind.metrics[0], run.truth
-    classes = np.unique(truth) if run.kind.text_columns else None  # the order in which a metric takes the columns
-    prediction = run.kind.for_metric(metric, run.kind.prediction_of(run.predictions, classes), classes)
+    metric, (truth, prediction, classes) = run.kind.metrics[0], run.for_metrics
+    prediction = run.kind.for_metric(metric, prediction, classes)
     display = RejectionDisplay.from_predictions(metric, truth, prediction, run.predictions["spread"])
     kept = list(zip(display.kept, display.values))
     points = ", ".join(f"{value:.3f} of {fraction:.0%}" for fraction, value in kept if not np.isnan(value))

@@ -185,6 +185,13 @@ class RunFolder:
         return of_model if len(of_model) == len(labels) else labels
 
     @property
+    def for_metrics(self) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Truth and prediction of each slide, and classes, in the order of columns that metrics take."""
+        truth = self.truth
+        classes = np.unique(truth) if self.kind.text_columns else None
+        return truth, self.kind.prediction_of(self.predictions, classes), classes
+
+    @property
     def survival_times(self) -> list[float]:
         """Times for which there is a survival probability, ascending."""
         return [float(name.removeprefix(SURVIVAL_AT)) for name in self.survival]

@@ -102,9 +102,7 @@ def measure(run: RunFolder) -> dict[str, Estimate]:
     dict of str to Estimate
         By name of the metric.
     """
-    kind, y = run.kind, run.truth
-    classes = np.unique(y) if kind.text_columns else None  # metrics take the columns in the order of the sorted truth
-    prediction = kind.prediction_of(run.predictions, classes)
+    kind, (y, prediction, classes) = run.kind, run.for_metrics
     options = {"groups": run.patients, "n_resamples": run.record.get("settings", {}).get("bootstrap", 1000)}
     found = estimate_metrics(kind, y, prediction, classes, **options)
     if not (kind.is_censored and "fold" in run.predictions):

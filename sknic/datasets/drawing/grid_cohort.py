@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -14,9 +14,6 @@ from sknic.datasets.patch_folder import read_patch
 from sknic.exceptions import DatasetError
 from sknic.grids import Grid, orient
 from sknic.targets.concordance import concordance_index
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
 
 _CELL = 128
 _BATCH = 512
@@ -41,30 +38,14 @@ class GridCohort(Cohort):
 
     grids: list[Grid] = field(default_factory=list)
 
+    _by_slide: ClassVar[tuple[str, ...]] = (*Cohort._by_slide, "grids")
+
     @property
     def best_concordance(self) -> float:
         """Concordance of these patients' true hazard with their survival, which is what a perfect model reaches."""
         patients = self.table.drop_duplicates("patient")
         event, time, hazard = (patients[name].to_numpy() for name in ("event", "time", "log_hazard"))
         return concordance_index(event.astype(bool), time, hazard)
-
-    def select(self, rows: ArrayLike) -> GridCohort:
-        """Return the cohort of some slides.
-
-        Parameters
-        ----------
-        rows : bool array (n_slides,) or int array
-            As in `Cohort.select`.
-
-        Returns
-        -------
-        GridCohort
-            Those slides.
-        """
-        chosen = self._chosen(rows)
-        part = super().select(chosen)
-        grids = [self.grids[row] for row in chosen]
-        return GridCohort(part.paths, part.table, part.groups, part.missing, part.tissue, grids)
 
 
 def make_grid_cohort(
