@@ -114,6 +114,13 @@ class Training:
             "--pooled-branch/--no-pooled-branch", help="Add a linear branch for the mean embedding to the CNN."
         ),
     ] = None
+    hotspot_branch: Annotated[
+        bool | None,
+        typer.Option(
+            "--hotspot-branch/--no-hotspot-branch",
+            help="Add a branch for what is densest in one place, such as mitoses, to the CNN.",
+        ),
+    ] = None
     mask_background: Annotated[
         bool | None,
         typer.Option(
@@ -169,12 +176,13 @@ class Training:
             With the parameters set by the options.
         """
         from sknic.estimators import PAPER_RECIPE, AttentionMIL, estimator_for
-        from sknic.estimators.parameters import check_parameters
+        from sknic.estimators.parameters import OF_THE_CNN, check_parameters
 
         kind = estimator_for(task)
         params = dict(PAPER_RECIPE) if self.recipe == "paper" else {}
         if self.module == "attention-mil":
-            params.pop("pooled_branch", None)  # of the CNN
+            for name in OF_THE_CNN:
+                params.pop(name, None)
         given = {field.name: getattr(self, field.name) for field in fields(self)}
         params |= {name: value for name, value in given.items() if value is not None and name not in _NOT_PARAMETERS}
         if self.module == "attention-mil":

@@ -16,7 +16,7 @@ from sknic.estimators.crops import Canvas, n_versions
 from sknic.estimators.files import ESTIMATORS, write_estimator
 from sknic.estimators.members import split_weights
 from sknic.estimators.network import GridCNN
-from sknic.estimators.parameters import RULES, check_parameters
+from sknic.estimators.parameters import OF_THE_CNN, RULES, check_parameters
 from sknic.estimators.prediction import GridPrediction
 from sknic.estimators.reading import read_grids
 from sknic.estimators.scaling import ChannelScaling
@@ -44,6 +44,10 @@ class GridEstimator(GridTraining, GridPrediction, BaseEstimator):
     pooled_branch : bool, default=True
         Whether a linear map of the mean embedding of the tissue is added to the network's outputs, so that amounts of
         tissue are learnt from few slides; False is the paper's network.
+    hotspot_branch : bool, default=True
+        Whether the highest local densities (of learnt maps of the cells, over 5 x 5 cells) are added to the network's
+        outputs, so that a target which one small region decides is learnt from few slides; False is the paper's
+        network.
     mask_background : bool, default=False
         Whether the network's normalization and final mean leave out the background; takes a third longer.
     n_filters : int, default=128
@@ -88,8 +92,8 @@ class GridEstimator(GridTraining, GridPrediction, BaseEstimator):
         a prediction is always the mean over eight orientations.
     module : callable (n_channels, n_outputs) -> torch.nn.Module, default=None
         Another network, as a class or a function (not an instance), e.g. `AttentionMIL`. It maps crops
-        (n, C, canvas, canvas) to (n, n_outputs). `n_filters`, `dropout`, `padding`, `pooled_branch` and
-        `mask_background` describe sknic's own network and cannot be combined with it.
+        (n, C, canvas, canvas) to (n, n_outputs). `n_filters`, `dropout`, `padding`, `pooled_branch`,
+        `hotspot_branch` and `mask_background` describe sknic's own network and cannot be combined with it.
     callbacks : list of skorch callbacks, default=None
         Callbacks of the training; their epoch is the interval between two evaluations.
     device : "auto", "cpu", "cuda", "cuda:<n>" or torch.device, default="auto"
@@ -134,6 +138,7 @@ class GridEstimator(GridTraining, GridPrediction, BaseEstimator):
         crop_size: int | str = "auto",
         padding: str = "same",
         pooled_branch: bool = True,
+        hotspot_branch: bool = True,
         mask_background: bool = False,
         n_filters: int = 128,
         dropout: float = 0.2,
@@ -161,6 +166,7 @@ class GridEstimator(GridTraining, GridPrediction, BaseEstimator):
         self.crop_size = crop_size
         self.padding = padding
         self.pooled_branch = pooled_branch
+        self.hotspot_branch = hotspot_branch
         self.mask_background = mask_background
         self.n_filters = n_filters
         self.dropout = dropout
@@ -208,8 +214,8 @@ class GridEstimator(GridTraining, GridPrediction, BaseEstimator):
         """What builds the network: a callable without arguments."""
         if self.module is not None:
             return partial(self.module, self.n_features_in_, n_outputs)
-        settings = (self.n_filters, self.dropout, self.padding, self.pooled_branch, self.mask_background)
-        return partial(GridCNN, self.n_features_in_, n_outputs, *settings)
+        settings = {name: getattr(self, name) for name in OF_THE_CNN}
+        return partial(GridCNN, self.n_features_in_, n_outputs, **settings)
 
     @property
     def net_(self):

@@ -26,6 +26,7 @@ RULES: dict[str, Rule] = {
     "crop_size": choice("auto") | integer(1),
     "padding": choice("same", "valid"),
     "pooled_branch": flag,
+    "hotspot_branch": flag,
     "mask_background": flag,
     "n_filters": integer(1),
     "dropout": real(0, below=1),
@@ -55,6 +56,7 @@ RULES: dict[str, Rule] = {
 # a model file means that does not name these parameters: one written before they were there.
 PAPER_RECIPE: dict[str, Any] = {
     "pooled_branch": False,
+    "hotspot_branch": False,
     "standardize": False,
     "l2": 1e-5,
     "weight_decay": 0.0,
@@ -68,7 +70,7 @@ PAPER_RECIPE: dict[str, Any] = {
 
 
 # Parameters that have no meaning for another network.
-_OF_THE_CNN = ("n_filters", "dropout", "padding", "pooled_branch", "mask_background")
+OF_THE_CNN = ("n_filters", "dropout", "padding", "pooled_branch", "hotspot_branch", "mask_background")
 
 
 def check_parameters(estimator, rules):
@@ -83,7 +85,7 @@ def check_parameters(estimator, rules):
         )
     if estimator.module is not None:
         beside = "module=, whose network they do not describe"
-        _refuse_unused(estimator, _OF_THE_CNN, beside)
+        _refuse_unused(estimator, OF_THE_CNN, beside)
     if estimator.weight_decay:
         _refuse_unused(estimator, ("l2",), f"weight_decay={estimator.weight_decay}, which replaces it")
     if estimator.schedule == "cosine":
@@ -96,7 +98,7 @@ def with_module(estimator, module):
     """A clone with another network; what describes the CNN gets its default."""
     other = clone(estimator)
     known = other.get_params(deep=False)
-    defaults = {name: _default(estimator, name) for name in _OF_THE_CNN if name in known}
+    defaults = {name: _default(estimator, name) for name in OF_THE_CNN if name in known}
     return other.set_params(**defaults, module=module)
 
 

@@ -36,6 +36,10 @@ class GridCNNRegressor(KnownScore, RegressorMixin, GridEstimator):
     pooled_branch : bool, default=True
         Whether a linear map of the mean embedding of the tissue is added to the network's outputs, so that amounts of
         tissue are learnt from few slides; False is the paper's network.
+    hotspot_branch : bool, default=True
+        Whether the highest local densities (of learnt maps of the cells, over 5 x 5 cells) are added to the network's
+        outputs, so that a target which one small region decides is learnt from few slides; False is the paper's
+        network.
     mask_background : bool, default=False
         Whether the network's normalization and final mean leave out the background; takes a third longer.
     n_filters : int, default=128
@@ -80,8 +84,8 @@ class GridCNNRegressor(KnownScore, RegressorMixin, GridEstimator):
         a prediction is always the mean over eight orientations.
     module : callable (n_channels, n_outputs) -> torch.nn.Module, default=None
         Another network, as a class or a function (not an instance), e.g. `AttentionMIL`. It maps crops
-        (n, C, canvas, canvas) to (n, n_outputs). `n_filters`, `dropout`, `padding`, `pooled_branch` and
-        `mask_background` describe sknic's own network and cannot be combined with it.
+        (n, C, canvas, canvas) to (n, n_outputs). `n_filters`, `dropout`, `padding`, `pooled_branch`,
+        `hotspot_branch` and `mask_background` describe sknic's own network and cannot be combined with it.
     callbacks : list of skorch callbacks, default=None
         Callbacks of the training; their epoch is the interval between two evaluations.
     device : "auto", "cpu", "cuda", "cuda:<n>" or torch.device, default="auto"

@@ -24,8 +24,8 @@ def grad_cam(estimator: Any, grid: Any, target: Any = None) -> np.ndarray:
     """Grad-CAM at the first convolution (Selvaraju et al., 2017), as the authors used it on compressed slides.
 
     The first convolution's features, each weighted by the mean gradient of the output with respect to it, summed, and
-    cut at zero: what speaks *for* the class, for a higher number, or for a higher risk. If the network has a pooled
-    branch, the contribution of each cell through it is part of the sum.
+    cut at zero: what speaks *for* the class, for a higher number, or for a higher risk. If the network has a pooled or
+    a hot-spot branch, the contribution of each cell through it is part of the sum.
 
     Parameters
     ----------
@@ -162,31 +162,42 @@ def _contribution_of_crop(module, crop, explained, *, column, n_steps):
 
 
 def _cam_of_crop(module, crop, explained, *, column):
-    layer, convolution = _first_convolution(module)
-    branch = getattr(module, "pooled", None)
-    kept = []
-    hooks = [
-        each.register_forward_hook(lambda module, inputs, output: kept.append(output))
-        for each in (layer, branch)
-        if each
-    ]
+    first, convolution = _first_convolution(module)
+    pooled, hotspot = (getattr(module, name, None) for name in ("pooled", "hotspot"))
+    layers = {"first": first, "pooled": pooled, "hotspot": None if hotspot is None else hotspot.activation}
+    kept, gradients = _features_of(module, crop, layers, partial(_output, column=column, explained=explained))
+    cam = (gradients["first"].mean(dim=(2, 3), keepdim=True) * kept["first"]).sum(dim=1)[0]
+    if len(kept) == 1:
+        return to_cells(cam.relu().cpu().numpy(), convolution, crop.shape[2:])
+    cells = to_cells(cam.cpu().numpy(), convolution, crop.shape[2:])
+    if "pooled" in kept:
+        cells = cells + _of_pooled(crop, gradients["pooled"] @ pooled.weight)
+    if "hotspot" in kept:  # linear from its maps on
+        cells = cells + (gradients["hotspot"] * kept["hotspot"]).sum(dim=1)[0].cpu().numpy()
+    return np.maximum(cells, 0)
+
+
+def _features_of(module, crop, layers, output_of):
+    """What the layers, which may be None, give for a crop, and the gradients of the output: two dicts by name."""
+    layers = {name: layer for name, layer in layers.items() if layer is not None}
+    kept = {}
+
+    def keep(name, module, inputs, output):
+        kept[name] = output
+
+    hooks = [layer.register_forward_hook(partial(keep, name)) for name, layer in layers.items()]
     try:
         with torch.enable_grad():
-            output = _output(module, crop.detach().clone().requires_grad_(), column, explained)
+            output = output_of(module, crop.detach().clone().requires_grad_())
     finally:
         for hook in hooks:
             hook.remove()
-    features, *of_branch = kept
-    gradient, *gradient_of_branch = torch.autograd.grad(output, kept)
-    cam = (gradient.mean(dim=(2, 3), keepdim=True) * features).sum(dim=1)[0].detach()
-    if not of_branch:
-        return to_cells(cam.relu().cpu().numpy(), convolution, crop.shape[2:])
-    cells = to_cells(cam.cpu().numpy(), convolution, crop.shape[2:])
-    return np.maximum(cells + _of_branch(crop, gradient_of_branch[0] @ branch.weight), 0)
+    gradients = torch.autograd.grad(output, list(kept.values()))
+    return {name: value.detach() for name, value in kept.items()}, dict(zip(kept, gradients))
 
 
-def _of_branch(crop, weight):
-    """What each cell adds through the linear branch: its embedding times the weight (1, C), by the number of cells."""
+def _of_pooled(crop, weight):
+    """What each cell adds through the pooled branch: its embedding times the weight (1, C), by the number of cells."""
     cells = (crop[0] * weight[0, :, None, None]).sum(dim=0)
     return (cells / is_tissue(crop)[0].sum().clamp(min=1)).detach().cpu().numpy()
 
