@@ -51,7 +51,11 @@ OF_ONE = {
     "AttentionMIL": {"module": AttentionMIL, "hotspot_branch": True},  # refused if another is set
     **IDEAS,
 }
-METHODS = {"default": {}, NO_HOT_SPOTS: {"hotspot_branch": False}, **{name: ONE_NETWORK | of for name, of in OF_ONE.items()}}
+METHODS = {
+    "default": {},
+    NO_HOT_SPOTS: {"hotspot_branch": False},
+    **{name: ONE_NETWORK | of for name, of in OF_ONE.items()},
+}
 # The default before the pooled branch learnt from some of the channels at a time, and what was compared with it.
 WHOLE = "whole branch"
 OF_WHOLE = {

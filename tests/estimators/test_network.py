@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from sknic.estimators import AttentionMIL, GridCNN
-from sknic.estimators.network import MIN_VALID_CANVAS, is_tissue
+from sknic.estimators.network import HOTSPOT_MAPS, MIN_VALID_CANVAS, HotspotBranch, is_tissue
 
 
 def test_the_papers_network_has_eight_separable_blocks_of_128_filters_and_a_dense_layer_of_128():
@@ -73,6 +73,80 @@ def test_the_pooled_branch_learns_from_16_channels_at_a_time_and_predicts_with_a
         network.eval()
         alone = network.head(network.blocks(crops).mean(dim=(2, 3)))
         torch.testing.assert_close(network(crops) - alone, torch.full((256, 1), float(n_channels)))
+
+
+def hot_spot(place, side, size=40):
+    """A crop of four channels that is 1 in the first, in a square of cells at a place, and 0 elsewhere."""
+    crop = torch.zeros(1, 4, size, size)
+    row, column = place
+    crop[0, 0, row : row + side, column : column + side] = 1
+    return crop
+
+
+def branch_that_sees_the_first_channel():
+    branch = HotspotBranch(4, 1).eval()
+    with torch.no_grad():
+        branch.map.weight.zero_()
+        branch.map.weight[:, 0] = 1
+        branch.out.weight.fill_(1 / HOTSPOT_MAPS)
+    return branch
+
+
+def test_the_hot_spot_branch_begins_at_zero_and_is_not_in_the_papers_network():
+    torch.manual_seed(0)
+    network = GridCNN(4, 2, n_filters=8, hotspot_branch=True).eval()
+    crops = torch.randn(3, 4, 9, 9)
+    torch.testing.assert_close(network(crops), network.head(network.blocks(crops).mean(dim=(2, 3))))
+    torch.nn.init.normal_(network.hotspot.out.weight)
+    added = network(crops) - network.head(network.blocks(crops).mean(dim=(2, 3)))
+    torch.testing.assert_close(added, network.hotspot(crops))
+    assert added.abs().min() > 1e-6
+    assert GridCNN(4, 2).hotspot is None
+
+
+@pytest.mark.parametrize(("side", "density"), [(5, 1), (7, 1), (3, 9 / 25), (1, 1 / 25)])
+@pytest.mark.parametrize("place", [(3, 30), (20, 8)])
+def test_the_hot_spot_branch_sees_the_density_of_the_densest_place_wherever_it_is(side, density, place):
+    branch = branch_that_sees_the_first_channel()
+    with torch.no_grad():
+        assert float(branch(hot_spot(place, side))) == pytest.approx(density, rel=1e-4)
+        two = torch.maximum(hot_spot(place, side), hot_spot((33, 33), 1))
+        assert float(branch(two)) == pytest.approx(density, rel=1e-4)  # a weaker place does not matter
+
+
+def test_the_hot_spot_branch_takes_crops_smaller_than_its_square_and_empty_ones():
+    branch = branch_that_sees_the_first_channel()
+    with torch.no_grad():
+        assert float(branch(hot_spot((0, 0), 2, size=2))) == pytest.approx(4 / 25, rel=1e-4)
+        assert float(branch(torch.zeros(1, 4, 9, 9))) == 0
+
+
+@pytest.mark.parametrize("n_channels", [3, 32, 128])
+def test_the_hot_spot_branch_learns_from_32_channels_at_a_time_and_predicts_with_all(n_channels):
+    torch.manual_seed(0)
+    branch = HotspotBranch(n_channels, 1)
+    torch.nn.init.ones_(branch.out.weight)
+    crops = torch.randn(8, n_channels, 6, 6)
+    drawn = set()
+    for _ in range(40):
+        branch.zero_grad()
+        (branch(crops) ** 2).sum().backward()
+        used = branch.map.weight.grad.abs().sum(dim=(0, 2, 3)) > 0
+        assert used.sum() == min(32, n_channels)
+        drawn |= set(used.nonzero()[:, 0].tolist())
+    assert len(drawn) == n_channels
+    branch.eval()
+    branch.zero_grad()
+    (branch(crops) ** 2).sum().backward()
+    assert (branch.map.weight.grad.abs().sum(dim=(0, 2, 3)) > 0).all()
+
+
+def test_maps_of_some_channels_are_spread_as_wide_as_those_of_all():
+    torch.manual_seed(0)
+    branch, crops = HotspotBranch(256, 1), torch.randn(16, 256, 12, 12)
+    with torch.no_grad():
+        some = torch.stack([branch._of_some_channels(crops).std() for _ in range(20)]).mean()
+        assert float(some) == pytest.approx(float(branch.map(crops).std()), rel=0.05)
 
 
 def test_a_cell_is_background_only_where_every_channel_is_zero():

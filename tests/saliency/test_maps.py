@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import uniform_filter
 from sklearn.base import clone
 from sklearn.ensemble import StackingRegressor, VotingClassifier, VotingRegressor
 from sklearn.linear_model import LinearRegression
@@ -142,10 +143,32 @@ def test_grad_cam_has_what_each_cell_adds_through_the_pooled_branch():
     module = model.net_.module_
     with torch.no_grad():  # nothing but the branch decides
         module.head[-1].weight.zero_()
+        module.hotspot.out.weight.zero_()
         module.pooled.weight.copy_(torch.tensor([[0.5, -1.0, 2.0]]))
     dense = GRIDS[1].to_dense().astype(float)
     added = np.einsum("crw,c->rw", dense, [0.5, -1.0, 2.0]) / len(GRIDS[1].cells) * model.target_scale_[0]
     np.testing.assert_allclose(grad_cam(model, GRIDS[1]), np.maximum(added, 0), atol=1e-5)
+
+
+def test_grad_cam_has_what_each_cell_adds_through_the_hot_spot_branch():
+    model = GridCNNRegressor(max_steps=2, n_filters=8, standardize=False, **AS_IT_LIES).fit(GRIDS[:8], TIMES[:8])
+    module = model.net_.module_
+    with torch.no_grad():  # nothing but the branch decides
+        module.head[-1].weight.zero_()
+        module.pooled.weight.zero_()
+        module.hotspot.map.weight.zero_()
+        module.hotspot.map.weight[:, 0] = 1
+        module.hotspot.norm.reset_running_stats()
+        module.hotspot.out.weight.fill_(1 / len(module.hotspot.map.weight))
+    first = GRIDS[1].to_dense()[0].astype(float)
+    active = np.where(first < 0, 0.2 * first, first)
+    density = uniform_filter(active, 5, mode="constant")
+    row, column = np.unravel_index(density.argmax(), density.shape)
+    densest = np.zeros(SHAPE, bool)
+    densest[max(row - 2, 0) : row + 3, max(column - 2, 0) : column + 3] = True
+    assert HOT[1][densest].sum() >= 9
+    expected = np.where(densest, np.maximum(active, 0) / 25 * model.target_scale_[0], 0)
+    np.testing.assert_allclose(grad_cam(model, GRIDS[1]), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("method", METHODS)
