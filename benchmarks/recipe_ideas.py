@@ -102,6 +102,23 @@ class BranchDropout(Callback):
         net.module_.branch_dropout = self.share
 
 
+class HotspotChannels(Callback):
+    """Draws another number of channels for the hot-spot branch than by default, at most all."""
+
+    def __init__(self, n):
+        self.n = n
+
+    def on_train_begin(self, net, **kwargs):
+        branch = net.module_.hotspot
+        branch.n_drawn = min(self.n, branch.map.in_channels)
+
+
+# Changes of the default, with its hot-spot branch.
+OF_HOT_SPOTS = {
+    "hot spots of 16 channels": {"callbacks": [HotspotChannels(16)]},
+    "hot spots of 64 channels": {"callbacks": [HotspotChannels(64)]},
+    "hot spots of all channels": {"callbacks": [HotspotChannels(1 << 20)]},
+}
 IDEAS = {
     "feature noise": {"callbacks": [FeatureNoise()]},
     "cell dropout": {"callbacks": [CellDropout()]},

@@ -18,7 +18,7 @@ import pandas as pd
 
 from benchmarks.common import ONE_NETWORK, RESULTS, joined, machine, report, test_data, work_dir
 from benchmarks.kept_rows import KeptRows
-from benchmarks.recipe_ideas import IDEAS, BranchDropout
+from benchmarks.recipe_ideas import IDEAS, OF_HOT_SPOTS, BranchDropout
 from sknic.estimators import PAPER_RECIPE, AttentionMIL
 from sknic.evaluation.baseline import linear_baseline
 from sknic.targets import kind_named
@@ -30,7 +30,9 @@ POLYP = {
     "hot": "polyp/serrated",
 }
 ENCODERS = ("multitask-4", "bigan", "mean-rgb", "sknic-he-1")
-TARGETS = ("tumour_fraction", "hotspot", "pattern", "survival")
+# Standard deviation of the window of other hot spots, in cells; that of "hotspot" has 2.
+OTHER_HOTSPOTS = {"small-hotspot": 0.8, "large-hotspot": 5.0}
+TARGETS = ("tumour_fraction", "hotspot", "pattern", "survival", *OTHER_HOTSPOTS)
 N_TRAIN, N_TEST, SHAPE = 160, 240, (48, 48)
 LINEAR = "mean + linear"
 # What sknic's README advised for few slides before the default was for them.
@@ -54,6 +56,7 @@ OF_ONE = {
 METHODS = {
     "default": {},
     NO_HOT_SPOTS: {"hotspot_branch": False},
+    **OF_HOT_SPOTS,
     **{name: ONE_NETWORK | of for name, of in OF_ONE.items()},
 }
 # The default before the pooled branch learnt from some of the channels at a time, and what was compared with it.
@@ -124,8 +127,12 @@ def fit_and_measure(target, method, seed, train, test):
 
 def truth(cohort, target):
     """What a cohort has to be told of a target."""
+    from sknic.datasets.drawing.layout import TissueLayout
+
     if target == "survival":
         return cohort.survival
+    if target in OTHER_HOTSPOTS:
+        return np.array([TissueLayout(cells).hotspot_of(OTHER_HOTSPOTS[target]) for cells in cohort.tissue])
     values = cohort.table[target]
     return (values == "replacement").to_numpy() if target == "pattern" else values.to_numpy(float)
 

@@ -75,9 +75,10 @@ class HotspotBranch(nn.Module):
 
     def __init__(self, n_channels: int, n_outputs: int) -> None:
         super().__init__()
+        self.n_drawn = min(HOTSPOT_CHANNELS, n_channels)
         # Without a bias background, which is zero, stays zero.
         self.map = nn.Conv2d(n_channels, HOTSPOT_MAPS, 1, bias=False)
-        self.activation = nn.LeakyReLU(0.2)
+        self.activation = nn.LeakyReLU(0.2, inplace=True)
         square = torch.full((HOTSPOT_MAPS, 1, HOTSPOT_CELLS, HOTSPOT_CELLS), 1 / HOTSPOT_CELLS**2)
         self.register_buffer("square", square, persistent=False)
         self.norm = nn.BatchNorm1d(HOTSPOT_MAPS)
@@ -94,10 +95,10 @@ class HotspotBranch(nn.Module):
     def _of_some_channels(self, x):
         """Maps of channels drawn for this batch, spread as wide as those of all channels."""
         n_channels = x.shape[1]
-        if n_channels <= HOTSPOT_CHANNELS:
+        if self.n_drawn == n_channels:
             return self.map(x)
-        drawn = torch.randperm(n_channels, device=x.device)[:HOTSPOT_CHANNELS]
-        return functional.conv2d(x[:, drawn], self.map.weight[:, drawn] * (n_channels / HOTSPOT_CHANNELS) ** 0.5)
+        drawn = torch.randperm(n_channels, device=x.device)[: self.n_drawn]
+        return functional.conv2d(x[:, drawn], self.map.weight[:, drawn] * (n_channels / self.n_drawn) ** 0.5)
 
 
 class GridCNN(nn.Module):
