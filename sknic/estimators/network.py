@@ -63,7 +63,8 @@ class HotspotBranch(nn.Module):
     """Outputs from what is densest in one place: maps of the cells, averaged over squares, at the maximum of each.
 
     A CNN that sums up a whole slide learns from many slides, and slowly, that one small region decides, as it does
-    where mitoses are counted. The outputs start at zero.
+    where mitoses are counted. The mean of each map over the tissue stands beside its maximum: where an amount of tissue
+    decides, the maxima alone learn a few slides by heart. The outputs start at zero.
 
     Parameters
     ----------
@@ -71,9 +72,11 @@ class HotspotBranch(nn.Module):
         Length C of an embedding.
     n_outputs : int
         Number of outputs.
+    dropout : float
+        Fraction of the maxima and means that are dropped.
     """
 
-    def __init__(self, n_channels: int, n_outputs: int) -> None:
+    def __init__(self, n_channels: int, n_outputs: int, dropout: float) -> None:
         super().__init__()
         self.n_drawn = min(HOTSPOT_CHANNELS, n_channels)
         # Without a bias background, which is zero, stays zero.
@@ -81,8 +84,9 @@ class HotspotBranch(nn.Module):
         self.activation = nn.LeakyReLU(0.2, inplace=True)
         square = torch.full((HOTSPOT_MAPS, 1, HOTSPOT_CELLS, HOTSPOT_CELLS), 1 / HOTSPOT_CELLS**2)
         self.register_buffer("square", square, persistent=False)
-        self.norm = nn.BatchNorm1d(HOTSPOT_MAPS)
-        self.out = nn.Linear(HOTSPOT_MAPS, n_outputs, bias=False)
+        self.norm = nn.BatchNorm1d(2 * HOTSPOT_MAPS)
+        self.dropout = nn.Dropout(dropout)
+        self.out = nn.Linear(2 * HOTSPOT_MAPS, n_outputs, bias=False)
         nn.init.zeros_(self.out.weight)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -90,7 +94,9 @@ class HotspotBranch(nn.Module):
         maps = self.activation(self._of_some_channels(x) if self.training else self.map(x))
         # A convolution, which takes a seventh of the time of avg_pool2d.
         density = functional.conv2d(maps, self.square.to(maps.dtype), padding=HOTSPOT_CELLS // 2, groups=HOTSPOT_MAPS)
-        return self.out(self.norm(density.amax(dim=(2, 3))))
+        n_cells = is_tissue(x).sum(dim=(1, 2)).clamp(min=1)
+        features = torch.cat([density.amax(dim=(2, 3)), maps.sum(dim=(2, 3)) / n_cells[:, None]], dim=1)
+        return self.out(self.dropout(self.norm(features)))
 
     def _of_some_channels(self, x):
         """Maps of channels drawn for this batch, spread as wide as those of all channels."""
@@ -122,8 +128,8 @@ class GridCNN(nn.Module):
         from about 16 of the channels at a time, and finds amounts of tissue, for which a CNN needs many slides; the
         paper's network does not have it.
     hotspot_branch : bool, default=False
-        Whether what is densest in one place, a square of 5 x 5 cells, is added to the outputs: the maximum of each of
-        32 maps, learnt from 32 of the channels at a time. The paper's network does not have it.
+        Whether what is densest in one place, a square of 5 x 5 cells, is added to the outputs: the maximum and the mean
+        of each of 32 maps, learnt from 32 of the channels at a time. The paper's network does not have it.
     mask_background : bool, default=False
         Whether normalization and the final mean leave out the positions without tissue.
 
@@ -165,7 +171,7 @@ class GridCNN(nn.Module):
         self.pooled = nn.Linear(n_channels, n_outputs, bias=False) if pooled_branch else None
         if self.pooled is not None:
             nn.init.zeros_(self.pooled.weight)
-        self.hotspot = HotspotBranch(n_channels, n_outputs) if hotspot_branch else None
+        self.hotspot = HotspotBranch(n_channels, n_outputs, dropout) if hotspot_branch else None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map crops to outputs.

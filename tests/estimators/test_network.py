@@ -84,11 +84,12 @@ def hot_spot(place, side, size=40):
 
 
 def branch_that_sees_the_first_channel():
-    branch = HotspotBranch(4, 1).eval()
+    """Its two outputs are the highest density and the mean."""
+    branch = HotspotBranch(4, 2, dropout=0.0).eval()
     with torch.no_grad():
         branch.map.weight.zero_()
         branch.map.weight[:, 0] = 1
-        branch.out.weight.fill_(1 / HOTSPOT_MAPS)
+        branch.out.weight.copy_(torch.block_diag(*torch.full((2, 1, HOTSPOT_MAPS), 1 / HOTSPOT_MAPS)))
     return branch
 
 
@@ -109,22 +110,30 @@ def test_the_hot_spot_branch_begins_at_zero_and_is_not_in_the_papers_network():
 def test_the_hot_spot_branch_sees_the_density_of_the_densest_place_wherever_it_is(side, density, place):
     branch = branch_that_sees_the_first_channel()
     with torch.no_grad():
-        assert float(branch(hot_spot(place, side))) == pytest.approx(density, rel=1e-4)
+        assert float(branch(hot_spot(place, side))[0, 0]) == pytest.approx(density, rel=1e-4)
         two = torch.maximum(hot_spot(place, side), hot_spot((33, 33), 1))
-        assert float(branch(two)) == pytest.approx(density, rel=1e-4)  # a weaker place does not matter
+        assert float(branch(two)[0, 0]) == pytest.approx(density, rel=1e-4)  # a weaker place does not matter
+
+
+def test_the_hot_spot_branch_sees_the_mean_of_the_tissue_as_well():
+    branch = branch_that_sees_the_first_channel()
+    crop = hot_spot((3, 30), 6)
+    crop[0, 1, :20, :10] = crop[0, 1, 3:9, 30:36] = 1  # tissue that is not hot, and the hot cells
+    with torch.no_grad():
+        assert float(branch(crop)[0, 1]) == pytest.approx(36 / (200 + 36), rel=1e-4)
 
 
 def test_the_hot_spot_branch_takes_crops_smaller_than_its_square_and_empty_ones():
     branch = branch_that_sees_the_first_channel()
     with torch.no_grad():
-        assert float(branch(hot_spot((0, 0), 2, size=2))) == pytest.approx(4 / 25, rel=1e-4)
-        assert float(branch(torch.zeros(1, 4, 9, 9))) == 0
+        assert branch(hot_spot((0, 0), 2, size=2))[0].tolist() == pytest.approx([4 / 25, 1], rel=1e-4)
+        assert branch(torch.zeros(1, 4, 9, 9))[0].tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("n_channels", [3, 32, 128])
 def test_the_hot_spot_branch_learns_from_32_channels_at_a_time_and_predicts_with_all(n_channels):
     torch.manual_seed(0)
-    branch = HotspotBranch(n_channels, 1)
+    branch = HotspotBranch(n_channels, 1, dropout=0.2)
     torch.nn.init.ones_(branch.out.weight)
     crops = torch.randn(8, n_channels, 6, 6)
     drawn = set()
@@ -143,7 +152,7 @@ def test_the_hot_spot_branch_learns_from_32_channels_at_a_time_and_predicts_with
 
 def test_maps_of_some_channels_are_spread_as_wide_as_those_of_all():
     torch.manual_seed(0)
-    branch, crops = HotspotBranch(256, 1), torch.randn(16, 256, 12, 12)
+    branch, crops = HotspotBranch(256, 1, dropout=0.2), torch.randn(16, 256, 12, 12)
     with torch.no_grad():
         some = torch.stack([branch._of_some_channels(crops).std() for _ in range(20)]).mean()
         assert float(some) == pytest.approx(float(branch.map(crops).std()), rel=0.05)
