@@ -113,12 +113,23 @@ class HotspotChannels(Callback):
         branch.n_drawn = min(self.n, branch.map.in_channels)
 
 
+class NoHotspotMeans(Callback):
+    """Leaves the hot-spot branch the maxima of its maps alone, without their means."""
+
+    def on_batch_end(self, net, training=False, **kwargs):
+        weight = net.module_.hotspot.out.weight
+        with torch.no_grad():
+            weight[:, weight.shape[1] // 2 :] = 0
+
+
 # Changes of the default, with its hot-spot branch.
 OF_HOT_SPOTS = {
+    "hot spots without means": {"callbacks": [NoHotspotMeans()]},
     "hot spots of 16 channels": {"callbacks": [HotspotChannels(16)]},
     "hot spots of 64 channels": {"callbacks": [HotspotChannels(64)]},
     "hot spots of all channels": {"callbacks": [HotspotChannels(1 << 20)]},
 }
+# Changes of one network without that branch.
 IDEAS = {
     "feature noise": {"callbacks": [FeatureNoise()]},
     "cell dropout": {"callbacks": [CellDropout()]},

@@ -12,7 +12,9 @@ from benchmarks.recipe_ideas import (
     AveragedWeights,
     CellDropout,
     FeatureNoise,
+    HotspotChannels,
     Mixing,
+    NoHotspotMeans,
     SmoothedLabels,
 )
 from sknic import GridCNNRegressor
@@ -81,6 +83,20 @@ def test_the_moving_average_is_what_the_model_keeps():
     assert len(recorder.states) == 4
     torch.testing.assert_close(model.nets_[0].module_.state_dict()[name], expected)
     assert not torch.allclose(expected, recorder.states[-1][name])
+
+
+@pytest.mark.filterwarnings("ignore::sknic.exceptions.CollapseWarning")
+def test_the_hot_spot_branch_is_changed_by_its_ideas_alone():
+    x = np.random.RandomState(0).normal(size=(8, 40, 4, 4)).astype(np.float32)
+
+    def branch_of(*callbacks):
+        model = GridCNNRegressor(max_steps=3, n_filters=4, callbacks=list(callbacks), random_state=0, n_threads=1)
+        return model.fit(x, np.arange(8)).nets_[0].module_.hotspot
+
+    plain, alone = branch_of(), branch_of(NoHotspotMeans())
+    maxima, means = np.split(alone.out.weight.detach().numpy(), 2, axis=1)
+    assert maxima.any() and not means.any() and plain.out.weight[:, 32:].any()
+    assert [branch_of(HotspotChannels(n)).n_drawn for n in (16, 1 << 20)] == [16, 40] and plain.n_drawn == 32
 
 
 def test_smoothed_labels_share_the_loss_of_classes_and_leave_numbers_alone():
