@@ -139,7 +139,9 @@ def typed(column: pd.Series) -> pd.Series:
     if known.isin(["True", "False", "TRUE", "FALSE"]).all() and not missing.any():
         return known.str.casefold() == "true"
     if known.str.fullmatch(r"[+-]?(0|[1-9]\d{0,14})(\.\d+)?([eE][+-]?\d{1,2})?|[+-]?\.\d+|[+-]?inf").all():
-        return pd.to_numeric(column.mask(missing))
+        # Not `pandas.to_numeric` for fractions, which reads a third of them wrong in their last digit.
+        is_whole = known.str.fullmatch(r"[+-]?\d+").all()
+        return pd.to_numeric(column.mask(missing)) if is_whole else column.mask(missing).astype(float)
     return column.mask(missing)
 
 

@@ -1,6 +1,7 @@
 import os
 import unicodedata
 
+import numpy as np
 import openpyxl
 import pandas as pd
 import pytest
@@ -133,6 +134,14 @@ def test_paths_are_found_however_they_are_written(form, tmp_path, monkeypatch):
 )
 def test_only_text_that_loses_nothing_becomes_a_number(cells, dtype):
     assert typed(pd.Series(cells, dtype=object)).dtype == dtype
+
+
+def test_numbers_are_read_to_their_last_digit():
+    numbers = np.random.RandomState(0).normal(size=1000)
+    cells = pd.Series([*map(repr, numbers.tolist()), "", "-inf", "+.5"], dtype=object)
+    assert (typed(cells)[:1000].to_numpy() == numbers).all()
+    np.testing.assert_array_equal(typed(cells)[1000:], [np.nan, -np.inf, 0.5])
+    assert typed(pd.Series(["1", "-2"], dtype=object)).tolist() == [1, -2]
 
 
 def test_a_walk_follows_links_ends_loops_and_skips_what_is_hidden(tmp_path):
