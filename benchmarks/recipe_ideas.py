@@ -113,6 +113,16 @@ class HotspotChannels(Callback):
         branch.n_drawn = min(self.n, branch.map.in_channels)
 
 
+class HotspotWeight(Callback):
+    """Gives the hot-spot branch another weight than by default."""
+
+    def __init__(self, weight):
+        self.weight = weight
+
+    def on_train_begin(self, net, **kwargs):
+        net.module_.hotspot.weight = self.weight
+
+
 class NoHotspotMeans(Callback):
     """Leaves the hot-spot branch the maxima of its maps alone, without their means."""
 
@@ -124,6 +134,7 @@ class NoHotspotMeans(Callback):
 
 # Changes of the default, with its hot-spot branch.
 OF_HOT_SPOTS = {
+    "hot spots at full weight": {"callbacks": [HotspotWeight(1.0)]},
     "hot spots without means": {"callbacks": [NoHotspotMeans()]},
     "hot spots of 16 channels": {"callbacks": [HotspotChannels(16)]},
     "hot spots of 64 channels": {"callbacks": [HotspotChannels(64)]},

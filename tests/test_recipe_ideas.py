@@ -13,6 +13,7 @@ from benchmarks.recipe_ideas import (
     CellDropout,
     FeatureNoise,
     HotspotChannels,
+    HotspotWeight,
     Mixing,
     NoHotspotMeans,
     SmoothedLabels,
@@ -96,6 +97,7 @@ def test_the_hot_spot_branch_is_changed_by_its_ideas_alone():
     plain, alone = branch_of(), branch_of(NoHotspotMeans())
     maxima, means = np.split(alone.out.weight.detach().numpy(), 2, axis=1)
     assert maxima.any() and not means.any() and plain.out.weight[:, 32:].any()
+    assert (plain.weight, branch_of(HotspotWeight(1.0)).weight) == (0.1, 1.0)
     assert [branch_of(HotspotChannels(n)).n_drawn for n in (16, 1 << 20)] == [16, 40] and plain.n_drawn == 32
 
 

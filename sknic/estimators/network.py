@@ -12,6 +12,9 @@ N_STRIDED, N_LAYERS = 6, 8
 BRANCH_CHANNELS = 16
 # The same of the hot-spot branch, and what it looks for: so many maps of the cells, averaged over squares of this side.
 HOTSPOT_CHANNELS, HOTSPOT_MAPS, HOTSPOT_CELLS = 32, 32, 5
+# Its outputs count so much, which makes it learn slowly: at full weight it explains a few slides, by heart, before the
+# CNN has learnt anything, and leaves it nothing to learn.
+HOTSPOT_WEIGHT = 0.1
 
 
 def _min_valid_canvas():
@@ -78,7 +81,7 @@ class HotspotBranch(nn.Module):
 
     def __init__(self, n_channels: int, n_outputs: int, dropout: float) -> None:
         super().__init__()
-        self.n_drawn = min(HOTSPOT_CHANNELS, n_channels)
+        self.n_drawn, self.weight = min(HOTSPOT_CHANNELS, n_channels), HOTSPOT_WEIGHT
         # Without a bias background, which is zero, stays zero.
         self.map = nn.Conv2d(n_channels, HOTSPOT_MAPS, 1, bias=False)
         self.activation = nn.LeakyReLU(0.2, inplace=True)
@@ -96,7 +99,7 @@ class HotspotBranch(nn.Module):
         density = functional.conv2d(maps, self.square.to(maps.dtype), padding=HOTSPOT_CELLS // 2, groups=HOTSPOT_MAPS)
         n_cells = is_tissue(x).sum(dim=(1, 2)).clamp(min=1)
         features = torch.cat([density.amax(dim=(2, 3)), maps.sum(dim=(2, 3)) / n_cells[:, None]], dim=1)
-        return self.out(self.dropout(self.norm(features)))
+        return self.weight * self.out(self.dropout(self.norm(features)))
 
     def _of_some_channels(self, x):
         """Maps of channels drawn for this batch, spread as wide as those of all channels."""

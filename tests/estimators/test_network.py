@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from sknic.estimators import AttentionMIL, GridCNN
-from sknic.estimators.network import HOTSPOT_MAPS, MIN_VALID_CANVAS, HotspotBranch, is_tissue
+from sknic.estimators.network import HOTSPOT_MAPS, HOTSPOT_WEIGHT, MIN_VALID_CANVAS, HotspotBranch, is_tissue
 
 
 def test_the_papers_network_has_eight_separable_blocks_of_128_filters_and_a_dense_layer_of_128():
@@ -89,7 +89,7 @@ def branch_that_sees_the_first_channel():
     with torch.no_grad():
         branch.map.weight.zero_()
         branch.map.weight[:, 0] = 1
-        branch.out.weight.copy_(torch.block_diag(*torch.full((2, 1, HOTSPOT_MAPS), 1 / HOTSPOT_MAPS)))
+        branch.out.weight.copy_(torch.block_diag(*torch.full((2, 1, HOTSPOT_MAPS), 1 / HOTSPOT_MAPS / HOTSPOT_WEIGHT)))
     return branch
 
 

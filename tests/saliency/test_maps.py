@@ -17,7 +17,7 @@ from sksurv.util import Surv
 from torch import nn
 
 from sknic.estimators import AttentionMIL, GridCNNClassifier, GridCNNRegressor, GridCoxSurvival
-from sknic.estimators.network import HOTSPOT_MAPS
+from sknic.estimators.network import HOTSPOT_MAPS, HOTSPOT_WEIGHT
 from sknic.evaluation import CrossValEnsemble
 from sknic.grids import Grid, orient, orient_back
 from sknic.plotting import LearningCurveDisplay
@@ -161,7 +161,7 @@ def test_grad_cam_has_what_each_cell_adds_through_the_hot_spot_branch():
         module.hotspot.map.weight[:, 0] = 1
         module.hotspot.norm.reset_running_stats()
         module.hotspot.out.weight.zero_()
-        module.hotspot.out.weight[:, :HOTSPOT_MAPS] = 1 / HOTSPOT_MAPS
+        module.hotspot.out.weight[:, :HOTSPOT_MAPS] = 1 / HOTSPOT_MAPS / HOTSPOT_WEIGHT
     first = GRIDS[1].to_dense()[0].astype(float)
     active = np.where(first < 0, 0.2 * first, first)
     density = uniform_filter(active, 5, mode="constant")
