@@ -34,7 +34,6 @@ from sknic import (
 )
 from sknic.datasets import make_mosaic_cohort
 from sknic.estimators import AttentionMIL
-from sknic.estimators.parameters import with_module
 from sknic.evaluation import aggregate, compare, concordance, estimate
 from sknic.evaluation.metrics import get_metric
 
@@ -83,8 +82,7 @@ def cell_counts(cohort):
 def network(target, module=None):
     """A grid estimator of one network; a batch of the survival model compares many slides."""
     kind = {"pattern": GridCNNClassifier, "survival": GridCoxSurvival}.get(target, GridCNNRegressor)
-    one = kind(**ONE_NETWORK, random_state=0, batch_size=64 if target == "survival" else 16)
-    return one if module is None else with_module(one, module)
+    return kind(**ONE_NETWORK, module=module, random_state=0, batch_size=64 if target == "survival" else 16)
 
 
 def linear(target):

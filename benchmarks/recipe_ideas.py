@@ -120,7 +120,7 @@ class HotspotWeight(Callback):
         self.weight = weight
 
     def on_train_begin(self, net, **kwargs):
-        net.module_.hotspot.weight = self.weight
+        net.module_.hotspot.weight.fill_(self.weight)
 
 
 class NoHotspotMeans(Callback):
@@ -132,15 +132,16 @@ class NoHotspotMeans(Callback):
             weight[:, weight.shape[1] // 2 :] = 0
 
 
-# Changes of the default, with its hot-spot branch.
+# Changes of the default with a hot-spot branch.
 OF_HOT_SPOTS = {
-    "hot spots at full weight": {"callbacks": [HotspotWeight(1.0)]},
-    "hot spots without means": {"callbacks": [NoHotspotMeans()]},
-    "hot spots of 16 channels": {"callbacks": [HotspotChannels(16)]},
-    "hot spots of 64 channels": {"callbacks": [HotspotChannels(64)]},
-    "hot spots of all channels": {"callbacks": [HotspotChannels(1 << 20)]},
+    name: {"hotspot_branch": True, "callbacks": [callback]}
+    for name, callback in {
+        "hot spots at full weight": HotspotWeight(1.0),
+        "hot spots without means": NoHotspotMeans(),
+        "hot spots of 16 channels": HotspotChannels(16),
+        "hot spots of all channels": HotspotChannels(1 << 20),
+    }.items()
 }
-# Changes of one network without that branch.
 IDEAS = {
     "feature noise": {"callbacks": [FeatureNoise()]},
     "cell dropout": {"callbacks": [CellDropout()]},

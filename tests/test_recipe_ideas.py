@@ -91,13 +91,15 @@ def test_the_hot_spot_branch_is_changed_by_its_ideas_alone():
     x = np.random.RandomState(0).normal(size=(8, 40, 4, 4)).astype(np.float32)
 
     def branch_of(*callbacks):
-        model = GridCNNRegressor(max_steps=3, n_filters=4, callbacks=list(callbacks), random_state=0, n_threads=1)
+        model = GridCNNRegressor(
+            hotspot_branch=True, max_steps=3, n_filters=4, callbacks=list(callbacks), random_state=0, n_threads=1
+        )
         return model.fit(x, np.arange(8)).nets_[0].module_.hotspot
 
     plain, alone = branch_of(), branch_of(NoHotspotMeans())
     maxima, means = np.split(alone.out.weight.detach().numpy(), 2, axis=1)
     assert maxima.any() and not means.any() and plain.out.weight[:, 32:].any()
-    assert (plain.weight, branch_of(HotspotWeight(1.0)).weight) == (0.1, 1.0)
+    assert [float(each.weight) for each in (plain, branch_of(HotspotWeight(1.0)))] == pytest.approx([0.1, 1.0])
     assert [branch_of(HotspotChannels(n)).n_drawn for n in (16, 1 << 20)] == [16, 40] and plain.n_drawn == 32
 
 

@@ -33,10 +33,9 @@ from sknic.files.whole import whole_file
 RECIPES = {
     "default": {},
     "paper": PAPER_RECIPE,
-    "without-hot-spots": {"hotspot_branch": False},
     "one-network": ONE_NETWORK,
     "cnn-alone": {**ONE_NETWORK, "pooled_branch": False},
-    "members-of-600": {**ONE_NETWORK, "n_members": 3, "max_steps": 600},
+    "members-of-600": {"n_members": 3, "max_steps": 600},
     # The default before the branch learnt from some channels at a time.
     "whole-branch": {**ONE_NETWORK, "callbacks": [BranchDropout(0.0)]},
 }

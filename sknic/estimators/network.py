@@ -15,6 +15,8 @@ HOTSPOT_CHANNELS, HOTSPOT_MAPS, HOTSPOT_CELLS = 32, 32, 5
 # Its outputs count so much, which makes it learn slowly: at full weight it explains a few slides, by heart, before the
 # CNN has learnt anything, and leaves it nothing to learn.
 HOTSPOT_WEIGHT = 0.1
+# What a standardized density or mean approaches in the branch, however large it is.
+HOTSPOT_BOUND = 3.0
 
 
 def _min_valid_canvas():
@@ -81,7 +83,8 @@ class HotspotBranch(nn.Module):
 
     def __init__(self, n_channels: int, n_outputs: int, dropout: float) -> None:
         super().__init__()
-        self.n_drawn, self.weight = min(HOTSPOT_CHANNELS, n_channels), HOTSPOT_WEIGHT
+        self.n_drawn = min(HOTSPOT_CHANNELS, n_channels)
+        self.register_buffer("weight", torch.tensor(HOTSPOT_WEIGHT))
         # Without a bias background, which is zero, stays zero.
         self.map = nn.Conv2d(n_channels, HOTSPOT_MAPS, 1, bias=False)
         self.activation = nn.LeakyReLU(0.2, inplace=True)
@@ -94,20 +97,30 @@ class HotspotBranch(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map crops, float tensor (n, C, height, width), to outputs, float tensor (n, n_outputs)."""
-        maps = self.activation(self._of_some_channels(x) if self.training else self.map(x))
+        n_cells = is_tissue(x).sum(dim=(1, 2)).clamp(min=1)
+        normalized = self._learning(x, n_cells) if self.training else self.norm(self._features(self.map(x), n_cells))
+        # Softly bounded: slides of another stain may lie many standard deviations from those of the training.
+        bounded = normalized / (1 + normalized.abs() / HOTSPOT_BOUND)
+        return self.weight * self.out(self.dropout(bounded))
+
+    def _learning(self, x, n_cells):
+        """Normalized features of channels drawn for this batch; those of all channels are what predictions will see."""
+        # From equal weights to a moving average: a training may end after some dozens of batches.
+        self.norm.momentum = max(0.1, 1 / (1 + int(self.norm.num_batches_tracked)))
+        if self.n_drawn == x.shape[1]:
+            return self.norm(self._features(self.map(x), n_cells))
+        with torch.no_grad():
+            self.norm(self._features(self.map(x), n_cells))  # adds to the running mean and variance
+        drawn = torch.randperm(x.shape[1], device=x.device)[: self.n_drawn]
+        features = self._features(functional.conv2d(x[:, drawn], self.map.weight[:, drawn]), n_cells)
+        return functional.batch_norm(features, None, None, self.norm.weight, self.norm.bias, training=True)
+
+    def _features(self, maps, n_cells):
+        """Highest density and mean of each map, float tensor (n, 2 * HOTSPOT_MAPS)."""
+        maps = self.activation(maps)
         # A convolution, which takes a seventh of the time of avg_pool2d.
         density = functional.conv2d(maps, self.square.to(maps.dtype), padding=HOTSPOT_CELLS // 2, groups=HOTSPOT_MAPS)
-        n_cells = is_tissue(x).sum(dim=(1, 2)).clamp(min=1)
-        features = torch.cat([density.amax(dim=(2, 3)), maps.sum(dim=(2, 3)) / n_cells[:, None]], dim=1)
-        return self.weight * self.out(self.dropout(self.norm(features)))
-
-    def _of_some_channels(self, x):
-        """Maps of channels drawn for this batch, spread as wide as those of all channels."""
-        n_channels = x.shape[1]
-        if self.n_drawn == n_channels:
-            return self.map(x)
-        drawn = torch.randperm(n_channels, device=x.device)[: self.n_drawn]
-        return functional.conv2d(x[:, drawn], self.map.weight[:, drawn] * (n_channels / self.n_drawn) ** 0.5)
+        return torch.cat([density.amax(dim=(2, 3)), maps.sum(dim=(2, 3)) / n_cells[:, None]], dim=1)
 
 
 class GridCNN(nn.Module):
@@ -130,11 +143,11 @@ class GridCNN(nn.Module):
         Whether a linear map of the mean embedding of the tissue is added to the outputs. It starts at zero, learns
         from about 16 of the channels at a time, and finds amounts of tissue, for which a CNN needs many slides; the
         paper's network does not have it.
+    mask_background : bool, default=False
+        Whether normalization and the final mean leave out the positions without tissue.
     hotspot_branch : bool, default=False
         Whether what is densest in one place, a square of 5 x 5 cells, is added to the outputs: the maximum and the mean
         of each of 32 maps, learnt from 32 of the channels at a time. The paper's network does not have it.
-    mask_background : bool, default=False
-        Whether normalization and the final mean leave out the positions without tissue.
 
     References
     ----------
@@ -150,8 +163,8 @@ class GridCNN(nn.Module):
         dropout: float = 0.2,
         padding: str = "same",
         pooled_branch: bool = False,
-        hotspot_branch: bool = False,
         mask_background: bool = False,
+        hotspot_branch: bool = False,
     ) -> None:
         super().__init__()
         self.mask_background = mask_background

@@ -163,8 +163,8 @@ def _contribution_of_crop(module, crop, explained, *, column, n_steps):
 
 def _cam_of_crop(module, crop, explained, *, column):
     first, convolution = _first_convolution(module)
-    pooled, hotspot = (getattr(module, name, None) for name in ("pooled", "hotspot"))
-    layers = {"first": first, "pooled": pooled, "hotspot": None if hotspot is None else hotspot.activation}
+    pooled, hotspot = (module.pooled, module.hotspot) if isinstance(module, GridCNN) else (None, None)
+    layers = {"first": first, "pooled": pooled, "hotspot": hotspot and hotspot.activation}
     kept, gradients = _features_of(module, crop, layers, partial(_output, column=column, explained=explained))
     cam = (gradients["first"].mean(dim=(2, 3), keepdim=True) * kept["first"]).sum(dim=1)[0]
     if len(kept) == 1:
@@ -172,7 +172,7 @@ def _cam_of_crop(module, crop, explained, *, column):
     cells = to_cells(cam.cpu().numpy(), convolution, crop.shape[2:])
     if "pooled" in kept:
         cells = cells + _of_pooled(crop, gradients["pooled"] @ pooled.weight)
-    if "hotspot" in kept:  # linear from its maps on
+    if "hotspot" in kept:
         cells = cells + (gradients["hotspot"] * kept["hotspot"]).sum(dim=1)[0].cpu().numpy()
     return np.maximum(cells, 0)
 

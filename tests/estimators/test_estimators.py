@@ -145,6 +145,31 @@ def test_several_outputs_are_learnt_and_given_in_their_own_units(cohort):
     assert GridCNNRegressor(**QUICK).fit(grids, scores).predict(grids).shape == (24,)
 
 
+@pytest.mark.parametrize("n_channels", [16, 96])
+def test_with_a_hot_spot_branch_numbers_have_the_level_and_the_spread_of_the_targets(n_channels):
+    """The branch learns from 32 of the channels at a time, and predicts with all."""
+    grids, densities = hot_spots(n_channels, 60, seed=0)
+    new, truth = hot_spots(n_channels, 40, seed=1)
+    model = GridCNNRegressor(**SMALL | {"max_steps": 240}, hotspot_branch=True, average_orientations=False)
+    model.fit(grids, densities)
+    for slides, y in ((grids, densities), (new, truth)):
+        found = model.predict(slides)
+        assert abs(np.mean(found - y)) < 0.25 * np.std(y)
+        assert 0.6 < np.polyfit(found, y, 1)[0] < 1.6
+    assert np.corrcoef(found, truth)[0, 1] > 0.9
+
+
+def hot_spots(n_channels, n, seed):
+    """Grids of noise with a square of one direction of the channels, and its strength."""
+    random = np.random.RandomState(seed)
+    direction = np.random.RandomState(9).normal(size=n_channels)
+    strengths, grids = random.uniform(0, 1, n), random.normal(size=(n, n_channels, 14, 14)).astype(np.float32)
+    for grid, strength in zip(grids, strengths):
+        row, column = random.randint(0, 9, 2)
+        grid[:, row : row + 5, column : column + 5] += strength * direction[:, np.newaxis, np.newaxis]
+    return list(grids + 0.5), strengths
+
+
 def test_probabilities_sum_to_one_in_the_order_of_the_classes(cohort, models):
     grids, model = cohort[0], models[GridCNNClassifier]
     assert model.classes_.tolist() == ["high", "low"]

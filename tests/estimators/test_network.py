@@ -5,7 +5,14 @@ import pytest
 import torch
 
 from sknic.estimators import AttentionMIL, GridCNN
-from sknic.estimators.network import HOTSPOT_MAPS, HOTSPOT_WEIGHT, MIN_VALID_CANVAS, HotspotBranch, is_tissue
+from sknic.estimators.network import (
+    HOTSPOT_BOUND,
+    HOTSPOT_MAPS,
+    HOTSPOT_WEIGHT,
+    MIN_VALID_CANVAS,
+    HotspotBranch,
+    is_tissue,
+)
 
 
 def test_the_papers_network_has_eight_separable_blocks_of_128_filters_and_a_dense_layer_of_128():
@@ -84,13 +91,17 @@ def hot_spot(place, side, size=40):
 
 
 def branch_that_sees_the_first_channel():
-    """Its two outputs are the highest density and the mean."""
+    """Its two outputs tell the highest density and the mean, see `output_of`."""
     branch = HotspotBranch(4, 2, dropout=0.0).eval()
     with torch.no_grad():
         branch.map.weight.zero_()
         branch.map.weight[:, 0] = 1
-        branch.out.weight.copy_(torch.block_diag(*torch.full((2, 1, HOTSPOT_MAPS), 1 / HOTSPOT_MAPS / HOTSPOT_WEIGHT)))
+        branch.out.weight.copy_(torch.block_diag(*torch.full((2, 1, HOTSPOT_MAPS), 1 / HOTSPOT_MAPS)))
     return branch
+
+
+def output_of(value):
+    return HOTSPOT_WEIGHT * value / (1 + value / HOTSPOT_BOUND)
 
 
 def test_the_hot_spot_branch_begins_at_zero_and_is_not_in_the_papers_network():
@@ -110,9 +121,9 @@ def test_the_hot_spot_branch_begins_at_zero_and_is_not_in_the_papers_network():
 def test_the_hot_spot_branch_sees_the_density_of_the_densest_place_wherever_it_is(side, density, place):
     branch = branch_that_sees_the_first_channel()
     with torch.no_grad():
-        assert float(branch(hot_spot(place, side))[0, 0]) == pytest.approx(density, rel=1e-4)
+        assert float(branch(hot_spot(place, side))[0, 0]) == pytest.approx(output_of(density), rel=1e-4)
         two = torch.maximum(hot_spot(place, side), hot_spot((33, 33), 1))
-        assert float(branch(two)[0, 0]) == pytest.approx(density, rel=1e-4)  # a weaker place does not matter
+        assert float(branch(two)[0, 0]) == pytest.approx(output_of(density), rel=1e-4)  # a weaker place does not matter
 
 
 def test_the_hot_spot_branch_sees_the_mean_of_the_tissue_as_well():
@@ -120,13 +131,15 @@ def test_the_hot_spot_branch_sees_the_mean_of_the_tissue_as_well():
     crop = hot_spot((3, 30), 6)
     crop[0, 1, :20, :10] = crop[0, 1, 3:9, 30:36] = 1  # tissue that is not hot, and the hot cells
     with torch.no_grad():
-        assert float(branch(crop)[0, 1]) == pytest.approx(36 / (200 + 36), rel=1e-4)
+        assert float(branch(crop)[0, 1]) == pytest.approx(output_of(36 / (200 + 36)), rel=1e-4)
 
 
 def test_the_hot_spot_branch_takes_crops_smaller_than_its_square_and_empty_ones():
     branch = branch_that_sees_the_first_channel()
     with torch.no_grad():
-        assert branch(hot_spot((0, 0), 2, size=2))[0].tolist() == pytest.approx([4 / 25, 1], rel=1e-4)
+        assert branch(hot_spot((0, 0), 2, size=2))[0].tolist() == pytest.approx(
+            [output_of(4 / 25), output_of(1)], rel=1e-4
+        )
         assert branch(torch.zeros(1, 4, 9, 9))[0].tolist() == [0, 0]
 
 
@@ -150,12 +163,26 @@ def test_the_hot_spot_branch_learns_from_32_channels_at_a_time_and_predicts_with
     assert (branch.map.weight.grad.abs().sum(dim=(0, 2, 3)) > 0).all()
 
 
-def test_maps_of_some_channels_are_spread_as_wide_as_those_of_all():
+def test_predictions_of_the_hot_spot_branch_are_normalized_by_what_all_channels_show():
     torch.manual_seed(0)
-    branch, crops = HotspotBranch(256, 1, dropout=0.2), torch.randn(16, 256, 12, 12)
+    branch, crops = HotspotBranch(256, 1, dropout=0.0), torch.randn(16, 256, 12, 12) + 0.3
+    for _ in range(5):
+        branch(crops)
+    seen = []
+    branch.norm.register_forward_hook(lambda module, inputs, output: seen.append(output))
     with torch.no_grad():
-        some = torch.stack([branch._of_some_channels(crops).std() for _ in range(20)]).mean()
-        assert float(some) == pytest.approx(float(branch.map(crops).std()), rel=0.05)
+        branch.eval()(crops)
+    (normalized,) = seen
+    torch.testing.assert_close(normalized.mean(dim=0), torch.zeros(2 * HOTSPOT_MAPS), atol=0.01, rtol=0)
+    torch.testing.assert_close(normalized.std(dim=0), torch.ones(2 * HOTSPOT_MAPS), atol=0.05, rtol=0)
+
+
+def test_what_the_hot_spot_branch_adds_is_bounded():
+    branch = branch_that_sees_the_first_channel()
+    with torch.no_grad():
+        far = [float(branch(hot_spot((3, 3), 9) * value)[0, 0]) for value in (10, 1000, 1e5)]
+    assert far == sorted(far) and len(set(far)) == 3  # in order all the same
+    assert far[-1] < HOTSPOT_WEIGHT * HOTSPOT_BOUND
 
 
 def test_a_cell_is_background_only_where_every_channel_is_zero():

@@ -17,7 +17,7 @@ from sksurv.util import Surv
 from torch import nn
 
 from sknic.estimators import AttentionMIL, GridCNNClassifier, GridCNNRegressor, GridCoxSurvival
-from sknic.estimators.network import HOTSPOT_MAPS, HOTSPOT_WEIGHT
+from sknic.estimators.network import HOTSPOT_BOUND, HOTSPOT_MAPS, HOTSPOT_WEIGHT
 from sknic.evaluation import CrossValEnsemble
 from sknic.grids import Grid, orient, orient_back
 from sknic.plotting import LearningCurveDisplay
@@ -144,7 +144,6 @@ def test_grad_cam_has_what_each_cell_adds_through_the_pooled_branch():
     module = model.net_.module_
     with torch.no_grad():  # nothing but the branch decides
         module.head[-1].weight.zero_()
-        module.hotspot.out.weight.zero_()
         module.pooled.weight.copy_(torch.tensor([[0.5, -1.0, 2.0]]))
     dense = GRIDS[1].to_dense().astype(float)
     added = np.einsum("crw,c->rw", dense, [0.5, -1.0, 2.0]) / len(GRIDS[1].cells) * model.target_scale_[0]
@@ -152,8 +151,8 @@ def test_grad_cam_has_what_each_cell_adds_through_the_pooled_branch():
 
 
 def test_grad_cam_has_what_each_cell_adds_through_the_hot_spot_branch():
-    model = GridCNNRegressor(max_steps=2, n_filters=8, standardize=False, **AS_IT_LIES).fit(GRIDS[:8], TIMES[:8])
-    module = model.net_.module_
+    model = GridCNNRegressor(max_steps=2, n_filters=8, standardize=False, hotspot_branch=True, **AS_IT_LIES)
+    module = model.fit(GRIDS[:8], TIMES[:8]).net_.module_
     with torch.no_grad():  # nothing but the branch decides
         module.head[-1].weight.zero_()
         module.pooled.weight.zero_()
@@ -161,7 +160,7 @@ def test_grad_cam_has_what_each_cell_adds_through_the_hot_spot_branch():
         module.hotspot.map.weight[:, 0] = 1
         module.hotspot.norm.reset_running_stats()
         module.hotspot.out.weight.zero_()
-        module.hotspot.out.weight[:, :HOTSPOT_MAPS] = 1 / HOTSPOT_MAPS / HOTSPOT_WEIGHT
+        module.hotspot.out.weight[:, :HOTSPOT_MAPS] = 1 / HOTSPOT_MAPS
     first = GRIDS[1].to_dense()[0].astype(float)
     active = np.where(first < 0, 0.2 * first, first)
     density = uniform_filter(active, 5, mode="constant")
@@ -169,7 +168,8 @@ def test_grad_cam_has_what_each_cell_adds_through_the_hot_spot_branch():
     densest = np.zeros(SHAPE, bool)
     densest[max(row - 2, 0) : row + 3, max(column - 2, 0) : column + 3] = True
     assert HOT[1][densest].sum() >= 9
-    expected = np.where(densest, np.maximum(active, 0) / 25 * model.target_scale_[0], 0)
+    slope = HOTSPOT_WEIGHT / (1 + density.max() / HOTSPOT_BOUND) ** 2  # of what the branch adds, by the density
+    expected = np.where(densest, np.maximum(active, 0) / 25 * slope * model.target_scale_[0], 0)
     np.testing.assert_allclose(grad_cam(model, GRIDS[1]), expected, atol=1e-4)
 
 
