@@ -30,9 +30,7 @@ POLYP = {
     "hot": "polyp/serrated",
 }
 ENCODERS = ("multitask-4", "bigan", "mean-rgb", "sknic-he-1")
-# Standard deviation of the window of other hot spots, in cells; that of "hotspot" has 2.
-OTHER_HOTSPOTS = {"small-hotspot": 0.8, "large-hotspot": 5.0}
-TARGETS = ("tumour_fraction", "hotspot", "pattern", "survival", *OTHER_HOTSPOTS)
+TARGETS = ("tumour_fraction", "hotspot", "pattern", "survival")
 N_TRAIN, N_TEST, SHAPE = 160, 240, (48, 48)
 LINEAR = "mean + linear"
 # What sknic's README advised for few slides before the default was for them.
@@ -127,12 +125,8 @@ def fit_and_measure(target, method, seed, train, test):
 
 def truth(cohort, target):
     """What a cohort has to be told of a target."""
-    from sknic.datasets.drawing.layout import TissueLayout
-
     if target == "survival":
         return cohort.survival
-    if target in OTHER_HOTSPOTS:
-        return np.array([TissueLayout(cells).hotspot_of(OTHER_HOTSPOTS[target]) for cells in cohort.tissue])
     values = cohort.table[target]
     return (values == "replacement").to_numpy() if target == "pattern" else values.to_numpy(float)
 

@@ -36,12 +36,8 @@ class TissueLayout:
     @property
     def hotspot(self):
         """Density of hot cells where they are densest, 0 to 1, in a Gaussian window of 2 cells (0.13 mm)."""
-        return self.hotspot_of(HOTSPOT_SIGMA_CELLS)
-
-    def hotspot_of(self, sigma):
-        """Density of hot cells where they are densest, 0 to 1, in a Gaussian window of another width in cells."""
         hot = (self.cells == HOT).astype(np.float64)
-        return float(gaussian_filter(hot, sigma, mode="constant").max())
+        return float(gaussian_filter(hot, HOTSPOT_SIGMA_CELLS, mode="constant").max())
 
 
 def draw_layout(shape, pattern, tumour_fraction, hot_share, clustering, random_state):
