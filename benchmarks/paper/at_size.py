@@ -34,6 +34,7 @@ RECIPES = {
     "default": {},
     "paper": PAPER_RECIPE,
     "one-network": ONE_NETWORK,
+    "hot-spots": {**ONE_NETWORK, "hotspot_branch": True},
     "cnn-alone": {**ONE_NETWORK, "pooled_branch": False},
     "members-of-600": {"n_members": 3, "max_steps": 600},
     # The default before the branch learnt from some channels at a time.
