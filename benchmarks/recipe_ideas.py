@@ -142,6 +142,8 @@ OF_HOT_SPOTS = {
         "hot spots of all channels": HotspotChannels(1 << 20),
     }.items()
 }
+
+# Changes of one network.
 IDEAS = {
     "feature noise": {"callbacks": [FeatureNoise()]},
     "cell dropout": {"callbacks": [CellDropout()]},

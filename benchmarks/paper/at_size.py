@@ -118,11 +118,16 @@ def main(argv=None):
             cohort, test = cohort_of(options, name, MeanRGBEncoder(device="cpu"))  # for its table alone
             rows += [row_of(name, *key, list(steps.values()), cohort, test) for key, steps in found.items()]
             differences += differences_of(name, found, cohort, test)
-    kind = f"_{options.tissue}_quick" if options.quick else f"_{options.tissue}"
+    kind = kind_of(options)
     caption = "out of fold, 4 folds by patient; mean over seeds, intervals by patient"
     report(f"at_size{kind}", filled(rows), caption)
     if differences:
         report(f"at_size_differences{kind}", filled(differences), f"against {RIVAL}, same slides, folds and seeds")
+
+
+def kind_of(options):
+    """End of the names of the tables: the tissue, and whether it was only tried."""
+    return f"_{options.tissue}_quick" if options.quick else f"_{options.tissue}"
 
 
 def filled(rows):
@@ -136,7 +141,7 @@ def run_missing(options, name, encoder):
     keys = [(recipe, seed) for recipe in options.recipes for seed in options.seeds]
     due = [key for key in keys if not path_of(options, name, encoder, *key).exists()]
     if due:
-        loaded = load_encoder(encoder if Path(encoder).is_file() else encoder_named(encoder))
+        loaded = loaded_encoder(encoder)
         cohort, test = cohort_of(options, name, loaded)
     for recipe, seed in due:
         about = {"fingerprint": loaded.fingerprint(), "machine": machine()}
@@ -144,6 +149,11 @@ def run_missing(options, name, encoder):
         path = path_of(options, name, encoder, recipe, seed)
         with whole_file(path) as temporary, open(temporary, "wb") as file:
             np.savez_compressed(file, **step)
+
+
+def loaded_encoder(encoder):
+    """A published or bundled encoder, by name, or one in a file."""
+    return load_encoder(encoder if Path(encoder).is_file() else encoder_named(encoder))
 
 
 def path_of(options, name, encoder, recipe, seed):

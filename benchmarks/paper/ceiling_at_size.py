@@ -8,11 +8,9 @@ the true pattern beside it, its concordance is what a network could reach that k
 import numpy as np
 
 from benchmarks.common import machine, report
-from benchmarks.paper.at_size import by_patient, cohort_of, read_options
+from benchmarks.paper.at_size import by_patient, cohort_of, kind_of, loaded_encoder, read_options
 from benchmarks.paper.ceiling import densest, maps_out_of_fold
 from benchmarks.paper.growth_pattern import is_desmoplastic
-from benchmarks.recipes import encoder_named
-from sknic import load_encoder
 from sknic.datasets.drawing.targets import LOG_HAZARD
 from sknic.evaluation import concordance, estimate
 
@@ -32,17 +30,16 @@ def row_of(cohort, encoder):
 def risk(cohort, hotspot):
     """Log hazard of each slide by its true pattern and a hotspot, with the weights that survival was drawn with."""
     of_pattern, of_spread = LOG_HAZARD
-    return of_pattern * ~is_desmoplastic(cohort).astype(bool) + of_spread * (hotspot - hotspot.mean()) / hotspot.std()
+    return of_pattern * (1 - is_desmoplastic(cohort)) + of_spread * (hotspot - hotspot.mean()) / hotspot.std()
 
 
 def main(argv=None):
     options = read_options(argv)
     rows = []
     for encoder in options.encoders:
-        cohort, _ = cohort_of(options, "survival", load_encoder(encoder_named(encoder)))
+        cohort, _ = cohort_of(options, "survival", loaded_encoder(encoder))
         rows.append(row_of(cohort, encoder))
-    kind = f"_{options.tissue}_quick" if options.quick else f"_{options.tissue}"
-    report(f"ceiling_at_size{kind}", rows, "linear probe of single cells, out of fold by patient")
+    report(f"ceiling_at_size{kind_of(options)}", rows, "linear probe of single cells, out of fold by patient")
 
 
 if __name__ == "__main__":

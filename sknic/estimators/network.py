@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -97,20 +99,23 @@ class HotspotBranch(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map crops, float tensor (n, C, height, width), to outputs, float tensor (n, n_outputs)."""
-        n_cells = is_tissue(x).sum(dim=(1, 2)).clamp(min=1)
-        normalized = self._learning(x, n_cells) if self.training else self.norm(self._features(self.map(x), n_cells))
+        normalized = self._normalized(x)
         # Softly bounded: slides of another stain may lie many standard deviations from those of the training.
         bounded = normalized / (1 + normalized.abs() / HOTSPOT_BOUND)
         return self.weight * self.out(self.dropout(bounded))
 
-    def _learning(self, x, n_cells):
-        """Normalized features of channels drawn for this batch; those of all channels are what predictions will see."""
-        # From equal weights to a moving average: a training may end after some dozens of batches.
-        self.norm.momentum = max(0.1, 1 / (1 + int(self.norm.num_batches_tracked)))
-        if self.n_drawn == x.shape[1]:
-            return self.norm(self._features(self.map(x), n_cells))
-        with torch.no_grad():
-            self.norm(self._features(self.map(x), n_cells))  # adds to the running mean and variance
+    def _normalized(self, x):
+        """Standardized features of all channels; while training, of those drawn for this batch."""
+        n_cells = n_tissue_cells(x)
+        draws = self.training and self.n_drawn < x.shape[1]
+        if self.training:
+            # From equal weights to a moving average: a training may end after some dozens of batches.
+            self.norm.momentum = max(0.1, 1 / (1 + int(self.norm.num_batches_tracked)))
+        # The running mean and variance are always those of all channels, which predictions see.
+        with torch.no_grad() if draws else nullcontext():
+            of_all = self.norm(self._features(self.map(x), n_cells))
+        if not draws:
+            return of_all
         drawn = torch.randperm(x.shape[1], device=x.device)[: self.n_drawn]
         features = self._features(functional.conv2d(x[:, drawn], self.map.weight[:, drawn]), n_cells)
         return functional.batch_norm(features, None, None, self.norm.weight, self.norm.bias, training=True)
@@ -230,8 +235,23 @@ def mean_of_tissue(x: torch.Tensor) -> torch.Tensor:
     float tensor (n, C)
         Means; 0 for a crop without tissue.
     """
-    n_cells = is_tissue(x).sum(dim=(1, 2)).clamp(min=1)
-    return x.sum(dim=(2, 3)) / n_cells[:, None]
+    return x.sum(dim=(2, 3)) / n_tissue_cells(x)[:, None]
+
+
+def n_tissue_cells(x: torch.Tensor) -> torch.Tensor:
+    """Count the cells of crops that are not background.
+
+    Parameters
+    ----------
+    x : float tensor (n, C, height, width)
+        Crops.
+
+    Returns
+    -------
+    int tensor (n,)
+        Number of cells with tissue; 1 for a crop without, to divide by.
+    """
+    return is_tissue(x).sum(dim=(1, 2)).clamp(min=1)
 
 
 def is_tissue(x: torch.Tensor) -> torch.Tensor:

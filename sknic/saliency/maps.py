@@ -13,7 +13,7 @@ from torch import nn
 
 from sknic.estimators import GridCNN
 from sknic.estimators.base import GridEstimator
-from sknic.estimators.network import is_tissue
+from sknic.estimators.network import n_tissue_cells
 from sknic.targets.kinds import fitted_learner
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ def _features_of(module, crop, layers, output_of):
 def _of_pooled(crop, weight):
     """What each cell adds through the pooled branch: its embedding times the weight (1, C), by the number of cells."""
     cells = (crop[0] * weight[0, :, None, None]).sum(dim=0)
-    return (cells / is_tissue(crop)[0].sum().clamp(min=1)).detach().cpu().numpy()
+    return (cells / n_tissue_cells(crop)[0]).detach().cpu().numpy()
 
 
 def _first_convolution(module):
