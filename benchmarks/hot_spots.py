@@ -1,0 +1,204 @@
+"""Is the branch for hot spots a good default? Ranks, level and scale of predictions with it and without it.
+
+The hot spots of `recipes.py` are densities in a Gaussian window of 2 cells, which suits the branch. Here, smaller and
+larger ones are learnt as well, and survival that depends on none; and beside each rank stands the error of the numbers
+themselves. Cohorts are those of `recipes.py`, with survival drawn anew for each hazard. Each fit is written when it
+ends, to a file next to the table (`hot_spots_fits.csv`), so an interrupted run can be resumed.
+
+Measures by target, on test slides of other patients and sources:
+
+    numbers   rank: Spearman      error: root mean squared, in standard deviations of the test slides
+    pattern   rank: AUC           error: log loss
+    survival  rank: concordance   error: integrated Brier score
+
+"constant" is the error of a prediction that ignores the slide: the training's mean or share, or the Kaplan-Meier curve of
+the test slides. Bias is the mean prediction minus the mean truth (in standard deviations, or as a probability). Slope is
+that of the truth on the prediction (of the true log hazard on the risk): 1 is the right scale, less is too extreme.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.ndimage import gaussian_filter
+
+from benchmarks import recipes
+from benchmarks.common import RESULTS, joined, machine, report, test_data
+from benchmarks.kept_rows import KeptRows
+from sknic import GridCNNClassifier, GridCNNRegressor, GridCoxSurvival
+from sknic.datasets.drawing.layout import HOT
+from sknic.datasets.drawing.targets import LOG_HAZARD, draw_survival
+from sknic.evaluation import aggregate, auc, concordance, evaluation_times, r2, spearman, survival_scores
+
+METHODS = {"without": {"hotspot_branch": False}, "with": {"hotspot_branch": True}}
+NUMBERS = ("hotspot-1", "hotspot-2", "hotspot-4", "share")
+# The score that survival depends on, and log hazards of the growth pattern and of a standard deviation of the score;
+# together they spread by about 1 everywhere.
+HAZARDS = {
+    "survival-hotspot-1": ("hotspot-1", LOG_HAZARD),
+    "survival-hotspot-2": ("hotspot-2", LOG_HAZARD),
+    "survival-hotspot-4": ("hotspot-4", LOG_HAZARD),
+    "survival-share": ("share", (0.0, 1.0)),
+    "survival-pattern": ("share", (2.0, 0.0)),
+}
+TARGETS = (*NUMBERS, "pattern", *HAZARDS)
+ROWS = (
+    *(f"{target}:multitask-4:160" for target in (*HAZARDS, "hotspot-1", "hotspot-4")),
+    *(f"{target}:sknic-he-1:160" for target in ("survival-hotspot-4", "survival-share", "survival-pattern")),
+    *(f"{target}:multitask-4:24" for target in ("share", "pattern")),
+    "share:bigan:40",
+    "pattern:bigan:60",
+    "share:mean-rgb:120",
+)
+KEY = ("target", "encoder", "slides", "seed", "method")
+MEASURES = ("rank", "best rank", "error", "error of a constant", "bias", "slope")
+COLUMNS = (*KEY, *MEASURES, "machine")
+
+
+def run(options, rows):
+    """Fit whatever is not in the rows yet."""
+    for seed in options.seeds:
+        for cohort in dict.fromkeys(map(recipes.cohort_for, options.rows)):
+            due = [
+                key
+                for row in options.rows
+                if recipes.cohort_for(row) == cohort
+                for method in METHODS
+                if (key := (*row, seed, method)) not in rows
+            ]
+            if not due:
+                continue
+            whole, test = recipes.cohort_of(options, *cohort, seed)
+            for target, encoder, size, _, method in due:
+                train = whole.select(np.arange(min(size, len(whole))))
+                found = fit_and_measure(target, method, seed, train, test)
+                rows.add(dict(zip(KEY, (target, encoder, size, seed, method))) | found | {"machine": machine()})
+                print(target, encoder, size, seed, method, found, flush=True)
+
+
+def fit_and_measure(target, method, seed, train, test):
+    """The measures of one fit."""
+    measured = of_survival if target in HAZARDS else of_pattern if target == "pattern" else of_numbers
+    found = dict.fromkeys(MEASURES, np.nan) | measured(target, METHODS[method], seed, train, test)
+    return {name: round(float(value), 6) for name, value in found.items()}
+
+
+def of_numbers(target, params, seed, train, test):
+    y, truth = scores_of(train, target), scores_of(test, target)
+    model = GridCNNRegressor(**params, random_state=seed, n_threads=1).fit(train.grids, y, groups=train.patients)
+    predicted = model.predict(test.grids)
+    return {
+        "rank": spearman(truth, predicted),
+        "error": np.sqrt(1 - r2(truth, predicted)),
+        "error of a constant": np.sqrt(1 - r2(truth, np.full(len(truth), y.mean()))),
+        "bias": (predicted.mean() - truth.mean()) / truth.std(),
+        "slope": slope(truth, predicted),
+    }
+
+
+def of_pattern(target, params, seed, train, test):
+    y, truth = recipes.truth(train, target), recipes.truth(test, target)
+    model = GridCNNClassifier(**params, random_state=seed, n_threads=1).fit(train.grids, y, groups=train.patients)
+    probability = model.predict_proba(test.grids)[:, 1].astype(float)
+    return {
+        "rank": auc(truth, probability),
+        "error": log_loss(truth, probability),
+        "error of a constant": log_loss(truth, np.full(len(truth), y.mean())),
+        "bias": probability.mean() - truth.mean(),
+    }
+
+
+def of_survival(target, params, seed, train, test):
+    (y, _), (outcome, hazard) = survival_by(target, train, seed), survival_by(target, test, seed + 1000)
+    model = GridCoxSurvival(**params, random_state=seed, n_threads=1).fit(train.grids, y, groups=train.patients)
+    risk, times = model.predict(test.grids), evaluation_times(outcome, None)
+    lived = np.c_[np.ones(len(test)), model.predict_survival_function(test.grids, return_array=True)]
+    lived = lived[:, np.searchsorted(model.event_times_, times, side="right")]
+    brier = survival_scores(outcome, risk, None, lived, times, groups=test.patients, n_resamples=2)
+    by_patient = [aggregate(values, test.patients)[1] for values in (risk, hazard)]
+    of_patient = aggregate(outcome, test.patients, how="same")[1]
+    return {
+        "rank": concordance(of_patient, by_patient[0]),
+        "best rank": concordance(of_patient, by_patient[1]),
+        "error": brier["integrated_brier"].value,
+        "error of a constant": brier["kaplan_meier_brier"].value,
+        "slope": slope(hazard, risk),
+    }
+
+
+def survival_by(target, cohort, seed):
+    """Outcome of each slide's patient by the hazard of a target, and the log hazard; the same for both methods."""
+    score, log_hazard = HAZARDS[target]
+    table = cohort.table.drop(columns=["time", "event", "log_hazard"]).assign(hotspot=scores_of(cohort, score))
+    drawn = draw_survival(table, np.random.RandomState(seed), log_hazard)
+    outcome = np.array(list(zip(drawn["event"], drawn["time"])), dtype=cohort.survival.dtype)
+    return outcome, drawn["log_hazard"].to_numpy(float)
+
+
+def scores_of(cohort, name):
+    """A number of each slide: its share of tumour, or the highest density of hot cells in a window of so many cells."""
+    if name == "share":
+        return cohort.table["tumour_fraction"].to_numpy(float)
+    sigma = float(name.removeprefix("hotspot-"))
+    hot = [gaussian_filter((cells == HOT).astype(float), sigma, mode="constant") for cells in cohort.tissue]
+    return np.array([density.max() for density in hot])
+
+
+def slope(truth, predicted):
+    """Of the line through truth as a function of the prediction."""
+    return np.polyfit(predicted, truth, 1)[0]
+
+
+def log_loss(truth, probability):
+    return -np.mean(np.log(np.clip(np.where(truth, probability, 1 - probability), 1e-6, None)))
+
+
+def table_of(rows):
+    """One dict per target, encoder and size: means with and without the branch, and how often it is better."""
+    frame = pd.DataFrame(rows.rows).astype(dict.fromkeys(MEASURES, float) | {"slides": int, "seed": int})
+    found = []
+    for key, part in frame.groupby(list(KEY[:3]), sort=True):
+        by_method = {name: of.set_index("seed") for name, of in part.groupby("method")}
+        seeds = by_method["with"].index.intersection(by_method["without"].index)
+        before, after = by_method["without"].loc[seeds], by_method["with"].loc[seeds]
+        row = dict(zip(KEY, key)) | {"seeds": len(seeds)}
+        for name in ("rank", "error", "bias", "slope"):
+            row[name] = f"{before[name].mean():.3f} -> {after[name].mean():.3f}"
+        row["better rank"] = f"{(after['rank'] > before['rank']).sum()} of {len(seeds)}"
+        row["smaller error"] = f"{(after['error'] < before['error']).sum()} of {len(seeds)}"
+        row["best rank"] = f"{before['best rank'].mean():.3f}"
+        row["error of a constant"] = f"{before['error of a constant'].mean():.3f}"
+        found.append(row | {"machine": joined(part["machine"])})
+    return found
+
+
+def row_of(text):
+    """Target, encoder and number of training slides of "target:encoder:slides"."""
+    target, encoder, slides = text.split(":")
+    if target not in TARGETS or encoder not in recipes.ENCODERS:
+        raise argparse.ArgumentTypeError(f"{text}: expected target:encoder:slides of {TARGETS} and {recipes.ENCODERS}")
+    return target, encoder, int(slides)
+
+
+def read_options(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--patches", type=Path)
+    parser.add_argument("--rows", type=row_of, nargs="+", help="target:encoder:slides ...")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    options = parser.parse_args(argv)
+    options.patches = options.patches or test_data("patches")
+    options.slides, options.test, options.shape = recipes.tissue_of(options.patches), recipes.N_TEST, recipes.SHAPE
+    options.rows = options.rows or [row_of(text) for text in ROWS]
+    return options
+
+
+def main(argv=None):
+    options = read_options(argv)
+    rows = KeptRows(RESULTS / "hot_spots_fits.csv", KEY, COLUMNS)
+    run(options, rows)
+    report("hot_spots", table_of(rows), "without -> with the branch; 240 test slides of other patients and sources")
+
+
+if __name__ == "__main__":
+    main()
