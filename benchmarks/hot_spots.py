@@ -11,9 +11,10 @@ Measures by target, on test slides of other patients and sources:
     pattern   rank: AUC           error: log loss
     survival  rank: concordance   error: integrated Brier score
 
-"constant" is the error of a prediction that ignores the slide: the training's mean or share, or the Kaplan-Meier curve of
-the test slides. Bias is the mean prediction minus the mean truth (in standard deviations, or as a probability). Slope is
-that of the truth on the prediction (of the true log hazard on the risk): 1 is the right scale, less is too extreme.
+"constant" is the error of a prediction that ignores the slide: the training's mean or share, or the Kaplan-Meier curve
+of the test slides. Bias is the mean prediction minus the mean truth (in standard deviations, or as a probability).
+Slope is that of the truth on the prediction (of the true log hazard on the risk): 1 is the right scale, less is a
+prediction that is too extreme.
 """
 
 import argparse
