@@ -138,6 +138,21 @@ def test_a_file_from_before_the_default_recipe_predicts_as_it_did(cohort, tmp_pa
     assert back.get_params() == model.get_params()
 
 
+@pytest.mark.parametrize("written", [{}, {"pooled_branch": False}])
+def test_a_model_with_another_network_from_before_a_parameter_of_the_cnn_can_be_fitted_again(
+    cohort, tmp_path, monkeypatch, written
+):
+    grids, scores, *_ = cohort
+    model = GridCNNRegressor(**{**OWN}, module=AttentionMIL).fit(grids, scores)
+    params = {name: value for name, value in model.get_params().items() if not name.endswith("_branch")} | written
+    with monkeypatch.context() as patch:
+        patch.setattr(model, "get_params", lambda deep=True: params)
+        model.save(tmp_path / "model")
+    back = load_estimator(tmp_path / "model", device="cpu")
+    np.testing.assert_array_equal(back.predict(grids), model.predict(grids))
+    np.testing.assert_array_equal(clone(back).fit(grids, scores).predict(grids), model.predict(grids))
+
+
 def test_a_file_that_is_not_there_is_not_found(tmp_path):
     with pytest.raises(FileNotFoundError):
         load_estimator(tmp_path / "none")
