@@ -143,7 +143,7 @@ def test_a_model_with_another_network_from_before_a_parameter_of_the_cnn_can_be_
     cohort, tmp_path, monkeypatch, written
 ):
     grids, scores, *_ = cohort
-    model = GridCNNRegressor(**{**OWN}, module=AttentionMIL).fit(grids, scores)
+    model = GridCNNRegressor(**OWN, module=AttentionMIL).fit(grids, scores)
     params = {name: value for name, value in model.get_params().items() if not name.endswith("_branch")} | written
     with monkeypatch.context() as patch:
         patch.setattr(model, "get_params", lambda deep=True: params)
