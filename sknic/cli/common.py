@@ -5,11 +5,15 @@ import os
 import platform
 import sys
 import tempfile
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import typer
+from filelock import Timeout
 
+from sknic.exceptions import RunFolderError
+from sknic.files.locks import file_lock
 from sknic.files.records import read_json
 from sknic.files.whole import whole_file
 
@@ -56,6 +60,38 @@ def need_writable(path, *, is_folder):
             pass
     except OSError as error:
         raise typer.BadParameter(f"--out {path} cannot be written: {os.strerror(error.errno)} ({there})") from None
+
+
+@contextmanager
+def alone_in(folder):
+    """Refuse a folder into which another process writes, and keep others out of it until the end.
+
+    Two evaluations in one folder would leave the predictions of one beside the metrics of the other.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the result; it is made if it does not exist.
+
+    Raises
+    ------
+    RunFolderError
+        If another process is at work in it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = folder / ".lock"
+    with ExitStack() as held:
+        try:
+            held.enter_context(file_lock(lock, wait=False, without="two runs may mix their results in one folder"))
+        except Timeout:
+            raise RunFolderError(
+                f"another process is writing results into {folder}: wait until it has ended, or use another --out"
+            ) from None
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # Windows keeps a file that is open
+                lock.unlink()
 
 
 def need_own_folder(folder, names, table):

@@ -11,7 +11,7 @@ from sknic.cli import options
 from sknic.cli.asked import Asked
 from sknic.cli.clinical import clinical_columns
 from sknic.cli.cohort import CohortOptions, usable
-from sknic.cli.common import need_folder_of, need_own_folder, need_writable, score_line, write_run_record
+from sknic.cli.common import alone_in, need_folder_of, need_own_folder, need_writable, score_line, write_run_record
 from sknic.cli.config import Config, write_options
 from sknic.cli.grids import load_grids
 from sknic.cli.grouping import grouped
@@ -87,6 +87,7 @@ def evaluate(
     model = training.estimator(task, random_state=random_state, device=device)
     # What cannot be divided into folds is refused before slides are compressed.
     make_folds(cv, kind_named(task), targets.y, targets.patients, random_state)
+    ctx.with_resource(alone_in(out))
     # An interrupted evaluation goes on with the next fold.
     folds = out / _FOLDS
     folds_kept = files_in(folds, "*.npz", "finished fold")

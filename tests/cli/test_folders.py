@@ -1,8 +1,11 @@
 """Results of one command are not mixed with those of another, and files of the user are not replaced."""
 
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,7 @@ from PIL import Image
 
 from sknic import Grid
 from sknic.cli.clinical import clinical_columns
+from sknic.cli.common import alone_in
 from sknic.cli.maps import names_of_maps
 from sknic.datasets import read_cohort
 from sknic.datasets.slide_files import walk
@@ -49,6 +53,23 @@ def test_a_model_and_an_evaluation_do_not_share_a_folder(command, other, table, 
     options = ("--task", "regression", "--target", "score", "--out", out)
     assert f"has the results of `sknic {other}`" in says(command, table, *options)
     assert json.loads((out / "run.json").read_text())["command"] == other
+
+
+def test_two_evaluations_do_not_share_a_folder(table, tmp_path):
+    out = tmp_path / "result"
+    options = ("--task", "regression", "--target", "score", "--max-steps", "2", "--out", out)
+    with alone_in(out):
+        second = subprocess.run(
+            [sys.executable, "-m", "sknic.cli", "evaluate", table, *options],
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+    assert second.returncode == 1
+    assert "another process is writing results into" in " ".join(second.stderr.split())
+    assert not list(out.iterdir())
+    assert run("evaluate", table, *options).exit_code == 0
+    assert "predictions.csv" in os.listdir(out) and ".lock" not in os.listdir(out)
 
 
 @pytest.mark.parametrize("other", ["fit", "evaluate", "explain"])
