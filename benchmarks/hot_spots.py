@@ -2,22 +2,25 @@
 
 The hot spots of `recipes.py` are densities in a Gaussian window of 2 cells, which suits the branch. Here, smaller and
 larger ones are learnt as well, and survival that depends on none; and beside each rank stands the error of the numbers
-themselves. Cohorts are those of `recipes.py`, with survival drawn anew for each hazard. Each fit is written when it
-ends, to a file next to the table (`hot_spots_fits.csv`), so an interrupted run can be resumed.
+themselves. Cohorts are made as in `recipes.py`, with survival drawn anew for each hazard. A model is tested on slides
+of other patients twice: of the same source images, as in a cross-validation, and of other ones, as in another
+laboratory. Each fit is written when it ends, to a file next to the table (`hot_spots_fits.csv`), so an interrupted run
+can be resumed.
 
-Measures by target, on test slides of other patients and sources:
+Measures by target:
 
     numbers   rank: Spearman      error: root mean squared, in standard deviations of the test slides
     pattern   rank: AUC           error: log loss
     survival  rank: concordance   error: integrated Brier score
 
 "constant" is the error of a prediction that ignores the slide: the training's mean or share, or the Kaplan-Meier curve
-of the test slides. Bias is the mean prediction minus the mean truth (in standard deviations, or as a probability).
-Slope is that of the truth on the prediction (of the true log hazard on the risk): 1 is the right scale, less is a
-prediction that is too extreme.
+of the test slides. Bias is the mean prediction minus the mean truth (in standard deviations, as a probability, or as a
+log hazard, whose mean over the training is that of the risk). Slope is that of the truth on the prediction (of the true
+log hazard on the risk): 1 is the right scale, less is a prediction that is too extreme.
 """
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -52,80 +55,118 @@ ROWS = (
     "pattern:bigan:60",
     "share:mean-rgb:120",
 )
+# Slides of the sources that models learn from: enough for the largest training, and for a test.
+N_SAME = 240
 KEY = ("target", "encoder", "slides", "seed", "method")
 MEASURES = ("rank", "best rank", "error", "error of a constant", "bias", "slope")
-COLUMNS = (*KEY, *MEASURES, "machine")
+SOURCES = ("same", "other")
+COLUMNS = (*KEY, *(f"{measure}, {sources} images" for sources in SOURCES for measure in MEASURES), "machine")
 
 
 def run(options, rows):
     """Fit whatever is not in the rows yet."""
     for seed in options.seeds:
-        for cohort in dict.fromkeys(map(recipes.cohort_for, options.rows)):
-            due = [
-                key
-                for row in options.rows
-                if recipes.cohort_for(row) == cohort
-                for method in METHODS
-                if (key := (*row, seed, method)) not in rows
-            ]
+        for encoder in dict.fromkeys(encoder for _, encoder, _ in options.rows):
+            of_encoder = [row for row in options.rows if row[1] == encoder]
+            due = [key for row in of_encoder for method in METHODS if (key := (*row, seed, method)) not in rows]
             if not due:
                 continue
-            whole, test = recipes.cohort_of(options, *cohort, seed)
-            for target, encoder, size, _, method in due:
-                train = whole.select(np.arange(min(size, len(whole))))
-                found = fit_and_measure(target, method, seed, train, test)
+            whole, other = recipes.cohort_of(options, encoder, N_SAME, seed)
+            for target, _, size, _, method in due:
+                found = fit_and_measure(target, method, seed, *parts_of(whole, size), other)
                 rows.add(dict(zip(KEY, (target, encoder, size, seed, method))) | found | {"machine": machine()})
                 print(target, encoder, size, seed, method, found, flush=True)
 
 
-def fit_and_measure(target, method, seed, train, test):
-    """The measures of one fit."""
-    measured = of_survival if target in HAZARDS else of_pattern if target == "pattern" else of_numbers
-    found = dict.fromkeys(MEASURES, np.nan) | measured(target, METHODS[method], seed, train, test)
-    return {name: round(float(value), 6) for name, value in found.items()}
+def parts_of(cohort, size):
+    """The first slides, to learn from, and those of other patients."""
+    train = cohort.select(np.arange(size))
+    return train, cohort.select(np.flatnonzero(~np.isin(cohort.patients, train.patients)))
 
 
-def of_numbers(target, params, seed, train, test):
-    y, truth = scores_of(train, target), scores_of(test, target)
-    model = GridCNNRegressor(**params, random_state=seed, n_threads=1).fit(train.grids, y, groups=train.patients)
-    predicted = model.predict(test.grids)
-    return {
-        "rank": spearman(truth, predicted),
-        "error": np.sqrt(1 - r2(truth, predicted)),
-        "error of a constant": np.sqrt(1 - r2(truth, np.full(len(truth), y.mean()))),
-        "bias": (predicted.mean() - truth.mean()) / truth.std(),
-        "slope": slope(truth, predicted),
-    }
+def fit_and_measure(target, method, seed, train, same, other):
+    """The measures of one fit, on slides of either kind of sources."""
+    kind = OfSurvival if target in HAZARDS else OfPattern if target == "pattern" else OfNumbers
+    task = kind(target, seed)
+    y = task.learnt(train)
+    model = task.model(**METHODS[method], random_state=seed, n_threads=1).fit(train.grids, y, groups=train.patients)
+    found = {}
+    for number, (sources, test) in enumerate(zip(SOURCES, (same, other)), 1):
+        measured = dict.fromkeys(MEASURES, np.nan) | task.measured(model, train, test, number)
+        found |= {f"{name}, {sources} images": round(float(value), 6) for name, value in measured.items()}
+    return found
 
 
-def of_pattern(target, params, seed, train, test):
-    y, truth = recipes.truth(train, target), recipes.truth(test, target)
-    model = GridCNNClassifier(**params, random_state=seed, n_threads=1).fit(train.grids, y, groups=train.patients)
-    probability = model.predict_proba(test.grids)[:, 1].astype(float)
-    return {
-        "rank": auc(truth, probability),
-        "error": log_loss(truth, probability),
-        "error of a constant": log_loss(truth, np.full(len(truth), y.mean())),
-        "bias": probability.mean() - truth.mean(),
-    }
+@dataclass(frozen=True)
+class OfNumbers:
+    """Learning a score of each slide."""
+
+    target: str
+    seed: int
+    model = GridCNNRegressor
+
+    def learnt(self, cohort):
+        return scores_of(cohort, self.target)
+
+    def measured(self, model, train, test, number):
+        truth, predicted = self.learnt(test), model.predict(test.grids)
+        return {
+            "rank": spearman(truth, predicted),
+            "error": np.sqrt(1 - r2(truth, predicted)),
+            "error of a constant": np.sqrt(1 - r2(truth, np.full(len(truth), self.learnt(train).mean()))),
+            "bias": (predicted.mean() - truth.mean()) / truth.std(),
+            "slope": slope(truth, predicted),
+        }
 
 
-def of_survival(target, params, seed, train, test):
-    (y, _), (outcome, hazard) = survival_by(target, train, seed), survival_by(target, test, seed + 1000)
-    model = GridCoxSurvival(**params, random_state=seed, n_threads=1).fit(train.grids, y, groups=train.patients)
-    risk, times = model.predict(test.grids), evaluation_times(outcome, None)
-    lived = np.c_[np.ones(len(test)), model.predict_survival_function(test.grids, return_array=True)]
-    lived = lived[:, np.searchsorted(model.event_times_, times, side="right")]
-    brier = survival_scores(outcome, risk, None, lived, times, groups=test.patients, n_resamples=2)
-    by_patient = [aggregate(values, test.patients)[1] for values in (risk, hazard)]
-    of_patient = aggregate(outcome, test.patients, how="same")[1]
-    return {
-        "rank": concordance(of_patient, by_patient[0]),
-        "best rank": concordance(of_patient, by_patient[1]),
-        "error": brier["integrated_brier"].value,
-        "error of a constant": brier["kaplan_meier_brier"].value,
-        "slope": slope(hazard, risk),
-    }
+@dataclass(frozen=True)
+class OfPattern:
+    """Learning the growth pattern."""
+
+    target: str
+    seed: int
+    model = GridCNNClassifier
+
+    def learnt(self, cohort):
+        return recipes.truth(cohort, self.target)
+
+    def measured(self, model, train, test, number):
+        truth, probability = self.learnt(test), model.predict_proba(test.grids)[:, 1].astype(float)
+        return {
+            "rank": auc(truth, probability),
+            "error": log_loss(truth, probability),
+            "error of a constant": log_loss(truth, np.full(len(truth), self.learnt(train).mean())),
+            "bias": probability.mean() - truth.mean(),
+        }
+
+
+@dataclass(frozen=True)
+class OfSurvival:
+    """Learning survival by a hazard."""
+
+    target: str
+    seed: int
+    model = GridCoxSurvival
+
+    def learnt(self, cohort):
+        return survival_by(self.target, cohort, self.seed)[0]
+
+    def measured(self, model, train, test, number):
+        outcome, hazard = survival_by(self.target, test, self.seed + 1000 * number)
+        risk, times = model.predict(test.grids), evaluation_times(outcome, None)
+        lived = np.c_[np.ones(len(test)), model.predict_survival_function(test.grids, return_array=True)]
+        lived = lived[:, np.searchsorted(model.event_times_, times, side="right")]
+        brier = survival_scores(outcome, risk, None, lived, times, groups=test.patients, n_resamples=2)
+        of_patient = aggregate(outcome, test.patients, how="same")[1]
+        by_patient = [aggregate(values, test.patients)[1] for values in (risk, hazard)]
+        return {
+            "rank": concordance(of_patient, by_patient[0]),
+            "best rank": concordance(of_patient, by_patient[1]),
+            "error": brier["integrated_brier"].value,
+            "error of a constant": brier["kaplan_meier_brier"].value,
+            "bias": risk.mean() - (hazard.mean() - survival_by(self.target, train, self.seed)[1].mean()),
+            "slope": slope(hazard, risk),
+        }
 
 
 def survival_by(target, cohort, seed):
@@ -156,21 +197,25 @@ def log_loss(truth, probability):
 
 
 def table_of(rows):
-    """One dict per target, encoder and size: means with and without the branch, and how often it is better."""
-    frame = pd.DataFrame(rows.rows).astype(dict.fromkeys(MEASURES, float) | {"slides": int, "seed": int})
+    """Two dicts per target, encoder and size, one for either kind of sources: means without and with the branch."""
+    frame = pd.DataFrame(rows.rows)
     found = []
     for key, part in frame.groupby(list(KEY[:3]), sort=True):
         by_method = {name: of.set_index("seed") for name, of in part.groupby("method")}
         seeds = by_method["with"].index.intersection(by_method["without"].index)
-        before, after = by_method["without"].loc[seeds], by_method["with"].loc[seeds]
-        row = dict(zip(KEY, key)) | {"seeds": len(seeds)}
-        for name in ("rank", "error", "bias", "slope"):
-            row[name] = f"{before[name].mean():.3f} -> {after[name].mean():.3f}"
-        row["better rank"] = f"{(after['rank'] > before['rank']).sum()} of {len(seeds)}"
-        row["smaller error"] = f"{(after['error'] < before['error']).sum()} of {len(seeds)}"
-        row["best rank"] = f"{before['best rank'].mean():.3f}"
-        row["error of a constant"] = f"{before['error of a constant'].mean():.3f}"
-        found.append(row | {"machine": joined(part["machine"])})
+        for sources in SOURCES:
+            columns = {f"{measure}, {sources} images": measure for measure in MEASURES}
+            before, after = (
+                by_method[name].loc[seeds, list(columns)].rename(columns=columns).astype(float) for name in METHODS
+            )
+            row = dict(zip(KEY, key)) | {"images": sources, "seeds": len(seeds)}
+            for name in ("rank", "error", "bias", "slope"):
+                row[name] = f"{before[name].mean():.3f} -> {after[name].mean():.3f}"
+            row["better rank"] = f"{(after['rank'] > before['rank']).sum()} of {len(seeds)}"
+            row["smaller error"] = f"{(after['error'] < before['error']).sum()} of {len(seeds)}"
+            row["best rank"] = f"{before['best rank'].mean():.3f}"
+            row["error of a constant"] = f"{before['error of a constant'].mean():.3f}"
+            found.append(row | {"machine": joined(part["machine"])})
     return found
 
 
@@ -198,7 +243,7 @@ def main(argv=None):
     options = read_options(argv)
     rows = KeptRows(RESULTS / "hot_spots_fits.csv", KEY, COLUMNS)
     run(options, rows)
-    report("hot_spots", table_of(rows), "without -> with the branch; 240 test slides of other patients and sources")
+    report("hot_spots", table_of(rows), "without -> with the branch; test slides of other patients")
 
 
 if __name__ == "__main__":

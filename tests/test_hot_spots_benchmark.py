@@ -10,7 +10,7 @@ from sknic import Grid
 from sknic.datasets import GridCohort
 from sknic.datasets.drawing.layout import HOT, NORMAL
 
-N, SIDE = 24, 12
+N, SIDE = 60, 12
 
 
 @pytest.fixture
@@ -56,11 +56,14 @@ def test_survival_follows_the_hazard_that_is_named(target, cohort):
 def test_a_fit_is_measured_beside_a_constant(target, cohort, monkeypatch):
     short = {"max_steps": 2, "n_filters": 4, "n_members": 1}
     monkeypatch.setitem(hot_spots.METHODS, "with", hot_spots.METHODS["with"] | short)
-    found = hot_spots.fit_and_measure(target, "with", 0, cohort, cohort)
-    assert set(found) == set(hot_spots.MEASURES)
-    assert -1 <= found["rank"] <= 1 and found["error"] > 0 and found["error of a constant"] > 0
-    assert np.isfinite(found["best rank"]) == (target in hot_spots.HAZARDS)
-    assert np.isfinite(found["bias"]) == (target not in hot_spots.HAZARDS)
+    train, same = hot_spots.parts_of(cohort, 25)
+    assert len(train) == 25 and len(same) == 34 and not set(train.patients) & set(same.patients)
+    found = hot_spots.fit_and_measure(target, "with", 0, train, same, cohort)
+    assert set(found) < set(hot_spots.COLUMNS) and len(found) == 12
+    for sources in hot_spots.SOURCES:
+        of = {name.removesuffix(f", {sources} images"): value for name, value in found.items()}
+        assert -1 <= of["rank"] <= 1 and of["error"] > 0 and of["error of a constant"] > 0
+        assert np.isfinite(of["best rank"]) == (target in hot_spots.HAZARDS) and np.isfinite(of["bias"])
 
 
 def test_predictions_that_are_half_as_far_from_a_shifted_mean_have_slope_two():
@@ -74,8 +77,10 @@ def test_only_seeds_with_both_fits_are_compared(tmp_path):
         (0, "without", 0.5, 1.0), (0, "with", 0.7, 1.2), (1, "without", 0.6, 1.0), (1, "with", 0.5, 0.8),
         (2, "with", 0.0, 9.0),
     ]:  # fmt: skip
-        measured = dict.fromkeys(hot_spots.MEASURES, np.nan) | {"rank": rank, "error": error}
+        measured = dict.fromkeys(hot_spots.COLUMNS[len(hot_spots.KEY) : -1], np.nan)
+        measured |= {"rank, same images": 0.1, "rank, other images": rank, "error, other images": error}
         rows.add(dict(zip(hot_spots.KEY, ("share", "bigan", 40, seed, method))) | measured | {"machine": "one"})
-    (found,) = hot_spots.table_of(rows)
+    same, found = hot_spots.table_of(rows)
+    assert (same["images"], same["rank"], same["better rank"]) == ("same", "0.100 -> 0.100", "0 of 2")
     assert (found["seeds"], found["rank"], found["error"]) == (2, "0.550 -> 0.600", "1.000 -> 1.000")
     assert (found["better rank"], found["smaller error"]) == ("1 of 2", "1 of 2")
