@@ -34,6 +34,7 @@ from sknic import (
 )
 from sknic.datasets import make_mosaic_cohort
 from sknic.estimators import AttentionMIL
+from sknic.estimators.parameters import with_module
 from sknic.evaluation import aggregate, compare, concordance, estimate
 from sknic.evaluation.metrics import get_metric
 
@@ -82,7 +83,8 @@ def cell_counts(cohort):
 def network(target, module=None):
     """A grid estimator of one network; a batch of the survival model compares many slides."""
     kind = {"pattern": GridCNNClassifier, "survival": GridCoxSurvival}.get(target, GridCNNRegressor)
-    return kind(**ONE_NETWORK, module=module, random_state=0, batch_size=64 if target == "survival" else 16)
+    model = kind(**ONE_NETWORK, random_state=0, batch_size=64 if target == "survival" else 16)
+    return model if module is None else with_module(model, module)
 
 
 def linear(target):

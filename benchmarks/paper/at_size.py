@@ -36,7 +36,9 @@ RECIPES = {
     "one-network": ONE_NETWORK,
     "hot-spots": {**ONE_NETWORK, "hotspot_branch": True},
     "cnn-alone": {**ONE_NETWORK, "pooled_branch": False},
-    "members-of-600": {"n_members": 3, "max_steps": 600},
+    "members-of-600": {**ONE_NETWORK, "n_members": 3, "max_steps": 600},
+    # The default of survival before it had a branch for hot spots.
+    "three-networks": {**ONE_NETWORK, "n_members": 3},
     # The default before the branch learnt from some channels at a time.
     "whole-branch": {**ONE_NETWORK, "callbacks": [BranchDropout(0.0)]},
 }
@@ -275,19 +277,31 @@ def differences_of(name, found, cohort, test):
 
 
 def read_options(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--patches", type=Path)
+    parser = parser_of_cohorts(__doc__)
     parser.add_argument("--claims", choices=CLAIMS, nargs="*", default=tuple(CLAIMS), help="none: only the tables")
-    parser.add_argument("--encoders", nargs="+", default=(RIVAL, "bigan", "mean-rgb", "sknic-he-1"))
     parser.add_argument("--recipes", choices=RECIPES, nargs="+", default=("default",))
     parser.add_argument("--seeds", type=int, nargs="+", default=(0, 1, 2))
-    parser.add_argument("--quick", action="store_true", help="32 slides of 24 x 24 cells, two steps: does it run?")
-    options = parser.parse_args(argv)
-    options.patches = options.patches or test_data("patches")
-    options.tissue = tissue_of(options.patches)
+    options = parsed(parser, argv)
     options.settings = {"max_steps": 2} if options.quick else {}
     options.out = (work_dir("at_size_quick") if options.quick else RESULTS / "at_size") / options.tissue
     options.out.mkdir(parents=True, exist_ok=True)
+    return options
+
+
+def parser_of_cohorts(description):
+    """Options of the cohorts and their grids."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
+    parser.add_argument("--patches", type=Path, help="folder of labelled patches")
+    parser.add_argument("--encoders", nargs="+", default=(RIVAL, "bigan", "mean-rgb", "sknic-he-1"))
+    parser.add_argument("--quick", action="store_true", help="32 slides of 24 x 24 cells: does it run?")
+    return parser
+
+
+def parsed(parser, argv):
+    """The options, with the patches and the tissue that they show."""
+    options = parser.parse_args(argv)
+    options.patches = options.patches or test_data("patches")
+    options.tissue = tissue_of(options.patches)
     return options
 
 

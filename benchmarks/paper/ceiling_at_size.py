@@ -8,7 +8,7 @@ the true pattern beside it, its concordance is what a network could reach that k
 import numpy as np
 
 from benchmarks.common import machine, report
-from benchmarks.paper.at_size import by_patient, cohort_of, kind_of, loaded_encoder, read_options
+from benchmarks.paper.at_size import by_patient, cohort_of, kind_of, loaded_encoder, parsed, parser_of_cohorts
 from benchmarks.paper.ceiling import densest, maps_out_of_fold
 from benchmarks.paper.growth_pattern import is_desmoplastic
 from sknic.datasets.drawing.targets import LOG_HAZARD
@@ -34,7 +34,7 @@ def risk(cohort, hotspot):
 
 
 def main(argv=None):
-    options = read_options(argv)
+    options = parsed(parser_of_cohorts(__doc__), argv)
     rows = []
     for encoder in options.encoders:
         cohort, _ = cohort_of(options, "survival", loaded_encoder(encoder))

@@ -79,7 +79,7 @@ def alone_in(folder):
         If another process is at work in it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    lock = folder / ".lock"
+    lock = folder / ".evaluation.lock"
     with ExitStack() as held:
         try:
             held.enter_context(file_lock(lock, wait=False, without="two runs may mix their results in one folder"))

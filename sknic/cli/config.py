@@ -9,11 +9,14 @@ from typing import Annotated, Any, get_args, get_origin
 
 import typer
 
+from sknic import __version__
 from sknic.cli.settings import absolute
 from sknic.files.nearest import did_you_mean
 from sknic.files.whole import whole_file
 
 NAME = "options.toml"
+# Begins the line that says which sknic wrote a file; files written by hand have none.
+_WRITER = "# Written by sknic"
 # The places of results and logs are chosen for each run.
 _NOT_KEPT = ("out", "log_file")
 # Options of `evaluate` that a file of it may bring to `fit`.
@@ -44,11 +47,13 @@ def read_options(ctx: typer.Context, path: Path | None) -> Path | None:
     if path is None:
         return None
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        found = tomllib.loads(text)
     except OSError as error:
         raise typer.BadParameter(f"{path}: {error.strerror or error}") from error
     except ValueError as error:
         raise typer.BadParameter(f"{path} is not a TOML file: {error}") from error
+    _say_of_another_version(path, text)
     types = _types_of(ctx.command.callback)
     options = {key.replace("-", "_"): value for key, value in found.items()}
     others = [key for key in options if key in _OF_EVALUATE and key not in types]
@@ -62,6 +67,16 @@ def read_options(ctx: typer.Context, path: Path | None) -> Path | None:
         _check_type(path, key, value, *types[key])
     ctx.default_map = {**(ctx.default_map or {}), **options}
     return path
+
+
+def _say_of_another_version(path, text):
+    """Options that a file does not state have the defaults of the sknic that reads it."""
+    writer = re.search(rf"^{_WRITER} (.+)$", text, re.MULTILINE)
+    if writer and writer[1] != __version__:
+        typer.echo(
+            f"{path} was written by sknic {writer[1]}; this is {__version__}, whose defaults replace the options that "
+            "are not in the file. Compare the settings in run.json of both runs"
+        )
 
 
 def _types_of(command):
@@ -116,7 +131,7 @@ def write_options(ctx: typer.Context, folder: Path, **others: Any) -> None:
     encoder = values.get("encoder")
     if encoder:
         values["encoder"] = absolute(encoder)  # a name stays a name
-    lines = [f"# sknic {ctx.info_name} --config {NAME} --out FOLDER repeats this run."]
+    lines = [f"# sknic {ctx.info_name} --config {NAME} --out FOLDER repeats this run.", f"{_WRITER} {__version__}"]
     for name in _types_of(ctx.command.callback):
         if name not in _NOT_KEPT and values[name] not in (None, [], ()):
             lines.append(f"{name} = {_toml(values[name])}")

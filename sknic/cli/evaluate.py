@@ -127,6 +127,8 @@ def evaluate(
 
 def _settings(task, cohort, compression, model, **measured):
     """What the run record says of the target, the measuring, the compression and the model."""
+    from sknic.estimators.parameters import effective_params
+
     compressed = compression.record() if compression else None
     return {
         "task": task,
@@ -135,7 +137,7 @@ def _settings(task, cohort, compression, model, **measured):
         **measured,
         **(compressed or {"encoder": None, **cohort.masks}),
         "compression": compressed,
-        **model.get_params(deep=False),
+        **effective_params(model),
     }
 
 

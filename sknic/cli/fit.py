@@ -35,6 +35,7 @@ def fit(
 
     Example: `sknic fit slides.csv --task regression --target score --patient patient --out model`
     """
+    from sknic.estimators.parameters import effective_params
     from sknic.report.card_facts import encoder_facts
     from sknic.report.model_card import card_of_fit
     from sknic.targets import kind_named
@@ -67,7 +68,7 @@ def fit(
             errors = loaded.failures(targets.paths)
             encoder = encoder_facts(compression.encoder if compression else None, X[0].fingerprint)
             results = {"n_slides": len(X), "skipped": errors, "encoder": encoder}
-            record = write_run_record(new, "fit", {**settings, **model.get_params(deep=False)}, **results)
+            record = write_run_record(new, "fit", {**settings, **effective_params(model)}, **results)
             write_options(ctx, new, grids=folder)
             slides = learnt.assign(**kind_named(task).truth(used.y))
             seal_model(new, card_of_fit(task, slides, record, errors))

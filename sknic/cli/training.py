@@ -118,7 +118,8 @@ class Training:
         bool | None,
         typer.Option(
             "--hotspot-branch/--no-hotspot-branch",
-            help="Add a branch for what is densest in one place, such as mitoses, to the CNN.",
+            help="Add a branch for what is densest in one place, such as mitoses, to the CNN; by default for survival "
+            "alone.",
         ),
     ] = None
     mask_background: Annotated[
@@ -187,6 +188,7 @@ class Training:
         params |= {name: value for name, value in given.items() if value is not None and name not in _NOT_PARAMETERS}
         if self.module == "attention-mil":
             params["module"] = AttentionMIL
+            self._refuse_branches()
         known = kind().get_params(deep=False)
         for name in params:
             if name not in known:
@@ -198,6 +200,14 @@ class Training:
         except (ValueError, TypeError) as error:
             raise typer.BadParameter(str(error)) from error
         return estimator
+
+    def _refuse_branches(self):
+        """Attention has no branches, even where the CNN has them by default."""
+        from sknic.estimators.parameters import OF_THE_CNN
+
+        for name in OF_THE_CNN:
+            if getattr(self, name, None) is True:
+                raise typer.BadParameter(f"--{name.replace('_', '-')} has no meaning for --module attention-mil")
 
 
 _NOT_PARAMETERS = ("recipe", "module")

@@ -12,7 +12,7 @@ import torch
 
 from sknic.estimators.members import join_weights
 from sknic.estimators.network import AttentionMIL, GridCNN
-from sknic.estimators.parameters import OF_THE_CNN, PAPER_RECIPE
+from sknic.estimators.parameters import PAPER_RECIPE
 from sknic.exceptions import ModelFileError
 from sknic.files.registry import Registry, name_of
 from sknic.files.weights import UNREADABLE, read_weights, write_weights
@@ -112,7 +112,8 @@ def load_estimator(path: str | Path, *, device: str | torch.device = "auto", mod
     header, weights = read_estimator(path)
     module = _module_of(path, header["module"], module)
     cls = ESTIMATORS.find(path, header)
-    params = _params_in(header, module) | {"module": module, "device": device}
+    # A file from before a parameter was there was trained without it.
+    params = PAPER_RECIPE | header["params"] | {"module": module, "device": device}
     own = cls._get_param_names()  # a subclass may have fewer
     estimator = cls(**{name: value for name, value in params.items() if name in own})
     for name, value in (_OLDER | header["learnt"]).items():
@@ -128,15 +129,6 @@ def _module_of(path, name, given):
     if given is None and name not in _OWN_MODULES:
         raise ModelFileError(f"the network in {path} is {name}, which sknic does not know; pass it as module=")
     return _OWN_MODULES[name] if given is None else given
-
-
-def _params_in(header, module):
-    """Parameters in a file; one from before a parameter was there was trained without it."""
-    params = PAPER_RECIPE | header["params"]
-    if module is None:
-        return params
-    # What describes the CNN has the defaults of the sknic that wrote the file, which `fit` of another one would refuse.
-    return {name: value for name, value in params.items() if name not in OF_THE_CNN}
 
 
 def _params_of(estimator):

@@ -8,6 +8,9 @@ import numpy as np
 from sksurv.base import SurvivalAnalysisMixin
 from sksurv.functions import StepFunction
 
+# The exponential of more than 709 is infinite.
+_MAX_RISK = 700.0
+
 
 def breslow(
     risk: np.ndarray, event: np.ndarray, time: np.ndarray, weights: np.ndarray | None = None
@@ -73,8 +76,7 @@ class HazardCurves(SurvivalAnalysisMixin):
         object array (n,) of sksurv.functions.StepFunction, or float array (n, m)
             Functions of time, or their values at the m `event_times_`.
         """
-        hazards = np.exp(self.predict(X))[:, None] * self.baseline_hazard_
-        return self._functions(np.exp(-hazards), return_array)
+        return self._functions(np.exp(-self._cumulative_hazards(X)), return_array)
 
     def predict_cumulative_hazard_function(self, X: Any, return_array: bool = False) -> Any:
         """Predict the cumulative hazard at each time.
@@ -91,7 +93,12 @@ class HazardCurves(SurvivalAnalysisMixin):
         object array (n,) of sksurv.functions.StepFunction, or float array (n, m)
             Functions of time, or their values at the m `event_times_`.
         """
-        return self._functions(np.exp(self.predict(X))[:, None] * self.baseline_hazard_, return_array)
+        return self._functions(self._cumulative_hazards(X), return_array)
+
+    def _cumulative_hazards(self, X):
+        """Float64 array (n, m), of slides that may be unlike any before: infinity times no hazard is not a number."""
+        finite = np.minimum(np.asarray(self.predict(X), float), _MAX_RISK)
+        return np.exp(finite)[:, None] * self.baseline_hazard_
 
     def _functions(self, values, return_array):
         """Values (n, m) at the event times, as scikit-survival's functions or as an array."""

@@ -94,6 +94,12 @@ def check_parameters(estimator, rules):
         raise ValueError(f"min_lr={estimator.min_lr}: expected at most lr={estimator.lr}")
 
 
+def effective_params(estimator):
+    """The parameters that say how an estimator is trained; with another network, none that describe the CNN."""
+    params = estimator.get_params(deep=False)
+    return params if estimator.module is None else {k: v for k, v in params.items() if k not in OF_THE_CNN}
+
+
 def with_module(estimator, module):
     """A clone with another network; what describes the CNN gets its default."""
     other = clone(estimator)
@@ -105,7 +111,7 @@ def with_module(estimator, module):
 def _refuse_unused(estimator, names, beside):
     for name in names:
         value, default = getattr(estimator, name), _default(estimator, name)
-        if value != default:
+        if value != default and value is not False:  # what is not there is not unused
             raise ValueError(f"{name}={value!r}: expected the default, {default!r}, together with {beside}")
 
 

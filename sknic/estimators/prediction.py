@@ -114,7 +114,9 @@ class GridPrediction:
         canvas, turned = self._canvas(grids, self.net_.device), self.average_orientations
         crops = SpreadCrops(grids, torch.zeros(len(grids)), canvas, self.n_crops, turned=turned)
         # One grid at a time: the last bits of a prediction, too, do not depend on what else is predicted.
-        loader = DataLoader(crops, batch_sampler=crops.batches(), collate_fn=as_it_is)
+        # A generator of its own: a loader draws a seed, here for nothing, and would draw it from the caller's.
+        own = torch.Generator()
+        loader = DataLoader(crops, batch_sampler=crops.batches(), collate_fn=as_it_is, generator=own)
         count = np.bincount(crops.owner, minlength=len(grids))[:, None]
         with torch_threads(self.n_threads):
             return np.stack([_total(net, loader, self._link, crops.owner, len(grids)) / count for net in self.nets_])

@@ -48,9 +48,10 @@ class GridCoxSurvival(HazardCurves, GridEstimator):
     pooled_branch : bool, default=True
         Whether a linear map of the mean embedding of the tissue is added to the network's outputs, so that amounts of
         tissue are learnt from few slides; False is the paper's network.
-    hotspot_branch : bool, default=False
+    hotspot_branch : bool, default=True
         Whether the highest local densities (of learnt maps of the cells, over 5 x 5 cells) are added to the network's
-        outputs, so that a target which one small region decides is learnt from few slides. Takes half as long again.
+        outputs, so that survival which one small region decides is learnt from few slides. Takes half as long again;
+        False is the paper's network.
     mask_background : bool, default=False
         Whether the network's normalization and final mean leave out the background; takes a third longer.
     n_filters : int, default=128
@@ -161,7 +162,7 @@ class GridCoxSurvival(HazardCurves, GridEstimator):
         crop_size: int | str = "auto",
         padding: str = "same",
         pooled_branch: bool = True,
-        hotspot_branch: bool = False,
+        hotspot_branch: bool = True,
         mask_background: bool = False,
         n_filters: int = 128,
         dropout: float = 0.2,

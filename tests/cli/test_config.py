@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import sknic.report
+from sknic import __version__
 from sknic.cli.config import _toml
 from sknic.cli.training import Training
 from sknic.estimators import PAPER_RECIPE, AttentionMIL, estimator_for
@@ -85,8 +86,12 @@ def test_the_papers_recipe_and_attention_reach_the_estimator(grids, tmp_path):
     found = [settings[name] for name in ("schedule", "lr", "standardize", "max_steps", "balanced")]
     assert found == ["plateau", 0.01, False, 2, False]
     bag = ("--task", "survival", "--module", "attention-mil", "--ties", "breslow")
-    assert run("fit", *base, *bag, "--out", tmp_path / "bag").exit_code == 0
-    assert "AttentionMIL" in json.loads((tmp_path / "bag" / "run.json").read_text())["settings"]["module"]
+    assert run("fit", *base, *bag, "--no-hotspot-branch", "--out", tmp_path / "bag").exit_code == 0
+    settings = json.loads((tmp_path / "bag" / "run.json").read_text())["settings"]
+    assert "AttentionMIL" in settings["module"]
+    assert not settings.keys() & {"pooled_branch", "hotspot_branch", "n_filters"}
+    refused = run("fit", *base, *bag, "--hotspot-branch", "--out", tmp_path / "other")
+    assert refused.exit_code == 2 and "--hotspot-branch has no meaning for --module attention-mil" in refused.output
 
 
 @pytest.mark.parametrize(
@@ -173,3 +178,14 @@ def test_a_file_of_evaluate_serves_fit(grids, tmp_path):
     result = run("fit", grids / "grids.csv", "--config", tmp_path / "my.toml", "--out", tmp_path / "model")
     assert result.exit_code == 0
     assert "cv, repeats, save_model: ignored, because fit has no such option" in said(result)
+
+
+def test_options_of_another_version_are_not_silently_filled_with_other_defaults(grids, tmp_path):
+    options = ("--task", "regression", "--target", "score", "--max-steps", 2, "--device", "cpu")
+    assert run("fit", grids / "grids.csv", *options, "--out", tmp_path / "one").exit_code == 0
+    file = tmp_path / "one" / "options.toml"
+    again = run("fit", grids / "grids.csv", "--config", file, "--out", tmp_path / "two")
+    assert again.exit_code == 0 and "was written by" not in again.output
+    file.write_text(file.read_text().replace(f"sknic {__version__}", "sknic 0.0.9"))
+    other = run("fit", grids / "grids.csv", "--config", file, "--out", tmp_path / "three")
+    assert other.exit_code == 0 and "was written by sknic 0.0.9; this is" in " ".join(other.output.split())

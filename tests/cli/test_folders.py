@@ -69,7 +69,7 @@ def test_two_evaluations_do_not_share_a_folder(table, tmp_path):
     assert "another process is writing results into" in " ".join(second.stderr.split())
     assert not list(out.iterdir())
     assert run("evaluate", table, *options).exit_code == 0
-    assert "predictions.csv" in os.listdir(out) and ".lock" not in os.listdir(out)
+    assert "predictions.csv" in os.listdir(out) and ".evaluation.lock" not in os.listdir(out)
 
 
 @pytest.mark.parametrize("other", ["fit", "evaluate", "explain"])

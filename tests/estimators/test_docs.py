@@ -11,8 +11,8 @@ from sknic.estimators import GridCNNClassifier, GridCNNRegressor, GridCoxSurviva
 KINDS = [GridEstimator, GridCNNRegressor, GridCNNClassifier, GridCoxSurvival]
 # What differs on purpose: what the split is stratified by, and what a batch means to Cox's likelihood.
 OWN = {"validation_fraction": r"stratified by [a-z ]+\)", "batch_size": r" The likelihood.*"}
-# Survival trains several networks, with a number of steps that depends on the slides.
-OTHERWISE = {GridCoxSurvival: {"max_steps", "n_members"}}
+# Survival trains several networks with a branch for hot spots, and with a number of steps that depends on the slides.
+OTHERWISE = {GridCoxSurvival: {"max_steps", "n_members", "hotspot_branch"}}
 
 
 def entries(kind, section):

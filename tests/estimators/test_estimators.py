@@ -199,6 +199,15 @@ def test_survival_functions_are_those_that_scikit_survival_evaluates(cohort, tar
     assert (np.diff(array, axis=1) <= 0).all()
 
 
+def test_survival_of_slides_unlike_any_before_is_a_probability(models):
+    model = models[GridCoxSurvival]
+    unlike = [np.full((model.n_features_in_, 6, 6), size, np.float32) for size in (1e10, -1e10)]
+    assert model.predict(unlike).max() > 800
+    survival = model.predict_survival_function(unlike, return_array=True)
+    assert ((survival >= 0) & (survival <= 1)).all()
+    assert (model.predict_cumulative_hazard_function(unlike, return_array=True) >= 0).all()
+
+
 @pytest.mark.parametrize("ties", ["efron", "breslow"])
 def test_survival_targets_may_be_a_table(cohort, targets, ties):
     grids, y = cohort[0], targets[GridCoxSurvival]
@@ -353,10 +362,12 @@ def test_same_seed_same_model_in_another_process(cohort):
         np.testing.assert_array_equal(there, here)
 
 
-def test_fit_leaves_the_callers_random_states_alone(cohort):
-    grids, scores, *_ = cohort
+@pytest.mark.parametrize("kind", [GridCNNRegressor, GridCNNClassifier, GridCoxSurvival])
+def test_fit_and_predict_leave_the_callers_random_states_alone(cohort, targets, kind):
+    grids = cohort[0]
     before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
-    GridCNNRegressor(**{**QUICK, "random_state": None}).fit(grids, scores)
+    model = kind(**{**QUICK, "random_state": None}).fit(grids, targets[kind])
+    model.predict(grids)
     assert torch.equal(torch.get_rng_state(), before[0])
     assert np.array_equal(np.random.get_state()[1], before[1])  # noqa: NPY002
 

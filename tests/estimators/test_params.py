@@ -113,6 +113,16 @@ def test_what_describes_our_network_is_refused_beside_another_one(estimator, nam
 
 
 @ALL
+def test_branches_that_are_not_there_are_accepted_beside_another_network(estimator):
+    nothing = {"pooled_branch": False, "hotspot_branch": False, "mask_background": False}
+    model = estimator(max_steps=1, random_state=0, module=AttentionMIL, **nothing).fit(GRIDS, TARGETS[estimator])
+    assert len(model.predict(GRIDS)) == len(GRIDS)
+    refused = "hotspot_branch" if estimator is not GridCoxSurvival else "mask_background"
+    with pytest.raises(ValueError, match=f"^{refused}=True: expected the default"):
+        model.set_params(**{refused: True}).fit(GRIDS, TARGETS[estimator])
+
+
+@ALL
 @pytest.mark.parametrize(("name", "value"), [("min_lr", 1e-4), ("patience", 2)])
 def test_what_plateaus_need_is_refused_beside_a_cosine(estimator, name, value):
     with pytest.raises(ValueError, match=f"^{name}={value!r}: expected the default.*schedule='cosine'"):
