@@ -172,6 +172,10 @@ class ProvenanceWarning(SknicWarning):
     """Grids of a known encoder are mixed with grids of an unknown one."""
 
 
+class UnfamiliarSlidesWarning(SknicWarning):
+    """Slides are predicted whose embeddings lie far from those of the training."""
+
+
 class UnknownPatientWarning(SknicWarning):
     """A table of slides names patients that the table of outcomes does not have."""
 

@@ -17,7 +17,7 @@ from sknic.cli.stated_mpp import recorded_mpp
 from sknic.files.whole import whole_file
 
 _FILE = "slide"
-_ERROR = "error"
+_ERROR, _DISTANCE = "error", "distance"
 _CURVE = "survival curve"
 
 
@@ -43,7 +43,9 @@ def predict(
     """Predict scores, probabilities or risks with a model of `sknic fit` or `sknic evaluate --save-model`.
 
     The output has one row per row of the CSV, in the same order and with the same columns. Slides that cannot be used
-    have an error instead of a prediction, and the exit code is then 1 unless --on-error is skip. If the CSV has the
+    have an error instead of a prediction, and the exit code is then 1 unless --on-error is skip. The column distance
+    tells how far a slide looks from those of the training, in their standard deviations: above 4, the level of its
+    prediction is not to be trusted. If the CSV has the
     target columns of the model, the predictions are scored against them, with intervals over patients.
 
     Example: `sknic predict new-slides/ --model model --out predictions.csv`
@@ -144,6 +146,8 @@ def predict_rows(estimator, loaded, *, spread=False):
     list of str
         For each row, why it has no prediction; empty if it has one.
     """
+    import numpy as np
+
     from sknic.evaluation.run_once import run_once
     from sknic.exceptions import SknicError
     from sknic.targets import kind_of
@@ -156,6 +160,9 @@ def predict_rows(estimator, loaded, *, spread=False):
         found = {**kind.predicted(result, getattr(model, "classes_", None))}
         if spread:
             found["spread"] = model.predict_spread(outputs)
+        distances = getattr(outputs, "distances", None)
+        if distances is not None:
+            found[_DISTANCE] = np.round(distances, 2)
         if kind.is_censored:
             found[_CURVE] = model.predict_survival_function(outputs)
         return found

@@ -121,6 +121,9 @@ class GridCNNClassifier(KnownScore, ClassifierMixin, GridEstimator):
         Length C of an embedding.
     channel_mean_, channel_scale_ : float32 array (C,) or None
         Mean and spread of each channel over the training tissue; None without `standardize`.
+    slide_mean_, slide_scale_ : float32 array (C,) or None
+        Mean and standard deviation over the slides of `fit` of their mean embeddings; None for fewer than ten, and for
+        a table.
     provenance_ : dict or None
         Encoder, um/px, patch size and stride of the training grids; None for arrays, which do not have them.
     classes_ : array (n_classes,)

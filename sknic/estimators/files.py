@@ -20,7 +20,10 @@ from sknic.learning.net import restore
 
 FORMAT = "sknic estimator 1"
 ESTIMATORS = Registry("estimator", ModelFileError)
-_OLDER = {"channel_mean_": None, "channel_scale_": None, "n_restarts_": 0, "target_names_": None}
+_OLDER = {
+    **dict.fromkeys(("channel_mean_", "channel_scale_", "slide_mean_", "slide_scale_", "target_names_")),
+    "n_restarts_": 0,
+}
 # Side of the crop on which networks are compared, in cells.
 SMALL_CROP = 24
 _OWN_MODULES = {None: None, "GridCNN": GridCNN, "AttentionMIL": AttentionMIL}

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch.utils.data import DataLoader
 
 from sknic.estimators.crops import SpreadCrops
+from sknic.estimators.familiarity import MIN_SLIDES, SlideSpread, warn_of_unfamiliar
 from sknic.estimators.members import spread_between
 from sknic.estimators.reading import read_grids
 from sknic.estimators.training import as_it_is
@@ -31,11 +32,14 @@ class NetworkOutputs:
         Mean over the crops and orientations of each grid.
     settings : dict
         What the estimator was asked for, in `n_crops` and `average_orientations`.
+    distances : float64 array (n,) or None
+        How far each slide is from those of the training, see `distance_to_training`; None if it is not known.
     """
 
     nets: list
     values: np.ndarray
     settings: dict
+    distances: np.ndarray | None = None
 
     def __len__(self):
         return self.values.shape[1]
@@ -45,6 +49,8 @@ class GridPrediction:
     """The part of a grid estimator that runs its networks, with the estimator's parameters."""
 
     nets_: list
+    slide_mean_: np.ndarray | None
+    slide_scale_: np.ndarray | None
 
     def run_networks(self, X: Any) -> NetworkOutputs:
         """Run the networks once, for several predictions.
@@ -64,8 +70,41 @@ class GridPrediction:
         >>> outputs = model.run_networks(grids)  # doctest: +SKIP
         >>> risk, curves = model.predict(outputs), model.predict_survival_function(outputs)  # doctest: +SKIP
         """
-        values = self._outputs(X)
-        return NetworkOutputs(self.nets_, values, self._averaged())
+        return self._run(X)
+
+    def distance_to_training(self, X: Any) -> np.ndarray:
+        """Measure how far slides look from those of the training, by their mean embeddings.
+
+        Above 4, predictions warn: the order of such slides may be right, but not the level of their predictions.
+
+        Parameters
+        ----------
+        X : sequence or object array of n Grids or (C, rows, columns) arrays, or 4-D array
+            Grids of any size.
+
+        Returns
+        -------
+        float array (n,)
+            Distance from the mean of the training slides in their standard deviations, the root mean square over the
+            channels: about 1 for slides of the same origin.
+
+        Raises
+        ------
+        ValueError
+            If the spread of the training slides is not known: there were fewer than ten, or rows of a table, or the
+            model was fitted before sknic measured it.
+        """
+        check_is_fitted(self, "net_")
+        spread = self._slide_spread()
+        if spread is None:
+            raise ValueError(
+                f"this {type(self).__name__} does not know how far its training slides are apart, which takes "
+                f"{MIN_SLIDES} grids in `fit`; fit it again"
+            )
+        return spread.distances(read_grids(self, X, reset=False))
+
+    def _slide_spread(self):
+        return None if self.slide_mean_ is None else SlideSpread(self.slide_mean_, self.slide_scale_)
 
     def predict_spread(self, X: Any) -> np.ndarray:
         """Measure how far the members' predictions are apart: the more they disagree, the less reliable is their mean.
@@ -98,6 +137,10 @@ class GridPrediction:
 
     def _outputs(self, X):
         """Each member's mean over crops and orientations of its linked outputs, float64 (n_members, n, k)."""
+        return self._run(X).values
+
+    def _run(self, X):
+        """Run the networks, and look whether the slides are like those of the training."""
         check_is_fitted(self, "net_")
         if isinstance(X, NetworkOutputs):
             if X.nets is not self.nets_:
@@ -107,10 +150,13 @@ class GridPrediction:
                     f"X: the networks were run with {X.settings}, and the parameters are now {self._averaged()}; "
                     "run them again"
                 )
-            return X.values
+            return X
         for name in ("n_crops", "n_threads", "average_orientations"):
             check(name, getattr(self, name), self._rules[name])
-        grids = read_grids(self, X, reset=False)
+        grids, spread = read_grids(self, X, reset=False), self._slide_spread()
+        distances = None if spread is None else spread.distances(grids)
+        if spread is not None:
+            warn_of_unfamiliar(grids, distances)
         canvas, turned = self._canvas(grids, self.net_.device), self.average_orientations
         crops = SpreadCrops(grids, torch.zeros(len(grids)), canvas, self.n_crops, turned=turned)
         # One grid at a time: the last bits of a prediction, too, do not depend on what else is predicted.
@@ -119,7 +165,8 @@ class GridPrediction:
         loader = DataLoader(crops, batch_sampler=crops.batches(), collate_fn=as_it_is, generator=own)
         count = np.bincount(crops.owner, minlength=len(grids))[:, None]
         with torch_threads(self.n_threads):
-            return np.stack([_total(net, loader, self._link, crops.owner, len(grids)) / count for net in self.nets_])
+            totals = [_total(net, loader, self._link, crops.owner, len(grids)) for net in self.nets_]
+        return NetworkOutputs(self.nets_, np.stack(totals) / count, self._averaged(), distances)
 
     def _averaged(self):
         """The parameters that decide what a prediction is the mean of."""

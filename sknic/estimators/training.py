@@ -8,6 +8,7 @@ import torch
 from sknic.estimators.batches import CohortBatches
 from sknic.estimators.crops import MAX_CANVAS, SpreadCrops, TrainingCrops, auto_canvas
 from sknic.estimators.evidence import Doubts, constant_loss
+from sknic.estimators.familiarity import SlideSpread
 from sknic.estimators.members import train_member
 from sknic.estimators.scaling import ChannelScaling
 from sknic.exceptions import TrainingInterrupted
@@ -71,6 +72,7 @@ class GridTraining(Followed):
         self.canvas_ = self._choose_canvas(grids)
         train_grids = [grids[i] for i in train_rows]
         self._measure_channels(train_grids)
+        self._measure_slides(grids)
         canvas = self._canvas(grids, resolve_device(self.device))
         train_data = TrainingCrops(train_grids, targets[train_rows], canvas, random)
         valid_data = self._valid_data(grids, targets, valid_rows, canvas)
@@ -157,3 +159,7 @@ class GridTraining(Followed):
     def _measure_channels(self, grids):
         scaling = ChannelScaling.of(grids) if self.standardize else None
         self.channel_mean_, self.channel_scale_ = (scaling.mean, scaling.scale) if scaling else (None, None)
+
+    def _measure_slides(self, grids):
+        spread = SlideSpread.of(grids)
+        self.slide_mean_, self.slide_scale_ = (spread.mean, spread.scale) if spread else (None, None)

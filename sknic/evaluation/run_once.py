@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from sklearn.pipeline import Pipeline
 
 
@@ -22,6 +23,13 @@ class ModelsRun:
 
     models: list
     parts: list
+
+    @property
+    def distances(self) -> np.ndarray | None:
+        """Mean over the models of each slide's distance from their training slides; None if one does not know it."""
+        found = [getattr(said, "distances", None) for _, said in self.parts]
+        known = [each for each in found if each is not None]
+        return np.mean(known, axis=0) if len(known) == len(found) else None
 
 
 def run_once(model: Any, X: Any) -> tuple[Any, Any]:

@@ -9,6 +9,7 @@ import pytest
 
 from sknic import Grid, load_encoder
 from sknic.estimators import load_estimator
+from sknic.exceptions import UnfamiliarSlidesWarning
 
 from .helpers import failing, run, said
 
@@ -36,6 +37,19 @@ def test_rows_keep_their_order_their_keys_and_their_number(grids, model, tmp_pat
     assert rows["prediction (table)"].tolist() == list("wxyz")
     assert rows["probability a"][0] == rows["probability a"][2] != rows["probability a"][1]
     assert "error" not in rows
+
+
+def test_predict_tells_how_far_each_slide_is_from_the_training(grids, model, tmp_path):
+    like = Grid.read(grids / "grid0.h5")
+    Grid(like.embeddings + 20, like.cells, like.shape, mpp=0.5, patch_size=64).write(tmp_path / "other.h5")
+    pd.DataFrame({"path": [str(grids / "grid0.h5"), str(tmp_path / "other.h5")]}).to_csv(
+        tmp_path / "t.csv", index=False
+    )
+    with pytest.warns(UnfamiliarSlidesWarning, match=r"^1 of 2 slides .*\(X\[1\] \(other.h5\)\)"):
+        _, rows = predicted(tmp_path / "t.csv", model, tmp_path)
+    familiar, other = rows["distance"].astype(float)
+    expected = load_estimator(model / "model.safetensors").distance_to_training([like])[0]
+    assert familiar == pytest.approx(expected, abs=0.006) and familiar < 2 < 4 < other
 
 
 def test_a_slide_of_the_table_is_the_users_name_of_it(grids, model, tmp_path):

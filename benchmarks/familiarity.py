@@ -1,0 +1,63 @@
+"""Does the distance of a slide's mean embedding from those of the training tell slides of another origin?
+
+Cohorts of grids as in `recipes.py`: models would learn from the first slides of a cohort. How far away are slides of
+other patients that are made of the same images, and slides made of other images? No model is trained: the distance
+depends on the grids alone. What such slides do to the level of predictions is measured in `hot_spots.py`.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import recipes
+from benchmarks.common import report, test_data
+from benchmarks.hot_spots import N_SAME, parts_of
+from sknic.estimators.familiarity import FAR, SlideSpread
+
+
+def distances_of(options, encoder, seed):
+    """For each size of the training, distances of slides of the same and of other images."""
+    whole, other = recipes.cohort_of(options, encoder, N_SAME, seed)
+    for size in options.sizes:
+        train, same = parts_of(whole, size)
+        spread = SlideSpread.of(train.grids)
+        yield size, spread.distances(same.grids), spread.distances(other.grids)
+
+
+def row_of(encoder, size, same, other):
+    """Distances over all cohorts, and the share of slides that a prediction would warn of."""
+    row = {"encoder": encoder, "training slides": size}
+    for images, found in (("same", same), ("other", other)):
+        low, middle, high = np.quantile(found, (0, 0.5, 1))
+        row[f"{images} images: median (range)"] = f"{middle:.1f} ({low:.1f} to {high:.1f})"
+        row[f"{images} images: warned of"] = f"{100 * np.mean(found > FAR):.1f} % of {len(found)}"
+    return row
+
+
+def read_options(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--patches", type=Path)
+    parser.add_argument("--encoders", choices=recipes.ENCODERS, nargs="+", default=recipes.ENCODERS)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[12, 24, 160], help="slides of the training")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    options = parser.parse_args(argv)
+    options.patches = options.patches or test_data("patches")
+    options.slides, options.test, options.shape = recipes.tissue_of(options.patches), recipes.N_TEST, recipes.SHAPE
+    return options
+
+
+def main(argv=None):
+    options = read_options(argv)
+    found = {}
+    for encoder in options.encoders:
+        for seed in options.seeds:
+            for size, same, other in distances_of(options, encoder, seed):
+                found.setdefault((encoder, size), []).append((same, other))
+    rows = [row_of(*key, *map(np.concatenate, zip(*parts))) for key, parts in found.items()]
+    suffix = "" if options.slides == "colorectal" else f"_{options.slides}"
+    report(f"familiarity{suffix}", rows, f"distance from the training slides; warned of above {FAR:.0f}")
+
+
+if __name__ == "__main__":
+    main()
