@@ -133,7 +133,7 @@ class MppWarning(SknicWarning):
 
 
 class ColorWarning(SknicWarning):
-    """The pixels of a slide are not in color."""
+    """The pixels of a slide, or of patches, are not in color."""
 
 
 class DamagedLevelWarning(SknicWarning):

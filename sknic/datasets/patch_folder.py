@@ -58,9 +58,14 @@ def load_patch_folder(
     Raises
     ------
     DatasetError
-        If there are no patches; if images are missing, damaged, of more than 8 bits or not of the same size (all are
-        listed); if ``patches.npy`` is damaged or does not have as many rows as the table; or if a label, a patient or
-        um/px cannot be one, with its row.
+        If there are no patches; if images are missing, damaged, of more than 8 bits, of other colors than red, green
+        and blue (CMYK, LAB), or not of the same size (all are listed); if ``patches.npy`` is damaged or does not have
+        as many rows as the table; or if a label, a patient or um/px cannot be one, with its row.
+
+    Warns
+    -----
+    ColorWarning
+        If images have one gray channel.
 
     Examples
     --------

@@ -14,7 +14,7 @@ from sknic.datasets import load_patch_folder, make_patch_tasks
 from sknic.datasets.drawing.patch_tasks import TASKS
 from sknic.datasets.drawing.stains import Film, scanner
 from sknic.datasets.patch_image import read_image
-from sknic.exceptions import DatasetError
+from sknic.exceptions import ColorWarning, DatasetError
 
 
 @pytest.fixture(scope="module")
@@ -240,6 +240,23 @@ def test_pixels_that_a_conversion_would_change_are_refused(patch_dir):
     clear[..., 3] = 255
     Image.fromarray(clear).save(path)
     assert (read_image(path) == 200).all()
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "LA"])
+def test_gray_patches_are_told_once_per_folder(patch_dir, mode):
+    for path in (patch_dir / "colorectal/tumour").glob("*.png"):
+        Image.open(path).convert(mode).save(path)
+    with pytest.warns(ColorWarning, match="tumour: has patches with one gray channel") as told:
+        patches, _ = load_patch_folder(patch_dir, verbose=0)
+    assert len({str(warning.message) for warning in told}) == 1
+    assert patches.shape[-1] == 3
+
+
+def test_patches_of_other_colors_are_refused(patch_dir):
+    path = patch_dir / "colorectal/tumour/2_1.tif"
+    Image.new("CMYK", (8, 8)).save(path)
+    with pytest.raises(DatasetError, match="its colors are CMYK; expected red, green and blue"):
+        read_image(path)
 
 
 def test_images_of_another_size_are_named(patch_dir):
