@@ -86,8 +86,7 @@ def parts_of(cohort, size):
 
 def fit_and_measure(target, method, seed, train, same, other):
     """The measures of one fit, on slides of either kind of sources."""
-    kind = OfSurvival if target in HAZARDS else OfPattern if target == "pattern" else OfNumbers
-    task = kind(target, seed)
+    task = task_of(target, seed)
     y = task.learnt(train)
     model = task.model(**METHODS[method], random_state=seed, n_threads=1).fit(train.grids, y, groups=train.patients)
     found = {}
@@ -95,6 +94,12 @@ def fit_and_measure(target, method, seed, train, same, other):
         measured = dict.fromkeys(MEASURES, np.nan) | task.measured(model, train, test, number)
         found |= {f"{name}, {sources} images": round(float(value), 6) for name, value in measured.items()}
     return found
+
+
+def task_of(target, seed):
+    """What is learnt of a target, by which estimator, and how it is measured."""
+    kind = OfSurvival if target in HAZARDS else OfPattern if target == "pattern" else OfNumbers
+    return kind(target, seed)
 
 
 @dataclass(frozen=True)

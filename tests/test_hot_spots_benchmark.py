@@ -1,12 +1,14 @@
 """benchmarks/hot_spots.py: scores and survival of a cohort, and what is said of the two kinds of fit."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import hot_spots
+from benchmarks import adaptation, hot_spots
 from benchmarks.kept_rows import KeptRows
-from sknic import Grid
+from sknic import Grid, GridCNNRegressor
 from sknic.datasets import GridCohort
 from sknic.datasets.drawing.layout import HOT, NORMAL
 
@@ -84,3 +86,21 @@ def test_only_seeds_with_both_fits_are_compared(tmp_path):
     assert (same["images"], same["rank"], same["better rank"]) == ("same", "0.100 -> 0.100", "0 of 2")
     assert (found["seeds"], found["rank"], found["error"]) == (2, "0.550 -> 0.600", "1.000 -> 1.000")
     assert (found["better rank"], found["smaller error"]) == ("1 of 2", "1 of 2")
+
+
+def test_an_adapted_model_predicts_of_a_shifted_stain_what_it_did_before(cohort):
+    model = GridCNNRegressor(max_steps=4, n_filters=4, random_state=0).fit(cohort.grids, np.arange(N))
+    shifted = [
+        Grid(3 * np.asarray(grid.embeddings, np.float32) + 5, grid.cells, grid.shape, mpp=0.5, patch_size=128)
+        for grid in cohort.grids
+    ]
+    expected = model.predict(cohort.grids)
+    np.testing.assert_allclose(adaptation.adapted(model, shifted).predict(shifted), expected, rtol=1e-3)
+    assert np.abs(model.predict(cohort.grids) - expected).max() == 0  # the model itself is as it was
+
+
+def test_adapted_models_are_measured_beside_the_model(cohort, monkeypatch):
+    monkeypatch.setattr(hot_spots.OfNumbers, "model", partial(GridCNNRegressor, max_steps=2, n_filters=4))
+    found = adaptation.measures_of(("share", "bigan", 24), 0, cohort, cohort)
+    assert list(found) == ["other images", "other images, adapted", "other images, adapted to 20", "same images"]
+    assert all(set(adaptation.MEASURES) <= set(measured) for measured in found.values())
