@@ -71,11 +71,14 @@ def read_options(ctx: typer.Context, path: Path | None) -> Path | None:
 
 def _say_of_another_version(path, text):
     """Options that a file does not state have the defaults of the sknic that reads it."""
-    writer = re.search(rf"^{_WRITER} (.+)$", text, re.MULTILINE)
-    if writer and writer[1] != __version__:
+    writer = re.search(rf"^{_WRITER} (\S+)", text, re.MULTILINE)
+    if writer is None and not text.startswith("# sknic "):
+        return  # the user's own
+    version = "an earlier sknic" if writer is None else f"sknic {writer[1]}"
+    if writer is None or writer[1] != __version__:
         typer.echo(
-            f"{path} was written by sknic {writer[1]}; this is {__version__}, whose defaults replace the options that "
-            "are not in the file. Compare the settings in run.json of both runs"
+            f"{path} was written by {version}; this is {__version__}, whose defaults replace the options that are not "
+            "in the file. Compare the settings in run.json of both runs"
         )
 
 

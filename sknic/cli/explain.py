@@ -1,6 +1,7 @@
 """`sknic explain`: show where a model looks."""
 
 import os
+import warnings
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -71,6 +72,7 @@ def explain(
     """
     from sknic import saliency
     from sknic.compression.outcomes import by_cause
+    from sknic.estimators.familiarity import warn_of_unfamiliar
     from sknic.targets import kind_of
 
     need_writable(out, is_folder=True)
@@ -92,11 +94,12 @@ def explain(
         about = {**settings, "slide_mpp": slide_mpp, "fitted": record}
         slide_of = {name: os.path.abspath(path) for path, name in names.items()}
         write_run_record(out, "explain", about, n_slides=len(paths), maps=kept | slide_of)
-        errors = list(loaded.errors)
+        errors, unfamiliar = list(loaded.errors), []
         for row in followed(loaded.good, "maps"):
             grid, slide = loaded.grids[row], paths[row]
             try:
-                said = _predicted(estimator, grid)
+                said, is_far = _predicted(estimator, grid)
+                unfamiliar += [Path(slide).name] * is_far
                 # The predicted class is handed on, so that the map does not predict it once more.
                 label = said["prediction"][0] if explained is None and picks_one else explained
                 heat, title = make_map(estimator, grid, label), f"{Path(slide).name}: {_words(said, explained)}"
@@ -111,6 +114,7 @@ def explain(
             explainable = [loaded.grids[row] for row, error in enumerate(errors) if not error]
             classes = [explained] if explained is not None else getattr(estimator, "classes_", [None])
             write_gallery(out, explainable, partial(make_map, estimator), classes, gallery, per_slide)
+    warn_of_unfamiliar(unfamiliar)
     for line in by_cause(paths, errors):
         typer.secho(f"no map of {line}", err=True)
     if any(errors) and (on_error == "raise" or all(errors)):
@@ -131,10 +135,17 @@ def _class_of(estimator, text):
 
 
 def _predicted(estimator, grid):
-    """Columns of the prediction of one slide."""
+    """Columns of the prediction of one slide, and whether it looks unlike those of the training."""
+    from sknic.estimators.familiarity import FAR
+    from sknic.evaluation.run_once import run_once
+    from sknic.exceptions import UnfamiliarSlidesWarning
     from sknic.targets.kinds import predicted_columns
 
-    return predicted_columns(estimator, [grid])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnfamiliarSlidesWarning)  # once for all slides, at the end
+        model, outputs = run_once(estimator, [grid])
+    distances = getattr(outputs, "distances", None)
+    return predicted_columns(model, outputs), distances is not None and distances[0] > FAR
 
 
 def _words(said, explained):

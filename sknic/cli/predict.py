@@ -44,8 +44,8 @@ def predict(
 
     The output has one row per row of the CSV, in the same order and with the same columns. Slides that cannot be used
     have an error instead of a prediction, and the exit code is then 1 unless --on-error is skip. The column distance
-    tells how far a slide looks from those of the training, in their standard deviations: above 4, the level of its
-    prediction is not to be trusted. If the CSV has the
+    contains the distance of each slide from those of the training, in standard deviations: above 4, the level of its
+    prediction may be wrong. If the CSV has the
     target columns of the model, the predictions are scored against them, with intervals over patients.
 
     Example: `sknic predict new-slides/ --model model --out predictions.csv`
@@ -198,6 +198,18 @@ def _drop_what_is_not_finite(columns, errors):
                 column[row] = None
 
 
+def _other_names(names, ours):
+    """Names of the user's columns; those that are ours get " (table)", as often as it takes to be another one."""
+    taken, found = {*ours, *names}, []
+    for name in names:
+        if name in ours:
+            while name in taken:
+                name = f"{name} (table)"
+            taken.add(name)
+        found.append(name)
+    return found
+
+
 def predictions_table(rows, predicted, errors, *, always_error=False):
     """The output table, one row per requested slide: file, columns of the input table, prediction, error.
 
@@ -207,7 +219,7 @@ def predictions_table(rows, predicted, errors, *, always_error=False):
     import pandas as pd
 
     ours = {*predicted, _ERROR, "file"}
-    own = {f"{name} (table)" if name in ours else name: values for name, values in rows.columns.items()}
+    own = dict(zip(_other_names(rows.columns, ours), rows.columns.values()))
     file = "file" if _FILE in own else _FILE
     shown = {_ERROR: errors} if always_error or any(errors) else {}
     return pd.DataFrame({file: rows.paths, **own, **predicted, **shown})

@@ -3,56 +3,77 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from sknic.estimators.reading import name_of
 from sknic.exceptions import UnfamiliarSlidesWarning, warn
 
-# Measured (docs/guide/estimators.md): slides of the images that a model learnt from are about 1 away and never 4, those
-# of other images 4.5 to 11, and of fewer slides the spread is not known well enough.
-FAR, MIN_SLIDES = 4.0, 10
+# Measured (docs/guide/estimators.md): slides of the images that a model learnt from are about 1 away and at most 3.4,
+# those of other images 4.5 to 11 (with the mean color 1.7 to 9.5).
+FAR = 4.0
+# Fewer slides, or slides of fewer patients, do not show how far slides are apart.
+MIN_SLIDES = 10
+# A channel that is silent on all training slides but one would otherwise decide alone.
+_MOST = 10.0
 _NAMED = 3
 
 
 @dataclass(frozen=True)
 class SlideSpread:
-    """Mean and standard deviation of the slides' mean embeddings, float32 (C,)."""
+    """Mean and standard deviation of the mean embeddings of slides, float32 (C,), and the slides' size in cells."""
 
     mean: np.ndarray
     scale: np.ndarray
+    n_cells: float
 
     @classmethod
-    def of(cls, grids):
-        """Measure it; None for too few slides, and for the rows of a table."""
-        if len(grids) < MIN_SLIDES or all(len(grid.cells) == 1 for grid in grids):
+    def of(cls, grids, groups=None):
+        """Measure it; None for too few slides or patients, and for the rows of a table."""
+        n = len(grids) if groups is None else len(np.unique(groups))
+        if n < MIN_SLIDES or all(len(grid.cells) == 1 for grid in grids):
             return None
         means, resolution = _means(grids), max(np.finfo(grid.dtype).eps for grid in grids)
-        mean, scale = means.mean(axis=0), means.std(axis=0, ddof=1)
-        # As in `ChannelScaling`: a deviation that is rounding says nothing of how far slides lie apart.
-        scale[scale <= resolution * np.abs(mean)] = 1
-        return cls(mean.astype(np.float32), scale.astype(np.float32))
+        mean = means.mean(axis=0)
+        # A smaller deviation than that of the stored numbers' rounding says nothing.
+        scale = np.maximum(means.std(axis=0, ddof=1), resolution * np.abs(mean))
+        scale[scale == 0] = 1
+        size = float(np.median([len(grid.cells) for grid in grids]))
+        return cls(mean.astype(np.float32), scale.astype(np.float32), size)
 
     def distances(self, grids):
         """Distance of each slide in standard deviations, float64 (n,): the root mean square over the channels."""
-        return np.sqrt(np.mean(((_means(grids) - self.mean) / self.scale) ** 2, axis=1))
+        # The mean of a few cells varies more than that of a whole slide.
+        size = np.array([len(grid.cells) for grid in grids])
+        scale = self.scale * np.sqrt(np.maximum(1, self.n_cells / size))[:, np.newaxis]
+        away = np.minimum(np.abs(_means(grids) - self.mean) / scale, _MOST)
+        return np.sqrt(np.mean(away**2, axis=1))
 
 
 def _means(grids):
     return np.stack([np.asarray(grid.embeddings).mean(axis=0, dtype=np.float64) for grid in grids])
 
 
-def warn_of_unfamiliar(grids, distances):
-    """Warn of slides that are far from those of the training."""
-    far = np.flatnonzero(distances > FAR)
-    if not len(far):
+def warn_of_unfamiliar(names):
+    """Warn of the slides with these names, which are far from those of the training."""
+    if not names:
         return
-    named = ", ".join(name_of(grids[index], index) for index in far[:_NAMED])
-    more = f" and {len(far) - _NAMED} more" if len(far) > _NAMED else ""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     warn(
-        f"{len(far)} of {len(grids)} slides look unlike those of the training ({named}{more}): their mean embeddings "
-        f"are more than {FAR:.0f} standard deviations of its slides away, as after a change of stain, scanner or "
-        "tissue. The order of their predictions may be right, but not the level of numbers, probabilities and survival "
-        "curves; test the model on slides of the same origin whose outcome is known",
+        f"slides look unlike those of the training: {', '.join(names[:_NAMED])}{more}. Their mean embeddings are more "
+        f"than {FAR:.0f} standard deviations of its slides away, as after a change of stain, scanner or tissue. The "
+        "order of their predictions may be right, but not the level of numbers, probabilities and survival curves; "
+        "test the model on slides of the same origin whose outcome is known",
         UnfamiliarSlidesWarning,
     )
+
+
+def names_of_far(grids, distances):
+    """Names of the slides that are too far away."""
+    return [_short_name(grids[index], index) for index in np.flatnonzero(distances > FAR)]
+
+
+def _short_name(grid, index):
+    place = getattr(grid, "path", None) or getattr(grid, "slide", None)
+    return name_of(grid, index) if place is None else Path(place).name

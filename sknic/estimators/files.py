@@ -21,7 +21,8 @@ from sknic.learning.net import restore
 FORMAT = "sknic estimator 1"
 ESTIMATORS = Registry("estimator", ModelFileError)
 _OLDER = {
-    **dict.fromkeys(("channel_mean_", "channel_scale_", "slide_mean_", "slide_scale_", "target_names_")),
+    **dict.fromkeys(("channel_mean_", "channel_scale_", "target_names_")),
+    **dict.fromkeys(("slide_mean_", "slide_scale_", "slide_cells_")),
     "n_restarts_": 0,
 }
 # Side of the crop on which networks are compared, in cells.

@@ -3,6 +3,7 @@
 from inspect import signature
 from typing import Any
 
+import numpy as np
 from sklearn.base import clone
 from torch import nn
 
@@ -111,7 +112,8 @@ def with_module(estimator, module):
 def _refuse_unused(estimator, names, beside):
     for name in names:
         value, default = getattr(estimator, name), _default(estimator, name)
-        if value != default and value is not False:  # what is not there is not unused
+        is_there = not (isinstance(value, bool | np.bool_) and not value)  # a branch that is not there is not unused
+        if value != default and is_there:
             raise ValueError(f"{name}={value!r}: expected the default, {default!r}, together with {beside}")
 
 

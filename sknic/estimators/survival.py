@@ -131,8 +131,10 @@ class GridCoxSurvival(HazardCurves, GridEstimator):
     channel_mean_, channel_scale_ : float32 array (C,) or None
         Mean and spread of each channel over the training tissue; None without `standardize`.
     slide_mean_, slide_scale_ : float32 array (C,) or None
-        Mean and standard deviation over the slides of `fit` of their mean embeddings; None for fewer than ten, and for
-        a table.
+        Mean and standard deviation over the slides of `fit` of their mean embeddings; None for fewer than ten slides or
+        patients, and for a table.
+    slide_cells_ : float or None
+        Median number of cells of these slides.
     provenance_ : dict or None
         Encoder, um/px, patch size and stride of the training grids; None for arrays, which do not have them.
     mean_risk_ : float array (n_members,)
@@ -286,9 +288,9 @@ class GridCoxSurvival(HazardCurves, GridEstimator):
             )
         except TrainingInterrupted as interrupt:
             if interrupt.net is not None:
-                self._estimate_baseline(self._outputs(X)[:, weights.rows, 0], event, time, weights.values)
+                self._estimate_baseline(self._values(grids)[:, :, 0], event, time, weights.values)
             raise
-        self._estimate_baseline(self._outputs(X)[:, weights.rows, 0], event, time, weights.values)
+        self._estimate_baseline(self._values(grids)[:, :, 0], event, time, weights.values)
         return self
 
     def _learnt_so_far(self, net):

@@ -72,7 +72,7 @@ class GridTraining(Followed):
         self.canvas_ = self._choose_canvas(grids)
         train_grids = [grids[i] for i in train_rows]
         self._measure_channels(train_grids)
-        self._measure_slides(grids)
+        self._measure_slides(grids, groups)
         canvas = self._canvas(grids, resolve_device(self.device))
         train_data = TrainingCrops(train_grids, targets[train_rows], canvas, random)
         valid_data = self._valid_data(grids, targets, valid_rows, canvas)
@@ -160,6 +160,8 @@ class GridTraining(Followed):
         scaling = ChannelScaling.of(grids) if self.standardize else None
         self.channel_mean_, self.channel_scale_ = (scaling.mean, scaling.scale) if scaling else (None, None)
 
-    def _measure_slides(self, grids):
-        spread = SlideSpread.of(grids)
-        self.slide_mean_, self.slide_scale_ = (spread.mean, spread.scale) if spread else (None, None)
+    def _measure_slides(self, grids, groups):
+        spread = SlideSpread.of(grids, groups)
+        self.slide_mean_ = spread.mean if spread else None
+        self.slide_scale_ = spread.scale if spread else None
+        self.slide_cells_ = spread.n_cells if spread else None

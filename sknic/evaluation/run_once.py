@@ -26,10 +26,10 @@ class ModelsRun:
 
     @property
     def distances(self) -> np.ndarray | None:
-        """Mean over the models of each slide's distance from their training slides; None if one does not know it."""
+        """Highest distance of each slide from the models' training slides; None if a model does not know it."""
         found = [getattr(said, "distances", None) for _, said in self.parts]
         known = [each for each in found if each is not None]
-        return np.mean(known, axis=0) if len(known) == len(found) else None
+        return np.max(known, axis=0) if len(known) == len(found) else None
 
 
 def run_once(model: Any, X: Any) -> tuple[Any, Any]:

@@ -189,3 +189,6 @@ def test_options_of_another_version_are_not_silently_filled_with_other_defaults(
     file.write_text(file.read_text().replace(f"sknic {__version__}", "sknic 0.0.9"))
     other = run("fit", grids / "grids.csv", "--config", file, "--out", tmp_path / "three")
     assert other.exit_code == 0 and "was written by sknic 0.0.9; this is" in " ".join(other.output.split())
+    file.write_text("\n".join(line for line in file.read_text().splitlines() if "Written by" not in line))
+    older = run("fit", grids / "grids.csv", "--config", file, "--out", tmp_path / "four")
+    assert older.exit_code == 0 and "was written by an earlier sknic; this is" in " ".join(older.output.split())

@@ -22,6 +22,15 @@ def model(grids, tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def model_of_many(grids, tmp_path_factory):
+    """A model of twelve patients, who show how slides differ."""
+    folder = tmp_path_factory.mktemp("many")
+    options = ("--task", "classification", "--target", "label", "--max-steps", 4, "--no-patient", "--out", folder)
+    assert run("fit", grids / "grids.csv", *options).exit_code == 0
+    return folder
+
+
 def predicted(table, model, tmp_path, *options):
     result = run("predict", table, "--model", model, "--out", tmp_path / "p.csv", *options)
     return result, pd.read_csv(tmp_path / "p.csv", dtype=str)
@@ -39,17 +48,25 @@ def test_rows_keep_their_order_their_keys_and_their_number(grids, model, tmp_pat
     assert "error" not in rows
 
 
-def test_predict_tells_how_far_each_slide_is_from_the_training(grids, model, tmp_path):
+def test_predict_tells_how_far_each_slide_is_from_the_training(grids, model_of_many, tmp_path):
     like = Grid.read(grids / "grid0.h5")
     Grid(like.embeddings + 20, like.cells, like.shape, mpp=0.5, patch_size=64).write(tmp_path / "other.h5")
     pd.DataFrame({"path": [str(grids / "grid0.h5"), str(tmp_path / "other.h5")]}).to_csv(
         tmp_path / "t.csv", index=False
     )
-    with pytest.warns(UnfamiliarSlidesWarning, match=r"^1 of 2 slides .*\(X\[1\] \(other.h5\)\)"):
-        _, rows = predicted(tmp_path / "t.csv", model, tmp_path)
+    with pytest.warns(UnfamiliarSlidesWarning, match=r"training: other\.h5\. "):
+        _, rows = predicted(tmp_path / "t.csv", model_of_many, tmp_path)
     familiar, other = rows["distance"].astype(float)
-    expected = load_estimator(model / "model.safetensors").distance_to_training([like])[0]
+    expected = load_estimator(model_of_many / "model.safetensors").distance_to_training([like])[0]
     assert familiar == pytest.approx(expected, abs=0.006) and familiar < 2 < 4 < other
+
+
+def test_columns_of_earlier_predictions_are_all_kept(grids, model_of_many, tmp_path):
+    table = pd.DataFrame({"path": [str(grids / "grid0.h5")], "distance (table)": ["first"], "distance": ["second"]})
+    table.to_csv(tmp_path / "t.csv", index=False)
+    _, rows = predicted(tmp_path / "t.csv", model_of_many, tmp_path)
+    assert rows["distance (table)"].tolist() == ["first"]
+    assert rows["distance (table) (table)"].tolist() == ["second"]
 
 
 def test_a_slide_of_the_table_is_the_users_name_of_it(grids, model, tmp_path):

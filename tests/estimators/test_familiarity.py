@@ -1,11 +1,12 @@
 """Slides that look unlike those of the training are told, and those that look alike are not."""
 
+import copy
 import warnings
 
 import numpy as np
 import pytest
 
-from sknic import CrossValEnsemble, Grid, GridCNNRegressor
+from sknic import CrossValEnsemble, Grid, GridCNNRegressor, GridCoxSurvival
 from sknic.estimators import files, load_estimator
 from sknic.estimators.familiarity import FAR, MIN_SLIDES, SlideSpread
 from sknic.evaluation.run_once import run_once
@@ -51,7 +52,7 @@ def test_the_distance_is_the_root_mean_square_over_the_channels():
 
 def test_slides_of_another_stain_are_named_and_counted(model):
     mixed = slides(2, seed=1) + slides(4, seed=2, shift=4.0)
-    with pytest.warns(UnfamiliarSlidesWarning, match=r"^4 of 6 slides .*\(X\[2\], X\[3\], X\[4\] and 1 more\)"):
+    with pytest.warns(UnfamiliarSlidesWarning, match=r"training: X\[2\], X\[3\], X\[4\] and 1 more\. "):
         outputs = model.run_networks(mixed)
     np.testing.assert_array_equal(outputs.distances > FAR, [False, False, True, True, True, True])
     np.testing.assert_array_equal(outputs.distances, model.distance_to_training(mixed))
@@ -74,6 +75,31 @@ def test_a_channel_that_never_varies_does_not_make_every_slide_unfamiliar():
     still = [Grid(np.full((len(cells), 2), 300, np.float16), cells, (SIDE, SIDE)) for _ in range(12)]
     nearly = Grid(np.full((len(cells), 2), 300.25, np.float16), cells, (SIDE, SIDE))
     assert SlideSpread.of(still).distances([nearly]).max() <= 1
+    silent = slides(24)
+    embeddings = [np.array(grid.embeddings) for grid in silent]
+    for values in embeddings:
+        values[:, 0] = 0
+    embeddings[0][0, 0] = 1e-3  # silent on all slides but one
+    silent = [Grid(values, grid.cells, grid.shape) for values, grid in zip(embeddings, silent)]
+    assert SlideSpread.of(silent).distances(slides(40, seed=1)).max() < FAR
+
+
+def test_the_level_of_a_channel_does_not_matter():
+    high = [Grid(np.asarray(grid.embeddings, np.float32) * 4 + 20_000, grid.cells, grid.shape) for grid in slides(64)]
+    high = [Grid(np.asarray(grid.embeddings, np.float16), grid.cells, grid.shape) for grid in high]
+    assert SlideSpread.of(high[:24]).distances(high[24:]).max() < FAR
+
+
+def test_a_biopsy_may_differ_more_from_the_mean_than_a_resection():
+    spread = SlideSpread.of(slides(24))
+    whole = slides(40, seed=1)
+    pieces = [Grid(np.asarray(grid.embeddings)[:4], grid.cells[:4], grid.shape) for grid in whole]
+    assert np.median(spread.distances(pieces)) < 1.5 < FAR < spread.distances(slides(3, seed=1, shift=4.0)).min()
+
+
+def test_slides_of_few_patients_do_not_show_how_slides_differ():
+    assert SlideSpread.of(slides(24), np.arange(24) // 3) is None
+    assert SlideSpread.of(slides(24), np.arange(24) // 2) is not None
 
 
 def test_a_saved_model_knows_its_slides_and_an_old_one_is_silent(model, tmp_path, monkeypatch):
@@ -90,5 +116,22 @@ def test_a_saved_model_knows_its_slides_and_an_old_one_is_silent(model, tmp_path
 def test_the_folds_of_an_ensemble_warn_too():
     X, groups = slides(32), np.arange(32)
     ensemble = CrossValEnsemble(GridCNNRegressor(**QUICK), cv=2, baseline=False).fit(X, np.arange(32.0), groups=groups)
-    with pytest.warns(UnfamiliarSlidesWarning, match="^3 of 3 slides"):
-        run_once(ensemble, slides(3, seed=1, shift=4.0))
+    with pytest.warns(UnfamiliarSlidesWarning, match=r"X\[0\], X\[1\], X\[2\]\. "):
+        _, outputs = run_once(ensemble, slides(3, seed=1, shift=4.0))
+    of_models = [model.distance_to_training(slides(3, seed=1, shift=4.0)) for model in ensemble.estimators_]
+    np.testing.assert_allclose(outputs.distances, np.max(of_models, axis=0))
+
+
+def test_fit_does_not_warn_of_its_own_slides():
+    X = slides(57) + slides(3, seed=1, shift=4.0)
+    y = np.array([(True, time) for time in range(1, 61)], dtype=[("event", bool), ("time", float)])
+    weights = np.r_[np.ones(57), np.zeros(3)]
+    GridCoxSurvival(**QUICK, n_members=1).fit(X, y)  # a warning would be an error
+    GridCoxSurvival(**QUICK, n_members=1).fit(X, y, sample_weight=weights)
+
+
+def test_a_model_that_was_pickled_before_does_not_know_its_slides(model):
+    old = copy.copy(model)
+    for name in ("slide_mean_", "slide_scale_", "slide_cells_"):
+        del vars(old)[name]
+    np.testing.assert_array_equal(old.predict(slides(3, shift=4.0)).shape, (3,))
