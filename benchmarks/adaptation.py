@@ -8,13 +8,12 @@ targets and measures are those of `hot_spots.py`. Each fit is written when it en
 
 import argparse
 import copy
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from benchmarks import recipes
-from benchmarks.common import RESULTS, joined, machine, report, test_data
+from benchmarks.common import RESULTS, joined, machine, report
 from benchmarks.hot_spots import N_SAME, parts_of, row_of, task_of
 from benchmarks.kept_rows import KeptRows
 from sknic.estimators.scaling import ChannelScaling
@@ -85,12 +84,9 @@ def table_of(rows):
 
 def read_options(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--patches", type=Path)
     parser.add_argument("--rows", type=row_of, nargs="+", help="target:encoder:slides ...")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    options = parser.parse_args(argv)
-    options.patches = options.patches or test_data("patches")
-    options.slides, options.test, options.shape = recipes.tissue_of(options.patches), recipes.N_TEST, recipes.SHAPE
+    options = recipes.parsed(parser, argv)
     options.rows = options.rows or [row_of(text) for text in ROWS]
     return options
 

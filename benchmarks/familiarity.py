@@ -7,12 +7,11 @@ measured in `hot_spots.py`.
 """
 
 import argparse
-from pathlib import Path
 
 import numpy as np
 
 from benchmarks import recipes
-from benchmarks.common import report, test_data
+from benchmarks.common import report
 from benchmarks.hot_spots import N_SAME, parts_of
 from sknic import Grid
 from sknic.estimators.familiarity import FAR, SlideSpread
@@ -51,14 +50,10 @@ def summary_of(encoder, size, distances):
 
 def read_options(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--patches", type=Path)
     parser.add_argument("--encoders", choices=recipes.ENCODERS, nargs="+", default=recipes.ENCODERS)
     parser.add_argument("--sizes", type=int, nargs="+", default=[12, 24, 160], help="slides of the training")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    options = parser.parse_args(argv)
-    options.patches = options.patches or test_data("patches")
-    options.slides, options.test, options.shape = recipes.tissue_of(options.patches), recipes.N_TEST, recipes.SHAPE
-    return options
+    return recipes.parsed(parser, argv)
 
 
 def main(argv=None):

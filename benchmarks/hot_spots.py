@@ -21,14 +21,13 @@ log hazard on the risk): 1 is the right scale, less is a prediction that is too 
 
 import argparse
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy.ndimage import gaussian_filter
 
 from benchmarks import recipes
-from benchmarks.common import RESULTS, joined, machine, report, test_data
+from benchmarks.common import RESULTS, joined, machine, report
 from benchmarks.kept_rows import KeptRows
 from sknic import GridCNNClassifier, GridCNNRegressor, GridCoxSurvival
 from sknic.datasets.drawing.layout import HOT
@@ -234,12 +233,9 @@ def row_of(text):
 
 def read_options(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--patches", type=Path)
     parser.add_argument("--rows", type=row_of, nargs="+", help="target:encoder:slides ...")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    options = parser.parse_args(argv)
-    options.patches = options.patches or test_data("patches")
-    options.slides, options.test, options.shape = recipes.tissue_of(options.patches), recipes.N_TEST, recipes.SHAPE
+    options = recipes.parsed(parser, argv)
     options.rows = options.rows or [row_of(text) for text in ROWS]
     return options
 

@@ -305,6 +305,15 @@ def read_options(argv=None):
     return options
 
 
+def parsed(parser, argv):
+    """Options of another benchmark, with those of the cohorts here."""
+    parser.add_argument("--patches", type=Path, help="folder of labelled patches")
+    options = parser.parse_args(argv)
+    options.patches = options.patches or test_data("patches")
+    options.slides, options.test, options.shape = tissue_of(options.patches), N_TEST, SHAPE
+    return options
+
+
 def main(argv=None):
     options = read_options(argv)
     kind = "" if options.slides == "colorectal" else f"_{options.slides}"

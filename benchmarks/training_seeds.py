@@ -6,12 +6,11 @@ seeds of the training, so that the two can be told apart. Each fit is written wh
 """
 
 import argparse
-from pathlib import Path
 
 import pandas as pd
 
 from benchmarks import recipes
-from benchmarks.common import RESULTS, joined, machine, report, test_data
+from benchmarks.common import RESULTS, joined, machine, report
 from benchmarks.kept_rows import KeptRows
 
 # Where the default's range over the seeds of `recipes.py` is more than half of that of the paper's training.
@@ -65,13 +64,10 @@ def _summary(name, measures):
 
 def read_options(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--patches", type=Path)
     parser.add_argument("--rows", type=recipes.row_of, nargs="+", help="target:encoder:slides ...")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4], help="of the training")
     parser.add_argument("--methods", choices=tuple(recipes.METHODS), nargs="+", default=["default", "paper"])
-    options = parser.parse_args(argv)
-    options.patches = options.patches or test_data("patches")
-    options.slides, options.test, options.shape = recipes.tissue_of(options.patches), recipes.N_TEST, recipes.SHAPE
+    options = recipes.parsed(parser, argv)
     options.rows = options.rows or [recipes.row_of(text) for text in ROWS]
     return options
 

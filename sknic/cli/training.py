@@ -118,8 +118,8 @@ class Training:
         bool | None,
         typer.Option(
             "--hotspot-branch/--no-hotspot-branch",
-            help="Add a branch for what is densest in one place, such as mitoses, to the CNN; by default for survival "
-            "alone.",
+            help="Add a branch for what is densest in one place, such as mitoses, to the CNN; on by default for "
+            "survival only.",
         ),
     ] = None
     mask_background: Annotated[

@@ -38,7 +38,7 @@ def _refuse_other_pixels(path, image):
 
 
 def _warn_of_gray(path, image):
-    """Warn of images without colors, once per folder: the text is the same for all of them."""
+    """Warn of images without colors, with the same text for all patches of a folder, so that it is shown once."""
     if image.mode in _GRAY:
         warn(
             f"{Path(path).parent}: has patches with one gray channel; encoders of stained slides expect red, green and "

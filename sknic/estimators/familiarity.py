@@ -10,8 +10,8 @@ import numpy as np
 from sknic.estimators.reading import name_of
 from sknic.exceptions import UnfamiliarSlidesWarning, warn
 
-# Measured (docs/guide/estimators.md): slides of the images that a model learnt from are about 1 away and at most 3.4,
-# those of other images 4.5 to 11 (with the mean color 1.7 to 9.5).
+# Measured (docs/guide/estimators.md): slides of the images that a model learnt from are about 1 away and at most 3.3,
+# those of other images 4.1 to 7.2 (with the mean color 1.7 to 8.9).
 FAR = 4.0
 # Fewer slides, or slides of fewer patients, do not show how far slides are apart.
 MIN_SLIDES = 10
