@@ -32,27 +32,39 @@ class SlideSpread:
     def of(cls, grids, groups=None):
         """Measure it; None for too few slides or patients, and for the rows of a table."""
         n = len(grids) if groups is None else len(np.unique(groups))
-        if n < MIN_SLIDES or all(len(grid.cells) == 1 for grid in grids):
+        grids = [grid for grid in grids if len(grid.cells)]  # arrays may be background throughout
+        if min(n, len(grids)) < MIN_SLIDES or all(len(grid.cells) == 1 for grid in grids):
             return None
         means, resolution = _means(grids), max(np.finfo(grid.dtype).eps for grid in grids)
         mean = means.mean(axis=0)
-        # A smaller deviation than that of the stored numbers' rounding says nothing.
-        scale = np.maximum(means.std(axis=0, ddof=1), resolution * np.abs(mean))
+        # A few slides may be closer by luck than the means of that many cells are, or than the rounding of the numbers.
+        scale = np.maximum(means.std(axis=0, ddof=1), np.maximum(_error_of_means(grids), resolution * np.abs(mean)))
         scale[scale == 0] = 1
         size = float(np.median([len(grid.cells) for grid in grids]))
         return cls(mean.astype(np.float32), scale.astype(np.float32), size)
 
     def distances(self, grids):
-        """Distance of each slide in standard deviations, float64 (n,): the root mean square over the channels."""
+        """Distance of each slide in standard deviations, float64 (n,): the root mean square over the channels.
+
+        It is NaN without tissue.
+        """
         # The mean of a few cells varies more than that of a whole slide.
-        size = np.array([len(grid.cells) for grid in grids])
+        size = np.array([len(grid.cells) or np.nan for grid in grids])
         scale = self.scale * np.sqrt(np.maximum(1, self.n_cells / size))[:, np.newaxis]
         away = np.minimum(np.abs(_means(grids) - self.mean) / scale, _MOST)
         return np.sqrt(np.mean(away**2, axis=1))
 
 
 def _means(grids):
-    return np.stack([np.asarray(grid.embeddings).mean(axis=0, dtype=np.float64) for grid in grids])
+    return np.stack(
+        [np.asarray(grid.embeddings).sum(axis=0, dtype=np.float64) / max(1, len(grid.cells)) for grid in grids]
+    )
+
+
+def _error_of_means(grids):
+    """Standard deviation of the mean embeddings that the cells alone would give them."""
+    of_cells = [np.asarray(grid.embeddings).var(axis=0, dtype=np.float64) / len(grid.cells) for grid in grids]
+    return np.sqrt(np.mean(of_cells, axis=0))
 
 
 def warn_of_unfamiliar(names):

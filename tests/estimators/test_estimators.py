@@ -8,7 +8,7 @@ import torch
 from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, cross_val_score
 from skorch.callbacks import Callback, EpochScoring
 from sksurv.metrics import integrated_brier_score
 from sksurv.util import Surv
@@ -337,7 +337,8 @@ def test_one_line_per_evaluation_when_verbose(cohort, capsys):
 
 def test_it_is_searched_by_grid_search(cohort):
     grids, scores, *_ = cohort
-    search = GridSearchCV(GridCNNRegressor(**QUICK), {"lr": [1e-2, 1e-3], "crop_size": ["auto", 5]}, cv=2)
+    cv = KFold(2, shuffle=True, random_state=0)  # the grids are in the order of their scores
+    search = GridSearchCV(GridCNNRegressor(**QUICK), {"lr": [1e-2, 1e-3], "crop_size": ["auto", 5]}, cv=cv)
     search.fit(grids, scores)
     assert search.best_estimator_.predict(grids).shape == (24,)
 

@@ -97,6 +97,13 @@ def test_a_biopsy_may_differ_more_from_the_mean_than_a_resection():
     assert np.median(spread.distances(pieces)) < 1.5 < FAR < spread.distances(slides(3, seed=1, shift=4.0)).min()
 
 
+def test_arrays_without_tissue_have_no_distance():
+    arrays = [np.zeros((CHANNELS, SIDE, SIDE), np.float32) for _ in range(2)]
+    arrays += [np.random.RandomState(n).normal(size=(CHANNELS, SIDE, SIDE)).astype(np.float32) for n in range(20)]
+    model = GridCNNRegressor(**QUICK).fit(arrays, np.arange(22.0))
+    np.testing.assert_array_equal(np.isnan(model.distance_to_training(arrays)), np.arange(22) < 2)
+
+
 def test_slides_of_few_patients_do_not_show_how_slides_differ():
     assert SlideSpread.of(slides(24), np.arange(24) // 3) is None
     assert SlideSpread.of(slides(24), np.arange(24) // 2) is not None
