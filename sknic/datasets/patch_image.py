@@ -9,7 +9,7 @@ from sknic.exceptions import ColorWarning, DatasetError, warn
 
 _BITS_PER_SAMPLE = 258  # a tag of TIFF
 _GRAY = ("1", "L", "LA", "La")
-# Pillow knows no profile of these, so their reds would not be those that a viewer shows.
+# Pillow converts these without their profile, so their reds would not be those that a viewer shows.
 _OTHER_COLORS = ("CMYK", "LAB", "HSV")
 
 
