@@ -6,7 +6,6 @@ targets and measures are those of `hot_spots.py`. Each fit is written when it en
 (`adaptation_fits.csv`), so an interrupted run can be resumed.
 """
 
-import argparse
 import copy
 
 import numpy as np
@@ -14,7 +13,7 @@ import pandas as pd
 
 from benchmarks import recipes
 from benchmarks.common import RESULTS, joined, machine, report
-from benchmarks.hot_spots import N_SAME, parts_of, row_of, task_of
+from benchmarks.hot_spots import N_SAME, parts_of, read_options, task_of
 from benchmarks.kept_rows import KeptRows
 from sknic.estimators.scaling import ChannelScaling
 
@@ -82,17 +81,8 @@ def table_of(rows):
     return found
 
 
-def read_options(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=row_of, nargs="+", help="target:encoder:slides ...")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    options = recipes.parsed(parser, argv)
-    options.rows = options.rows or [row_of(text) for text in ROWS]
-    return options
-
-
 def main(argv=None):
-    options = read_options(argv)
+    options = read_options(__doc__, ROWS, argv)
     rows = KeptRows(RESULTS / "adaptation_fits.csv", KEY, COLUMNS)
     run(options, rows)
     report("adaptation", table_of(rows), "channels standardized over the new slides; errors as in hot_spots.py")

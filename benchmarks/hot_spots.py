@@ -21,6 +21,7 @@ log hazard on the risk): 1 is the right scale, less is a prediction that is too 
 
 import argparse
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -223,25 +224,19 @@ def table_of(rows):
     return found
 
 
-def row_of(text):
-    """Target, encoder and number of training slides of "target:encoder:slides"."""
-    target, encoder, slides = text.split(":")
-    if target not in TARGETS or encoder not in recipes.ENCODERS:
-        raise argparse.ArgumentTypeError(f"{text}: expected target:encoder:slides of {TARGETS} and {recipes.ENCODERS}")
-    return target, encoder, int(slides)
-
-
-def read_options(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=row_of, nargs="+", help="target:encoder:slides ...")
+def read_options(description, rows, argv):
+    """Options of a benchmark of these targets; `rows` are its own, "target:encoder:slides"."""
+    row_of = partial(recipes.row_of, targets=TARGETS)
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
+    parser.add_argument(
+        "--rows", type=row_of, nargs="+", default=[*map(row_of, rows)], help="target:encoder:slides ..."
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    options = recipes.parsed(parser, argv)
-    options.rows = options.rows or [row_of(text) for text in ROWS]
-    return options
+    return recipes.parsed(parser, argv)
 
 
 def main(argv=None):
-    options = read_options(argv)
+    options = read_options(__doc__, ROWS, argv)
     rows = KeptRows(RESULTS / "hot_spots_fits.csv", KEY, COLUMNS)
     run(options, rows)
     report("hot_spots", table_of(rows), "without -> with the branch; test slides of other patients")

@@ -275,11 +275,11 @@ def tissue_of(patches):
     return "polyp" if "polyp" in set(read_patch_table(patches)["task"]) else "colorectal"
 
 
-def row_of(text):
+def row_of(text, targets=TARGETS):
     """Target, encoder and number of training slides of "target:encoder:slides"."""
     target, encoder, slides = text.split(":")
-    if target not in TARGETS or encoder not in ENCODERS:
-        raise argparse.ArgumentTypeError(f"{text}: expected target:encoder:slides of {TARGETS} and {ENCODERS}")
+    if target not in targets or encoder not in ENCODERS:
+        raise argparse.ArgumentTypeError(f"{text}: expected target:encoder:slides of {targets} and {ENCODERS}")
     return target, encoder, int(slides)
 
 
