@@ -25,11 +25,12 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
-from scipy.ndimage import gaussian_filter
+from sklearn.metrics import log_loss
 
 from benchmarks import recipes
 from benchmarks.common import RESULTS, joined, machine, report
 from benchmarks.kept_rows import KeptRows
+from benchmarks.paper.ceiling import densest
 from sknic import GridCNNClassifier, GridCNNRegressor, GridCoxSurvival
 from sknic.datasets.drawing.layout import HOT
 from sknic.datasets.drawing.targets import LOG_HAZARD, draw_survival
@@ -103,11 +104,16 @@ def task_of(target, seed):
 
 
 @dataclass(frozen=True)
-class OfNumbers:
-    """Learning a score of each slide."""
+class Task:
+    """What is learnt of a target; the seed is that of its survival."""
 
     target: str
     seed: int
+
+
+class OfNumbers(Task):
+    """Learning a score of each slide."""
+
     model = GridCNNRegressor
 
     def learnt(self, cohort):
@@ -124,12 +130,9 @@ class OfNumbers:
         }
 
 
-@dataclass(frozen=True)
-class OfPattern:
+class OfPattern(Task):
     """Learning the growth pattern."""
 
-    target: str
-    seed: int
     model = GridCNNClassifier
 
     def learnt(self, cohort):
@@ -139,18 +142,15 @@ class OfPattern:
         truth, probability = self.learnt(test), model.predict_proba(test.grids)[:, 1].astype(float)
         return {
             "rank": auc(truth, probability),
-            "error": log_loss(truth, probability),
+            "error": log_loss(truth, np.clip(probability, 1e-6, 1 - 1e-6)),
             "error of a constant": log_loss(truth, np.full(len(truth), self.learnt(train).mean())),
             "bias": probability.mean() - truth.mean(),
         }
 
 
-@dataclass(frozen=True)
-class OfSurvival:
+class OfSurvival(Task):
     """Learning survival by a hazard."""
 
-    target: str
-    seed: int
     model = GridCoxSurvival
 
     def learnt(self, cohort):
@@ -158,8 +158,9 @@ class OfSurvival:
 
     def measured(self, model, train, test, number):
         outcome, hazard = survival_by(self.target, test, self.seed + 1000 * number)
-        risk, times = model.predict(test.grids), evaluation_times(outcome, None)
-        lived = np.c_[np.ones(len(test)), model.predict_survival_function(test.grids, return_array=True)]
+        outputs, times = model.run_networks(test.grids), evaluation_times(outcome, None)
+        risk = model.predict(outputs)
+        lived = np.c_[np.ones(len(test)), model.predict_survival_function(outputs, return_array=True)]
         lived = lived[:, np.searchsorted(model.event_times_, times, side="right")]
         brier = survival_scores(outcome, risk, None, lived, times, groups=test.patients, n_resamples=2)
         of_patient = aggregate(outcome, test.patients, how="same")[1]
@@ -188,17 +189,12 @@ def scores_of(cohort, name):
     if name == "share":
         return cohort.table["tumour_fraction"].to_numpy(float)
     sigma = float(name.removeprefix("hotspot-"))
-    hot = [gaussian_filter((cells == HOT).astype(float), sigma, mode="constant") for cells in cohort.tissue]
-    return np.array([density.max() for density in hot])
+    return np.array([densest((cells == HOT).astype(float), sigma) for cells in cohort.tissue])
 
 
 def slope(truth, predicted):
     """Of the line through truth as a function of the prediction."""
     return np.polyfit(predicted, truth, 1)[0]
-
-
-def log_loss(truth, probability):
-    return -np.mean(np.log(np.clip(np.where(truth, probability, 1 - probability), 1e-6, None)))
 
 
 def table_of(rows):

@@ -51,9 +51,9 @@ def map_of(probe, grid):
     return probabilities
 
 
-def densest(proliferating):
-    """The score of a slide as the synthetic cohorts define it, of a map of 0 to 1 (rows, columns)."""
-    return gaussian_filter(proliferating, HOTSPOT_SIGMA_CELLS, mode="constant").max()
+def densest(proliferating, sigma=HOTSPOT_SIGMA_CELLS):
+    """The score of a slide of a map of 0 to 1 (rows, columns); by default as the synthetic cohorts define it."""
+    return gaussian_filter(proliferating, sigma, mode="constant").max()
 
 
 def among_tumour(maps, tissue):

@@ -45,8 +45,8 @@ def predict(
     The output has one row per row of the CSV, in the same order and with the same columns. Slides that cannot be used
     have an error instead of a prediction, and the exit code is then 1 unless --on-error is skip. The column distance
     contains the distance of each slide from those of the training, in standard deviations: above 4, the level of its
-    prediction may be wrong. If the CSV has the
-    target columns of the model, the predictions are scored against them, with intervals over patients.
+    prediction may be wrong. If the CSV has the target columns of the model, the predictions are scored against them,
+    with intervals over patients.
 
     Example: `sknic predict new-slides/ --model model --out predictions.csv`
     """

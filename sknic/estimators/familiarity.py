@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from sknic.estimators.reading import name_of
+from sknic.estimators.reading import file_of, name_of
 from sknic.exceptions import UnfamiliarSlidesWarning, warn
 
 # Measured (docs/guide/estimators.md): slides of the images that a model learnt from are about 1 away and at most 3.3,
@@ -35,10 +34,11 @@ class SlideSpread:
         grids = [grid for grid in grids if len(grid.cells)]  # arrays may be background throughout
         if min(n, len(grids)) < MIN_SLIDES or all(len(grid.cells) == 1 for grid in grids):
             return None
-        means, resolution = _means(grids), max(np.finfo(grid.dtype).eps for grid in grids)
-        mean = means.mean(axis=0)
+        means, squared_errors = map(np.stack, zip(*map(_mean_and_squared_error, grids)))
+        mean, resolution = means.mean(axis=0), max(np.finfo(grid.dtype).eps for grid in grids)
         # A few slides may be closer by luck than the means of that many cells are, or than the rounding of the numbers.
-        scale = np.maximum(means.std(axis=0, ddof=1), np.maximum(_error_of_means(grids), resolution * np.abs(mean)))
+        least = np.maximum(np.sqrt(squared_errors.mean(axis=0)), resolution * np.abs(mean))
+        scale = np.maximum(means.std(axis=0, ddof=1), least)
         scale[scale == 0] = 1
         size = float(np.median([len(grid.cells) for grid in grids]))
         return cls(mean.astype(np.float32), scale.astype(np.float32), size)
@@ -51,20 +51,19 @@ class SlideSpread:
         # The mean of a few cells varies more than that of a whole slide.
         size = np.array([len(grid.cells) or np.nan for grid in grids])
         scale = self.scale * np.sqrt(np.maximum(1, self.n_cells / size))[:, np.newaxis]
-        away = np.minimum(np.abs(_means(grids) - self.mean) / scale, _MOST)
+        means = np.stack([_mean(np.asarray(grid.embeddings)) for grid in grids])
+        away = np.minimum(np.abs(means - self.mean) / scale, _MOST)
         return np.sqrt(np.mean(away**2, axis=1))
 
 
-def _means(grids):
-    return np.stack(
-        [np.asarray(grid.embeddings).sum(axis=0, dtype=np.float64) / max(1, len(grid.cells)) for grid in grids]
-    )
+def _mean(embeddings):
+    return embeddings.sum(axis=0, dtype=np.float64) / max(1, len(embeddings))
 
 
-def _error_of_means(grids):
-    """Standard deviation of the mean embeddings that the cells alone would give them."""
-    of_cells = [np.asarray(grid.embeddings).var(axis=0, dtype=np.float64) / len(grid.cells) for grid in grids]
-    return np.sqrt(np.mean(of_cells, axis=0))
+def _mean_and_squared_error(grid):
+    """Mean embedding of a slide, and the variance that its cells alone would give that mean."""
+    embeddings = np.asarray(grid.embeddings)  # once, because it may be read from a file
+    return _mean(embeddings), embeddings.var(axis=0, dtype=np.float64) / len(embeddings)
 
 
 def warn_of_unfamiliar(names):
@@ -83,9 +82,4 @@ def warn_of_unfamiliar(names):
 
 def names_of_far(grids, distances):
     """Names of the slides that are too far away."""
-    return [_short_name(grids[index], index) for index in np.flatnonzero(distances > FAR)]
-
-
-def _short_name(grid, index):
-    place = getattr(grid, "path", None) or getattr(grid, "slide", None)
-    return name_of(grid, index) if place is None else Path(place).name
+    return [file_of(grids[index]) or name_of(grids[index], index) for index in np.flatnonzero(distances > FAR)]

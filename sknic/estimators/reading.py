@@ -145,8 +145,14 @@ def provenance(grid):
 
 def name_of(grid, index):
     """Return how to name a grid in messages: by its file, its slide, or its position in X."""
+    file = file_of(grid)
+    return f"X[{index}]" if file is None else f"X[{index}] ({file})"
+
+
+def file_of(grid):
+    """Return the name of a grid's file, or of its slide; None if neither is known."""
     place = getattr(grid, "path", None) or getattr(grid, "slide", None)
-    return f"X[{index}]" if place is None else f"X[{index}] ({Path(place).name})"
+    return None if place is None else Path(place).name
 
 
 def _equal(key, value, other):

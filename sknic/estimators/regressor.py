@@ -113,11 +113,9 @@ class GridCNNRegressor(KnownScore, RegressorMixin, GridEstimator):
         Length C of an embedding.
     channel_mean_, channel_scale_ : float32 array (C,) or None
         Mean and spread of each channel over the training tissue; None without `standardize`.
-    slide_mean_, slide_scale_ : float32 array (C,) or None
-        Mean and standard deviation over the slides of `fit` of their mean embeddings; None for fewer than ten slides or
-        patients, and for a table.
-    slide_cells_ : float or None
-        Median number of cells of these slides.
+    slide_mean_, slide_scale_, slide_cells_ : float32 arrays (C,) and float, or None
+        Mean and standard deviation over the slides of `fit` of their mean embeddings, and their median number of cells;
+        None for fewer than ten slides or patients, and for a table.
     provenance_ : dict or None
         Encoder, um/px, patch size and stride of the training grids; None for arrays, which do not have them.
     target_mean_, target_scale_ : float array (n_outputs,)

@@ -130,11 +130,13 @@ def test_the_folds_of_an_ensemble_warn_too():
 
 
 def test_fit_does_not_warn_of_its_own_slides():
-    X = slides(57) + slides(3, seed=1, shift=4.0)
+    X = slides(59) + slides(1, seed=1, shift=4.0)
     y = np.array([(True, time) for time in range(1, 61)], dtype=[("event", bool), ("time", float)])
-    weights = np.r_[np.ones(57), np.zeros(3)]
-    GridCoxSurvival(**QUICK, n_members=1).fit(X, y)  # a warning would be an error
-    GridCoxSurvival(**QUICK, n_members=1).fit(X, y, sample_weight=weights)
+    weights = np.r_[np.ones(59), 0]
+    model = GridCoxSurvival(**QUICK, n_members=1).fit(X, y)  # a warning would be an error
+    assert model.distance_to_training(X)[-1] > FAR
+    model.fit(X, y, sample_weight=weights)
+    assert model.distance_to_training(X)[-1] > FAR
 
 
 def test_a_model_that_was_pickled_before_does_not_know_its_slides(model):
